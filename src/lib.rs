@@ -1,0 +1,1 @@
+//! Modules of the node, in reading order.
