@@ -1,0 +1,91 @@
+//! The configuration file as it is typed; nothing here is checked yet.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    pub(super) area: Spanned<String>,
+    pub(super) name: String,
+    pub(super) data_dir: PathBuf,
+    pub(super) listen: RawListen,
+    pub(super) tls: RawTls,
+    pub(super) store: RawStore,
+    #[serde(default)]
+    pub(super) delivery: RawDelivery,
+    #[serde(default)]
+    pub(super) peer: Vec<RawPeer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListen {
+    pub(super) node: Spanned<String>,
+    pub(super) office: Spanned<String>,
+    pub(super) advertise: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) root: PathBuf,
+    #[serde(default)]
+    pub(super) revocation_lists: Vec<PathBuf>,
+    #[serde(default = "default_suffix")]
+    pub(super) suffix: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStore {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_environment: Option<String>,
+    pub(super) key_credential: Option<String>,
+    #[serde(default = "default_cache_mb")]
+    pub(super) cache_mb: Spanned<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawDelivery {
+    pub(super) window_parcels: Spanned<u32>,
+    pub(super) backoff_min_ms: Spanned<u32>,
+    pub(super) backoff_max_ms: Spanned<u32>,
+    pub(super) receipt_timeout_ms: Spanned<u32>,
+}
+
+impl Default for RawDelivery {
+    fn default() -> Self {
+        Self {
+            window_parcels: unwritten(4),
+            backoff_min_ms: unwritten(200),
+            backoff_max_ms: unwritten(60_000),
+            receipt_timeout_ms: unwritten(30_000),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPeer {
+    pub(super) area: Spanned<String>,
+    pub(super) endpoint: Spanned<String>,
+}
+
+fn default_suffix() -> Spanned<String> {
+    unwritten("liangdi.internal".to_owned())
+}
+
+fn default_cache_mb() -> Spanned<u32> {
+    unwritten(32)
+}
+
+/// A default has no place in the file; a problem with it points at the first line.
+fn unwritten<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
