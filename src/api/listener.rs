@@ -1,0 +1,140 @@
+//! Accepts TCP, shakes hands in TLS with a client certificate, and says clearly whom it turned away and why.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
+use trust::tls::{Api, caller_from_chain, refusal_from_handshake};
+
+use super::connection::{Connection, Open, Remote};
+use crate::tasks::Tasks;
+
+/// A handshake that takes longer is given up; half a handshake holds nothing for longer than this.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Handshakes at one time; more callers wait in the kernel's queue.
+const HANDSHAKES_MAX: usize = 256;
+/// Connections that are shaken hands with but not yet taken by the server.
+const ACCEPTED_QUEUE: usize = 64;
+
+/// A listening address with the TLS configuration that is in force at each accept.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    api: Api,
+    tls: Arc<ArcSwap<ServerConfig>>,
+    open: Open,
+    suffix: Arc<str>,
+}
+
+impl Listener {
+    /// Binds `address` for `api`.
+    ///
+    /// # Errors
+    /// What the operating system says, with the address.
+    pub async fn bind(
+        address: SocketAddr,
+        api: Api,
+        tls: Arc<ArcSwap<ServerConfig>>,
+        suffix: &str,
+    ) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await.map_err(|e| {
+            io::Error::new(e.kind(), format!("cannot listen on {address} for the {api} API: {e}"))
+        })?;
+        Ok(Self { tcp, api, tls, open: Open::default(), suffix: suffix.into() })
+    }
+
+    /// The address it listens on, with the real port.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// The open connections.
+    #[must_use]
+    pub fn open(&self) -> Open {
+        self.open.clone()
+    }
+
+    /// Starts to accept; the stream yields connections until the node stops.
+    pub fn accept(self, tasks: &Tasks) -> ReceiverStream<io::Result<Connection>> {
+        let (accepted, incoming) = mpsc::channel(ACCEPTED_QUEUE);
+        let slots = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        let own_tasks = tasks.clone();
+        let mut stopping = tasks.stopping();
+        tasks.spawn("accept", async move {
+            loop {
+                let Ok(slot) = slots.clone().acquire_owned().await else { return };
+                let stream = tokio::select! {
+                    () = stopping.stopped() => return,
+                    accepted = self.tcp.accept() => accepted,
+                };
+                match stream {
+                    Ok((tcp, address)) => {
+                        own_tasks.spawn("handshake", self.shake(tcp, address, slot, &accepted));
+                    }
+                    // Out of file descriptors, most likely: wait for some to come back.
+                    Err(error) => {
+                        tracing::warn!(%error, api = %self.api, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        });
+        ReceiverStream::new(incoming)
+    }
+
+    fn shake(
+        &self,
+        tcp: TcpStream,
+        address: SocketAddr,
+        slot: OwnedSemaphorePermit,
+        accepted: &mpsc::Sender<io::Result<Connection>>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let acceptor = TlsAcceptor::from(self.tls.load_full());
+        let (api, open, suffix) = (self.api, self.open.clone(), self.suffix.clone());
+        let accepted = accepted.clone();
+        async move {
+            let shaken = async {
+                tcp.set_nodelay(true)?;
+                acceptor.accept(tcp).await
+            };
+            let outcome = tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken).await;
+            drop(slot);
+            let stream = match outcome {
+                Err(_elapsed) => {
+                    tracing::warn!(%api, %address, code = "HANDSHAKE_TIMEOUT", "turned away: no handshake in time");
+                    return;
+                }
+                Ok(Err(error)) => {
+                    let refused = refusal_from_handshake(&error);
+                    tracing::warn!(%api, %address, code = refused.code(), "turned away: {refused}: {error}");
+                    return;
+                }
+                Ok(Ok(stream)) => stream,
+            };
+            let chain: Vec<_> = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+            let caller = match caller_from_chain(&chain, &suffix, api) {
+                Ok(caller) => caller,
+                Err(refused) => {
+                    tracing::warn!(%api, %address, code = refused.code(), "turned away: {refused}");
+                    return;
+                }
+            };
+            let remote =
+                Remote { identity: caller.identity, address, fingerprint: caller.fingerprint };
+            let connection =
+                Connection::new(stream, remote, chain.into_iter().map(|c| c.into_owned()).collect(), &open);
+            // The receiver is gone only when the server has stopped; then the connection closes.
+            let _stopped = accepted.send(Ok(connection)).await.is_err();
+        }
+    }
+}
