@@ -1,0 +1,20 @@
+//! What is true: identifiers, records, messages and the rules about them. No I/O, no clock, no dice.
+
+pub mod access;
+pub mod area;
+mod catalogue;
+pub mod certificate;
+pub mod clock;
+pub mod consent;
+pub mod id;
+pub mod message;
+pub mod numbered;
+pub mod person;
+pub mod purpose;
+pub mod reason;
+pub mod record;
+pub mod registration;
+pub mod rule;
+pub mod service;
+pub mod text;
+pub mod time;

@@ -1,0 +1,345 @@
+//! The kinds of message: which answers which, how soon, and what each needs.
+
+use crate::clock::Clock;
+use crate::consent::ConsentScope;
+use crate::numbered::numbered;
+use crate::purpose::{LawfulBasis, Purpose};
+
+numbered! {
+    /// A kind of message. Numbers are the field numbers of `Content.body` in content.proto.
+    pub enum Kind {
+        /// The residence area tells the origin area that a person has registered.
+        ArrivalNotice = 20, "ArrivalNotice", "流入通报";
+        /// Answer to it.
+        ArrivalFeedback = 21, "ArrivalFeedback", "流入通报反馈";
+        /// The residence area tells the origin area that a person no longer lives there.
+        DepartureNotice = 22, "DepartureNotice", "离开通报";
+        /// The origin area tells the residence area that a person has moved there, at her wish.
+        OutflowNotice = 23, "OutflowNotice", "流出通报";
+        /// Answer to it.
+        OutflowFeedback = 24, "OutflowFeedback", "流出通报反馈";
+        /// The residence area asks the origin area to confirm a certificate.
+        CertificateInquiry = 25, "CertificateInquiry", "证明协查";
+        /// Answer to it.
+        CertificateStatement = 26, "CertificateStatement", "证明协查答复";
+        /// The origin area tells the residence area what became of a certificate.
+        CertificateNotice = 27, "CertificateNotice", "发证/换证/注销通报";
+        /// The residence area asks a spouse's origin area what a birth registration needs.
+        BirthRegistrationInquiry = 28, "BirthRegistrationInquiry", "生育服务登记核实";
+        /// Answer to it.
+        BirthRegistrationStatement = 29, "BirthRegistrationStatement", "生育服务登记核实答复";
+        /// The residence area tells the origin areas what became of a birth registration.
+        BirthRegistrationResult = 30, "BirthRegistrationResult", "登记结果通报";
+        /// A pregnancy, so that care can be arranged.
+        PregnancyReport = 31, "PregnancyReport", "孕情通报";
+        /// Answer to it.
+        PregnancyFeedback = 32, "PregnancyFeedback", "孕情通报反馈";
+        /// A contraceptive service that the person received or asks for.
+        ContraceptionReport = 33, "ContraceptionReport", "避孕节育通报";
+        /// Answer to it.
+        ContraceptionFeedback = 34, "ContraceptionFeedback", "避孕节育通报反馈";
+        /// A child was born, so that papers and services follow.
+        BirthReport = 35, "BirthReport", "生育通报";
+        /// Answer to it.
+        BirthFeedback = 36, "BirthFeedback", "生育通报反馈";
+        /// A service was given.
+        ServiceReport = 37, "ServiceReport", "服务通报";
+        /// At the person's wish, another area is asked to see her.
+        ServiceReferral = 38, "ServiceReferral", "转诊/预约";
+        /// Answer to it.
+        ReferralFeedback = 39, "ReferralFeedback", "转诊/预约反馈";
+        /// One office asks another about one person, for a named service.
+        Inquiry = 40, "Inquiry", "协查";
+        /// Answer to it.
+        InquiryAnswer = 41, "InquiryAnswer", "协查答复";
+        /// One area proposes what both will exchange.
+        AgreementProposal = 42, "AgreementProposal", "协议提议";
+        /// Answer to it.
+        AgreementDecision = 43, "AgreementDecision", "协议答复";
+    }
+}
+
+/// Which way a kind travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the residence area to the origin area.
+    ToOrigin,
+    /// From the origin area to the residence area.
+    ToResidence,
+    /// Either way.
+    EitherWay,
+}
+
+impl Kind {
+    /// Name in proto files, agreements and logs.
+    pub const fn name(self) -> &'static str {
+        self.code()
+    }
+
+    /// The kind with that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::from_code(name)
+    }
+
+    /// The kind that answers this one, if one does.
+    pub const fn answered_by(self) -> Option<Self> {
+        match self {
+            Self::ArrivalNotice => Some(Self::ArrivalFeedback),
+            Self::OutflowNotice => Some(Self::OutflowFeedback),
+            Self::CertificateInquiry => Some(Self::CertificateStatement),
+            Self::BirthRegistrationInquiry => Some(Self::BirthRegistrationStatement),
+            Self::PregnancyReport => Some(Self::PregnancyFeedback),
+            Self::ContraceptionReport => Some(Self::ContraceptionFeedback),
+            Self::BirthReport => Some(Self::BirthFeedback),
+            Self::ServiceReferral => Some(Self::ReferralFeedback),
+            Self::Inquiry => Some(Self::InquiryAnswer),
+            Self::AgreementProposal => Some(Self::AgreementDecision),
+            Self::ArrivalFeedback
+            | Self::DepartureNotice
+            | Self::OutflowFeedback
+            | Self::CertificateStatement
+            | Self::CertificateNotice
+            | Self::BirthRegistrationStatement
+            | Self::BirthRegistrationResult
+            | Self::PregnancyFeedback
+            | Self::ContraceptionFeedback
+            | Self::BirthFeedback
+            | Self::ServiceReport
+            | Self::ReferralFeedback
+            | Self::InquiryAnswer
+            | Self::AgreementDecision => None,
+        }
+    }
+
+    /// The kind that this one answers, if it is an answer.
+    pub fn answers(self) -> Option<Self> {
+        Self::ALL.iter().copied().find(|asked| asked.answered_by() == Some(self))
+    }
+
+    /// How long the other office has to answer, by law or the working rules of the field (design
+    /// section 7, domain notes C4–C9); an agreement may shorten it. An urgent inquiry has its own.
+    pub const fn clock(self) -> Option<Clock> {
+        match self {
+            Self::ArrivalNotice
+            | Self::OutflowNotice
+            | Self::ContraceptionReport
+            | Self::BirthReport
+            | Self::Inquiry
+            | Self::AgreementProposal => Some(Clock::Days(30)),
+            Self::PregnancyReport => Some(Clock::Days(15)),
+            Self::CertificateInquiry | Self::ServiceReferral => Some(Clock::WorkingDays(5)),
+            Self::BirthRegistrationInquiry => Some(Clock::WorkingDays(15)),
+            Self::ArrivalFeedback
+            | Self::DepartureNotice
+            | Self::OutflowFeedback
+            | Self::CertificateStatement
+            | Self::CertificateNotice
+            | Self::BirthRegistrationStatement
+            | Self::BirthRegistrationResult
+            | Self::PregnancyFeedback
+            | Self::ContraceptionFeedback
+            | Self::BirthFeedback
+            | Self::ServiceReport
+            | Self::ReferralFeedback
+            | Self::InquiryAnswer
+            | Self::AgreementDecision => None,
+        }
+    }
+
+    /// Which way it travels.
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::ArrivalNotice
+            | Self::DepartureNotice
+            | Self::OutflowFeedback
+            | Self::CertificateInquiry
+            | Self::BirthRegistrationInquiry
+            | Self::BirthRegistrationResult => Direction::ToOrigin,
+            Self::ArrivalFeedback
+            | Self::OutflowNotice
+            | Self::CertificateStatement
+            | Self::CertificateNotice
+            | Self::BirthRegistrationStatement => Direction::ToResidence,
+            Self::PregnancyReport
+            | Self::PregnancyFeedback
+            | Self::ContraceptionReport
+            | Self::ContraceptionFeedback
+            | Self::BirthReport
+            | Self::BirthFeedback
+            | Self::ServiceReport
+            | Self::ServiceReferral
+            | Self::ReferralFeedback
+            | Self::Inquiry
+            | Self::InquiryAnswer
+            | Self::AgreementProposal
+            | Self::AgreementDecision => Direction::EitherWay,
+        }
+    }
+
+    /// Whether it is about a person; messages between offices are about none.
+    pub const fn needs_person(self) -> bool {
+        !matches!(self, Self::AgreementProposal | Self::AgreementDecision)
+    }
+
+    /// What a consent has to cover before this kind may be sent; a request for a service does as well.
+    pub const fn needs_consent(self) -> Option<ConsentScope> {
+        match self {
+            Self::PregnancyReport | Self::PregnancyFeedback => Some(ConsentScope::Pregnancy),
+            Self::ContraceptionReport | Self::ContraceptionFeedback => {
+                Some(ConsentScope::Contraception)
+            }
+            Self::ArrivalNotice
+            | Self::ArrivalFeedback
+            | Self::DepartureNotice
+            | Self::OutflowNotice
+            | Self::OutflowFeedback
+            | Self::CertificateInquiry
+            | Self::CertificateStatement
+            | Self::CertificateNotice
+            | Self::BirthRegistrationInquiry
+            | Self::BirthRegistrationStatement
+            | Self::BirthRegistrationResult
+            | Self::BirthReport
+            | Self::BirthFeedback
+            | Self::ServiceReport
+            | Self::ServiceReferral
+            | Self::ReferralFeedback
+            | Self::Inquiry
+            | Self::InquiryAnswer
+            | Self::AgreementProposal
+            | Self::AgreementDecision => None,
+        }
+    }
+
+    /// Whether it passes between areas that have no agreement (design section 10, point 3).
+    pub const fn passes_without_agreement(self) -> bool {
+        match self {
+            Self::ArrivalNotice
+            | Self::ArrivalFeedback
+            | Self::DepartureNotice
+            | Self::CertificateInquiry
+            | Self::CertificateStatement
+            | Self::CertificateNotice
+            | Self::BirthRegistrationInquiry
+            | Self::BirthRegistrationStatement
+            | Self::BirthRegistrationResult
+            | Self::AgreementProposal
+            | Self::AgreementDecision => true,
+            Self::OutflowNotice
+            | Self::OutflowFeedback
+            | Self::PregnancyReport
+            | Self::PregnancyFeedback
+            | Self::ContraceptionReport
+            | Self::ContraceptionFeedback
+            | Self::BirthReport
+            | Self::BirthFeedback
+            | Self::ServiceReport
+            | Self::ServiceReferral
+            | Self::ReferralFeedback
+            | Self::Inquiry
+            | Self::InquiryAnswer => false,
+        }
+    }
+
+    /// Lawful bases under which it may be sent (domain notes, table 8.1).
+    pub const fn bases(self) -> &'static [LawfulBasis] {
+        use LawfulBasis as B;
+        match self {
+            Self::ArrivalNotice
+            | Self::ArrivalFeedback
+            | Self::DepartureNotice
+            | Self::CertificateInquiry
+            | Self::CertificateStatement
+            | Self::CertificateNotice
+            | Self::BirthRegistrationInquiry
+            | Self::BirthRegistrationStatement
+            | Self::BirthRegistrationResult => &[B::OwnApplication, B::StatutoryDuty],
+            Self::OutflowNotice
+            | Self::OutflowFeedback
+            | Self::BirthReport
+            | Self::BirthFeedback
+            | Self::ServiceReport => &[B::OwnApplication, B::ServiceRequest],
+            Self::PregnancyReport
+            | Self::PregnancyFeedback
+            | Self::ContraceptionReport
+            | Self::ContraceptionFeedback => &[B::Consent, B::ServiceRequest],
+            Self::ServiceReferral | Self::ReferralFeedback => &[B::ServiceRequest],
+            Self::Inquiry | Self::InquiryAnswer => {
+                &[B::OwnApplication, B::ServiceRequest, B::StatutoryDuty]
+            }
+            Self::AgreementProposal | Self::AgreementDecision => &[B::OfficeAgreement],
+        }
+    }
+
+    /// Purposes it may serve.
+    pub const fn purposes(self) -> &'static [Purpose] {
+        use Purpose as P;
+        match self {
+            Self::ArrivalNotice | Self::ArrivalFeedback | Self::DepartureNotice => {
+                &[P::ResidenceRegistration]
+            }
+            Self::OutflowNotice | Self::OutflowFeedback => {
+                &[P::ResidenceRegistration, P::HealthService]
+            }
+            Self::CertificateInquiry | Self::CertificateStatement => {
+                &[P::Certificate, P::BirthRegistration]
+            }
+            Self::CertificateNotice => &[P::Certificate],
+            Self::BirthRegistrationInquiry
+            | Self::BirthRegistrationStatement
+            | Self::BirthRegistrationResult => &[P::BirthRegistration],
+            Self::PregnancyReport
+            | Self::PregnancyFeedback
+            | Self::ContraceptionReport
+            | Self::ContraceptionFeedback
+            | Self::ServiceReport
+            | Self::ServiceReferral
+            | Self::ReferralFeedback => &[P::HealthService],
+            Self::BirthReport | Self::BirthFeedback => &[P::BirthRegistration, P::HealthService],
+            Self::Inquiry | Self::InquiryAnswer => &[P::Verification, P::PersonRights],
+            Self::AgreementProposal | Self::AgreementDecision => &[P::OfficeAgreement],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_questions_pair_up() {
+        let asked: Vec<_> = Kind::ALL.iter().filter_map(|kind| kind.answered_by()).collect();
+        for answer in &asked {
+            assert_eq!(answer.answers().and_then(Kind::answered_by), Some(*answer));
+            assert_eq!(answer.answered_by(), None, "answers are not answered");
+        }
+        assert_eq!(asked.len(), 10);
+        assert_eq!(Kind::ALL.len(), 24);
+    }
+
+    #[test]
+    fn whoever_is_asked_has_a_clock_and_nobody_else() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.clock().is_some(), kind.answered_by().is_some(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_needs_what_its_question_needs() {
+        for kind in Kind::ALL {
+            let Some(answer) = kind.answered_by() else { continue };
+            assert_eq!(kind.needs_consent(), answer.needs_consent(), "{kind:?}");
+            assert_eq!(kind.passes_without_agreement(), answer.passes_without_agreement());
+            assert_eq!(kind.bases(), answer.bases());
+            assert_eq!(kind.purposes(), answer.purposes());
+        }
+    }
+
+    #[test]
+    fn pregnancy_and_contraception_are_off_without_the_person() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.needs_consent().is_some()) {
+            assert!(!kind.passes_without_agreement());
+            assert_eq!(kind.bases(), [LawfulBasis::Consent, LawfulBasis::ServiceRequest]);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Registrations (流动人口登记): the residence area keeps them.

@@ -1,0 +1,1 @@
+//! Validation rules, for people: what is wrong with a field and how to put it right.
