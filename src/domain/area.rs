@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use crate::area_table::{Area, AreaTable};
+
 /// Longest code, digits: county 6, town 3, village 3, extension of this sector 3.
 const DIGITS_MAX: usize = 15;
 

