@@ -1,5 +1,19 @@
 //! Messages (通报): the kinds, what each carries, and the rules that both sides apply.
 
+mod bodies;
+mod check;
+mod content;
 mod kind;
+mod outcome;
+pub mod screen;
+mod value;
 
+pub use bodies::*;
+pub use check::{CheckContext, Refusal};
+pub use content::{Body, Content};
 pub use kind::{Direction, Kind};
+pub use outcome::*;
+pub use value::{CHILDREN_MAX, Children, ChildrenError, PrintedNumber, PrintedNumberError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! The content of a message: what it belongs to, why it may be sent, whom it is about, and its body.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::bodies::*;
+use super::kind::Kind;
+use super::outcome::Urgency;
+use crate::clock::{Clock, Due};
+use crate::consent::{ConsentReference, ConsentScope, ServiceRequestReference};
+use crate::id::{CaseId, MessageId};
+use crate::person::PersonReference;
+use crate::purpose::{LawfulBasis, Purpose};
+use crate::service::Service;
+use crate::time::UnixMillis;
+
+/// Clock of an urgent inquiry (domain notes, C8).
+const URGENT: Clock = Clock::Days(15);
+
+macro_rules! bodies {
+    ($($kind:ident,)+) => {
+        /// The document itself; its variant is the kind. `Debug` names the kind and nothing else.
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Body {
+            $(
+                #[doc = concat!("See [`", stringify!($kind), "`](super::", stringify!($kind), ").")]
+                $kind($kind),
+            )+
+        }
+
+        impl Body {
+            /// The kind of message.
+            pub const fn kind(&self) -> Kind {
+                match self { $( Self::$kind(_) => Kind::$kind, )+ }
+            }
+        }
+
+        $(
+            impl From<$kind> for Body {
+                fn from(body: $kind) -> Self { Self::$kind(body) }
+            }
+        )+
+    };
+}
+
+bodies! {
+    ArrivalNotice,
+    ArrivalFeedback,
+    DepartureNotice,
+    OutflowNotice,
+    OutflowFeedback,
+    CertificateInquiry,
+    CertificateStatement,
+    CertificateNotice,
+    BirthRegistrationInquiry,
+    BirthRegistrationStatement,
+    BirthRegistrationResult,
+    PregnancyReport,
+    PregnancyFeedback,
+    ContraceptionReport,
+    ContraceptionFeedback,
+    BirthReport,
+    BirthFeedback,
+    ServiceReport,
+    ServiceReferral,
+    ReferralFeedback,
+    Inquiry,
+    InquiryAnswer,
+    AgreementProposal,
+    AgreementDecision,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().name())
+    }
+}
+
+impl Body {
+    /// How long the other office has to answer.
+    pub const fn clock(&self) -> Option<Clock> {
+        match self {
+            Self::Inquiry(Inquiry { urgency: Urgency::Urgent, .. }) => Some(URGENT),
+            _ => self.kind().clock(),
+        }
+    }
+
+    /// The one service the message is about, where there is one.
+    pub const fn service(&self) -> Option<Service> {
+        match self {
+            Self::ServiceReport(ServiceReport { service, .. })
+            | Self::ServiceReferral(ServiceReferral { service, .. })
+            | Self::Inquiry(Inquiry { service, .. }) => Some(*service),
+            _ => None,
+        }
+    }
+
+    /// What the message gives away about pregnancy or contraception, by its kind or by a service that it
+    /// names. Each needs the person's consent or her own request.
+    pub fn reveals(&self) -> BTreeSet<ConsentScope> {
+        let none = BTreeSet::new();
+        let services = match self {
+            Self::OutflowNotice(body) => &body.services_wanted,
+            Self::PregnancyReport(body) => &body.services_wanted,
+            Self::ContraceptionReport(body) => &body.services_wanted,
+            Self::PregnancyFeedback(body) => &body.services_arranged,
+            Self::ContraceptionFeedback(body) => &body.services_arranged,
+            _ => &none,
+        };
+        let named = services.iter().copied().chain(self.service());
+        named.filter_map(Service::reveals).chain(self.kind().needs_consent()).collect()
+    }
+}
+
+/// The content of a message, as sealed in its envelope.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The case it belongs to; none when it opens one.
+    pub case: Option<CaseId>,
+    /// The message it answers; none when it answers none.
+    pub in_reply_to: Option<MessageId>,
+    /// Why it may be sent.
+    pub basis: LawfulBasis,
+    /// What the recipient may use it for.
+    pub purpose: Purpose,
+    /// The person's separate consent, when that is the basis.
+    pub consent: Option<ConsentReference>,
+    /// The person's own request, when that is the basis.
+    pub service_request: Option<ServiceRequestReference>,
+    /// Whom it is about; none for messages between offices.
+    pub person: Option<PersonReference>,
+    /// The document itself.
+    pub body: Body,
+}
+
+impl Content {
+    /// The kind of message.
+    pub const fn kind(&self) -> Kind {
+        self.body.kind()
+    }
+
+    /// The case of this message when it has that id: the one it names, or the one it opens.
+    pub fn case_of(&self, own: MessageId) -> CaseId {
+        self.case.unwrap_or_else(|| own.into())
+    }
+
+    /// By when the other office has to answer when the clock starts at `start`.
+    pub fn due(&self, start: UnixMillis) -> Option<Due> {
+        self.body.clock().map(|clock| clock.due(start))
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content")
+            .field("kind", &self.body)
+            .field("case", &self.case)
+            .field("in_reply_to", &self.in_reply_to)
+            .field("basis", &self.basis)
+            .field("purpose", &self.purpose)
+            .field("person", &self.person)
+            .finish_non_exhaustive()
+    }
+}
