@@ -1,0 +1,309 @@
+//! The integrity check: every row decodes, journals have no gaps, the ledger matches its tree.
+
+use std::fmt;
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+use exchange::tree::{Frontier, leaf_hash};
+
+use crate::core::{Core, slices};
+use crate::engine::Row;
+use crate::error::{Corrupt, StoreError};
+use crate::journal::{Kind, Page};
+use crate::key::KeyBuf;
+use crate::ledger::StoredFrontier;
+use crate::limits::FINDINGS_MAX;
+use crate::store::Store;
+use crate::table::{Content, Protection, TableInfo, next_prefix, split_personal};
+use crate::tables::{FRONTIER, LEDGER};
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+pub struct CheckReport {
+    /// Every row was read; otherwise the time ran out first.
+    pub complete: bool,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Rows that nobody can read any more because their person was erased.
+    pub erased: u64,
+    /// Rows and bytes of each table, in the order of the catalogue.
+    pub tables: Vec<TableCount>,
+    /// What is wrong, at most [`FINDINGS_MAX`].
+    pub findings: Vec<Finding>,
+    /// Findings beyond those.
+    pub more_findings: u64,
+    /// Time it took.
+    pub took: Duration,
+}
+
+/// Rows of one table, as far as they were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableCount {
+    /// Name of the table.
+    pub table: &'static str,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Table it is in; empty for rows of no table.
+    pub table: &'static str,
+    /// Beginning of the row's key in hexadecimal; keys never hold personal data.
+    pub row: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What can be wrong.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Problem {
+    /// The row cannot be read.
+    #[error("the row cannot be read")]
+    Row(#[source] StoreError),
+    /// No table of the catalogue has this prefix.
+    #[error("no table of this version has prefix {0:#04x}")]
+    UnknownTable(u8),
+    /// A journal page does not begin where the one before it ends.
+    #[error("a page ends before position {end}, the next begins at {begin}")]
+    Gap {
+        /// Position after the earlier page.
+        end: u64,
+        /// First position of the later page.
+        begin: u64,
+    },
+    /// The stored hash tree is not the one of the entries.
+    #[error("the ledger has {entries} entries that do not give the stored tree of {leaves}")]
+    Ledger {
+        /// Entries in the journal.
+        entries: u64,
+        /// Leaves the stored tree claims.
+        leaves: u64,
+    },
+}
+
+impl CheckReport {
+    /// Nothing wrong was found.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn find(&mut self, table: &'static str, key: &[u8], problem: Problem) {
+        if self.findings.len() >= FINDINGS_MAX {
+            self.more_findings += 1;
+            return;
+        }
+        let row = key.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
+        self.findings.push(Finding { table, row, problem });
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = if self.table.is_empty() { "no table" } else { self.table };
+        write!(f, "{table}, row {}: {}", self.row, self.problem)
+    }
+}
+
+impl Store {
+    /// Reads every row while the store goes on working. What is written meanwhile may or may not be
+    /// read.
+    pub fn check(&self) -> CheckReport {
+        self.check_until(None)
+    }
+
+    /// Reads as many rows as the time allows, of every table the last ones first: they are what a
+    /// crash could have hurt.
+    pub fn check_within(&self, time: Duration) -> CheckReport {
+        self.check_until(Instant::now().checked_add(time))
+    }
+
+    fn check_until(&self, deadline: Option<Instant>) -> CheckReport {
+        let started = Instant::now();
+        let mut report = CheckReport { complete: true, ..CheckReport::default() };
+        check_ledger(self.core(), deadline.is_none(), &mut report);
+        check_prefixes(self.core(), self.catalogue(), &mut report);
+        let mut left = self.catalogue().len();
+        for table in self.catalogue() {
+            // Every table gets an equal part of what time is left.
+            let share = deadline.map(|deadline| {
+                let rest = deadline.saturating_duration_since(Instant::now());
+                Instant::now() + rest / u32::try_from(left).unwrap_or(u32::MAX).max(1)
+            });
+            left = left.saturating_sub(1);
+            Walk { core: self.core(), table, deadline: share }.run(&mut report);
+        }
+        report.took = started.elapsed();
+        if !report.is_sound() {
+            let findings = report.findings.len();
+            tracing::error!(findings, first = ?report.findings.first(), "store check failed");
+        }
+        report
+    }
+}
+
+/// Rows under prefixes that no table has.
+fn check_prefixes(core: &Core, catalogue: &[TableInfo], report: &mut CheckReport) {
+    for prefix in (0..=u8::MAX).filter(|p| catalogue.iter().all(|table| table.prefix != *p)) {
+        let (lo, hi) = (KeyBuf::new(prefix), KeyBuf::new(prefix.saturating_add(1)));
+        let hi = if prefix == u8::MAX { Bound::Unbounded } else { Bound::Excluded(hi) };
+        match core.engine.range(slices(&(Bound::Included(lo), hi))).next() {
+            None => {}
+            Some(Ok((key, _))) => report.find("", &key, Problem::UnknownTable(prefix)),
+            Some(Err(error)) => report.find("", &[prefix], Problem::Row(error.into())),
+        }
+    }
+}
+
+/// Recomputes the tree: all of it, or from where it stood before the last group.
+fn check_ledger(core: &Core, all: bool, report: &mut CheckReport) {
+    if let Err(error) = compare_ledger(core, all, report) {
+        report.find(LEDGER.name(), &[LEDGER.prefix()], Problem::Row(error));
+    }
+}
+
+fn compare_ledger(core: &Core, all: bool, report: &mut CheckReport) -> Result<(), StoreError> {
+    let key = FRONTIER.key(&());
+    let stored = match core.engine.get(key.as_slice())? {
+        Some(bytes) => FRONTIER.read(&core.keys, key.as_slice(), &bytes)?,
+        None => StoredFrontier::default(),
+    };
+    let leaves = stored.after.size();
+    let mut tree = if all { Frontier::new() } else { stored.before };
+    let head = LEDGER.head(&());
+    let entries = core.journal_next_on_disk(LEDGER.kind(), &head)?;
+    let span = (tree.size(), leaves);
+    core.journal_entries(LEDGER.kind(), &head, span, |_, entry| {
+        tree.push(leaf_hash(entry));
+        true
+    })?;
+    // Units may have been committed since the row was read, so the journal may be ahead of it.
+    if tree != stored.after || entries < leaves {
+        report.find(LEDGER.name(), head.as_slice(), Problem::Ledger { entries, leaves });
+    }
+    Ok(())
+}
+
+/// One table on its way through a check.
+struct Walk<'a> {
+    core: &'a Core,
+    table: &'a TableInfo,
+    deadline: Option<Instant>,
+}
+
+impl Walk<'_> {
+    fn run(&self, report: &mut CheckReport) {
+        let first = KeyBuf::new(self.table.prefix);
+        let bounds = (Bound::Included(first), Bound::Excluded(next_prefix(first)));
+        let mut rows = self.core.engine.range(slices(&bounds));
+        let back = self.deadline.is_some();
+        let mut count = TableCount { table: self.table.name, rows: 0, bytes: 0 };
+        let mut neighbour = None;
+        loop {
+            // Looking at the clock costs as much as looking at a row.
+            let late = self.deadline.is_some_and(|deadline| Instant::now() > deadline);
+            if late && count.rows % 64 == 0 {
+                report.complete = false;
+                break;
+            }
+            let Some(row) = (if back { rows.next_back() } else { rows.next() }) else { break };
+            match row {
+                Ok(row) => {
+                    count.rows += 1;
+                    count.bytes += u64::try_from(row.0.len() + row.1.len()).unwrap_or_default();
+                    self.row(&row, &mut neighbour, report);
+                }
+                Err(error) => {
+                    // The engine cannot pass a damaged page; `rebuild` goes around it.
+                    report.find(self.table.name, first.as_slice(), Problem::Row(error.into()));
+                    report.complete = false;
+                    break;
+                }
+            }
+        }
+        report.rows += count.rows;
+        report.bytes += count.bytes;
+        report.tables.push(count);
+    }
+
+    fn row(&self, row: &Row, neighbour: &mut Option<Span>, report: &mut CheckReport) {
+        let (key, value) = row;
+        let read = match self.table.content {
+            Content::Rows { key_width, check } => self.value(row, key_width, check, report),
+            Content::Journal { first, .. } => self.page(row, first).map(|span| {
+                if let Some(gap) = neighbour.replace(span.clone()).and_then(|n| n.gap(&span)) {
+                    report.find(self.table.name, key, gap);
+                }
+            }),
+            Content::Retired => Ok(()),
+        };
+        if let Err(error) = read {
+            report.find(self.table.name, key, Problem::Row(error));
+        }
+        debug_assert!(!key.is_empty() || value.is_empty());
+    }
+
+    fn value(
+        &self,
+        (key, value): &Row,
+        width: usize,
+        check: fn(&[u8], &[u8]) -> Result<(), Corrupt>,
+        report: &mut CheckReport,
+    ) -> Result<(), StoreError> {
+        let (name, keys) = (self.table.name, &self.core.keys);
+        let bad = StoreError::corrupt(name);
+        let field = key.get(1..).filter(|field| field.len() == width);
+        let Some(field) = field else { return Err(bad(Corrupt::Key)) };
+        let checked = match self.table.protection {
+            Protection::Plain => check(field, value),
+            Protection::Sealed => keys
+                .table(name, self.table.prefix)
+                .and_then(|table| table.open(key, value))
+                .and_then(|plain| check(field, &plain)),
+            Protection::Personal => match split_personal(value) {
+                Ok((person, sealed)) => match self.core.subject(person)? {
+                    Some(subject) => subject
+                        .key(keys, name)
+                        .and_then(|person| person.open(key, sealed))
+                        .and_then(|plain| check(field, &plain)),
+                    None => {
+                        report.erased += 1;
+                        Ok(())
+                    }
+                },
+                Err(error) => Err(error),
+            },
+        };
+        checked.map_err(bad)
+    }
+
+    fn page(&self, (key, value): &Row, first: u64) -> Result<Span, StoreError> {
+        let sealed = self.table.protection == Protection::Sealed;
+        let kind = Kind { name: self.table.name, prefix: self.table.prefix, first, sealed };
+        let page: Page<'_> = kind.page(&self.core.keys, key, value)?;
+        let head = key.get(..key.len().saturating_sub(8)).unwrap_or_default().to_vec();
+        Ok(Span { head, begin: page.first(), end: page.next() })
+    }
+}
+
+/// Positions of one page.
+#[derive(Debug, Clone)]
+struct Span {
+    head: Vec<u8>,
+    begin: u64,
+    end: u64,
+}
+
+impl Span {
+    /// What lies between two pages that are neighbours, in either order.
+    fn gap(&self, other: &Self) -> Option<Problem> {
+        let (early, late) = if self.begin < other.begin { (self, other) } else { (other, self) };
+        let apart = self.head == other.head && early.end != late.begin;
+        apart.then_some(Problem::Gap { end: early.end, begin: late.begin })
+    }
+}

@@ -1,0 +1,223 @@
+//! The one thread that writes: everything that waits becomes one batch, one flush, one sync; then
+//! everybody is answered.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::core::Core;
+use crate::engine::{Bytes, Engine};
+use crate::error::{EngineError, StoreError, StoreFailure};
+use crate::gate::RunState;
+use crate::ledger::StoredFrontier;
+use crate::limits::{JOURNAL_TAILS_MAX, UNIT_BYTES_MAX};
+use crate::pending::{Job, Ran, Ruling};
+use crate::tables::{FRONTIER, LEDGER, RUN};
+use crate::unit::{Group, Tails, Unit};
+
+/// What the queue carries.
+pub(crate) enum Message {
+    Work(Box<dyn Job>),
+    /// Finish what is queued, mark the store as closed in order, and end.
+    Close,
+}
+
+/// Bounds of a group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) units: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Called once, with the reason, when the store stops for good.
+pub type OnFailure = Box<dyn FnOnce(&StoreFailure) + Send>;
+
+pub(crate) struct Committer {
+    pub(crate) core: Arc<Core>,
+    pub(crate) queue: flume::Receiver<Message>,
+    pub(crate) bounds: Bounds,
+    pub(crate) on_failure: Option<OnFailure>,
+    pub(crate) frontier: StoredFrontier,
+    /// Unix milliseconds of this start, for the mark of an orderly end.
+    pub(crate) opened: u64,
+}
+
+impl Committer {
+    /// Serves the queue until it is closed or nobody holds the other end.
+    pub(crate) fn run(mut self) {
+        let mut tails = Tails::new();
+        let mut closing = false;
+        while !closing || !self.queue.is_empty() {
+            let Ok(first) = self.queue.recv() else { break };
+            let mut group = Group::default();
+            let mut jobs = Vec::new();
+            let started = Instant::now();
+            let mut next = Some(first);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Close => closing = true,
+                    Message::Work(job) => jobs.push(self.perform(job, &mut group, &tails)),
+                }
+                if jobs.len() < self.bounds.units && group.bytes < self.bounds.bytes {
+                    next = self.queue.try_recv().ok();
+                }
+            }
+            self.core.counters.running(started.elapsed());
+            self.settle(group, jobs.len(), &mut tails);
+            let failure = self.core.failure.get();
+            jobs.into_iter().for_each(|job| job.answer(failure));
+        }
+        self.mark_clean();
+    }
+
+    /// Runs one unit; afterwards the group holds its writes or no trace of it.
+    fn perform(&self, mut job: Box<dyn Job>, group: &mut Group, tails: &Tails) -> Box<dyn Job> {
+        if self.core.failure.get().is_some() {
+            return job;
+        }
+        let before = group.bytes;
+        let mut unit = Unit::new(&self.core, group, tails);
+        // A unit that panics takes only itself down: its writes are undone like a refusal's.
+        let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut unit)));
+        let bytes = unit.group_bytes() - before;
+        let ruling = match ran {
+            Ok(Ran::Kept) if bytes > UNIT_BYTES_MAX => Some(Ruling::TooLarge { bytes }),
+            Ok(Ran::Kept | Ran::Refused) => None,
+            Err(_) => Some(Ruling::Panicked),
+        };
+        let kept = ruling.is_none() && matches!(ran, Ok(Ran::Kept));
+        if !kept {
+            unit.roll_back();
+            group.bytes = before;
+        }
+        if let Some(ruling) = ruling {
+            job.overrule(ruling);
+        }
+        self.core.counters.unit(kept);
+        job
+    }
+
+    /// Writes the group and waits for the disk. A group that only read needs neither: all it saw
+    /// is on disk already.
+    fn settle(&mut self, mut group: Group, units: usize, tails: &mut Tails) {
+        group.tails.retain(|_, tail| !tail.is_empty());
+        if self.core.failure.get().is_some() || group.is_empty() {
+            return;
+        }
+        // Whatever panics in here, nobody is told that it is stored.
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(group, units, tails)));
+        let written = written.unwrap_or_else(|_| {
+            Err(("wrote a group", EngineError::Stopped("the committer panicked".to_owned())))
+        });
+        if let Err((during, source)) = written {
+            self.fail(StoreFailure { during, source });
+        }
+    }
+
+    fn write(
+        &mut self,
+        mut group: Group,
+        units: usize,
+        tails: &mut Tails,
+    ) -> Result<(), (&'static str, EngineError)> {
+        let frontier = self.pack(&mut group).map_err(|error| ("packed a group", stop(error)))?;
+        let erased = std::mem::take(&mut group.erased);
+        erased.iter().for_each(|person| self.core.subjects.forget(*person));
+        self.core.hide(group.tails.iter().map(|(head, tail)| (head.clone(), tail.first)));
+        let (rows, bytes) = (group.rows.len(), group.bytes);
+        let started = Instant::now();
+        let applied = self.core.engine.apply(std::mem::take(&mut group.rows).into_iter());
+        applied.map_err(|error| ("wrote a group", error))?;
+        self.core.counters.applied(units, rows, bytes, started.elapsed());
+        let started = Instant::now();
+        self.core.engine.flush().map_err(|error| ("flushed a group", error))?;
+        self.core.engine.sync().map_err(|error| ("synced a group", error))?;
+        self.core.counters.synced(started.elapsed());
+        Engine::collect_garbage();
+        // A reader may have put a key back between the first time and the write.
+        erased.iter().for_each(|person| self.core.subjects.forget(*person));
+        if let Some(frontier) = frontier {
+            self.core.set_head(frontier.head());
+            self.frontier = frontier;
+        }
+        self.core.show();
+        remember(tails, group.tails.into_iter().map(|(head, tail)| (head, tail.next())));
+        Ok(())
+    }
+
+    /// Turns what was appended into rows.
+    fn pack(&self, group: &mut Group) -> Result<Option<StoredFrontier>, StoreError> {
+        let Group { rows, tails, scratch, bytes, .. } = group;
+        for (head, tail) in tails.iter() {
+            tail.pages(&self.core.keys, head, scratch, |key, value| {
+                rows.insert(Bytes::from(key), Some(Bytes::from(value)));
+            })?;
+        }
+        let Some(tail) = tails.get(LEDGER.head(&()).as_slice()) else { return Ok(None) };
+        let frontier = self.frontier.extended(tail);
+        let key = FRONTIER.key(&());
+        scratch.clear();
+        FRONTIER.encode(&frontier, scratch)?;
+        *bytes += scratch.len();
+        rows.insert(Bytes::from(key.as_slice()), Some(Bytes::from(scratch.as_slice())));
+        Ok(Some(frontier))
+    }
+
+    /// The end of all writing: after a failed sync the kernel may have dropped the pages it could
+    /// not write, and a second sync would report success.
+    fn fail(&mut self, failure: StoreFailure) {
+        tracing::error!(during = failure.during, cause = %failure.source, "the store stopped");
+        let failure = self.core.failure.get_or_init(|| failure);
+        if let Some(tell) = self.on_failure.take() {
+            tell(failure);
+        }
+    }
+
+    fn mark_clean(&mut self) {
+        if self.core.failure.get().is_some() {
+            return;
+        }
+        let mut group = Group::default();
+        let tails = HashMap::new();
+        let mut unit = Unit::new(&self.core, &mut group, &tails);
+        let marked = unit.put(&RUN, &(), &RunState::Clean { opened: self.opened });
+        if let Err(error) = marked {
+            tracing::error!(%error, "the store could not be marked as closed");
+            return;
+        }
+        self.settle(group, 0, &mut Tails::new());
+    }
+}
+
+/// Keeps the next positions of what was just written; starts over rather than grow for ever.
+fn remember(tails: &mut Tails, written: impl Iterator<Item = (Bytes, u64)>) {
+    if tails.len() >= JOURNAL_TAILS_MAX {
+        tails.clear();
+    }
+    tails.extend(written);
+}
+
+/// Packing fails only when sealing does, which no retry would cure.
+fn stop(error: StoreError) -> EngineError {
+    match error {
+        StoreError::Engine(error) => error,
+        other => EngineError::Stopped(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::page_key;
+
+    #[test]
+    fn the_memory_of_positions_is_bounded() {
+        let mut tails = Tails::new();
+        for journal in 0..u64::try_from(JOURNAL_TAILS_MAX * 2).unwrap() {
+            let key = page_key(b"j", journal);
+            remember(&mut tails, std::iter::once((Bytes::from(key.as_slice()), 1)));
+            assert!(tails.len() <= JOURNAL_TAILS_MAX);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The data directory: who holds it, what a crash left in it, and where damaged data goes.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// File whose lock tells that a process has the directory. sled locks its own file too, but says
+/// so in words that nobody understands.
+const LOCK: &str = "lock";
+
+/// Space that must be free before sled is let at the files: it answers a full disk with a panic,
+/// which must not be taken for damage.
+const PROBE_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub(crate) enum LockError {
+    Taken,
+    Io(io::Error),
+}
+
+/// Creates the directory if need be and takes its lock, which ends with the returned file.
+pub(crate) fn lock(dir: &Path) -> Result<File, LockError> {
+    if !dir.exists() {
+        create_private(dir).map_err(LockError::Io)?;
+    }
+    let mut how = OpenOptions::new();
+    let file = how.create(true).truncate(false).write(true).open(dir.join(LOCK));
+    let file = file.map_err(LockError::Io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LockError::Taken),
+        Err(TryLockError::Error(source)) => Err(LockError::Io(source)),
+    }
+}
+
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut how = fs::DirBuilder::new();
+    how.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut how, 0o700);
+    how.create(dir)
+}
+
+/// Fails when the directory cannot take another megabyte.
+pub(crate) fn probe(dir: &Path) -> io::Result<()> {
+    let path = dir.join("probe");
+    let mut file = File::create(&path)?;
+    let written = file.write_all(&vec![0; PROBE_BYTES]).and_then(|()| file.sync_data());
+    fs::remove_file(&path)?;
+    written
+}
+
+/// Deletes snapshots that sled had not finished. It would take the newest one for whole and report
+/// corruption at every start; the log alone is enough.
+pub(crate) fn remove_half_snapshots(dir: &Path) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Makes the files and the names in the directory, and its own name, survive a power cut.
+pub(crate) fn sync(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    File::open(dir)?.sync_all()?;
+    sync_name(dir)
+}
+
+/// Makes a change of name survive a power cut.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// The directory with something after its name: `store` becomes `store.damaged-17`.
+pub(crate) fn sibling(dir: &Path, suffix: &str) -> PathBuf {
+    let mut name = dir.file_name().map(OsStr::to_os_string).unwrap_or_default();
+    name.push(suffix);
+    dir.with_file_name(name)
+}
+
+/// Moves the directory to a name that says what happened and when.
+pub(crate) fn set_aside(dir: &Path, now: u64) -> io::Result<PathBuf> {
+    let names = (0_u32..100).map(|again| match again {
+        0 => sibling(dir, &format!("{DAMAGED}{now}")),
+        _ => sibling(dir, &format!("{DAMAGED}{now}-{again}")),
+    });
+    let free = names.into_iter().find(|path| !path.exists());
+    let aside = free.ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
+    fs::rename(dir, &aside)?;
+    sync_name(dir)?;
+    Ok(aside)
+}
+
+const DAMAGED: &str = ".damaged-";
+
+/// The newest directory that was set aside beside this one.
+pub(crate) fn damaged_sibling(dir: &Path) -> io::Result<Option<PathBuf>> {
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(None),
+    };
+    if !parent.exists() {
+        return Ok(None);
+    }
+    let mut start = dir.file_name().map(OsStr::to_os_string).unwrap_or_default();
+    start.push(DAMAGED);
+    let start = start.to_string_lossy().into_owned();
+    let names = fs::read_dir(parent)?.map(|entry| entry.map(|entry| entry.file_name()));
+    let names: Vec<OsString> = names.collect::<io::Result<_>>()?;
+    let damaged = names.into_iter().filter(|name| name.to_string_lossy().starts_with(&start));
+    Ok(damaged.max().map(|name| parent.join(name)))
+}
+
+/// Name of a finished copy that is about to take the place of the directory.
+pub(crate) const READY: &str = ".compacted";
+/// Name of the directory while its copy takes its place.
+pub(crate) const REPLACED: &str = ".before-compact";
+
+/// Puts a finished copy in the place of the directory.
+pub(crate) fn swap(dir: &Path) -> io::Result<()> {
+    fs::rename(dir, sibling(dir, REPLACED))?;
+    fs::rename(sibling(dir, READY), dir)?;
+    sync_name(dir)
+}
+
+/// Finishes a swap that a crash interrupted between its two steps.
+pub(crate) fn finish_swap(dir: &Path) -> io::Result<()> {
+    if !dir.exists() && sibling(dir, READY).exists() {
+        fs::rename(sibling(dir, READY), dir)?;
+        sync_name(dir)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unfinished_snapshots_are_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["snap.01", "snap.02.generating", "db", "x.generating"] {
+            fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        assert_eq!(remove_half_snapshots(dir.path()).unwrap(), 1);
+        assert!(!dir.path().join("snap.02.generating").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_found_and_never_overwritten() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("store");
+        assert_eq!(damaged_sibling(&dir).unwrap(), None);
+        for expected in ["store.damaged-5", "store.damaged-5-1"] {
+            fs::create_dir(&dir).unwrap();
+            assert_eq!(set_aside(&dir, 5).unwrap(), parent.path().join(expected));
+            assert_eq!(damaged_sibling(&dir).unwrap(), Some(parent.path().join(expected)));
+        }
+    }
+
+    #[test]
+    fn an_interrupted_swap_is_finished() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("store");
+        fs::create_dir(sibling(&dir, READY)).unwrap();
+        fs::write(sibling(&dir, READY).join("new"), b"").unwrap();
+        finish_swap(&dir).unwrap();
+        assert!(dir.join("new").exists());
+        finish_swap(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_lock_is_exclusive_and_ends_with_its_file() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("store");
+        let held = lock(&dir).unwrap();
+        assert!(matches!(lock(&dir), Err(LockError::Taken)));
+        drop(held);
+        assert!(lock(&dir).is_ok());
+    }
+}

@@ -1,0 +1,174 @@
+//! The only file that knows sled: open, read, write one batch, reach the disk.
+
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use crate::error::EngineError;
+use crate::limits::{EPOCH_FLUSHES, SEGMENT_BYTES};
+
+/// Shared, immutable bytes; short ones without an allocation.
+pub(crate) use sled::IVec as Bytes;
+
+/// The one tree that holds every table, each under its prefix. One tree, because one batch on one
+/// tree is atomic after a crash and several batches are not.
+const TREE: &[u8] = b"liangdi-1";
+
+/// A key and its value.
+pub(crate) type Row = (Bytes, Bytes);
+
+/// Makes written bytes survive a power cut.
+///
+/// sled's own flush ends in `sync_file_range`, which syncs neither the file's size nor the drive's
+/// cache: of 49 simulated power cuts 34 lost acknowledged data. So the committer calls this on a
+/// handle of its own, once for every group, before it answers anybody.
+pub trait Disk: Send + Sync + 'static {
+    /// Returns when everything written so far is on stable storage.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports. It is never called again after an error.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// The database file itself.
+#[derive(Debug)]
+pub struct DatabaseFile(File);
+
+impl Disk for DatabaseFile {
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+/// Puts something of a test's own around the database file: a counter, a failure.
+pub type WrapDisk = Box<dyn FnOnce(DatabaseFile) -> Box<dyn Disk> + Send>;
+
+/// An open database.
+pub(crate) struct Engine {
+    db: sled::Db,
+    tree: sled::Tree,
+    disk: Box<dyn Disk>,
+    /// Held until everything above is gone.
+    _lock: File,
+}
+
+impl Engine {
+    /// Opens or creates the database in a thread of its own, because sled answers damage with a
+    /// panic.
+    pub(crate) fn open(
+        dir: &Path,
+        cache_bytes: u64,
+        wrap: Option<WrapDisk>,
+        lock: File,
+    ) -> Result<Self, EngineError> {
+        let path = dir.to_path_buf();
+        let opener = std::thread::Builder::new().name("store-open".to_owned());
+        let thread = opener.spawn(move || {
+            let config = sled::Config::new()
+                .path(&path)
+                .cache_capacity(cache_bytes)
+                .mode(sled::Mode::HighThroughput)
+                .segment_size(SEGMENT_BYTES)
+                // No flusher of its own: it would hide the error of a failed sync in a log line.
+                .flush_every_ms(None);
+            let db = config.open()?;
+            let tree = db.open_tree(TREE)?;
+            let file = DatabaseFile(File::open(path.join("db"))?);
+            let disk = match wrap {
+                Some(wrap) => wrap(file),
+                None => Box::new(file),
+            };
+            Ok(Self { db, tree, disk, _lock: lock })
+        })?;
+        thread.join().unwrap_or_else(|panic| Err(EngineError::Stopped(panic_text(&*panic))))
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        guarded(|| self.tree.get(key))
+    }
+
+    /// Rows of a range in the order of their keys, from either end. Not a snapshot: rows written
+    /// meanwhile may or may not be seen.
+    pub(crate) fn range(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+    ) -> impl DoubleEndedIterator<Item = Result<Row, EngineError>> + use<> {
+        Rows(self.tree.range::<&[u8], _>(range))
+    }
+
+    /// Writes all rows or none; `None` deletes. Not on disk before [`reach_disk`](Self::reach_disk).
+    pub(crate) fn apply(
+        &self,
+        rows: impl Iterator<Item = (Bytes, Option<Bytes>)>,
+    ) -> Result<(), EngineError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in rows {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        guarded(|| self.tree.apply_batch(batch))
+    }
+
+    /// Hands what was applied to the operating system and waits for the disk.
+    pub(crate) fn flush(&self) -> Result<(), EngineError> {
+        guarded(|| self.db.flush()).map(drop)
+    }
+
+    /// Waits for the disk.
+    pub(crate) fn sync(&self) -> Result<(), EngineError> {
+        self.disk.sync_data().map_err(EngineError::from)
+    }
+
+    /// Lets go of the memory that the last batch made superfluous.
+    pub(crate) fn collect_garbage() {
+        for _ in 0..EPOCH_FLUSHES {
+            crossbeam_epoch::pin().flush();
+        }
+    }
+
+    /// Bytes of all files of the database.
+    pub(crate) fn size_on_disk(&self) -> Result<u64, EngineError> {
+        guarded(|| self.db.size_on_disk())
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine(sled)")
+    }
+}
+
+struct Rows(sled::Iter);
+
+impl Iterator for Rows {
+    type Item = Result<Row, EngineError>;
+    fn next(&mut self) -> Option<Self::Item> {
+        guarded(|| self.0.next().transpose()).transpose()
+    }
+}
+
+impl DoubleEndedIterator for Rows {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        guarded(|| self.0.next_back().transpose()).transpose()
+    }
+}
+
+/// Turns a panic of sled, its answer to a damaged page, into an error. Nothing of ours is changed
+/// inside, and sled's locks do not poison.
+fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, EngineError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(EngineError::from),
+        Err(panic) => Err(EngineError::Stopped(panic_text(&*panic))),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    // sled prints whole pages into some messages; rows have no place in a log.
+    text.unwrap_or("panic without a text").chars().take(120).filter(|c| !c.is_control()).collect()
+}

@@ -1,0 +1,58 @@
+//! Every bound of the store, by name and unit.
+
+/// Largest value of one row, in bytes. sled moves what does not fit a quarter of its segment into
+/// files that it never syncs, and it writes a whole leaf at once when it tidies up: a leaf holds up
+/// to twenty rows, so twenty of these and their keys must stay below a quarter of
+/// [`SEGMENT_BYTES`].
+pub const VALUE_BYTES_MAX: usize = 96 * 1024;
+
+/// Size of a segment of sled's log, in bytes; a power of two. See [`VALUE_BYTES_MAX`].
+pub const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// Largest key, in bytes, with the prefix of its table.
+pub const KEY_BYTES_MAX: usize = 128;
+
+/// A journal page is closed when the next entry would take it over this many bytes.
+pub const JOURNAL_PAGE_BYTES: usize = 16 * 1024;
+
+/// Largest entry of a journal, in bytes; one this large has a page of its own.
+pub const JOURNAL_ENTRY_BYTES_MAX: usize = 72 * 1024;
+
+/// Largest entry of the ledger, in bytes.
+pub const LEDGER_ENTRY_BYTES_MAX: usize = 1024;
+
+/// Journals whose next position is remembered; the rest are looked up when they are written.
+pub const JOURNAL_TAILS_MAX: usize = 65_536;
+
+/// Persons whose key is kept in memory, in each of the two halves of the cache.
+pub const SUBJECTS_CACHED_MAX: usize = 32_768;
+
+/// Most rows one scan returns; ask again from the last key for more.
+pub const SCAN_ROWS_MAX: usize = 10_000;
+
+/// Units waiting for the committer, unless the options say otherwise.
+pub const QUEUE_DEPTH: usize = 1_024;
+
+/// Units that share one write and one sync, unless the options say otherwise.
+pub const GROUP_UNITS_MAX: usize = 512;
+
+/// Most bytes one unit of work may write: twice as much as a bulk import needs, little enough for
+/// the memory of a small machine.
+pub const UNIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A group takes no further unit once it holds this many bytes.
+pub const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Cache of sled, in bytes, unless the options say otherwise.
+pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Findings that a check lists; the rest are only counted.
+pub const FINDINGS_MAX: usize = 100;
+
+/// Times the garbage of crossbeam is pushed on after a commit. Without it sled keeps every old
+/// leaf of a large batch: 937 instead of 120 MB after loading 300,000 rows.
+pub(crate) const EPOCH_FLUSHES: usize = 20;
+
+const _: () = assert!(SEGMENT_BYTES.is_power_of_two());
+const _: () = assert!(20 * (VALUE_BYTES_MAX + KEY_BYTES_MAX) + 4096 < SEGMENT_BYTES / 4);
+const _: () = assert!(JOURNAL_ENTRY_BYTES_MAX + 64 < VALUE_BYTES_MAX);

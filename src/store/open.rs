@@ -1,0 +1,282 @@
+//! Opening: lock, clear away what a crash left, read, let the gate decide, migrate, check.
+
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::check::CheckReport;
+use crate::committer::{Bounds, Committer};
+use crate::core::Core;
+use crate::directory::{self, LockError};
+use crate::engine::Engine;
+use crate::error::{CommitError, EngineError, StoreError};
+use crate::gate::{FORMAT, Gate, GateError, RunState};
+use crate::ledger::StoredFrontier;
+use crate::migrate::Migrated;
+use crate::options::Options;
+use crate::seal::Keys;
+use crate::store::{Shared, Store};
+use crate::table::Table;
+use crate::tables::{FRONTIER, GATE, RUN};
+use crate::value::Value;
+
+/// Why the store could not be opened. The texts are for the person who has to do something.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenStoreError {
+    /// Another process has it.
+    #[error("the data directory {} is in use by another process: stop that one first", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The operating system refused; the data itself was not found to be damaged.
+    #[error("the data directory {} cannot be used: check permissions, free space and the disk", dir.display())]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// What was reported.
+        #[source]
+        source: io::Error,
+    },
+    /// The data cannot be read and has been moved aside.
+    #[error(
+        "the database in {} is damaged; it was moved to {} and nothing was deleted. Try `liangdi store rebuild` \
+         on that directory, or restore a backup to {}, and reconcile with the peers afterwards",
+        dir.display(), aside.display(), dir.display()
+    )]
+    SetAside {
+        /// Where it was.
+        dir: PathBuf,
+        /// Where it is now.
+        aside: PathBuf,
+        /// What was found.
+        #[source]
+        source: EngineError,
+    },
+    /// There is no data, but damaged data was set aside earlier: starting empty must be wanted.
+    #[error(
+        "there is no database in {}, but a damaged one in {}: rebuild or restore it first, or say that you want \
+         to start empty",
+        dir.display(), aside.display()
+    )]
+    DamagedBefore {
+        /// Where the data should be.
+        dir: PathBuf,
+        /// Where the damaged data is.
+        aside: PathBuf,
+    },
+    /// The data is not for this node or this program.
+    #[error("the data in {} is not for this program to touch", dir.display())]
+    Gate {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: GateError,
+    },
+    /// There are rows, but none says whose they are.
+    #[error("the database in {} has rows but no gate row: it was not written by this software", dir.display())]
+    NoGate {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A migration did not go through; the data is as it was before it.
+    #[error("migration {name:?} failed")]
+    Migration {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: CommitError<StoreError>,
+    },
+    /// A row that must be readable is not.
+    #[error("the first rows of the store cannot be read")]
+    Rows(#[source] StoreError),
+    /// The first write failed.
+    #[error("the store cannot be written")]
+    Write(#[source] CommitError<StoreError>),
+}
+
+/// What opening found and did.
+#[derive(Debug, Clone)]
+pub struct OpenReport {
+    /// There was no data before.
+    pub created: bool,
+    /// The last run ended without closing.
+    pub unclean: bool,
+    /// Half-written snapshots that a crash had left, and that were deleted.
+    pub snapshots_removed: usize,
+    /// Migrations that were run.
+    pub migrations: Vec<Migrated>,
+    /// The check after an unclean stop.
+    pub check: Option<CheckReport>,
+    /// Time it all took.
+    pub took: Duration,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or creates it there.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`]; only damage moves data, and nothing deletes it.
+    pub fn open(dir: &Path, mut options: Options) -> Result<(Self, OpenReport), OpenStoreError> {
+        let started = Instant::now();
+        let (engine, snapshots_removed) = open_engine(dir, &mut options)?;
+        let keys = Keys::new(options.data_key.clone());
+        let gate = read_gate(dir, &engine, &keys, &options)?;
+        let before = read_row(&engine, &keys, &RUN)?;
+        let unclean = matches!(before, Some(RunState::Open { .. }));
+        let frontier: StoredFrontier = read_row(&engine, &keys, &FRONTIER)?.unwrap_or_default();
+        let core = Core::new(engine, keys, frontier.head());
+        let store = start(dir, core, frontier, &mut options)?;
+        let created = gate.is_none();
+        store.mark_open(created.then(|| new_gate(&store, &options)), &options)?;
+        let migrations = store.migrate(gate, &options)?;
+        let check = unclean.then(|| store.check_within(options.check_time));
+        let took = started.elapsed();
+        let report = OpenReport { created, unclean, snapshots_removed, migrations, check, took };
+        tracing::info!(created, unclean, ?took, "store opened");
+        Ok((store, report))
+    }
+
+    /// The first write of a run: from here on a stop without closing is seen at the next start.
+    fn mark_open(&self, gate: Option<Gate>, options: &Options) -> Result<(), OpenStoreError> {
+        let run = RunState::Open { opened: options.now.get() };
+        let marked = self.commit_blocking(move |unit| {
+            if let Some(gate) = gate {
+                unit.put(&GATE, &(), &gate)?;
+            }
+            unit.put(&RUN, &(), &run)
+        });
+        marked.map_err(OpenStoreError::Write)
+    }
+
+    fn migrate(
+        &self,
+        gate: Option<Gate>,
+        options: &Options,
+    ) -> Result<Vec<Migrated>, OpenStoreError> {
+        let Some(mut gate) = gate else { return Ok(Vec::new()) };
+        let mut done = Vec::new();
+        for step in options.migrations.iter().copied() {
+            if step.to <= gate.schema {
+                continue;
+            }
+            gate.schema = step.to;
+            let moved = gate.clone();
+            let rows = self.commit_blocking(move |unit| {
+                let rows = (step.run)(unit)?;
+                unit.put(&GATE, &(), &moved)?;
+                Ok(rows)
+            });
+            let rows =
+                rows.map_err(|source| OpenStoreError::Migration { name: step.name, source })?;
+            tracing::info!(migration = step.name, rows, schema = step.to, "store migrated");
+            done.push(Migrated { name: step.name, rows });
+        }
+        Ok(done)
+    }
+}
+
+/// Everything up to the open database.
+pub(crate) fn open_engine(
+    dir: &Path,
+    options: &mut Options,
+) -> Result<(Engine, usize), OpenStoreError> {
+    let io = |source| OpenStoreError::Io { dir: dir.to_path_buf(), source };
+    directory::finish_swap(dir).map_err(io)?;
+    if !dir.join("db").exists() && !options.start_empty {
+        if let Some(aside) = directory::damaged_sibling(dir).map_err(io)? {
+            return Err(OpenStoreError::DamagedBefore { dir: dir.to_path_buf(), aside });
+        }
+    }
+    let lock = directory::lock(dir).map_err(|error| match error {
+        LockError::Taken => OpenStoreError::InUse { dir: dir.to_path_buf() },
+        LockError::Io(source) => io(source),
+    })?;
+    directory::probe(dir).map_err(io)?;
+    let removed = directory::remove_half_snapshots(dir).map_err(io)?;
+    let opened = Engine::open(dir, options.cache_bytes, options.wrap_disk.take(), lock);
+    let engine = match opened {
+        Ok(engine) => engine,
+        // What the operating system refused is not damage, and may work after a repair.
+        Err(EngineError::Io(source)) => {
+            return Err(io(io::Error::new(source.kind(), source)));
+        }
+        Err(source @ (EngineError::Damaged(_) | EngineError::Stopped(_))) => {
+            let aside = directory::set_aside(dir, options.now.get()).map_err(io)?;
+            tracing::error!(aside = %aside.display(), cause = %source, "damaged store set aside");
+            return Err(OpenStoreError::SetAside { dir: dir.to_path_buf(), aside, source });
+        }
+    };
+    directory::sync(dir).map_err(io)?;
+    Ok((engine, removed))
+}
+
+/// The gate row, if it lets us through; none in a store without a single row.
+fn read_gate(
+    dir: &Path,
+    engine: &Engine,
+    keys: &Keys,
+    options: &Options,
+) -> Result<Option<Gate>, OpenStoreError> {
+    let Some(gate) = read_row(engine, keys, &GATE)? else {
+        let mut rows = engine.range((Bound::Unbounded, Bound::Unbounded));
+        return match rows.next() {
+            None => Ok(None),
+            Some(_) => Err(OpenStoreError::NoGate { dir: dir.to_path_buf() }),
+        };
+    };
+    let admitted = gate.admit(options.schema, &options.area, keys.check_value());
+    admitted.map_err(|source| OpenStoreError::Gate { dir: dir.to_path_buf(), source })?;
+    Ok(Some(gate))
+}
+
+fn new_gate(store: &Store, options: &Options) -> Gate {
+    Gate {
+        format: FORMAT.to_owned(),
+        schema: options.schema,
+        area: options.area.clone(),
+        created: options.now.get(),
+        key_check: store.core().keys.check_value(),
+    }
+}
+
+fn read_row<V: Value>(
+    engine: &Engine,
+    keys: &Keys,
+    table: &Table<(), V>,
+) -> Result<Option<V>, OpenStoreError> {
+    let key = table.key(&());
+    let bytes = engine.get(key.as_slice()).map_err(|error| OpenStoreError::Rows(error.into()))?;
+    let value = bytes.map(|bytes| table.read(keys, key.as_slice(), &bytes));
+    value.transpose().map_err(OpenStoreError::Rows)
+}
+
+/// Starts the committer.
+fn start(
+    dir: &Path,
+    core: Core,
+    frontier: StoredFrontier,
+    options: &mut Options,
+) -> Result<Store, OpenStoreError> {
+    let core = Arc::new(core);
+    let (queue, waiting) = flume::bounded(options.queue_depth);
+    let committer = Committer {
+        core: Arc::clone(&core),
+        queue: waiting,
+        bounds: Bounds { units: options.group_units, bytes: options.group_bytes },
+        on_failure: options.on_failure.take(),
+        frontier,
+        opened: options.now.get(),
+    };
+    let thread = std::thread::Builder::new().name("committer".to_owned());
+    let thread = thread.spawn(move || committer.run());
+    let thread =
+        thread.map_err(|source| OpenStoreError::Io { dir: dir.to_path_buf(), source })?;
+    let thread = Mutex::new(Some(thread));
+    let (dir, catalogue) = (dir.to_path_buf(), options.catalogue);
+    Ok(Store::new(Shared { core, queue, thread, dir, catalogue }))
+}
