@@ -1,0 +1,1 @@
+//! Behaviour of one courier, event by event.

@@ -1,0 +1,169 @@
+//! What the receiver remembers of a lane: a high-water mark and a window of bits above it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use domain::time::UnixMillis;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::LANE_WINDOW;
+use super::LaneEpoch;
+use super::LaneSeq;
+use crate::envelope::Header;
+
+/// Allowance for a sender's fast clock when an id is compared with the time its lane opened: messages
+/// made up to a day later by their own time stamp are still looked up by id.
+const CLOCK_ALLOWANCE: Duration = Duration::from_secs(86_400);
+const WORD_BITS: u64 = 64;
+
+/// What the lane says about an envelope, before anything else is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Admission {
+    /// Never seen here, and too young to have travelled in an earlier epoch.
+    Fresh,
+    /// Never seen here, but it may have travelled in an earlier epoch: look the message id up.
+    CheckId,
+    /// Seen here: look up what became of it.
+    Seen,
+    /// Further ahead than the window reaches; earlier ones are missing.
+    TooFarAhead {
+        /// The highest sequence that would be taken now.
+        highest: LaneSeq,
+    },
+    /// Of another epoch than this lane: it was looked up under the wrong key, or the epoch is not open.
+    OtherEpoch,
+}
+
+/// What the receiver remembers of one epoch of a lane. Stored under sender and epoch.
+///
+/// Invariant: the bit of a sequence is set only above the high-water mark and inside the window, and
+/// the sequence right above the mark is never set; so equal memories are equal values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LaneIn {
+    epoch: LaneEpoch,
+    /// When the epoch was first seen here; `None` when it was the first of this sender.
+    opened: Option<UnixMillis>,
+    /// Everything up to here has been seen.
+    high_water: LaneSeq,
+    /// Bits of what was seen above. With `next = high_water + 1`, bit n of word w stands for sequence
+    /// `64 * (next / 64 + w) + n`. Empty as long as everything comes in order.
+    above: VecDeque<u64>,
+}
+
+impl LaneIn {
+    /// A lane of which nothing has been seen.
+    ///
+    /// `opened` is the time now if this receiver has known another epoch of the same sender, and `None`
+    /// if this is the first: then no message can have come earlier, and no id needs a lookup.
+    #[must_use]
+    pub const fn open(epoch: LaneEpoch, opened: Option<UnixMillis>) -> Self {
+        Self { epoch, opened, high_water: LaneSeq::BEFORE_FIRST, above: VecDeque::new() }
+    }
+
+    /// The epoch.
+    #[must_use]
+    pub const fn epoch(&self) -> LaneEpoch {
+        self.epoch
+    }
+
+    /// When the epoch was first seen; `None` for the first epoch of its sender.
+    #[must_use]
+    pub const fn opened(&self) -> Option<UnixMillis> {
+        self.opened
+    }
+
+    /// Everything up to here has been seen.
+    #[must_use]
+    pub const fn high_water(&self) -> LaneSeq {
+        self.high_water
+    }
+
+    /// The highest sequence that would be taken now.
+    #[must_use]
+    pub const fn highest(&self) -> LaneSeq {
+        self.high_water.plus(LANE_WINDOW)
+    }
+
+    /// How many have been seen above the high-water mark; 0 when nothing is missing.
+    #[must_use]
+    pub fn seen_above(&self) -> u32 {
+        self.above.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// What the lane says about an envelope with this header. Changes nothing: see [`LaneIn::mark`].
+    #[must_use]
+    pub fn admit(&self, header: &Header) -> Admission {
+        if header.epoch != self.epoch {
+            return Admission::OtherEpoch;
+        }
+        if self.has_seen(header.sequence) {
+            return Admission::Seen;
+        }
+        if header.sequence > self.highest() {
+            return Admission::TooFarAhead { highest: self.highest() };
+        }
+        let made = header.message_id.timestamp();
+        match self.opened {
+            Some(opened) if made <= opened.saturating_add(CLOCK_ALLOWANCE) => Admission::CheckId,
+            Some(_) | None => Admission::Fresh,
+        }
+    }
+
+    /// Whether the sequence has been seen.
+    #[must_use]
+    pub fn has_seen(&self, sequence: LaneSeq) -> bool {
+        if sequence <= self.high_water {
+            return true;
+        }
+        let (word, bit) = self.position(sequence);
+        self.above.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Remembers that the sequence has got its final answer. To be stored in the unit that stores the answer.
+    ///
+    /// Returns whether the lane has changed: `false` for what was seen before and for what the window
+    /// does not reach.
+    pub fn mark(&mut self, sequence: LaneSeq) -> bool {
+        if self.has_seen(sequence) || sequence > self.highest() {
+            return false;
+        }
+        if sequence == self.high_water.next() && self.above.is_empty() {
+            self.high_water = sequence;
+            return true;
+        }
+        let (word, bit) = self.position(sequence);
+        if self.above.len() <= word {
+            self.above.resize(word + 1, 0);
+        }
+        if let Some(word) = self.above.get_mut(word) {
+            *word |= bit;
+        }
+        self.advance();
+        true
+    }
+
+    /// Moves the mark over everything that is now seen without a gap, and forgets the bits below it.
+    fn advance(&mut self) {
+        loop {
+            let next = self.high_water.next();
+            let (_, bit) = self.position(next);
+            let Some(word) = self.above.front_mut().filter(|word| **word & bit != 0) else { break };
+            *word &= !bit;
+            self.high_water = next;
+            if next.next().get().is_multiple_of(WORD_BITS) {
+                self.above.pop_front();
+            }
+        }
+        while self.above.back() == Some(&0) {
+            self.above.pop_back();
+        }
+    }
+
+    /// Word and bit of a sequence above the mark.
+    fn position(&self, sequence: LaneSeq) -> (usize, u64) {
+        let words = sequence.get() / WORD_BITS - self.high_water.next().get() / WORD_BITS;
+        // Beyond the window there are no words, so the largest index simply finds nothing.
+        (usize::try_from(words).unwrap_or(usize::MAX), 1 << (sequence.get() % WORD_BITS))
+    }
+}

@@ -1,0 +1,213 @@
+//! One entry a message on each side, in an append-only tree whose head is in every receipt.
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::time::Month;
+use domain::time::UnixMillis;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::envelope::Header;
+use crate::tree;
+use crate::tree::Frontier;
+
+/// Bytes of a canonical entry.
+pub const ENTRY_BYTES: usize = CONTEXT.len() + 1 + 16 + 32 + 6 + 6 + 4;
+
+const CONTEXT: &[u8] = b"liangdi/v1/ledger\0";
+
+/// Which side of the message this ledger's owner was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Direction {
+    /// The owner sent it.
+    Sent,
+    /// The owner received it.
+    Received,
+}
+
+impl Direction {
+    /// The byte that stands for it in an entry.
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Sent => 1,
+            Self::Received => 2,
+        }
+    }
+}
+
+/// What a ledger says about one message: no personal data and no kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// The message.
+    pub message_id: MessageId,
+    /// Digest of its envelope.
+    pub digest: Digest,
+    /// County that sent it.
+    pub from: AreaCode,
+    /// County it is for.
+    pub to: AreaCode,
+    /// Month in which it was accepted by the sender, in China Standard Time; the same on both sides.
+    pub month: Month,
+    /// Side of the ledger's owner.
+    pub direction: Direction,
+}
+
+impl LedgerEntry {
+    /// The entry for an envelope with this header and digest.
+    #[must_use]
+    pub fn of(header: &Header, digest: Digest, direction: Direction) -> Self {
+        Self {
+            message_id: header.message_id,
+            digest,
+            from: header.from,
+            to: header.to,
+            month: header.created.date().month(),
+            direction,
+        }
+    }
+
+    /// Canonical bytes: `"liangdi/v1/ledger" || 0x00 || direction (0x01 sent, 0x02 received) ||
+    /// message id (16) || digest (32) || from (6 ASCII) || to (6 ASCII) || month (u32be, YYYYMM)`.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> [u8; ENTRY_BYTES] {
+        let (from, to) = (self.from.county(), self.to.county());
+        let month = u32::from(self.month.year()) * 100 + u32::from(self.month.number());
+        let parts: [&[u8]; 7] = [
+            CONTEXT,
+            &[self.direction.byte()],
+            self.message_id.as_bytes(),
+            self.digest.as_bytes(),
+            from.as_str().as_bytes(),
+            to.as_str().as_bytes(),
+            &month.to_be_bytes(),
+        ];
+        let mut bytes = [0; ENTRY_BYTES];
+        let all = parts.into_iter().flatten();
+        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    /// Hash of the entry as a leaf of the ledger's tree.
+    #[must_use]
+    pub fn leaf_hash(&self) -> Digest {
+        tree::leaf_hash(&self.canonical_bytes())
+    }
+}
+
+/// State of an append-only ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LedgerHead {
+    /// Number of entries.
+    pub size: u64,
+    /// Root of the tree over the entries.
+    pub root: Digest,
+}
+
+impl LedgerHead {
+    /// Head of the empty ledger.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::of(&Frontier::new())
+    }
+
+    /// Head of a ledger with this right edge.
+    #[must_use]
+    pub fn of(frontier: &Frontier) -> Self {
+        Self { size: frontier.size(), root: frontier.root() }
+    }
+}
+
+/// The newest head that a peer has signed, as far as we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SeenHead {
+    /// The head.
+    pub head: LedgerHead,
+    /// When the peer signed it, by its clock.
+    pub signed: UnixMillis,
+}
+
+/// What a newly seen head says about its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeadChange {
+    /// The same ledger.
+    Same,
+    /// A longer ledger: to be remembered. That it continues the old one is shown by a consistency proof.
+    Grown,
+    /// An older head that arrived late, as receipts may: nothing to learn.
+    Late,
+    /// Signed later and yet shorter: the peer lost entries, as after a restore.
+    RolledBack,
+    /// The same length with other entries: the peer's history was changed.
+    Rewritten,
+}
+
+impl SeenHead {
+    /// Compares with a head that the same peer signed.
+    #[must_use]
+    pub fn compare(&self, newer: &Self) -> HeadChange {
+        if newer.head.size == self.head.size {
+            let same = newer.head.root == self.head.root;
+            return if same { HeadChange::Same } else { HeadChange::Rewritten };
+        }
+        if newer.head.size > self.head.size {
+            return HeadChange::Grown;
+        }
+        if newer.signed > self.signed { HeadChange::RolledBack } else { HeadChange::Late }
+    }
+}
+
+/// Checks with a proof that the ledger with head `new` begins with that of head `old`.
+#[must_use]
+pub fn continues(old: &LedgerHead, new: &LedgerHead, proof: &[Digest]) -> bool {
+    tree::verify_consistency((old.size, &old.root), (new.size, &new.root), proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn an_entry_has_the_bytes_the_protocol_describes() {
+        let mut header = samples::header(1);
+        // 2026-03-31T16:00:00Z is the first of April in China.
+        header.created = UnixMillis::new(1_774_972_800_000);
+        let digest = Digest::of(b"envelope");
+        let entry = LedgerEntry::of(&header, digest, Direction::Received);
+        let mut expected = b"liangdi/v1/ledger\0\x02".to_vec();
+        expected.extend_from_slice(header.message_id.as_bytes());
+        expected.extend_from_slice(digest.as_bytes());
+        expected.extend_from_slice(b"410522330106");
+        expected.extend_from_slice(&202_604_u32.to_be_bytes());
+        assert_eq!(entry.canonical_bytes().as_slice(), expected);
+        assert_eq!(entry.leaf_hash(), tree::leaf_hash(&expected));
+        let sent = LedgerEntry { direction: Direction::Sent, ..entry };
+        assert_ne!(sent.leaf_hash(), entry.leaf_hash());
+    }
+
+    #[test]
+    fn heads_tell_growth_from_loss_and_from_change() {
+        let seen = |size, root: &[u8], signed| SeenHead {
+            head: LedgerHead { size, root: Digest::of(root) },
+            signed: UnixMillis::new(signed),
+        };
+        let known = seen(10, b"ten", 100);
+        assert_eq!(known.compare(&seen(10, b"ten", 200)), HeadChange::Same);
+        assert_eq!(known.compare(&seen(10, b"other", 200)), HeadChange::Rewritten);
+        assert_eq!(known.compare(&seen(11, b"eleven", 90)), HeadChange::Grown);
+        assert_eq!(known.compare(&seen(9, b"nine", 90)), HeadChange::Late);
+        assert_eq!(known.compare(&seen(9, b"nine", 200)), HeadChange::RolledBack);
+    }
+
+    #[test]
+    fn a_proof_shows_that_a_ledger_only_grew() {
+        let leaves: Vec<_> = (0..9_u8).map(|n| tree::leaf_hash(&[n])).collect();
+        let head = |n: usize| LedgerHead::of(&leaves[..n].iter().copied().collect());
+        let proof = tree::consistency_proof(&leaves, 4).unwrap();
+        assert!(continues(&head(4), &head(9), &proof));
+        assert!(continues(&LedgerHead::empty(), &head(9), &[]));
+        let changed = LedgerHead { root: Digest::of(b"changed"), ..head(4) };
+        assert!(!continues(&changed, &head(9), &proof));
+    }
+}
