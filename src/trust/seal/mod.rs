@@ -1,0 +1,75 @@
+//! Sealing of bodies for one recipient: HPKE (RFC 9180) once, then AES-256-GCM an envelope.
+//!
+//! A sender sets up one HPKE context for a recipient (base mode, DHKEM(X25519, HKDF-SHA256),
+//! HKDF-SHA256, export only, `info` = [`CONTEXT`]) and exports 44 bytes under [`CONTEXT`]: the
+//! first 32 are the key of AES-256-GCM, the last 12 the base of the nonces. Envelope number *n*
+//! uses the nonce base XOR u96be(*n*), as RFC 9180 section 5.2 computes nonces, and the bytes of its
+//! header as associated data. Every envelope carries the encapsulated key and its number, so each
+//! opens by itself, in any order, through any relay.
+//!
+//! The secret lives in memory only and is made anew at each start and at least daily: no restart
+//! and no restore can use a nonce twice.
+
+mod keys;
+mod opener;
+mod sealer;
+
+#[cfg(test)]
+mod tests;
+
+use hpke::{aead::ExportOnlyAead, kdf::HkdfSha256, kem::X25519HkdfSha256};
+use ring::aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use zeroize::Zeroizing;
+
+pub use self::{
+    keys::{SealingKeyId, SealingKeyPair, SealingPublicKey},
+    opener::{Opener, SECRETS_MAX},
+    sealer::{COUNTER_MAX, SEALER_LIFETIME, Sealer},
+};
+
+/// `info` of the HPKE context and context of the export.
+pub const CONTEXT: &[u8] = b"liangdi/v1/seal";
+/// Bytes that sealing adds to a body: the tag of AES-256-GCM.
+pub const TAG_BYTES: usize = 16;
+
+type Kem = X25519HkdfSha256;
+type Kdf = HkdfSha256;
+type Aead = ExportOnlyAead;
+
+const AEAD_KEY_BYTES: usize = 32;
+const EXPORT_BYTES: usize = AEAD_KEY_BYTES + NONCE_LEN;
+
+/// The bytes are not a usable X25519 key: of the wrong length, or a point of small order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a usable sealing key: ask the peer for a new node card")]
+pub struct UnusableKey;
+
+/// What both ends derive: the cipher's key and the base of the nonces.
+struct Secret {
+    key: LessSafeKey,
+    nonce_base: [u8; NONCE_LEN],
+}
+
+impl Secret {
+    /// Splits exported bytes; `None` when the length is wrong, which the callers rule out.
+    fn from_export(exported: &Zeroizing<[u8; EXPORT_BYTES]>) -> Option<Self> {
+        let (key, base) = exported.split_first_chunk::<AEAD_KEY_BYTES>()?;
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?);
+        Some(Self { key, nonce_base: base.try_into().ok()? })
+    }
+
+    /// The nonce of envelope number `counter`: base XOR u96be(counter).
+    fn nonce(&self, counter: u64) -> Nonce {
+        let mut nonce = self.nonce_base;
+        for (byte, count) in nonce.iter_mut().rev().zip(counter.to_le_bytes()) {
+            *byte ^= count;
+        }
+        Nonce::assume_unique_for_key(nonce)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}

@@ -1,0 +1,99 @@
+//! The receiving end of a seal: derives a sender's secret once and keeps it.
+
+use std::{fmt, sync::Arc};
+
+use exchange::{
+    envelope::{AlgorithmProfile, SealHeader},
+    keys::{self, OpenError},
+};
+use hpke::{Deserializable, OpModeR, setup_receiver};
+use ring::aead::Aad;
+use zeroize::Zeroizing;
+
+use super::{Aead, CONTEXT, Kdf, Kem, SealingKeyId, SealingKeyPair, Secret};
+use crate::cache::Cache;
+
+/// How many senders' secrets are kept; more than there are counties.
+pub const SECRETS_MAX: usize = 4096;
+
+type SecretId = (SealingKeyId, [u8; 32]);
+
+/// Opens what others sealed for this node. Shared between threads.
+pub struct Opener {
+    keys: Vec<SealingKeyPair>,
+    secrets: Cache<SecretId, Arc<Secret>>,
+}
+
+impl Opener {
+    /// Opens with any of these keys: the one in use and those before it.
+    #[must_use]
+    pub fn new(keys: Vec<SealingKeyPair>) -> Self {
+        Self { keys, secrets: Cache::new(SECRETS_MAX) }
+    }
+
+    /// The keys held, for the node card.
+    #[must_use]
+    pub fn keys(&self) -> &[SealingKeyPair] {
+        &self.keys
+    }
+
+    fn derive(&self, id: SealingKeyId, encapsulated_key: &[u8; 32]) -> Result<Secret, OpenError> {
+        let pair = self.keys.iter().find(|pair| pair.id() == id).ok_or(OpenError::OtherKey)?;
+        let exported = export(pair, encapsulated_key, CONTEXT, CONTEXT)?;
+        Secret::from_export(&exported).ok_or(OpenError::Broken)
+    }
+
+    #[cfg(test)]
+    pub(super) fn secrets(&self) -> usize {
+        self.secrets.len()
+    }
+}
+
+/// RFC 9180 `ReceiveExportBase` for our algorithms.
+pub(super) fn export<const LENGTH: usize>(
+    pair: &SealingKeyPair,
+    encapsulated_key: &[u8; 32],
+    info: &[u8],
+    exporter_context: &[u8],
+) -> Result<Zeroizing<[u8; LENGTH]>, OpenError> {
+    let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated_key)
+        .map_err(|_| OpenError::Broken)?;
+    let context =
+        setup_receiver::<Aead, Kdf, Kem>(&OpModeR::Base, &pair.private, &encapsulated, info)
+            .map_err(|_| OpenError::Broken)?;
+    let mut exported = Zeroizing::new([0; LENGTH]);
+    context.export(exporter_context, exported.as_mut_slice()).map_err(|_| OpenError::Broken)?;
+    Ok(exported)
+}
+
+impl keys::Opener for Opener {
+    fn open(&self, seal: &SealHeader, header: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+        match seal.profile {
+            AlgorithmProfile::International => {}
+            AlgorithmProfile::Shangmi => return Err(OpenError::ProfileUnsupported),
+        }
+        let id = (seal.recipient_key_id, seal.encapsulated_key);
+        let (secret, known) = match self.secrets.get(&id) {
+            Some(secret) => (secret, true),
+            None => (Arc::new(self.derive(id.0, &id.1)?), false),
+        };
+        let mut body = sealed.to_vec();
+        let length = secret
+            .key
+            .open_in_place(secret.nonce(seal.counter), Aad::from(header), &mut body)
+            .map_err(|_| OpenError::Broken)?
+            .len();
+        body.truncate(length);
+        // Kept only once something opened with it: rubbish cannot push out real senders.
+        if !known {
+            self.secrets.insert(id, secret);
+        }
+        Ok(body)
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").field("keys", &self.keys).field("secrets", &self.secrets).finish()
+    }
+}
