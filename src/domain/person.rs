@@ -10,9 +10,10 @@ pub use resident_id::{IdError, ResidentId};
 
 use serde::{Deserialize, Serialize};
 
+use crate::area::AreaCode;
 use crate::id::PersonId;
 use crate::numbered::numbered;
-use crate::record::{Author, Stale, Version};
+use crate::record::{Author, Edit, EditError, History, Version};
 use crate::time::Date;
 
 /// Most births that one record holds; more are a slip of the pen.
@@ -110,38 +111,37 @@ pub enum PersonError {
     /// More than [`BIRTHS_MAX`] births.
     #[error("more than {BIRTHS_MAX} births")]
     TooManyBirths,
-    /// The record was changed since the editor opened it.
-    #[error("the record was changed meanwhile")]
-    Stale(#[source] Stale),
+    /// The record may not be edited.
+    #[error("the record may not be edited")]
+    Edit(#[source] EditError),
 }
 
-/// The record of a person at one node: the present details and who wrote every version.
+/// The record of a person at one node, with all its versions. The details are kept as they were, so that
+/// the person can be shown who changed what, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     id: PersonId,
-    details: PersonDetails,
-    versions: Vec<Author>,
+    owner: AreaCode,
+    history: History<PersonDetails>,
 }
 
 impl Person {
-    /// A new record, version 1.
-    pub fn new(id: PersonId, details: PersonDetails, author: Author) -> Result<Self, PersonError> {
-        details.check(author.at.date())?;
-        Ok(Self { id, details, versions: vec![author] })
-    }
-
-    /// The same person with other details: the next version. `seen` is the version the editor had open.
-    pub fn revise(
-        &self,
-        seen: Version,
+    /// A new record of the county `owner`, version 1.
+    pub fn new(
+        id: PersonId,
+        owner: AreaCode,
         details: PersonDetails,
         author: Author,
     ) -> Result<Self, PersonError> {
-        self.version().must_be(seen).map_err(PersonError::Stale)?;
         details.check(author.at.date())?;
-        let mut versions = self.versions.clone();
-        versions.push(author);
-        Ok(Self { id: self.id, details, versions })
+        Ok(Self { id, owner: owner.county(), history: History::new(details, author) })
+    }
+
+    /// The same person with other details: the next version.
+    pub fn revise(&self, edit: Edit, details: PersonDetails) -> Result<Self, PersonError> {
+        self.history.admits(&edit, self.owner).map_err(PersonError::Edit)?;
+        details.check(edit.author.at.date())?;
+        Ok(Self { history: self.history.with(details, edit.author), ..*self })
     }
 
     /// Identifier at this node.
@@ -149,24 +149,30 @@ impl Person {
         self.id
     }
 
+    /// County that keeps the record.
+    pub fn owner(&self) -> AreaCode {
+        self.owner
+    }
+
     /// Present details.
     pub fn details(&self) -> &PersonDetails {
-        &self.details
+        &self.history.current().value
     }
 
     /// Number of the present version.
     pub fn version(&self) -> Version {
-        Version::of_count(self.versions.len())
+        self.history.version()
     }
 
-    /// Who wrote the versions, when and why; oldest first.
-    pub fn authors(&self) -> &[Author] {
-        &self.versions
+    /// All versions: what they said, who wrote them, when and why.
+    pub fn history(&self) -> &History<PersonDetails> {
+        &self.history
     }
 
     /// What a message says of the person.
     pub fn reference(&self) -> PersonReference {
-        PersonReference { document: self.details.document.clone(), name: self.details.name.clone() }
+        let details = self.details();
+        PersonReference { document: details.document.clone(), name: details.name.clone() }
     }
 }
 

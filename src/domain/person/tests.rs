@@ -93,11 +93,15 @@ fn author() -> Author {
 
 #[test]
 fn a_stale_page_cannot_overwrite_newer_work() {
-    let first = Person::new(PersonId::from_bytes([1; 16]), details(), author()).unwrap();
-    let second = first.revise(Version::FIRST, details(), author()).unwrap();
+    let owner = "410522".parse().unwrap();
+    let edit = |seen, area: &str| Edit { seen, area: area.parse().unwrap(), author: author() };
+    let first = Person::new(PersonId::from_bytes([1; 16]), owner, details(), author()).unwrap();
+    let second = first.revise(edit(Version::FIRST, "410522003"), details()).unwrap();
     assert_eq!(second.version(), Version::new(2));
-    let stale = second.revise(Version::FIRST, details(), author()).unwrap_err();
-    assert!(matches!(stale, PersonError::Stale(_)));
+    let stale = second.revise(edit(Version::FIRST, "410522"), details()).unwrap_err();
+    assert!(matches!(stale, PersonError::Edit(EditError::Stale(_))));
+    let other = second.revise(edit(Version::new(2), "440305"), details()).unwrap_err();
+    assert_eq!(other, PersonError::Edit(EditError::NotOwner { owner }));
 }
 
 #[test]
