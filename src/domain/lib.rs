@@ -17,5 +17,6 @@ pub mod record;
 pub mod registration;
 pub mod rule;
 pub mod service;
+pub mod synthetic;
 pub mod text;
 pub mod time;

@@ -6,6 +6,7 @@ mod resident_id;
 
 pub use document::{DocumentError, DocumentKind, IdentityDocument};
 pub use name::{NameError, PersonName};
+pub(crate) use resident_id::check_character;
 pub use resident_id::{IdError, ResidentId};
 
 use serde::{Deserialize, Serialize};
