@@ -10,6 +10,7 @@ use crate::id::{CertificateNumber, PersonId, RegistrationId};
 use crate::message::ResidenceReason;
 use crate::numbered::numbered;
 use crate::record::{Author, Edit, EditError, History, Version};
+use crate::text::Note;
 use crate::time::Date;
 
 numbered! {
@@ -35,6 +36,8 @@ pub struct RegistrationDetails {
     pub arrived_on: Date,
     /// Where the person lives, inside the owning county.
     pub residence_area: AreaCode,
+    /// Address, as she states it; stays with the residence area.
+    pub address: Option<Note>,
     /// Where the household is registered.
     pub origin_area: AreaCode,
     /// Why she came, if she said so.

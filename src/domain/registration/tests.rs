@@ -29,6 +29,7 @@ fn details() -> RegistrationDetails {
     RegistrationDetails {
         arrived_on: day("2026-03-01"),
         residence_area: area("440305003"),
+        address: Note::optional("科技园路 1 号").unwrap(),
         origin_area: area("410522"),
         reason: Some(ResidenceReason::Work),
         certificate: None,
