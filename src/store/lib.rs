@@ -53,6 +53,8 @@ mod value;
 mod table;
 pub mod tables;
 
+pub mod messages;
+
 mod journal;
 mod ledger;
 
