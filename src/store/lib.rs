@@ -55,6 +55,9 @@ pub mod tables;
 
 pub mod messages;
 
+pub mod access;
+pub mod records;
+
 mod journal;
 mod ledger;
 

@@ -4,7 +4,7 @@
 //! its line as `retired`, so that its prefix is never given to another. Names end in the version
 //! of the key; a value carries its own version. Prefixes 0xE0 to 0xFE are for tests.
 
-use domain::id::PersonId;
+use domain::id::{ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
 
 use crate::gate::{Gate, RunState};
 use crate::journal::Journal;
@@ -12,6 +12,10 @@ use crate::ledger::StoredFrontier;
 use crate::messages::{
     CardRow, ChainRow, LaneInRow, LaneKey, LaneOutRow, MessageKey, MessageRow, ParcelKey,
     ParcelRow, PeerKey, SealingKeyRow, Signed,
+};
+use crate::records::{
+    CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
+    RegistrationRow, ServiceRequestRow,
 };
 use crate::subject::{PersonHash, SubjectKey};
 use crate::table::{Personal, Sealed, Table, TableInfo};
@@ -97,6 +101,89 @@ catalogue! {
     /// Our sealing keys, newest last.
     /// Key: when it was made, ms (8). Value: [`SealingKeyRow`], sealed. Written at the first start.
     SEALING_KEY: Table<u64, SealingKeyRow, Sealed> = Table::new("sealing-key-1", 0x2A);
+
+    /// Persons, the present version.
+    /// Key: person id. Value: [`PersonRow`], under the person's key. Written by `Unit::keep_person`.
+    PERSON: Table<PersonId, PersonRow, Personal> = Table::new("person-1", 0x40);
+
+    /// Persons, earlier versions.
+    /// Key: person id, version (4). Value: [`PersonRow`], under the person's key. Written with
+    /// [`PERSON`].
+    PERSON_PAST: Table<(PersonId, u32), PersonRow, Personal> = Table::new("person-past-1", 0x41);
+
+    /// How many persons were ever entered: one row.
+    /// Key: nothing. Value: a counter. Written with the first version of a [`PERSON`].
+    PERSON_COUNT: Table<(), u64> = Table::new("person-count-1", 0x42);
+
+    /// Registrations with their history.
+    /// Key: registration id. Value: [`RegistrationRow`], under the person's key. Written by
+    /// `Unit::keep_registration`.
+    REGISTRATION: Table<RegistrationId, RegistrationRow, Personal> =
+        Table::new("registration-1", 0x43);
+
+    /// Registrations by person, in the order they were made.
+    /// Key: person id, registration id. Value: nothing. Written with [`REGISTRATION`].
+    REGISTRATION_OF_PERSON: Table<(PersonId, RegistrationId), ()> =
+        Table::new("registration-of-person-1", 0x44);
+
+    /// Certificates issued here, with their history.
+    /// Key: the 17 digits. Value: [`CertificateRow`], under the person's key. Written by
+    /// `Unit::keep_certificate`.
+    CERTIFICATE: Table<NumberKey, CertificateRow, Personal> = Table::new("certificate-1", 0x45);
+
+    /// Certificates by person, in the order of their numbers.
+    /// Key: person id, the 17 digits. Value: nothing. Written with [`CERTIFICATE`].
+    CERTIFICATE_OF_PERSON: Table<(PersonId, NumberKey), ()> =
+        Table::new("certificate-of-person-1", 0x46);
+
+    /// The last serial given to a certificate in each year.
+    /// Key: year (2). Value: a counter. Written by `Unit::next_certificate_serial`.
+    CERTIFICATE_SERIAL: Table<u16, u64> = Table::new("certificate-serial-1", 0x47);
+
+    /// Checks made here of certificates that persons showed.
+    /// Key: endorsement id. Value: [`EndorsementRow`], under the person's key. Written by
+    /// `Unit::keep_endorsement`.
+    ENDORSEMENT: Table<EndorsementId, EndorsementRow, Personal> = Table::new("endorsement-1", 0x48);
+
+    /// Checks by person, in the order they were made.
+    /// Key: person id, endorsement id. Value: nothing. Written with [`ENDORSEMENT`].
+    ENDORSEMENT_OF_PERSON: Table<(PersonId, EndorsementId), ()> =
+        Table::new("endorsement-of-person-1", 0x49);
+
+    /// Consents.
+    /// Key: consent id. Value: [`ConsentRow`], under the person's key. Written by
+    /// `Unit::keep_consent`.
+    CONSENT: Table<ConsentId, ConsentRow, Personal> = Table::new("consent-1", 0x4A);
+
+    /// Consents by person, in the order they were noted.
+    /// Key: person id, consent id. Value: nothing. Written with [`CONSENT`].
+    CONSENT_OF_PERSON: Table<(PersonId, ConsentId), ()> = Table::new("consent-of-person-1", 0x4B);
+
+    /// Persons' own requests for services.
+    /// Key: request id. Value: [`ServiceRequestRow`], under the person's key. Written by
+    /// `Unit::keep_service_request`.
+    SERVICE_REQUEST: Table<RequestId, ServiceRequestRow, Personal> =
+        Table::new("service-request-1", 0x4C);
+
+    /// Requests by person, in the order they were noted.
+    /// Key: person id, request id. Value: nothing. Written with [`SERVICE_REQUEST`].
+    SERVICE_REQUEST_OF_PERSON: Table<(PersonId, RequestId), ()> =
+        Table::new("service-request-of-person-1", 0x4D);
+
+    /// What came of calls that named an idempotency key.
+    /// Key: keyed hash of operator and key (16). Value: [`IdempotencyRow`], sealed. Written by
+    /// `Unit::keep_outcome`.
+    IDEMPOTENCY: Table<PersonHash, IdempotencyRow, Sealed> = Table::new("idempotency-1", 0x4E);
+
+    /// The access log: every view, search and change of a person's records, chained by hash.
+    /// Key: nothing; positions from 1 are the entries' numbers. Entries: [`crate::access::AccessRow`].
+    /// Written by `Unit::append_access`.
+    ACCESS: Journal<()> = Journal::new("access-1", 0x50).sealed();
+
+    /// The access log by person.
+    /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with
+    /// [`ACCESS`].
+    ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51);
 }
 
 #[cfg(test)]
