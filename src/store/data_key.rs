@@ -86,9 +86,10 @@ impl DataKey {
         rand::rng().fill_bytes(&mut *key);
         let mut text = Zeroizing::new(String::with_capacity(2 * KEY_BYTES + 1));
         for byte in key.iter() {
-            text.extend([byte >> 4, byte & 15].map(|digit| {
-                char::from_digit(u32::from(digit), 16).unwrap_or_default()
-            }));
+            text.extend(
+                [byte >> 4, byte & 15]
+                    .map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or_default()),
+            );
         }
         text.push('\n');
         let mut how = OpenOptions::new();

@@ -49,7 +49,9 @@ pub enum GateError {
         known: u32,
     },
     /// Another node's data.
-    #[error("the data belongs to node {found}, this is node {expected}: check data directory and configuration")]
+    #[error(
+        "the data belongs to node {found}, this is node {expected}: check data directory and configuration"
+    )]
     OtherArea {
         /// Area in the data.
         found: String,
@@ -57,7 +59,9 @@ pub enum GateError {
         expected: String,
     },
     /// The data key does not fit.
-    #[error("the data key is not the one this data was written with: look for the right key, there is no way around it")]
+    #[error(
+        "the data key is not the one this data was written with: look for the right key, there is no way around it"
+    )]
     WrongKey,
 }
 

@@ -28,7 +28,9 @@ proptest! {
         let journal = Journal::<u8>::new("j-1", 3);
         let kind = if sealed { journal.sealed().kind() } else { journal.kind() };
         let mut tail = Tail::new(kind, first);
-        entries.iter().for_each(|entry| drop(tail.push(entry)));
+        entries.iter().for_each(|entry| {
+        tail.push(entry);
+    });
         prop_assert_eq!(tail.entries().collect::<Vec<_>>(), entries.clone());
         let mut next = first;
         for (key, value) in pages(&tail, &[3, 9]) {

@@ -274,8 +274,7 @@ fn start(
     };
     let thread = std::thread::Builder::new().name("committer".to_owned());
     let thread = thread.spawn(move || committer.run());
-    let thread =
-        thread.map_err(|source| OpenStoreError::Io { dir: dir.to_path_buf(), source })?;
+    let thread = thread.map_err(|source| OpenStoreError::Io { dir: dir.to_path_buf(), source })?;
     let thread = Mutex::new(Some(thread));
     let (dir, catalogue) = (dir.to_path_buf(), options.catalogue);
     Ok(Store::new(Shared { core, queue, thread, dir, catalogue }))

@@ -62,7 +62,12 @@ impl SealingKey {
     }
 
     /// Replaces `buf[from..]` by nonce ‖ ciphertext ‖ tag.
-    pub(crate) fn seal(&self, row_key: &[u8], buf: &mut Vec<u8>, from: usize) -> Result<(), Corrupt> {
+    pub(crate) fn seal(
+        &self,
+        row_key: &[u8],
+        buf: &mut Vec<u8>,
+        from: usize,
+    ) -> Result<(), Corrupt> {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
         let end = buf.len();

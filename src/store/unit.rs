@@ -243,11 +243,7 @@ impl<'a> Unit<'a> {
     ///
     /// # Errors
     /// When the last page cannot be read.
-    pub fn next_position<K: Key>(
-        &self,
-        journal: &Journal<K>,
-        key: &K,
-    ) -> Result<u64, StoreError> {
+    pub fn next_position<K: Key>(&self, journal: &Journal<K>, key: &K) -> Result<u64, StoreError> {
         let head = journal.head(key);
         match self.group.tails.get(head.as_slice()) {
             Some(tail) => Ok(tail.next()),

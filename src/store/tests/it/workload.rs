@@ -1,0 +1,153 @@
+//! Writers that acknowledge what the store has promised, and the check of what is left of it.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use store::{CommitError, Raw, Store, StoreError, Unit};
+
+use crate::support::{INDEX, LANE, LAST, ROWS, SECRET, mix, open};
+
+const CLIENTS: u16 = 8;
+/// Rows a client keeps; older ones are deleted by the unit that adds the newest.
+const KEPT: u64 = 200;
+
+/// What a client writes in one unit: a row, an index, two journal entries, a ledger entry, its own
+/// last number, and the deletion of an old row.
+fn write(unit: &mut Unit<'_>, client: u16, number: u64) -> Result<(), StoreError> {
+    unit.put(&ROWS, &(client, number), &Raw(body(client, number)))?;
+    unit.put(&INDEX, &(mix(number), client, number), &())?;
+    if let Some(old) = number.checked_sub(KEPT) {
+        unit.delete(&ROWS, &(client, old));
+        unit.delete(&INDEX, &(mix(old), client, old));
+    }
+    unit.append_at(&LANE, &client, number, &body(client, number))?;
+    unit.append_at(&SECRET, &client, number, &number.to_be_bytes())?;
+    unit.append_ledger(&body(client, number)[..40])?;
+    unit.put(&LAST, &client, &number)
+}
+
+/// Incompressible bytes of varying length that nobody else writes.
+fn body(client: u16, number: u64) -> Vec<u8> {
+    let start = mix(number.wrapping_mul(31) + u64::from(client));
+    (0..75 + start % 75).flat_map(|i| mix(start.wrapping_add(i)).to_be_bytes()).collect()
+}
+
+/// Runs in the child process: writes until it is killed or the store fails.
+pub fn run_child() {
+    let Some(dir) = std::env::var_os("LIANGDI_CHILD_DIR") else { return };
+    let acks = PathBuf::from(std::env::var_os("LIANGDI_CHILD_ACKS").unwrap());
+    let store = open(Path::new(&dir));
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (store, acks) = (&store, &acks);
+            scope.spawn(move || client_loop(store, client, acks));
+        }
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "compared with the time of a simulated power cut")]
+pub fn unix_nanos() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
+}
+
+fn client_loop(store: &Store, client: u16, acks: &Path) {
+    let mut acks = OpenOptions::new().create(true).append(true).open(acks).unwrap();
+    let mut number = store.get(&LAST, &client).unwrap().unwrap_or_default();
+    loop {
+        number += 1;
+        match store.commit_blocking(move |unit| write(unit, client, number)) {
+            Ok(()) => {
+                let line = format!("{client} {number} {}\n", unix_nanos());
+                acks.write_all(line.as_bytes()).unwrap();
+            }
+            Err(CommitError::StoreFailed(_)) => return,
+            Err(error) => panic!("client {client}: {error:?}"),
+        }
+    }
+}
+
+/// The same test binary again, as a writer.
+pub fn spawn_child(dir: &Path, acks: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::child", "--ignored", "--nocapture", "--test-threads", "1"])
+        .env("LIANGDI_CHILD_DIR", dir)
+        .env("LIANGDI_CHILD_ACKS", acks)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The last number each client was told to be stored, before a moment.
+pub fn acknowledged(acks: &Path, before: u128) -> HashMap<u16, u64> {
+    let text = std::fs::read_to_string(acks).unwrap_or_default();
+    let mut last = HashMap::new();
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let mut fields = line.split_whitespace();
+        let (client, number) = (fields.next().unwrap(), fields.next().unwrap());
+        if fields.next().unwrap().parse::<u128>().unwrap() < before {
+            last.insert(client.parse().unwrap(), number.parse().unwrap());
+        }
+    }
+    last
+}
+
+/// Everything acknowledged is there, everything there is whole, nothing else is there.
+pub fn verify(store: &Store, acked: &HashMap<u16, u64>) -> u64 {
+    let mut total = 0;
+    for client in 0..CLIENTS {
+        let last = store.get(&LAST, &client).unwrap().unwrap_or_default();
+        let told = acked.get(&client).copied().unwrap_or_default();
+        assert!(last >= told, "client {client}: {told} was acknowledged, {last} is there");
+        total += last;
+        let rows = store.scan_under(&ROWS, &(client,), None, usize::MAX).unwrap();
+        let first = (last + 1).saturating_sub(KEPT).max(1);
+        let numbers: Vec<u64> = rows.iter().map(|((_, number), _)| *number).collect();
+        assert_eq!(numbers, (first..=last).collect::<Vec<_>>(), "client {client}: rows are torn");
+        for ((_, number), Raw(value)) in &rows {
+            assert_eq!(*value, body(client, *number));
+            assert!(INDEX.holds(store, &(mix(*number), client, *number)).unwrap());
+        }
+        verify_journals(store, client, last);
+    }
+    let index = store.scan(&INDEX, .., usize::MAX).unwrap();
+    assert!(index.len() <= usize::from(CLIENTS) * usize::try_from(KEPT).unwrap());
+    assert_eq!(store.ledger_head().size, total, "ledger and units differ");
+    let report = store.check();
+    assert!(report.complete && report.is_sound(), "{:?}", report.findings);
+    total
+}
+
+fn verify_journals(store: &Store, client: u16, last: u64) {
+    assert_eq!(store.last(&LANE, &client).unwrap().unwrap_or_default(), last);
+    assert_eq!(store.last(&SECRET, &client).unwrap().unwrap_or_default(), last);
+    let mut next = 1;
+    while next <= last {
+        let entries = store.read_from(&LANE, &client, next, 1000, 1 << 20).unwrap();
+        assert!(!entries.is_empty());
+        for (position, entry) in entries {
+            assert_eq!(position, next);
+            assert_eq!(entry, body(client, position));
+            next += 1;
+        }
+    }
+    if last > 0 {
+        let entry = store.read(&SECRET, &client, last).unwrap();
+        assert_eq!(entry, Some(last.to_be_bytes().to_vec()));
+    }
+}
+
+/// Waits until the child has acknowledged something, so that a round is not about an empty store.
+pub fn wait_for_acks(acks: &Path, child: &mut Child) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let before = std::fs::metadata(acks).map_or(0, |file| file.len());
+    while std::fs::metadata(acks).map_or(0, |file| file.len()) <= before {
+        assert!(std::time::Instant::now() < deadline, "the child acknowledges nothing");
+        assert_eq!(child.try_wait().unwrap(), None, "the child ended");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
