@@ -17,6 +17,14 @@ use crate::reason::Reason;
 coded! {
     /// A validation rule.
     pub enum Rule {
+        /// Any field: there is something in it.
+        FieldRequired = "FIELD_REQUIRED";
+        /// Any field: nothing in it where it makes no sense.
+        FieldNotAllowed = "FIELD_NOT_ALLOWED";
+        /// List: one of its values.
+        NoSuchChoice = "NO_SUCH_CHOICE";
+        /// Area code: there is such an area.
+        AreaUnknown = "AREA_UNKNOWN";
         /// Area code: digits and length.
         AreaCode = "AREA_CODE";
         /// Date: form.
