@@ -1,8 +1,7 @@
 //! Records about persons, and what belongs to whom.
 //!
-//! Every value is sealed with the key of its person and goes with it. Registrations and certificates
-//! hold their own history; a person holds only who wrote each version, so the earlier versions lie in
-//! a table of their own. Either way nothing that was said is ever lost by a change.
+//! Every value is sealed with the key of its person and goes with it. Persons, registrations and
+//! certificates hold all their versions, so nothing that was said is ever lost by a change.
 
 mod write;
 
@@ -14,7 +13,6 @@ use domain::certificate::{Certificate, Endorsement};
 use domain::consent::{Consent, ServiceRequest};
 use domain::id::{CertificateNumber, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
 use domain::person::{IdentityDocument, Person};
-use domain::record::VERSIONS_MAX;
 use domain::registration::Registration;
 use domain::time::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -26,7 +24,7 @@ use crate::subject::{Kept, PersonHash};
 use crate::table::{Personal, Table};
 use crate::tables::{
     CERTIFICATE, CERTIFICATE_OF_PERSON, CONSENT, CONSENT_OF_PERSON, ENDORSEMENT,
-    ENDORSEMENT_OF_PERSON, PERSON, PERSON_COUNT, PERSON_PAST, REGISTRATION, REGISTRATION_OF_PERSON,
+    ENDORSEMENT_OF_PERSON, PERSON, PERSON_COUNT, REGISTRATION, REGISTRATION_OF_PERSON,
     SERVICE_REQUEST, SERVICE_REQUEST_OF_PERSON,
 };
 use crate::unit::Unit;
@@ -222,19 +220,6 @@ impl Store {
     /// When the counter cannot be read.
     pub fn person_count(&self) -> Result<u64, StoreError> {
         Ok(self.get(&PERSON_COUNT, &())?.unwrap_or_default())
-    }
-
-    /// All versions of a person, newest first, at most [`VERSIONS_MAX`].
-    ///
-    /// # Errors
-    /// When a row cannot be read.
-    pub fn person_versions(&self, id: PersonId) -> Result<Vec<Person>, StoreError> {
-        let Some(now) = self.person(id)? else { return Ok(Vec::new()) };
-        // A version written between the two reads would show its predecessor twice; the number tells.
-        let newest = now.version().get();
-        let earlier = self.scan_personal(&PERSON_PAST, (id, 0)..(id, newest), VERSIONS_MAX)?;
-        let earlier = earlier.into_iter().rev().filter_map(|(_, kept)| kept.value());
-        Ok(std::iter::once(now).chain(earlier.map(|row| row.0)).take(VERSIONS_MAX).collect())
     }
 
     /// A person's registrations here, newest first, at most [`RECORDS_OF_PERSON_MAX`].

@@ -102,18 +102,13 @@ catalogue! {
     /// Key: when it was made, ms (8). Value: [`SealingKeyRow`], sealed. Written at the first start.
     SEALING_KEY: Table<u64, SealingKeyRow, Sealed> = Table::new("sealing-key-1", 0x2A);
 
-    /// Persons, the present version.
+    /// Persons with their history.
     /// Key: person id. Value: [`PersonRow`], under the person's key. Written by `Unit::keep_person`.
     PERSON: Table<PersonId, PersonRow, Personal> = Table::new("person-1", 0x40);
 
-    /// Persons, earlier versions.
-    /// Key: person id, version (4). Value: [`PersonRow`], under the person's key. Written with
-    /// [`PERSON`].
-    PERSON_PAST: Table<(PersonId, u32), PersonRow, Personal> = Table::new("person-past-1", 0x41);
-
     /// How many persons were ever entered: one row.
     /// Key: nothing. Value: a counter. Written with the first version of a [`PERSON`].
-    PERSON_COUNT: Table<(), u64> = Table::new("person-count-1", 0x42);
+    PERSON_COUNT: Table<(), u64> = Table::new("person-count-1", 0x41);
 
     /// Registrations with their history.
     /// Key: registration id. Value: [`RegistrationRow`], under the person's key. Written by

@@ -2,21 +2,21 @@
 
 use domain::certificate::Certificate;
 use domain::consent::Consent;
-use domain::id::OperatorName;
+use domain::id::{OperatorName, PersonId};
 use domain::person::{IdentityDocument, Person};
 use domain::record::Version;
 use domain::registration::Registration;
 
 use super::{
     CertificateRow, ConsentRow, EndorsementRow, IDEMPOTENCY_CONTEXT, IdempotencyRow,
-    KeptEndorsement, KeptServiceRequest, PersonRow, ReadRecords, RegistrationRow,
-    ServiceRequestRow, number_key,
+    KeptEndorsement, KeptServiceRequest, PersonRow, RECORDS_OF_PERSON_MAX, ReadRecords,
+    RegistrationRow, ServiceRequestRow, number_key,
 };
 use crate::error::StoreError;
 use crate::subject::{PersonHash, Subject};
 use crate::tables::{
     CERTIFICATE, CERTIFICATE_OF_PERSON, CERTIFICATE_SERIAL, CONSENT, CONSENT_OF_PERSON,
-    ENDORSEMENT, ENDORSEMENT_OF_PERSON, IDEMPOTENCY, PERSON, PERSON_COUNT, PERSON_PAST,
+    ENDORSEMENT, ENDORSEMENT_OF_PERSON, IDEMPOTENCY, PERSON, PERSON_COUNT,
     REGISTRATION, REGISTRATION_OF_PERSON, SERVICE_REQUEST, SERVICE_REQUEST_OF_PERSON,
 };
 use crate::unit::Unit;
@@ -30,10 +30,6 @@ impl Unit<'_> {
         if person.version() == Version::FIRST {
             let count = self.get(&PERSON_COUNT, &())?.unwrap_or_default();
             self.put(&PERSON_COUNT, &(), &count.saturating_add(1))?;
-        }
-        if let Some(before) = self.person(person.id())? {
-            let key = (before.id(), before.version().get());
-            self.put_personal(&PERSON_PAST, subject, &key, &PersonRow(before))?;
         }
         self.put_personal(&PERSON, subject, &person.id(), &PersonRow(person.clone()))
     }
@@ -102,6 +98,27 @@ impl Unit<'_> {
         let id = kept.request.id;
         self.put(&SERVICE_REQUEST_OF_PERSON, &(subject.person(), id), &())?;
         self.put_personal(&SERVICE_REQUEST, subject, &id, &ServiceRequestRow(kept.clone()))
+    }
+
+    /// A person's registrations here, oldest first, at most [`RECORDS_OF_PERSON_MAX`].
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn registrations_of(&self, person: PersonId) -> Result<Vec<Registration>, StoreError> {
+        let limit = RECORDS_OF_PERSON_MAX;
+        let rows = self.scan_under(&REGISTRATION_OF_PERSON, &(person,), None, limit)?;
+        rows.into_iter().filter_map(|((_, id), ())| self.registration(id).transpose()).collect()
+    }
+
+    /// A person's certificates from here, oldest first, at most [`RECORDS_OF_PERSON_MAX`].
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn certificates_of(&self, person: PersonId) -> Result<Vec<Certificate>, StoreError> {
+        let limit = RECORDS_OF_PERSON_MAX;
+        let rows = self.scan_under(&CERTIFICATE_OF_PERSON, &(person,), None, limit)?;
+        let read = |key| Ok(self.record(&CERTIFICATE, &key)?.map(|row| row.0));
+        rows.into_iter().filter_map(|((_, key), ())| read(key).transpose()).collect()
     }
 
     /// The next serial of certificates in a year, from 1. A unit that is refused gives it back, so
