@@ -26,3 +26,6 @@ pub mod seal;
 pub mod credential;
 
 pub use files::FileError;
+
+#[cfg(test)]
+mod samples;

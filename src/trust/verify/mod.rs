@@ -1,5 +1,8 @@
 //! Checking chains against the root: the one place that decides whom a certificate speaks for.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, path::Path, sync::Arc};
 
 use domain::{access::Role, area::AreaCode, id::OperatorName, time::UnixMillis};
@@ -345,9 +348,14 @@ impl ChainVerifier {
         if let Some((lists, when)) = revocation {
             let root = self.roots.certificate_of(path.anchor()).ok_or(Refused::WrongAuthority)?;
             let end = path.end_entity();
-            // The province first: when it is revoked, its own list says nothing any more.
-            for (issuer, cert) in [(root, province), (province_der.as_ref(), end)] {
-                let list = lists.check(issuer, cert.issuer(), cert.serial(), when)?;
+            let judged = [(root, province), (province_der.as_ref(), end)]
+                .map(|(issuer, cert)| lists.check(issuer, cert.issuer(), cert.serial(), when));
+            // Revoked is the answer whatever is missing or too old beside it.
+            if judged.iter().any(|list| matches!(list, Err(Refused::Revoked))) {
+                return Err(Refused::Revoked);
+            }
+            for list in judged {
+                let list = list?;
                 verified.lists_good_until = verified.lists_good_until.min(list.next_update());
                 verified.holds_until = verified.holds_until.min(lists.decides_until(list));
             }
