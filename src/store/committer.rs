@@ -12,8 +12,9 @@ use crate::error::{EngineError, StoreError, StoreFailure};
 use crate::gate::RunState;
 use crate::ledger::StoredFrontier;
 use crate::limits::{JOURNAL_TAILS_MAX, UNIT_BYTES_MAX};
+use crate::mark::Mark;
 use crate::pending::{Job, Ran, Ruling};
-use crate::tables::{FRONTIER, LEDGER, RUN};
+use crate::tables::{FRONTIER, GROUP, LEDGER, RUN};
 use crate::unit::{Group, Tails, Unit};
 
 /// What the queue carries.
@@ -39,6 +40,9 @@ pub(crate) struct Committer {
     pub(crate) bounds: Bounds,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) frontier: StoredFrontier,
+    /// Number of the last group.
+    pub(crate) group: u64,
+    pub(crate) mark: Mark,
     /// Unix milliseconds of this start, for the mark of an orderly end.
     pub(crate) opened: u64,
 }
@@ -134,6 +138,11 @@ impl Committer {
         self.core.engine.flush().map_err(|error| ("flushed a group", error))?;
         self.core.engine.sync().map_err(|error| ("synced a group", error))?;
         self.core.counters.synced(started.elapsed());
+        self.group += 1;
+        if let Err(error) = self.mark.write(self.group) {
+            // The group is safe; the mark is only behind, which is what it is after a power cut.
+            tracing::warn!(%error, "the mark of the last group could not be written");
+        }
         Engine::collect_garbage();
         // A reader may have put a key back between the first time and the write.
         erased.iter().for_each(|person| self.core.subjects.forget(*person));
@@ -149,6 +158,10 @@ impl Committer {
     /// Turns what was appended into rows.
     fn pack(&self, group: &mut Group) -> Result<Option<StoredFrontier>, StoreError> {
         let Group { rows, tails, scratch, bytes, .. } = group;
+        let number = self.group + 1;
+        let row = GROUP.key(&());
+        let value = Bytes::from(&number.to_be_bytes());
+        rows.insert(Bytes::from(row.as_slice()), Some(value));
         for (head, tail) in tails.iter() {
             tail.pages(&self.core.keys, head, scratch, |key, value| {
                 rows.insert(Bytes::from(key), Some(Bytes::from(value)));

@@ -67,6 +67,19 @@ pub(crate) fn remove_half_snapshots(dir: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
+/// Renames snapshots so that sled does not find them and replays its log from the beginning.
+pub(crate) fn hide_snapshots(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        if name.to_string_lossy().starts_with("snap.") {
+            let mut hidden = OsString::from("unused.");
+            hidden.push(&name);
+            fs::rename(dir.join(&name), dir.join(hidden))?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the files and the names in the directory, and its own name, survive a power cut.
 pub(crate) fn sync(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {

@@ -51,7 +51,7 @@ pub(crate) struct Engine {
     tree: sled::Tree,
     disk: Box<dyn Disk>,
     /// Held until everything above is gone.
-    _lock: File,
+    lock: File,
 }
 
 impl Engine {
@@ -80,7 +80,7 @@ impl Engine {
                 Some(wrap) => wrap(file),
                 None => Box::new(file),
             };
-            Ok(Self { db, tree, disk, _lock: lock })
+            Ok(Self { db, tree, disk, lock })
         })?;
         thread.join().unwrap_or_else(|panic| Err(EngineError::Stopped(panic_text(&*panic))))
     }
@@ -128,6 +128,11 @@ impl Engine {
         for _ in 0..EPOCH_FLUSHES {
             crossbeam_epoch::pin().flush();
         }
+    }
+
+    /// Another hold on the lock of the directory, for work that goes on when this is closed.
+    pub(crate) fn lock(&self) -> io::Result<File> {
+        self.lock.try_clone()
     }
 
     /// Bytes of all files of the database.

@@ -22,6 +22,9 @@ pub struct Gate {
     pub area: String,
     /// Unix milliseconds of the first start.
     pub created: u64,
+    /// Grows when the data does not go on where it ended: after a restore and after a rebuild. What
+    /// numbers things towards peers (lane epochs) starts anew with it.
+    pub incarnation: u32,
     /// Derived from the data key; tells a wrong key before anything is misread.
     pub key_check: [u8; 16],
 }
@@ -119,6 +122,7 @@ mod tests {
             schema: 3,
             area: "410522".to_owned(),
             created: 0,
+            incarnation: 1,
             key_check: [1; 16],
         };
         assert_eq!(gate.admit(3, "410522", [1; 16]), Ok(()));

@@ -78,15 +78,20 @@ mod engine;
 mod store;
 
 mod directory;
+mod mark;
+
 mod gate;
 mod migrate;
 mod open;
 mod options;
 
 mod check;
+mod compact;
+mod rebuild;
 
 pub use check::{CheckReport, Finding, Problem, TableCount};
 pub use committer::OnFailure;
+pub use compact::{CompactReport, MaintenanceError, compact};
 pub use counters::{GROUP_SIZE_BUCKETS, Statistics};
 pub use data_key::{DataKeyError, DataKeySource};
 pub use engine::{DatabaseFile, Disk, WrapDisk};
@@ -99,6 +104,7 @@ pub use migrate::{MIGRATIONS, Migrated, Migration};
 pub use open::{OpenReport, OpenStoreError};
 pub use options::Options;
 pub use pending::Pending;
+pub use rebuild::{Missing, RebuildReport, rebuild};
 pub use seal::DataKey;
 pub use store::{Entry, Store};
 pub use subject::{Kept, PersonHash, Subject, SubjectKey};

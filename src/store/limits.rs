@@ -49,6 +49,10 @@ pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Findings that a check lists; the rest are only counted.
 pub const FINDINGS_MAX: usize = 100;
 
+/// Rows and bytes that are copied at a time by compacting and rebuilding.
+pub(crate) const COPY_ROWS: usize = 1_000;
+pub(crate) const COPY_BYTES: usize = 4 * 1024 * 1024;
+
 /// Times the garbage of crossbeam is pushed on after a commit. Without it sled keeps every old
 /// leaf of a large batch: 937 instead of 120 MB after loading 300,000 rows.
 pub(crate) const EPOCH_FLUSHES: usize = 20;

@@ -14,12 +14,13 @@ use crate::engine::Engine;
 use crate::error::{CommitError, EngineError, StoreError};
 use crate::gate::{FORMAT, Gate, GateError, RunState};
 use crate::ledger::StoredFrontier;
+use crate::mark::Mark;
 use crate::migrate::Migrated;
 use crate::options::Options;
 use crate::seal::Keys;
 use crate::store::{Shared, Store};
 use crate::table::Table;
-use crate::tables::{FRONTIER, GATE, RUN};
+use crate::tables::{FRONTIER, GATE, GROUP, RUN};
 use crate::value::Value;
 
 /// Why the store could not be opened. The texts are for the person who has to do something.
@@ -106,6 +107,8 @@ pub struct OpenReport {
     pub created: bool,
     /// The last run ended without closing.
     pub unclean: bool,
+    /// Which incarnation of the data this is; a new one means new lane epochs.
+    pub incarnation: u32,
     /// Half-written snapshots that a crash had left, and that were deleted.
     pub snapshots_removed: usize,
     /// Migrations that were run.
@@ -125,40 +128,54 @@ impl Store {
         let started = Instant::now();
         let (engine, snapshots_removed) = open_engine(dir, &mut options)?;
         let keys = Keys::new(options.data_key.clone());
-        let gate = read_gate(dir, &engine, &keys, &options)?;
-        let before = read_row(&engine, &keys, &RUN)?;
-        let unclean = matches!(before, Some(RunState::Open { .. }));
-        let frontier: StoredFrontier = read_row(&engine, &keys, &FRONTIER)?.unwrap_or_default();
-        let core = Core::new(engine, keys, frontier.head());
-        let store = start(dir, core, frontier, &mut options)?;
+        let (engine, head) = read_head(dir, engine, &keys, &options)?;
+        let gate = admit(dir, &engine, &keys, head.gate, &options)?;
         let created = gate.is_none();
-        store.mark_open(created.then(|| new_gate(&store, &options)), &options)?;
+        let unclean = matches!(head.run, Some(RunState::Open { .. }));
+        let core = Core::new(engine, keys, head.frontier.head());
+        let store = start(dir, core, (head.frontier, head.group), &mut options)?;
+        let gate = gate.unwrap_or_else(|| new_gate(&store.core().keys, &options));
+        let gate = store.mark_open(gate, created, &options)?;
+        let incarnation = gate.incarnation;
         let migrations = store.migrate(gate, &options)?;
         let check = unclean.then(|| store.check_within(options.check_time));
         let took = started.elapsed();
-        let report = OpenReport { created, unclean, snapshots_removed, migrations, check, took };
-        tracing::info!(created, unclean, ?took, "store opened");
+        tracing::info!(created, unclean, incarnation, ?took, "store opened");
+        let report = OpenReport {
+            created,
+            unclean,
+            incarnation,
+            snapshots_removed,
+            migrations,
+            check,
+            took,
+        };
         Ok((store, report))
     }
 
     /// The first write of a run: from here on a stop without closing is seen at the next start.
-    fn mark_open(&self, gate: Option<Gate>, options: &Options) -> Result<(), OpenStoreError> {
+    fn mark_open(
+        &self,
+        mut gate: Gate,
+        created: bool,
+        options: &Options,
+    ) -> Result<Gate, OpenStoreError> {
+        if options.restored && !created {
+            gate.incarnation += 1;
+        }
+        let changed = (created || options.restored).then(|| gate.clone());
         let run = RunState::Open { opened: options.now.get() };
         let marked = self.commit_blocking(move |unit| {
-            if let Some(gate) = gate {
+            if let Some(gate) = changed {
                 unit.put(&GATE, &(), &gate)?;
             }
             unit.put(&RUN, &(), &run)
         });
-        marked.map_err(OpenStoreError::Write)
+        marked.map_err(OpenStoreError::Write)?;
+        Ok(gate)
     }
 
-    fn migrate(
-        &self,
-        gate: Option<Gate>,
-        options: &Options,
-    ) -> Result<Vec<Migrated>, OpenStoreError> {
-        let Some(mut gate) = gate else { return Ok(Vec::new()) };
+    fn migrate(&self, mut gate: Gate, options: &Options) -> Result<Vec<Migrated>, OpenStoreError> {
         let mut done = Vec::new();
         for step in options.migrations.iter().copied() {
             if step.to <= gate.schema {
@@ -199,69 +216,121 @@ pub(crate) fn open_engine(
     directory::probe(dir).map_err(io)?;
     let removed = directory::remove_half_snapshots(dir).map_err(io)?;
     let opened = Engine::open(dir, options.cache_bytes, options.wrap_disk.take(), lock);
-    let engine = match opened {
-        Ok(engine) => engine,
-        // What the operating system refused is not damage, and may work after a repair.
-        Err(EngineError::Io(source)) => {
-            return Err(io(io::Error::new(source.kind(), source)));
-        }
-        Err(source @ (EngineError::Damaged(_) | EngineError::Stopped(_))) => {
-            let aside = directory::set_aside(dir, options.now.get()).map_err(io)?;
-            tracing::error!(aside = %aside.display(), cause = %source, "damaged store set aside");
-            return Err(OpenStoreError::SetAside { dir: dir.to_path_buf(), aside, source });
-        }
-    };
+    let engine = opened.map_err(|source| refuse(dir, options, source))?;
     directory::sync(dir).map_err(io)?;
     Ok((engine, removed))
 }
 
+/// Sets damaged data aside. What the operating system refused is not damage, and may work after a
+/// repair, so it stays where it is.
+fn refuse(dir: &Path, options: &Options, source: EngineError) -> OpenStoreError {
+    let dir = dir.to_path_buf();
+    if let EngineError::Io(source) = source {
+        return OpenStoreError::Io { dir, source: io::Error::new(source.kind(), source) };
+    }
+    match directory::set_aside(&dir, options.now.get()) {
+        Ok(aside) => {
+            tracing::error!(aside = %aside.display(), cause = %source, "damaged store set aside");
+            OpenStoreError::SetAside { dir, aside, source }
+        }
+        Err(source) => OpenStoreError::Io { dir, source },
+    }
+}
+
+/// The rows that say what the rest is.
+struct Head {
+    gate: Option<Gate>,
+    run: Option<RunState>,
+    frontier: StoredFrontier,
+    group: u64,
+}
+
+/// Reads them, and finds out whether sled has lost what it had promised. The engine is handed back,
+/// because nothing may hold the files when they are set aside.
+fn read_head(
+    dir: &Path,
+    engine: Engine,
+    keys: &Keys,
+    options: &Options,
+) -> Result<(Engine, Head), OpenStoreError> {
+    let io = |source| OpenStoreError::Io { dir: dir.to_path_buf(), source };
+    if options.restored {
+        Mark::remove(dir).map_err(io)?;
+    }
+    let marked = Mark::open(dir).and_then(|mark| mark.read()).map_err(io)?.unwrap_or_default();
+    let head = head_rows(&engine, keys).and_then(|head| match marked.checked_sub(head.group) {
+        None | Some(0) => Ok(head),
+        Some(lost) => Err(StoreError::Engine(EngineError::Damaged(format!(
+            "the last {lost} of {marked} groups of writes are gone"
+        )))),
+    });
+    match head {
+        Ok(head) => Ok((engine, head)),
+        Err(StoreError::Engine(source)) => {
+            drop(engine);
+            Err(refuse(dir, options, source))
+        }
+        Err(error) => Err(OpenStoreError::Rows(error)),
+    }
+}
+
+fn head_rows(engine: &Engine, keys: &Keys) -> Result<Head, StoreError> {
+    Ok(Head {
+        gate: read_row(engine, keys, &GATE)?,
+        run: read_row(engine, keys, &RUN)?,
+        frontier: read_row(engine, keys, &FRONTIER)?.unwrap_or_default(),
+        group: read_row(engine, keys, &GROUP)?.unwrap_or_default(),
+    })
+}
+
 /// The gate row, if it lets us through; none in a store without a single row.
-fn read_gate(
+pub(crate) fn admit(
     dir: &Path,
     engine: &Engine,
     keys: &Keys,
+    gate: Option<Gate>,
     options: &Options,
 ) -> Result<Option<Gate>, OpenStoreError> {
-    let Some(gate) = read_row(engine, keys, &GATE)? else {
-        let mut rows = engine.range((Bound::Unbounded, Bound::Unbounded));
-        return match rows.next() {
-            None => Ok(None),
-            Some(_) => Err(OpenStoreError::NoGate { dir: dir.to_path_buf() }),
-        };
+    let dir = dir.to_path_buf();
+    let Some(gate) = gate else {
+        let empty = engine.range((Bound::Unbounded, Bound::Unbounded)).next().is_none();
+        return if empty { Ok(None) } else { Err(OpenStoreError::NoGate { dir }) };
     };
-    let admitted = gate.admit(options.schema, &options.area, keys.check_value());
-    admitted.map_err(|source| OpenStoreError::Gate { dir: dir.to_path_buf(), source })?;
-    Ok(Some(gate))
+    match gate.admit(options.schema, &options.area, keys.check_value()) {
+        Ok(()) => Ok(Some(gate)),
+        Err(source) => Err(OpenStoreError::Gate { dir, source }),
+    }
 }
 
-fn new_gate(store: &Store, options: &Options) -> Gate {
+pub(crate) fn new_gate(keys: &Keys, options: &Options) -> Gate {
     Gate {
         format: FORMAT.to_owned(),
         schema: options.schema,
         area: options.area.clone(),
         created: options.now.get(),
-        key_check: store.core().keys.check_value(),
+        incarnation: 1,
+        key_check: keys.check_value(),
     }
 }
 
-fn read_row<V: Value>(
+pub(crate) fn read_row<V: Value>(
     engine: &Engine,
     keys: &Keys,
     table: &Table<(), V>,
-) -> Result<Option<V>, OpenStoreError> {
+) -> Result<Option<V>, StoreError> {
     let key = table.key(&());
-    let bytes = engine.get(key.as_slice()).map_err(|error| OpenStoreError::Rows(error.into()))?;
-    let value = bytes.map(|bytes| table.read(keys, key.as_slice(), &bytes));
-    value.transpose().map_err(OpenStoreError::Rows)
+    let bytes = engine.get(key.as_slice())?;
+    bytes.map(|bytes| table.read(keys, key.as_slice(), &bytes)).transpose()
 }
 
 /// Starts the committer.
 fn start(
     dir: &Path,
     core: Core,
-    frontier: StoredFrontier,
+    (frontier, group): (StoredFrontier, u64),
     options: &mut Options,
 ) -> Result<Store, OpenStoreError> {
+    let io = |source| OpenStoreError::Io { dir: dir.to_path_buf(), source };
     let core = Arc::new(core);
     let (queue, waiting) = flume::bounded(options.queue_depth);
     let committer = Committer {
@@ -270,12 +339,13 @@ fn start(
         bounds: Bounds { units: options.group_units, bytes: options.group_bytes },
         on_failure: options.on_failure.take(),
         frontier,
+        group,
+        mark: Mark::open(dir).map_err(io)?,
         opened: options.now.get(),
     };
     let thread = std::thread::Builder::new().name("committer".to_owned());
     let thread = thread.spawn(move || committer.run());
-    let thread = thread.map_err(|source| OpenStoreError::Io { dir: dir.to_path_buf(), source })?;
-    let thread = Mutex::new(Some(thread));
+    let thread = Mutex::new(Some(thread.map_err(io)?));
     let (dir, catalogue) = (dir.to_path_buf(), options.catalogue);
     Ok(Store::new(Shared { core, queue, thread, dir, catalogue }))
 }

@@ -17,8 +17,6 @@ use crate::error::Corrupt;
 /// Bytes of a data key, of a person's salt and of every key derived from them.
 pub(crate) const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = aead::NONCE_LEN;
-/// Bytes a sealed value is longer than the value itself.
-pub(crate) const SEAL_OVERHEAD_BYTES: usize = NONCE_BYTES + 16;
 
 /// The key everything at rest depends on. Whoever has the disk without it has nothing.
 #[derive(Clone)]
@@ -30,6 +28,7 @@ impl DataKey {
         Self(Zeroizing::new(bytes))
     }
 
+    #[cfg(test)]
     pub(crate) fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
@@ -167,7 +166,7 @@ mod tests {
         let mut value = b"head".to_vec();
         value.extend_from_slice("孕情".as_bytes());
         keys.table("t-1", 9).unwrap().seal(b"row", &mut value, 4).unwrap();
-        assert_eq!(value.len(), 4 + 6 + SEAL_OVERHEAD_BYTES);
+        assert_eq!(value.len(), 4 + 6 + NONCE_BYTES + 16);
         let sealed = &value[4..];
         let open = |name, prefix, row: &[u8]| keys.table(name, prefix).unwrap().open(row, sealed);
         assert_eq!(open("t-1", 9, b"row").unwrap(), "孕情".as_bytes());

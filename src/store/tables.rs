@@ -55,6 +55,10 @@ catalogue! {
     /// Key: nothing. Value: [`StoredFrontier`]. Written by the committer with every such group.
     FRONTIER: Table<(), StoredFrontier> = Table::new("frontier-1", 0x05);
 
+    /// Number of the last group of units that was written: one row. See the module `mark`.
+    /// Key: nothing. Value: a counter. Written by the committer with every group.
+    GROUP: Table<(), u64> = Table::new("group-1", 0x06);
+
     /// Envelopes as they travelled, by lane.
     /// Key: side (1), peer (6), epoch (8). Positions of sent ones are the lane's sequences; received
     /// ones lie in the order they were stored. Entries: header length (4), header, sealed body.

@@ -47,7 +47,7 @@ fn a_truncated_file_is_set_aside_whole() {
     assert!(error.to_string().contains(aside.to_str().unwrap()), "{error}");
     assert!(error.to_string().contains("rebuild"), "says what to do: {error}");
     assert!(!dir.exists());
-    assert_eq!(fs::metadata(aside.join("db")).unwrap().len(), length / 3, "nothing is deleted");
+    assert!(fs::metadata(aside.join("db")).unwrap().len() >= length / 3, "nothing is deleted");
     // A supervisor that starts the node again must not get an empty store.
     let error = Store::open(&dir, options()).unwrap_err();
     assert!(matches!(&error, OpenStoreError::DamagedBefore { aside: a, .. } if a == aside));
@@ -98,5 +98,5 @@ fn flipped_bytes_are_never_served() {
         }
     }
     println!("flipped: {refused} refused at open, {found} found by the check, {harmless} harmless");
-    assert!(refused + found > 0);
+    assert!(refused > 0);
 }

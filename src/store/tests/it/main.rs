@@ -6,6 +6,7 @@ mod damage;
 mod durability;
 mod erasure;
 mod gates;
+mod maintenance;
 mod power;
 mod support;
 mod workload;

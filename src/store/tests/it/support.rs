@@ -5,23 +5,23 @@ use std::path::Path;
 use domain::time::UnixMillis;
 use store::{Content, DataKey, Journal, Options, Raw, Store, Table, TableInfo};
 
-pub const AREA: &str = "410522";
+pub(crate) const AREA: &str = "410522";
 
 /// Key: client (2) ‖ number (8).
-pub const ROWS: Table<(u16, u64), Raw> = Table::new("rows-1", 0xE0);
+pub(crate) const ROWS: Table<(u16, u64), Raw> = Table::new("rows-1", 0xE0);
 /// Key: a hash of the number (8) ‖ client (2) ‖ number (8).
-pub const INDEX: Table<(u64, u16, u64), ()> = Table::new("index-1", 0xE1);
+pub(crate) const INDEX: Table<(u64, u16, u64), ()> = Table::new("index-1", 0xE1);
 /// Key: client (2). Value: its last number.
-pub const LAST: Table<u16, u64> = Table::new("last-1", 0xE2);
+pub(crate) const LAST: Table<u16, u64> = Table::new("last-1", 0xE2);
 /// One journal a client.
-pub const LANE: Journal<u16> = Journal::new("lane-1", 0xE3);
+pub(crate) const LANE: Journal<u16> = Journal::new("lane-1", 0xE3);
 /// The same, sealed.
-pub const SECRET: Journal<u16> = Journal::new("secret-1", 0xE4).sealed();
+pub(crate) const SECRET: Journal<u16> = Journal::new("secret-1", 0xE4).sealed();
 
 const OWN: [TableInfo; 5] = [ROWS.info(), INDEX.info(), LAST.info(), LANE.info(), SECRET.info()];
 
 /// The real tables and those of the tests.
-pub fn catalogue() -> &'static [TableInfo] {
+pub(crate) fn catalogue() -> &'static [TableInfo] {
     static ALL: std::sync::LazyLock<Vec<TableInfo>> = std::sync::LazyLock::new(|| {
         let mut all = store::CATALOGUE.to_vec();
         all.extend(OWN);
@@ -31,44 +31,44 @@ pub fn catalogue() -> &'static [TableInfo] {
     &ALL
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     let mut options = Options::new(AREA, key(), UnixMillis::new(1_700_000_000_000));
     options.cache_bytes = 16 * 1024 * 1024;
     options.catalogue = catalogue();
     options
 }
 
-pub fn key() -> DataKey {
+pub(crate) fn key() -> DataKey {
     DataKey::from_bytes([42; 32])
 }
 
-pub fn open(dir: &Path) -> Store {
+pub(crate) fn open(dir: &Path) -> Store {
     Store::open(dir, options()).unwrap().0
 }
 
 /// SplitMix64: the same numbers for the same seed.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// From `LIANGDI_SEED`, or from the process id; printed either way.
-    pub fn new(what: &str) -> Self {
+    pub(crate) fn new(what: &str) -> Self {
         let seed = env_number("LIANGDI_SEED").unwrap_or_else(|| mix(u64::from(std::process::id())));
         println!("{what}: LIANGDI_SEED={seed}");
         Self(seed)
     }
 
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0) % limit
     }
 }
 
-pub fn mix(mut z: u64) -> u64 {
+pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
 
-pub fn env_number(name: &str) -> Option<u64> {
+pub(crate) fn env_number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }

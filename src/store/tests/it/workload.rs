@@ -37,7 +37,7 @@ fn body(client: u16, number: u64) -> Vec<u8> {
 }
 
 /// Runs in the child process: writes until it is killed or the store fails.
-pub fn run_child() {
+pub(crate) fn run_child() {
     let Some(dir) = std::env::var_os("LIANGDI_CHILD_DIR") else { return };
     let acks = PathBuf::from(std::env::var_os("LIANGDI_CHILD_ACKS").unwrap());
     let store = open(Path::new(&dir));
@@ -50,7 +50,7 @@ pub fn run_child() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "compared with the time of a simulated power cut")]
-pub fn unix_nanos() -> u128 {
+pub(crate) fn unix_nanos() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
 
@@ -71,7 +71,7 @@ fn client_loop(store: &Store, client: u16, acks: &Path) {
 }
 
 /// The same test binary again, as a writer.
-pub fn spawn_child(dir: &Path, acks: &Path) -> Child {
+pub(crate) fn spawn_child(dir: &Path, acks: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::child", "--ignored", "--nocapture", "--test-threads", "1"])
         .env("LIANGDI_CHILD_DIR", dir)
@@ -83,7 +83,7 @@ pub fn spawn_child(dir: &Path, acks: &Path) -> Child {
 }
 
 /// The last number each client was told to be stored, before a moment.
-pub fn acknowledged(acks: &Path, before: u128) -> HashMap<u16, u64> {
+pub(crate) fn acknowledged(acks: &Path, before: u128) -> HashMap<u16, u64> {
     let text = std::fs::read_to_string(acks).unwrap_or_default();
     let mut last = HashMap::new();
     for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
@@ -97,7 +97,7 @@ pub fn acknowledged(acks: &Path, before: u128) -> HashMap<u16, u64> {
 }
 
 /// Everything acknowledged is there, everything there is whole, nothing else is there.
-pub fn verify(store: &Store, acked: &HashMap<u16, u64>) -> u64 {
+pub(crate) fn verify(store: &Store, acked: &HashMap<u16, u64>) -> u64 {
     let mut total = 0;
     for client in 0..CLIENTS {
         let last = store.get(&LAST, &client).unwrap().unwrap_or_default();
@@ -142,7 +142,7 @@ fn verify_journals(store: &Store, client: u16, last: u64) {
 }
 
 /// Waits until the child has acknowledged something, so that a round is not about an empty store.
-pub fn wait_for_acks(acks: &Path, child: &mut Child) {
+pub(crate) fn wait_for_acks(acks: &Path, child: &mut Child) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let before = std::fs::metadata(acks).map_or(0, |file| file.len());
     while std::fs::metadata(acks).map_or(0, |file| file.len()) <= before {
