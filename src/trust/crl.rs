@@ -5,6 +5,9 @@
 //! refused. The path library knows only "accept for ever" and "refuse at once" (and accepts for
 //! ever unless told otherwise), so ages are judged here.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     cmp::Reverse,
     fmt,

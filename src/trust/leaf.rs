@@ -217,3 +217,26 @@ impl fmt::Debug for Identity {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{NOW, Net, days_later};
+
+    #[test]
+    fn renewal_begins_with_the_last_third_and_warnings_with_the_last_month() {
+        let node = Net::new().node("410522");
+        assert!(!node.renewal_is_due(NOW) && !node.renewal_is_due(days_later(59)));
+        assert!(node.renewal_is_due(days_later(61)) && node.renewal_is_due(days_later(91)));
+        assert_eq!(node.expiry_warning(days_later(59)), None);
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert_eq!(node.expiry_warning(days_later(80)), Some(day * 10));
+        assert_eq!(node.expiry_warning(days_later(100)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_identity_prints_no_key() {
+        let printed = format!("{:?}", Net::new().node("410522"));
+        assert!(printed.contains("410522") && printed.len() < 150, "{printed}");
+    }
+}
