@@ -20,3 +20,6 @@ pub mod service;
 pub mod synthetic;
 pub mod text;
 pub mod time;
+
+#[cfg(test)]
+mod absent;

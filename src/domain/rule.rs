@@ -63,6 +63,8 @@ coded! {
         TextTooLong = "TEXT_TOO_LONG";
         /// Number printed on a paper.
         PrintedNumber = "PRINTED_NUMBER";
+        /// Kind of message, by name.
+        KindName = "KIND_NAME";
         /// Number of children or births.
         ChildrenTooMany = "CHILDREN_TOO_MANY";
         /// Birth date and resident ID agree.

@@ -3,6 +3,10 @@
 //! The numbers are well-formed and their check characters fit, but the people do not exist: every name
 //! ends in the character 〇, which real names hardly ever have, so that no list can pass for a real one.
 
+mod messages;
+
+pub use messages::Messages;
+
 use crate::area::AreaCode;
 use crate::person::{
     Birth, IdentityDocument, MaritalStatus, PersonDetails, PersonName, ResidentId, Sex, Spouse,
