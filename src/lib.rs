@@ -1,1 +1,4 @@
 //! Modules of the node, in reading order.
+
+pub mod app;
+pub mod time;

@@ -1,0 +1,157 @@
+//! The only place that turns errors into statuses: code, both languages, fields, and what to do next.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::Duration;
+
+use domain::reason::{Next, Reason};
+use domain::rule::Finding;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::app::{AppError, Refusal};
+
+/// Domain of every `ErrorInfo`, so that a program can tell our reasons from others'.
+pub const ERROR_DOMAIN: &str = "liangdi";
+/// How long a program should wait before it tries again, where that helps.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl From<AppError> for Status {
+    fn from(error: AppError) -> Self {
+        match &error {
+            AppError::Refused(refusal) => of_refusal(refusal),
+            AppError::Store(_)
+            | AppError::StoreStopped(_)
+            | AppError::StoreClosed
+            | AppError::Busy
+            | AppError::Signing(_)
+            | AppError::Internal(_) => {
+                // The inside story stays here; the caller gets the code under which to find it.
+                let reason = error.reason();
+                tracing::error!(code = reason.code(), "{}", chain(&error));
+                of_reason(reason)
+            }
+        }
+    }
+}
+
+/// A status that says no more than its reason.
+#[must_use]
+pub fn of_reason(reason: Reason) -> Status {
+    of_refusal(&Refusal::new(reason))
+}
+
+/// A status for faults found while a request was read.
+#[must_use]
+pub fn of_findings(findings: Vec<Finding>) -> Status {
+    AppError::from(findings).into()
+}
+
+fn of_refusal(refusal: &Refusal) -> Status {
+    let reason = refusal.reason;
+    let mut metadata: HashMap<String, String> = [
+        ("zh", reason.text_zh()),
+        ("en", reason.text_en()),
+        ("next", next_code(reason.next())),
+        ("next_zh", reason.todo_zh()),
+        ("next_en", reason.todo_en()),
+    ]
+    .map(|(key, text)| (key.to_owned(), text.to_owned()))
+    .into();
+    let more = [("field", &refusal.field), ("existing", &refusal.existing), ("detail", &refusal.detail)];
+    metadata.extend(more.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v.clone()?))));
+    let mut details = ErrorDetails::with_error_info(reason.code(), ERROR_DOMAIN, metadata);
+    let violations = violations(refusal);
+    if !violations.is_empty() {
+        details.set_bad_request(violations);
+    }
+    if reason.retry_helps() {
+        details.set_retry_info(Some(RETRY_AFTER));
+    }
+    let message = format!("{} {}", reason.text_zh(), reason.text_en());
+    Status::with_error_details(grpc_code(reason), message, details)
+}
+
+/// One violation a finding; a refusal without findings that names a field is one by itself.
+fn violations(refusal: &Refusal) -> Vec<FieldViolation> {
+    if !refusal.findings.is_empty() {
+        return refusal.findings.iter().map(of_finding).collect();
+    }
+    let reason = refusal.reason;
+    let invalid = grpc_code(reason) == Code::InvalidArgument;
+    let field = refusal.field.as_ref().filter(|_| invalid);
+    let text = format!("{} {}", reason.text_zh(), reason.text_en());
+    field.map(|field| FieldViolation::new(field.as_str(), text)).into_iter().collect()
+}
+
+fn of_finding(finding: &Finding) -> FieldViolation {
+    let rule = finding.rule;
+    let text =
+        format!("{}{} {} {}", rule.text_zh(), rule.fix_zh(), rule.text_en(), rule.fix_en());
+    FieldViolation::new(finding.field.to_string(), text)
+}
+
+const fn next_code(next: Next) -> &'static str {
+    match next {
+        Next::RetryLater => "RETRY_LATER",
+        Next::CorrectAndResend => "CORRECT_AND_RESEND",
+        Next::CheckPeer => "CHECK_PEER",
+        Next::ContactPeer => "CONTACT_PEER",
+    }
+}
+
+/// The code of gRPC that programs without our catalogue understand best.
+#[must_use]
+pub const fn grpc_code(reason: Reason) -> Code {
+    use Reason as R;
+    match reason {
+        R::NotForUs
+        | R::Malformed
+        | R::TooLarge
+        | R::ForbiddenText
+        | R::ReasonTextRequired
+        | R::InvalidField
+        | R::FieldRequired
+        | R::FieldNotAllowed
+        | R::DateInFuture
+        | R::UnknownArea
+        | R::PurposeRequired
+        | R::SignatureInvalid
+        | R::SenderMismatch
+        | R::VersionUnsupported => Code::InvalidArgument,
+        R::Expired
+        | R::BasisRequired
+        | R::ConsentWithdrawn
+        | R::NotAgreed
+        | R::NotHolder
+        | R::CaseClosed
+        | R::AlreadyAnswered
+        | R::StateForbids
+        | R::PeerCardMissing
+        | R::SealedForOtherKey
+        | R::EpochUnknown
+        | R::RevocationListTooOld
+        | R::ClockWrong
+        | R::ReasonUnknown => Code::FailedPrecondition,
+        R::NotOwner | R::RoleRequired => Code::PermissionDenied,
+        R::Unauthenticated | R::SenderRevoked | R::SenderUnknown | R::SenderCertificateExpired => {
+            Code::Unauthenticated
+        }
+        R::UnknownCase | R::NotFound => Code::NotFound,
+        R::Conflict | R::AlreadyExists => Code::AlreadyExists,
+        R::StaleVersion => Code::Aborted,
+        R::WindowExceeded
+        | R::PeerUnreachable
+        | R::StoreUnavailable
+        | R::SigningUnavailable
+        | R::Maintenance => Code::Unavailable,
+        R::Busy | R::DiskNearlyFull | R::RateLimited => Code::ResourceExhausted,
+        R::Internal => Code::Internal,
+    }
+}
+
+/// An error with everything under it, once, on one line.
+fn chain(error: &dyn Error) -> String {
+    let all = std::iter::successors(Some(error), |e| e.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

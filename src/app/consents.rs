@@ -1,0 +1,169 @@
+//! Consents and requests: what a person allows to be told and to whom, and what she asks for.
+
+use domain::access::{AccessAction, Permission, PersonKey};
+use domain::area::AreaCode;
+use domain::consent::{
+    Consent, ConsentError, ConsentTerms, Given, ServiceRequest, Withdrawal,
+};
+use domain::id::{ConsentId, RequestId};
+use domain::person::IdentityDocument;
+use domain::reason::Reason;
+use domain::rule::Violation;
+use domain::service::Service;
+use domain::time::Date;
+use store::access::person_key;
+use store::records::{KeptServiceRequest, ReadRecords};
+use store::{Store, Subject, Unit};
+
+use super::access::{self, Act, NOTING, Why};
+use super::{AppError, Ctx, Refusal, persons};
+use crate::time::random;
+
+/// A request for a service as the clerk enters it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The service asked for.
+    pub service: Service,
+    /// Day of the request.
+    pub requested_on: Date,
+    /// How it was made.
+    pub given: Given,
+    /// County that is asked to give it or to be told.
+    pub recipient: AreaCode,
+}
+
+/// What a person has allowed and asked for, newest first.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    /// Consents, withdrawn ones too.
+    pub consents: Vec<Consent>,
+    /// Requests, those taken back too.
+    pub requests: Vec<KeptServiceRequest>,
+}
+
+/// Records a consent of a person who is on record here.
+///
+/// # Errors
+/// `ROLE_REQUIRED`; `NOT_FOUND` when she is not on record; findings.
+pub async fn record(
+    ctx: &Ctx,
+    store: &Store,
+    document: IdentityDocument,
+    terms: ConsentTerms,
+) -> Result<Consent, AppError> {
+    ctx.must(Permission::WriteRecords)?;
+    let id = ConsentId::new(ctx.now, random());
+    let ctx = ctx.clone();
+    let work = move |unit: &mut Unit<'_>| {
+        let (subject, key) = on_record(unit, &document)?;
+        let author = ctx.author(None, "本人同意")?;
+        let consent = Consent::record(id, subject.person(), terms, author);
+        let consent = consent.map_err(|error| AppError::forbidden(&error, field(&error)))?;
+        unit.keep_consent(&subject, &consent)?;
+        access::note(&ctx, unit, Act::on(AccessAction::Create, NOTING, key))?;
+        Ok(consent)
+    };
+    Ok(store.commit(work).await?)
+}
+
+/// Withdraws a consent: from the moment this returns nothing is sent on its strength.
+///
+/// # Errors
+/// `ROLE_REQUIRED`, `NOT_FOUND`; the first withdrawal counts, a second is refused.
+pub async fn withdraw(
+    ctx: &Ctx,
+    store: &Store,
+    id: ConsentId,
+    given: Given,
+) -> Result<Consent, AppError> {
+    ctx.must(Permission::WriteRecords)?;
+    let ctx = ctx.clone();
+    let work = move |unit: &mut Unit<'_>| {
+        let before = unit.consent(id)?.ok_or(Reason::NotFound)?;
+        let subject = unit.subject_of(before.person())?.ok_or(Reason::NotFound)?;
+        let author = ctx.author(None, "本人撤回同意")?;
+        let after = before.withdraw(Withdrawal { given, author });
+        let after = after.map_err(|error| AppError::forbidden(&error, field(&error)))?;
+        unit.keep_consent(&subject, &after)?;
+        let hash = |document: &_| unit.document_hash(document);
+        let person = persons::key_of(unit, hash, after.person())?;
+        let action = AccessAction::Change;
+        access::note(&ctx, unit, Act { action, why: NOTING, person, message: None })?;
+        Ok(after)
+    };
+    Ok(store.commit(work).await?)
+}
+
+/// Records a request for a service of a person who is on record here.
+///
+/// # Errors
+/// `ROLE_REQUIRED`; `NOT_FOUND` when she is not on record; findings.
+pub async fn request(
+    ctx: &Ctx,
+    store: &Store,
+    document: IdentityDocument,
+    request: Request,
+) -> Result<KeptServiceRequest, AppError> {
+    ctx.must(Permission::WriteRecords)?;
+    if request.requested_on > ctx.today() {
+        let finding = ConsentError::GivenInFuture.at("service_request.requested_on");
+        return Err(finding.into());
+    }
+    let id = RequestId::new(ctx.now, random());
+    let ctx = ctx.clone();
+    let work = move |unit: &mut Unit<'_>| {
+        let (subject, key) = on_record(unit, &document)?;
+        let Request { service, requested_on, given, recipient } = request;
+        let (person, author) = (subject.person(), ctx.author(None, "本人申请服务")?);
+        let withdrawal = None;
+        let request =
+            ServiceRequest { id, person, service, requested_on, given, author, withdrawal };
+        let kept = KeptServiceRequest { recipient: recipient.county(), request };
+        unit.keep_service_request(&subject, &kept)?;
+        access::note(&ctx, unit, Act::on(AccessAction::Create, NOTING, key))?;
+        Ok(kept)
+    };
+    Ok(store.commit(work).await?)
+}
+
+/// A person's consents and requests.
+///
+/// # Errors
+/// `ROLE_REQUIRED`; `NOT_FOUND` when she is not on record.
+pub async fn list(
+    ctx: &Ctx,
+    store: &Store,
+    document: &IdentityDocument,
+    why: Why,
+) -> Result<Allowed, AppError> {
+    access::read(ctx, store, Permission::ReadPerson, || {
+        let hash = store.document_hash(document);
+        let act = Act::on(AccessAction::Search, why, person_key(hash));
+        let Some(subject) = store.find_subject(hash)? else { return Ok((act, None)) };
+        let id = subject.person();
+        let consents = store.consents_of(id)?;
+        Ok((act, Some(Allowed { consents, requests: store.service_requests_of(id)? })))
+    })
+    .await
+}
+
+/// The person whom a document leads to, if she has a record here.
+fn on_record(
+    unit: &Unit<'_>,
+    document: &IdentityDocument,
+) -> Result<(Subject, PersonKey), AppError> {
+    let hash = unit.document_hash(document);
+    let refusal = || AppError::from(Refusal::new(Reason::NotFound).field("document.number"));
+    let subject = unit.find_subject(hash)?.ok_or_else(refusal)?;
+    unit.person(subject.person())?.ok_or_else(refusal)?;
+    Ok((subject, person_key(hash)))
+}
+
+const fn field(error: &ConsentError) -> &'static str {
+    match error {
+        ConsentError::NoScope => "consent.scopes",
+        ConsentError::GivenInFuture => "consent.given_on",
+        ConsentError::Period => "consent.valid_until",
+        ConsentError::AlreadyWithdrawn => "consent_id",
+    }
+}

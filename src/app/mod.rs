@@ -1,0 +1,76 @@
+//! Use cases, one file per noun: authorise, read, decide, one atomic unit.
+//!
+//! Nothing here knows how a request came in: there is no tonic, no protobuf, no engine of the store.
+
+pub mod error;
+
+pub mod access;
+pub mod idempotency;
+
+pub mod certificates;
+pub mod consents;
+pub mod persons;
+pub mod registrations;
+
+use domain::access::{Caller, Permission};
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use domain::record::{Author, Edit, Version};
+use domain::text::Note;
+use domain::time::{Date, UnixMillis};
+
+pub use error::{AppError, Refusal};
+
+/// Who asks, and when. Every use case takes it first.
+#[derive(Clone, Debug)]
+pub struct Ctx {
+    /// Who asks, as the certificate says.
+    pub caller: Caller,
+    /// The time of the call.
+    pub now: UnixMillis,
+}
+
+impl Ctx {
+    /// The day of the call in China Standard Time.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        self.now.date()
+    }
+
+    /// The node's area; the caller's own, since no other area's operators are let in.
+    #[must_use]
+    pub fn county(&self) -> AreaCode {
+        self.caller.area.county()
+    }
+
+    /// Passes who may; refuses everybody else.
+    ///
+    /// # Errors
+    /// `ROLE_REQUIRED`.
+    pub fn must(&self, permission: Permission) -> Result<(), AppError> {
+        if self.caller.may(permission) { Ok(()) } else { Err(Reason::RoleRequired.into()) }
+    }
+
+    /// Signs a version of a record: with the caller's words, or with `usual` when there are none.
+    ///
+    /// # Errors
+    /// Never with a `usual` that is a text.
+    pub fn author(&self, why: Option<Note>, usual: &'static str) -> Result<Author, AppError> {
+        let why = why.map_or_else(|| Note::new(usual), Ok);
+        let why = why.map_err(|_| AppError::Internal("a usual reason is no text"))?;
+        Ok(Author { operator: self.caller.operator.clone(), at: self.now, why })
+    }
+
+    /// A change to the version of a record that the caller has seen.
+    ///
+    /// # Errors
+    /// As for [`Ctx::author`].
+    pub fn edit(
+        &self,
+        seen: Version,
+        why: Option<Note>,
+        usual: &'static str,
+    ) -> Result<Edit, AppError> {
+        Ok(Edit { seen, area: self.county(), author: self.author(why, usual)? })
+    }
+}
