@@ -25,8 +25,9 @@ pub const CERTIFICATE_BYTES_MAX: usize = 8 * 1024;
 pub const MANIFEST_BYTES_MAX: usize = 2 * 1024;
 /// Largest signature, in bytes; an ECDSA P-256 signature in DER has at most 72.
 pub const SIGNATURE_BYTES_MAX: usize = 256;
-/// Largest frame of the stream, in bytes: a full parcel with everything around it, and room to spare.
-pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Largest frame of the stream, in bytes: a full parcel and everything around it. No larger than needed,
+/// since a decoder's memory is a multiple of what it reads.
+pub const FRAME_BYTES_MAX: usize = PARCEL_BYTES_MAX + 128 * 1024;
 
 /// Random name of a parcel, repeated in its receipt.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,0 +1,139 @@
+//! What passes over the stream between two nodes, in either direction.
+
+use domain::time::UnixMillis;
+use exchange::parcel::Parcel;
+use exchange::receipt::Receipt;
+
+use crate::fields::at_most;
+use crate::fields::time;
+use crate::malformed::Malformed;
+use crate::parcel::parcel_from_pb;
+use crate::parcel::parcel_to_pb;
+use crate::pb;
+use crate::pb::exchange::exchange_request;
+use crate::pb::exchange::exchange_response;
+use crate::receipt::receipt_from_pb;
+use crate::receipt::receipt_to_pb;
+
+/// Longest version text of a peer, in bytes.
+pub const VERSION_BYTES_MAX: usize = 100;
+/// Most features that a peer can name.
+pub const FEATURES_MAX: usize = 64;
+/// Longest name of a feature, in bytes.
+pub const FEATURE_BYTES_MAX: usize = 64;
+
+/// One frame of the stream; which way it goes does not change what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The first frame each way.
+    Hello(Hello),
+    /// Mail.
+    Parcel(Parcel),
+    /// The answer to mail.
+    Receipt(Receipt),
+}
+
+/// Introduction: versions and time, nothing that decides anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Version of the program, for people.
+    pub version: String,
+    /// Features the node understands, by name.
+    pub features: Vec<String>,
+    /// The speaker's clock.
+    pub now: UnixMillis,
+    /// Largest number of parcels the speaker wants in flight to it.
+    pub window_parcels: u32,
+}
+
+impl Frame {
+    /// As the caller sends it.
+    #[must_use]
+    pub fn into_request(self) -> pb::exchange::ExchangeRequest {
+        let frame = match self {
+            Self::Hello(hello) => exchange_request::Frame::Hello(hello_to_pb(hello)),
+            Self::Parcel(parcel) => exchange_request::Frame::Parcel(parcel_to_pb(parcel)),
+            Self::Receipt(receipt) => exchange_request::Frame::Receipt(receipt_to_pb(receipt)),
+        };
+        pb::exchange::ExchangeRequest { frame: Some(frame) }
+    }
+
+    /// As the callee sends it.
+    #[must_use]
+    pub fn into_response(self) -> pb::exchange::ExchangeResponse {
+        let frame = match self {
+            Self::Hello(hello) => exchange_response::Frame::Hello(hello_to_pb(hello)),
+            Self::Parcel(parcel) => exchange_response::Frame::Parcel(parcel_to_pb(parcel)),
+            Self::Receipt(receipt) => exchange_response::Frame::Receipt(receipt_to_pb(receipt)),
+        };
+        pb::exchange::ExchangeResponse { frame: Some(frame) }
+    }
+
+    /// From what the caller sent.
+    ///
+    /// # Errors
+    /// [`Malformed`]; `Missing` also for a frame of a kind that this version does not know.
+    pub fn from_request(request: pb::exchange::ExchangeRequest) -> Result<Self, Malformed> {
+        let pb::exchange::ExchangeRequest { frame } = request;
+        match frame.ok_or(Malformed::Missing { field: "frame" })? {
+            exchange_request::Frame::Hello(hello) => hello_from_pb(hello).map(Self::Hello),
+            exchange_request::Frame::Parcel(parcel) => parcel_from_pb(parcel).map(Self::Parcel),
+            exchange_request::Frame::Receipt(receipt) => {
+                receipt_from_pb(receipt).map(Self::Receipt)
+            }
+        }
+    }
+
+    /// From what the callee sent.
+    ///
+    /// # Errors
+    /// As [`Frame::from_request`].
+    pub fn from_response(response: pb::exchange::ExchangeResponse) -> Result<Self, Malformed> {
+        let pb::exchange::ExchangeResponse { frame } = response;
+        match frame.ok_or(Malformed::Missing { field: "frame" })? {
+            exchange_response::Frame::Hello(hello) => hello_from_pb(hello).map(Self::Hello),
+            exchange_response::Frame::Parcel(parcel) => parcel_from_pb(parcel).map(Self::Parcel),
+            exchange_response::Frame::Receipt(receipt) => {
+                receipt_from_pb(receipt).map(Self::Receipt)
+            }
+        }
+    }
+}
+
+fn hello_to_pb(hello: Hello) -> pb::exchange::Hello {
+    let Hello { version, features, now, window_parcels } = hello;
+    pb::exchange::Hello { version, features, now_ms: now.get(), window_parcels }
+}
+
+fn hello_from_pb(hello: pb::exchange::Hello) -> Result<Hello, Malformed> {
+    let pb::exchange::Hello { version, features, now_ms, window_parcels } = hello;
+    at_most("hello.version", version.len(), VERSION_BYTES_MAX)?;
+    at_most("hello.features", features.len(), FEATURES_MAX)?;
+    let fits = |feature: &String| at_most("hello.features", feature.len(), FEATURE_BYTES_MAX);
+    features.iter().try_for_each(fits)?;
+    let now = time("hello.now_ms", now_ms)?;
+    Ok(Hello { version, features, now, window_parcels })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arbitrary;
+
+    #[test]
+    fn an_empty_frame_is_malformed() {
+        let missing = Err(Malformed::Missing { field: "frame" });
+        assert_eq!(Frame::from_request(pb::exchange::ExchangeRequest { frame: None }), missing);
+        assert_eq!(Frame::from_response(pb::exchange::ExchangeResponse { frame: None }), missing);
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back_both_ways(frame in arbitrary::frame()) {
+            prop_assert_eq!(Frame::from_request(frame.clone().into_request()).unwrap(), frame.clone());
+            prop_assert_eq!(Frame::from_response(frame.clone().into_response()).unwrap(), frame);
+        }
+    }
+}
