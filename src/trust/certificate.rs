@@ -3,6 +3,9 @@
 //! The path library has already checked signatures, dates, path lengths and name constraints when
 //! these functions run on a chain; here is what it does not know: our names, our usages, our keys.
 
+#[cfg(test)]
+mod tests;
+
 use domain::{access::Role, time::UnixMillis};
 use ring::digest::{SHA256, digest};
 use x509_parser::{

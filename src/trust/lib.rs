@@ -12,6 +12,7 @@ pub mod key;
 
 pub mod authority;
 pub mod crl;
+pub mod describe;
 pub mod leaf;
 
 pub mod refused;

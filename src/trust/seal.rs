@@ -1,11 +1,12 @@
 //! Sealing of bodies for one recipient: HPKE (RFC 9180) once, then AES-256-GCM an envelope.
 //!
-//! A sender sets up one HPKE context for a recipient (base mode, DHKEM(X25519, HKDF-SHA256),
-//! HKDF-SHA256, export only, `info` = [`CONTEXT`]) and exports 44 bytes under [`CONTEXT`]: the
-//! first 32 are the key of AES-256-GCM, the last 12 the base of the nonces. Envelope number *n*
-//! uses the nonce base XOR u96be(*n*), as RFC 9180 section 5.2 computes nonces, and the bytes of its
-//! header as associated data. Every envelope carries the encapsulated key and its number, so each
-//! opens by itself, in any order, through any relay.
+//! A sender sets up one HPKE context for a recipient: base mode, DHKEM(X25519, HKDF-SHA256),
+//! HKDF-SHA256, AES-256-GCM, `info` = [`INFO`]. From it both ends export a key for AES-256-GCM
+//! (32 bytes, context [`KEY_CONTEXT`]) and a base of nonces (12 bytes, context [`NONCE_CONTEXT`]).
+//! HPKE's own messages must be opened in the order they were sealed; with the exported secrets,
+//! envelope number *n* uses the base XOR u96be(*n*), as RFC 9180 section 5.2 computes nonces, and
+//! the bytes of its header as associated data. Every envelope carries the encapsulated key and its
+//! number, so each opens by itself, in any order, through any relay.
 //!
 //! The secret lives in memory only and is made anew at each start and at least daily: no restart
 //! and no restore can use a nonce twice.
@@ -17,7 +18,7 @@ mod sealer;
 #[cfg(test)]
 mod tests;
 
-use hpke::{aead::ExportOnlyAead, kdf::HkdfSha256, kem::X25519HkdfSha256};
+use hpke::{HpkeError, aead::AesGcm256, kdf::HkdfSha256, kem::X25519HkdfSha256};
 use ring::aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
@@ -27,17 +28,20 @@ pub use self::{
     sealer::{COUNTER_MAX, SEALER_LIFETIME, Sealer},
 };
 
-/// `info` of the HPKE context and context of the export.
-pub const CONTEXT: &[u8] = b"liangdi/v1/seal";
+/// `info` of the HPKE context.
+pub const INFO: &[u8] = b"liangdi/v1/seal";
+/// Exporter context of the cipher's key.
+pub const KEY_CONTEXT: &[u8] = b"liangdi/v1/seal key";
+/// Exporter context of the base of the nonces.
+pub const NONCE_CONTEXT: &[u8] = b"liangdi/v1/seal nonce";
 /// Bytes that sealing adds to a body: the tag of AES-256-GCM.
 pub const TAG_BYTES: usize = 16;
 
 type Kem = X25519HkdfSha256;
 type Kdf = HkdfSha256;
-type Aead = ExportOnlyAead;
+type Aead = AesGcm256;
 
 const AEAD_KEY_BYTES: usize = 32;
-const EXPORT_BYTES: usize = AEAD_KEY_BYTES + NONCE_LEN;
 
 /// The bytes are not a usable X25519 key: of the wrong length, or a point of small order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,11 +55,20 @@ struct Secret {
 }
 
 impl Secret {
-    /// Splits exported bytes; `None` when the length is wrong, which the callers rule out.
-    fn from_export(exported: &Zeroizing<[u8; EXPORT_BYTES]>) -> Option<Self> {
-        let (key, base) = exported.split_first_chunk::<AEAD_KEY_BYTES>()?;
+    /// Derives the secret with the exporter of either end's HPKE context.
+    ///
+    /// `None` is for errors of the libraries that fixed lengths rule out.
+    fn export(export: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Option<Self> {
+        let mut key = Zeroizing::new([0; AEAD_KEY_BYTES]);
+        let mut nonce_base = [0; NONCE_LEN];
+        export(KEY_CONTEXT, key.as_mut_slice()).ok()?;
+        export(NONCE_CONTEXT, &mut nonce_base).ok()?;
+        Self::new(&key, nonce_base)
+    }
+
+    fn new(key: &[u8; AEAD_KEY_BYTES], nonce_base: [u8; NONCE_LEN]) -> Option<Self> {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?);
-        Some(Self { key, nonce_base: base.try_into().ok()? })
+        Some(Self { key, nonce_base })
     }
 
     /// The nonce of envelope number `counter`: base XOR u96be(counter).

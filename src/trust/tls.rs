@@ -51,6 +51,16 @@ pub enum Api {
     Office,
 }
 
+impl std::fmt::Display for Api {
+    /// As it stands in log lines.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Node => "node",
+            Self::Office => "office",
+        })
+    }
+}
+
 impl Api {
     fn purpose(self) -> Purpose {
         match self {
@@ -207,7 +217,22 @@ impl TlsMaterial {
     /// # Errors
     /// [`ConfigError`] when the TLS library does not take our certificate and key.
     pub fn client_config(&self, expected: AreaCode) -> Result<Arc<ClientConfig>, ConfigError> {
-        let node = NodeVerifier::new(Arc::clone(&self.chains), expected);
+        self.client(NodeVerifier::new(Arc::clone(&self.chains), expected))
+    }
+
+    /// As [`TlsMaterial::client_config`], for an operator's program that holds no revocation lists: it calls its own
+    /// node only, and that node is not judged by lists it would have to fetch from there.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the TLS library does not take our certificate and key.
+    pub fn client_config_without_lists(
+        &self,
+        expected: AreaCode,
+    ) -> Result<Arc<ClientConfig>, ConfigError> {
+        self.client(NodeVerifier::without_lists(Arc::clone(&self.chains), expected))
+    }
+
+    fn client(&self, node: NodeVerifier) -> Result<Arc<ClientConfig>, ConfigError> {
         let mut config = ClientConfig::builder_with_details(provider(), Arc::clone(&self.clock))
             .with_protocol_versions(&[&TLS13])?
             // "Dangerous" is the library's word for a verifier of one's own; ours checks more.

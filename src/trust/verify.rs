@@ -265,6 +265,20 @@ impl ChainVerifier {
         self.examine(chain, Purpose::Node, at, Some((&self.lists.with(more), When::AsOf(at))))
     }
 
+    /// As [`ChainVerifier::verify`], for one who holds no revocation lists and says so: a clerk's program
+    /// that calls its own node, or a person who looks at a file.
+    ///
+    /// # Errors
+    /// [`Refused`] says why not.
+    pub fn verify_except_revocation(
+        &self,
+        chain: &[impl AsRef<[u8]>],
+        purpose: Purpose,
+        now: UnixMillis,
+    ) -> Result<VerifiedChain, Refused> {
+        self.examine(chain, purpose, now, None)
+    }
+
     /// As [`ChainVerifier::verify_as_of`], for one who has no lists at hand and says so.
     pub(crate) fn verify_without_lists(
         &self,

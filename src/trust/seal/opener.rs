@@ -6,11 +6,10 @@ use exchange::{
     envelope::{AlgorithmProfile, SealHeader},
     keys::{self, OpenError},
 };
-use hpke::{Deserializable, OpModeR, setup_receiver};
+use hpke::{Deserializable, OpModeR, aead::AeadCtxR, setup_receiver};
 use ring::aead::Aad;
-use zeroize::Zeroizing;
 
-use super::{Aead, CONTEXT, Kdf, Kem, SealingKeyId, SealingKeyPair, Secret};
+use super::{Aead, INFO, Kdf, Kem, SealingKeyId, SealingKeyPair, Secret};
 use crate::cache::Cache;
 
 /// How many senders' secrets are kept; more than there are counties.
@@ -39,8 +38,8 @@ impl Opener {
 
     fn derive(&self, id: SealingKeyId, encapsulated_key: &[u8; 32]) -> Result<Secret, OpenError> {
         let pair = self.keys.iter().find(|pair| pair.id() == id).ok_or(OpenError::OtherKey)?;
-        let exported = export(pair, encapsulated_key, CONTEXT, CONTEXT)?;
-        Secret::from_export(&exported).ok_or(OpenError::Broken)
+        let context = context(pair, encapsulated_key, INFO)?;
+        Secret::export(|of, out| context.export(of, out)).ok_or(OpenError::Broken)
     }
 
     #[cfg(test)]
@@ -49,21 +48,16 @@ impl Opener {
     }
 }
 
-/// RFC 9180 `ReceiveExportBase` for our algorithms.
-pub(super) fn export<const LENGTH: usize>(
+/// The receiving end of RFC 9180 base mode.
+pub(super) fn context(
     pair: &SealingKeyPair,
     encapsulated_key: &[u8; 32],
     info: &[u8],
-    exporter_context: &[u8],
-) -> Result<Zeroizing<[u8; LENGTH]>, OpenError> {
+) -> Result<AeadCtxR<Aead, Kdf, Kem>, OpenError> {
     let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated_key)
         .map_err(|_| OpenError::Broken)?;
-    let context =
-        setup_receiver::<Aead, Kdf, Kem>(&OpModeR::Base, &pair.private, &encapsulated, info)
-            .map_err(|_| OpenError::Broken)?;
-    let mut exported = Zeroizing::new([0; LENGTH]);
-    context.export(exporter_context, exported.as_mut_slice()).map_err(|_| OpenError::Broken)?;
-    Ok(exported)
+    setup_receiver(&OpModeR::Base, &pair.private, &encapsulated, info)
+        .map_err(|_| OpenError::Broken)
 }
 
 impl keys::Opener for Opener {

@@ -14,11 +14,8 @@ use exchange::{
 use hpke::{OpModeS, Serializable, setup_sender};
 use rand::CryptoRng;
 use ring::aead::Aad;
-use zeroize::Zeroizing;
 
-use super::{
-    Aead, CONTEXT, EXPORT_BYTES, Kdf, Kem, SealingKeyId, SealingPublicKey, Secret, UnusableKey,
-};
+use super::{Aead, INFO, Kdf, Kem, SealingKeyId, SealingPublicKey, Secret, UnusableKey};
 
 /// How long one context is used. A new one costs 0.1 ms; a day bounds what one secret protects.
 pub const SEALER_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -47,14 +44,13 @@ impl Sealer {
         now: UnixMillis,
     ) -> Result<Self, UnusableKey> {
         let (encapsulated, context) =
-            setup_sender::<Aead, Kdf, Kem, _>(&OpModeS::Base, &recipient.key, CONTEXT, rng)
+            setup_sender::<Aead, Kdf, Kem, _>(&OpModeS::Base, &recipient.key, INFO, rng)
                 .map_err(|_| UnusableKey)?;
-        let mut exported = Zeroizing::new([0; EXPORT_BYTES]);
-        context.export(CONTEXT, exported.as_mut_slice()).map_err(|_| UnusableKey)?;
+        let secret = Secret::export(|context_of, out| context.export(context_of, out));
         Ok(Self {
             recipient_key_id: recipient.id(),
             encapsulated_key: encapsulated.to_bytes().into(),
-            secret: Secret::from_export(&exported).ok_or(UnusableKey)?,
+            secret: secret.ok_or(UnusableKey)?,
             next: AtomicU64::new(0),
             made: now,
         })

@@ -8,9 +8,8 @@ use exchange::{
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use ring::aead::Aad;
-use zeroize::Zeroizing;
 
-use super::{opener::export, *};
+use super::*;
 
 fn hex(text: &str) -> Vec<u8> {
     (0..text.len())
@@ -27,42 +26,42 @@ fn sealer(pair: &SealingKeyPair) -> Sealer {
     Sealer::new(pair.public(), &mut StdRng::seed_from_u64(99), UnixMillis::new(0)).unwrap()
 }
 
-/// RFC 9180 appendix A.7.1: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, export only, base mode.
+/// Test vectors that RFC 9180 links (mode 0, KEM 0x0020, KDF 0x0001, AEAD 0x0002: DHKEM(X25519,
+/// HKDF-SHA256), HKDF-SHA256, AES-256-GCM, base mode): the exporter.
 #[test]
 fn exports_what_rfc_9180_publishes() {
     let pair = SealingKeyPair::from_private_bytes(&hex(
-        "33d196c830a12f9ac65d6e565a590d80f04ee9b19c83c87f2c170d972a812848",
+        "497b4502664cfea5d5af0b39934dac72242a74f8480451e1aee7d6a53320333d",
     ))
     .unwrap();
     assert_eq!(
         pair.public().as_bytes().as_slice(),
-        hex("194141ca6c3c3beb4792cd97ba0ea1faff09d98435012345766ee33aae2d7664")
+        hex("430f4b9859665145a6b1ba274024487bd66f03a2dd577d7753c68d7d7d00c00c")
     );
     let encapsulated: [u8; 32] =
-        hex("e5e8f9bfff6c2f29791fc351d2c25ce1299aa5eaca78a757c0b4fb4bcd830918").try_into().unwrap();
+        hex("6c93e09869df3402d7bf231bf540fadd35cd56be14f97178f0954db94b7fc256").try_into().unwrap();
     let info = hex("4f6465206f6e2061204772656369616e2055726e");
-    for (context, exported) in [
-        ("", "7a36221bd56d50fb51ee65edfd98d06a23c4dc87085aa5866cb7087244bd2a36"),
-        ("00", "d5535b87099c6c3ce80dc112a2671c6ec8e811a2f284f948cec6dd1708ee33f0"),
+    let context = opener::context(&pair, &encapsulated, &info).unwrap();
+    for (of, exported) in [
+        ("", "ded6cffafaea6b812cbf3e241e88332adbc077aca81512914213810ee291770a"),
+        ("00", "04d3cb6cc116b28ffd22ad5bc276c60d31fec71ceb87ae24db811c64b7507339"),
         (
             "54657374436f6e74657874",
-            "ffaabc85a776136ca0c378e5d084c9140ab552b78f039d2e8775f26efff4c70e",
+            "7c5ded445732c14fe09727d29b4251c0fd38455fe8440571e687f0886aac94d2",
         ),
     ] {
-        let ours = export::<32>(&pair, &encapsulated, &info, &hex(context)).unwrap();
-        assert_eq!(ours.as_slice(), hex(exported), "exporter context {context:?}");
+        let mut ours = [0; 32];
+        context.export(&hex(of), &mut ours).unwrap();
+        assert_eq!(ours.as_slice(), hex(exported), "exporter context {of:?}");
     }
 }
 
-/// RFC 9180, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, base mode, from the test
-/// vectors the RFC links: our nonces and our cipher, given its key and nonce base.
+/// The same vectors: our nonces and our cipher, given their key and nonce base.
 #[test]
 fn seals_what_rfc_9180_publishes() {
-    let mut exported = Zeroizing::new([0; EXPORT_BYTES]);
-    exported[..32]
-        .copy_from_slice(&hex("f50b0609186798729ed0564b36ef2ef8044f1f9d05636874d1f46c819c7a669f"));
-    exported[32..].copy_from_slice(&hex("151d9929e2449747889bc923"));
-    let secret = Secret::from_export(&exported).unwrap();
+    let key = hex("f50b0609186798729ed0564b36ef2ef8044f1f9d05636874d1f46c819c7a669f");
+    let base = hex("151d9929e2449747889bc923");
+    let secret = Secret::new(&key.try_into().unwrap(), base.try_into().unwrap()).unwrap();
     let plain = b"Beauty is truth, truth beauty";
     for (counter, sealed) in VECTORS {
         let aad = format!("Count-{counter}");
@@ -101,6 +100,26 @@ const VECTORS: [(u64, &str); 6] = [
         "53624f4f9f173453b14e633b45390ff54cacaa4428d44baee1bff8133fab1ab3afe60f88e4634b525c54e92eda",
     ),
 ];
+
+/// Golden bytes, computed with Python's `cryptography` and HMAC from the text of the RFC and of
+/// `docs/protocol.md` alone.
+#[test]
+fn opens_what_another_implementation_sealed() {
+    let pair = SealingKeyPair::from_private_bytes(&hex(
+        "497b4502664cfea5d5af0b39934dac72242a74f8480451e1aee7d6a53320333d",
+    ))
+    .unwrap();
+    assert_eq!(pair.id().as_slice(), hex("69df8d73e7407153"));
+    let encapsulated = hex("6c93e09869df3402d7bf231bf540fadd35cd56be14f97178f0954db94b7fc256");
+    let seal = SealHeader {
+        profile: AlgorithmProfile::International,
+        recipient_key_id: pair.id(),
+        encapsulated_key: encapsulated.try_into().unwrap(),
+        counter: 258,
+    };
+    let sealed = hex("f98cb649fa7757d7ec9bfc5faa73051925d37ea2");
+    assert_eq!(Opener::new(vec![pair]).open(&seal, b"header", &sealed), Ok(b"body".to_vec()));
+}
 
 #[test]
 fn each_envelope_opens_by_itself_in_any_order() {
@@ -240,9 +259,7 @@ proptest! {
 
     #[test]
     fn no_two_numbers_give_one_nonce(base in any::<[u8; 12]>(), a in any::<u64>(), b in any::<u64>()) {
-        let mut exported = Zeroizing::new([0; EXPORT_BYTES]);
-        exported[32..].copy_from_slice(&base);
-        let secret = Secret::from_export(&exported).unwrap();
+        let secret = Secret::new(&[0; AEAD_KEY_BYTES], base).unwrap();
         let (one, two) = (secret.nonce(a), secret.nonce(b));
         prop_assert_eq!(one.as_ref() == two.as_ref(), a == b);
     }

@@ -46,11 +46,17 @@ impl CallerVerifier {
 pub(super) struct NodeVerifier {
     chains: Arc<ChainVerifier>,
     expected: AreaCode,
+    /// Whether revocation is looked at.
+    with_lists: bool,
 }
 
 impl NodeVerifier {
     pub(super) fn new(chains: Arc<ChainVerifier>, expected: AreaCode) -> Self {
-        Self { chains, expected }
+        Self { chains, expected, with_lists: true }
+    }
+
+    pub(super) fn without_lists(chains: Arc<ChainVerifier>, expected: AreaCode) -> Self {
+        Self { chains, expected, with_lists: false }
     }
 }
 
@@ -59,12 +65,16 @@ fn verify(
     leaf: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
     purpose: Purpose,
+    with_lists: bool,
     now: UnixTime,
 ) -> Result<PeerIdentity, Refused> {
     let chain: Vec<&[u8]> =
         std::iter::once(leaf.as_ref()).chain(others.iter().map(AsRef::as_ref)).collect();
     let now = UnixMillis::new(now.as_secs().saturating_mul(1000));
-    Ok(chains.verify(&chain, purpose, now)?.identity.clone())
+    if with_lists {
+        return Ok(chains.verify(&chain, purpose, now)?.identity.clone());
+    }
+    Ok(chains.verify_except_revocation(&chain, purpose, now)?.identity)
 }
 
 /// Never called: both configurations speak TLS 1.3 only.
@@ -87,7 +97,7 @@ impl ClientCertVerifier for CallerVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        verify(&self.chains, leaf, others, self.purpose, now)?;
+        verify(&self.chains, leaf, others, self.purpose, true, now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -125,7 +135,8 @@ impl ServerCertVerifier for NodeVerifier {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let found = verify(&self.chains, leaf, others, Purpose::NodeAsServer, now)?.area();
+        let (purpose, lists) = (Purpose::NodeAsServer, self.with_lists);
+        let found = verify(&self.chains, leaf, others, purpose, lists, now)?.area();
         if found != self.expected {
             return Err(Refused::WrongArea { expected: self.expected, found }.into());
         }
