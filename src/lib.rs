@@ -1,4 +1,12 @@
 //! Modules of the node, in reading order.
 
-pub mod app;
+pub mod config;
+pub mod tasks;
 pub mod time;
+
+pub mod app;
+pub mod delivery;
+
+pub mod api;
+
+pub mod node;

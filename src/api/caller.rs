@@ -4,7 +4,7 @@ use domain::access::Caller;
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use tonic::{Extensions, Status};
-use trust::tls::PeerIdentity;
+use trust::verify::PeerIdentity;
 
 use super::connection::Remote;
 use super::status::of_reason;

@@ -47,7 +47,9 @@ pub fn of_findings(findings: Vec<Finding>) -> Status {
     AppError::from(findings).into()
 }
 
-fn of_refusal(refusal: &Refusal) -> Status {
+/// A status for a refusal, with all that it names.
+#[must_use]
+pub fn of_refusal(refusal: &Refusal) -> Status {
     let reason = refusal.reason;
     let mut metadata: HashMap<String, String> = [
         ("zh", reason.text_zh()),
@@ -151,7 +153,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
 }
 
 /// An error with everything under it, once, on one line.
-fn chain(error: &dyn Error) -> String {
-    let all = std::iter::successors(Some(error), |e| e.source());
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |e| (*e).source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -9,6 +9,7 @@ pub mod idempotency;
 
 pub mod certificates;
 pub mod consents;
+pub mod messages;
 pub mod persons;
 pub mod registrations;
 

@@ -15,6 +15,7 @@ pub mod frame;
 mod malformed;
 pub mod parcel;
 pub mod receipt;
+pub mod records;
 
 pub use card::decode_card;
 pub use card::encode_card;
