@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::area::AreaCode;
 use crate::id::{CertificateNumber, PersonId};
+use crate::masked::masked;
 use crate::message::{CertificateEvent, CertificateState};
 use crate::numbered::numbered;
 use crate::person::{Birth, MaritalStatus, PersonDetails, PersonName, PersonReference, Sex};
@@ -48,7 +49,7 @@ numbered! {
 }
 
 /// What a certificate states.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateFacts {
     /// Holder.
     pub holder: PersonReference,
@@ -63,6 +64,8 @@ pub struct CertificateFacts {
     /// Children born.
     pub births: Vec<Birth>,
 }
+
+masked!(CertificateFacts { holder });
 
 impl CertificateFacts {
     /// What the record of a person says.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::area::AreaCode;
 use crate::id::{ConsentId, PersonId, RequestId};
+use crate::masked::masked;
 use crate::numbered::numbered;
 use crate::record::Author;
 use crate::service::Service;
@@ -66,7 +67,7 @@ pub struct Withdrawal {
 }
 
 /// What a new consent says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentTerms {
     /// What it covers.
     pub scopes: BTreeSet<ConsentScope>,
@@ -79,6 +80,8 @@ pub struct ConsentTerms {
     /// How it was given.
     pub given: Given,
 }
+
+masked!(ConsentTerms {});
 
 /// A person's recorded, separate consent. It never changes but for its withdrawal: other terms are
 /// another consent.
@@ -169,7 +172,7 @@ impl Consent {
 }
 
 /// The consent that covers a message; the record itself stays with the office that took it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ConsentReference {
     /// Which consent.
     pub consent_id: ConsentId,
@@ -183,6 +186,8 @@ pub struct ConsentReference {
     pub scopes: BTreeSet<ConsentScope>,
 }
 
+masked!(ConsentReference { consent_id });
+
 impl ConsentReference {
     /// Whether it covers telling `recipient`'s county about `scope` on that day, as far as the reference
     /// itself can say; a withdrawal is known to the record only.
@@ -194,7 +199,7 @@ impl ConsentReference {
 }
 
 /// A person's own request for a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRequest {
     /// Identifier.
     pub id: RequestId,
@@ -212,6 +217,8 @@ pub struct ServiceRequest {
     pub withdrawal: Option<Withdrawal>,
 }
 
+masked!(ServiceRequest { id });
+
 impl ServiceRequest {
     /// What a message says of it; nothing once it was taken back.
     pub fn reference(&self) -> Option<ServiceRequestReference> {
@@ -224,7 +231,7 @@ impl ServiceRequest {
 }
 
 /// The person's own request for a service that covers a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ServiceRequestReference {
     /// Which request.
     pub request_id: RequestId,
@@ -233,6 +240,8 @@ pub struct ServiceRequestReference {
     /// The service asked for.
     pub service: Service,
 }
+
+masked!(ServiceRequestReference { request_id });
 
 impl ServiceRequestReference {
     /// Whether it is recent enough to cover anything on that day.

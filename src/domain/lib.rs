@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod clock;
 pub mod consent;
 pub mod id;
+mod masked;
 pub mod message;
 pub mod numbered;
 pub mod person;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::area::AreaCode;
 use crate::id::PersonId;
+use crate::masked::masked;
 use crate::numbered::numbered;
 use crate::record::{Author, Edit, EditError, History, Version};
 use crate::time::Date;
@@ -56,7 +57,7 @@ pub struct PersonReference {
 }
 
 /// The husband or wife, as far as the person stated it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Spouse {
     /// Name.
     pub name: PersonName,
@@ -66,15 +67,19 @@ pub struct Spouse {
     pub married_on: Option<Date>,
 }
 
+masked!(Spouse {});
+
 /// A child that was born; the day is all the exchange needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Birth {
     /// Day of birth.
     pub born_on: Date,
 }
 
+masked!(Birth {});
+
 /// What is known of a person. There is no ethnicity, photo, employer, landlord or account of anything owed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonDetails {
     /// Identity document.
     pub document: IdentityDocument,
@@ -93,6 +98,8 @@ pub struct PersonDetails {
     /// At risk of harm: the residence is hidden from the origin side; release only audited.
     pub at_risk: bool,
 }
+
+masked!(PersonDetails { document, name });
 
 /// Why details of a person were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,10 +3,13 @@
 //! The origin area is a field of the registration. It is never taken from the digits of a resident ID,
 //! which say where the number was first given and never change.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::area::AreaCode;
 use crate::id::{CertificateNumber, PersonId, RegistrationId};
+use crate::masked::masked;
 use crate::message::ResidenceReason;
 use crate::numbered::numbered;
 use crate::record::{Author, Edit, EditError, History, Version};
@@ -30,7 +33,7 @@ numbered! {
 }
 
 /// What the residence area knows of a stay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationDetails {
     /// Day of arrival.
     pub arrived_on: Date,
@@ -46,8 +49,10 @@ pub struct RegistrationDetails {
     pub certificate: Option<CertificateNumber>,
 }
 
+masked!(RegistrationDetails {});
+
 /// Whether the person still lives there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stay {
     /// She does.
     Present,
@@ -222,6 +227,17 @@ impl Registration {
     /// All versions with who, when and why.
     pub fn history(&self) -> &History<RegistrationState> {
         &self.history
+    }
+}
+
+impl fmt::Debug for Stay {
+    /// Says whether, not when or where to.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Present => "Present",
+            Self::MovedOn { .. } => "MovedOn",
+            Self::Departed { .. } => "Departed",
+        })
     }
 }
 

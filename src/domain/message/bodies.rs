@@ -1,7 +1,8 @@
 //! What each kind of message carries: one struct a kind, fields as in bodies.proto.
 //!
 //! The types hold single values that cannot be wrong; what must fit together (a refusal and its reason,
-//! an outcome and its date) is judged by `Content::check`, on both sides alike.
+//! an outcome and its date) is judged by `Content::check`, on both sides alike. `Debug` shows the name of the
+//! struct only (`content.rs`).
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ use crate::text::{Note, Passage, WrittenReason};
 use crate::time::{Date, Month};
 
 /// 流入通报: a person has registered at the residence area.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArrivalNotice {
     /// The registration at the residence area.
     pub registration_id: RegistrationId,
@@ -34,7 +35,7 @@ pub struct ArrivalNotice {
 }
 
 /// Answer to 流入通报.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArrivalFeedback {
     /// What the origin area found.
     pub outcome: ArrivalOutcome,
@@ -47,7 +48,7 @@ pub struct ArrivalFeedback {
 }
 
 /// 离开通报: a person no longer lives at the residence area.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DepartureNotice {
     /// The registration at the residence area.
     pub registration_id: RegistrationId,
@@ -58,7 +59,7 @@ pub struct DepartureNotice {
 }
 
 /// 流出通报: a person has moved to the residence area, told at her wish.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutflowNotice {
     /// Day she left.
     pub left_on: Date,
@@ -69,7 +70,7 @@ pub struct OutflowNotice {
 }
 
 /// Answer to 流出通报.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutflowFeedback {
     /// What the residence area found.
     pub outcome: OutflowOutcome,
@@ -80,7 +81,7 @@ pub struct OutflowFeedback {
 }
 
 /// 证明协查: please confirm this certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateInquiry {
     /// Number on the certificate shown.
     pub certificate_number: CertificateNumber,
@@ -89,7 +90,7 @@ pub struct CertificateInquiry {
 }
 
 /// Answer to 证明协查.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateStatement {
     /// Number asked about.
     pub certificate_number: CertificateNumber,
@@ -108,7 +109,7 @@ pub struct CertificateStatement {
 }
 
 /// 发证/换证/注销通报: what became of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateNotice {
     /// What happened.
     pub event: CertificateEvent,
@@ -121,7 +122,7 @@ pub struct CertificateNotice {
 }
 
 /// 生育服务登记核实: what does a birth registration need from a spouse's origin area?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BirthRegistrationInquiry {
     /// Number of the application at the residence area.
     pub application_number: PrintedNumber,
@@ -134,7 +135,7 @@ pub struct BirthRegistrationInquiry {
 }
 
 /// Answer to 生育服务登记核实.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BirthRegistrationStatement {
     /// What the origin area found.
     pub outcome: StatementOutcome,
@@ -147,7 +148,7 @@ pub struct BirthRegistrationStatement {
 }
 
 /// 登记结果通报: what became of a birth registration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BirthRegistrationResult {
     /// Number of the application at the residence area.
     pub application_number: PrintedNumber,
@@ -160,7 +161,7 @@ pub struct BirthRegistrationResult {
 }
 
 /// 孕情通报: so that care can be arranged. Needs a consent or a requested service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PregnancyReport {
     /// Month the birth is expected in; none when she does not wish it to be told.
     pub expected_month: Option<Month>,
@@ -171,7 +172,7 @@ pub struct PregnancyReport {
 }
 
 /// Answer to 孕情通报.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PregnancyFeedback {
     /// What the other area did.
     pub outcome: FeedbackOutcome,
@@ -182,7 +183,7 @@ pub struct PregnancyFeedback {
 }
 
 /// 避孕节育通报: a service she received or asks for. Needs a consent or a requested service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContraceptionReport {
     /// Method she chose; none when not recorded.
     pub method: Option<ContraceptiveMethod>,
@@ -195,7 +196,7 @@ pub struct ContraceptionReport {
 }
 
 /// Answer to 避孕节育通报.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContraceptionFeedback {
     /// What the other area did.
     pub outcome: FeedbackOutcome,
@@ -206,7 +207,7 @@ pub struct ContraceptionFeedback {
 }
 
 /// 生育通报: a child was born, so that papers and services follow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BirthReport {
     /// Day of birth.
     pub born_on: Date,
@@ -219,7 +220,7 @@ pub struct BirthReport {
 }
 
 /// Answer to 生育通报.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BirthFeedback {
     /// What the other area did.
     pub outcome: FeedbackOutcome,
@@ -228,7 +229,7 @@ pub struct BirthFeedback {
 }
 
 /// 服务通报: a service was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceReport {
     /// Which service.
     pub service: Service,
@@ -239,7 +240,7 @@ pub struct ServiceReport {
 }
 
 /// 转诊/预约: at the person's wish, another area is asked to see her.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceReferral {
     /// Which service.
     pub service: Service,
@@ -250,7 +251,7 @@ pub struct ServiceReferral {
 }
 
 /// Answer to 转诊/预约.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReferralFeedback {
     /// What the other area did.
     pub outcome: ReferralOutcome,
@@ -263,7 +264,7 @@ pub struct ReferralFeedback {
 }
 
 /// 协查: one office asks another about one person, for a named service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inquiry {
     /// How soon.
     pub urgency: Urgency,
@@ -274,7 +275,7 @@ pub struct Inquiry {
 }
 
 /// Answer to 协查.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InquiryAnswer {
     /// What the office found.
     pub outcome: StatementOutcome,
@@ -285,7 +286,7 @@ pub struct InquiryAnswer {
 }
 
 /// 协议提议: what both areas will exchange. About no person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreementProposal {
     /// The agreement; the same for every later version.
     pub agreement_id: AgreementId,
@@ -306,7 +307,7 @@ pub struct AgreementProposal {
 }
 
 /// Answer to 协议提议.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreementDecision {
     /// The agreement.
     pub agreement_id: AgreementId,

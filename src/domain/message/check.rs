@@ -8,10 +8,10 @@ use crate::time::{Date, UnixMillis};
 
 use super::content::Content;
 use super::screen;
-use crate::consent::{ConsentReference, ServiceRequestReference};
+use crate::consent::{CONSENT_YEARS_MAX, ConsentReference, ServiceRequestReference};
 use crate::purpose::LawfulBasis;
 
-/// How far the sender's clock may be ahead of ours when a day is judged to lie in the future, ms.
+/// How far the sender's clock may be ahead of ours when a day is judged to lie in the future.
 const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// What a message is checked against.
@@ -136,7 +136,8 @@ impl Content {
         report.refuse_if(!named, Reason::BasisRequired, "consent.recipient");
         let given = !context.is_future(consent.given_on);
         report.refuse_if(!given, Reason::BasisRequired, "consent.given_on");
-        let over = consent.valid_until < context.today();
+        let longest = consent.given_on.plus_years(CONSENT_YEARS_MAX);
+        let over = consent.valid_until < context.today() || consent.valid_until > longest;
         report.refuse_if(over, Reason::BasisRequired, "consent.valid_until");
     }
 

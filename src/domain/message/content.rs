@@ -11,6 +11,7 @@ use super::outcome::Urgency;
 use crate::clock::{Clock, Due};
 use crate::consent::{ConsentReference, ConsentScope, ServiceRequestReference};
 use crate::id::{CaseId, MessageId};
+use crate::masked::masked;
 use crate::person::PersonReference;
 use crate::purpose::{LawfulBasis, Purpose};
 use crate::service::Service;
@@ -41,6 +42,8 @@ macro_rules! bodies {
             impl From<$kind> for Body {
                 fn from(body: $kind) -> Self { Self::$kind(body) }
             }
+
+            masked!($kind {});
         )+
     };
 }

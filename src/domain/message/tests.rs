@@ -73,6 +73,8 @@ fn pregnancy_needs_a_consent_that_fits_in_every_part() {
     assert_eq!(pregnancy(|c| c.recipient = area("440305")), refused("consent.recipient"));
     assert_eq!(pregnancy(|c| c.valid_until = day("2026-02-28")), refused("consent.valid_until"));
     assert_eq!(pregnancy(|c| c.valid_until = day("2026-03-01")), []);
+    // Nobody consents for ever.
+    assert_eq!(pregnancy(|c| c.valid_until = day("9999-12-31")), refused("consent.valid_until"));
     assert_eq!(pregnancy(|c| c.given_on = day("2026-03-02")), refused("consent.given_on"));
     let none = wrong(Kind::PregnancyReport, |content| with_consent(content, None));
     assert_eq!(none, refused("consent"));
@@ -275,6 +277,19 @@ fn debug_names_the_kind_and_nothing_of_the_person() {
         let Some(person) = &content.person else { continue };
         assert!(!shown.contains(person.name.expose(&why)), "{shown}");
         assert!(!shown.contains(person.document.expose(&why)), "{shown}");
-        assert!(!shown.contains("born_on"), "{shown}");
+    }
+    let body = BirthFeedback { outcome: FeedbackOutcome::NotOurs, note: None };
+    assert_eq!(format!("{body:?}"), "BirthFeedback { .. }");
+    let consent = format!("{:?}", consent(ConsentScope::Pregnancy));
+    assert!(!consent.contains("Pregnancy"), "{consent}");
+}
+
+/// Records hold days that tell as much as a number does: they stay out of logs too.
+#[test]
+fn debug_of_a_person_shows_no_day() {
+    for person in People::new(9, vec![area("410522")], context().now.date()).take(20) {
+        let shown = format!("{person:?}");
+        assert!(!shown.contains(&person.birth_date.to_string()), "{shown}");
+        assert!(!shown.contains("born_on") && !shown.contains("Married"), "{shown}");
     }
 }
