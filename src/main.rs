@@ -1,2 +1,10 @@
 //! Parse, run, exit code; nothing else.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use liangdi::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    cli::run(Cli::parse()).into()
+}

@@ -1,0 +1,134 @@
+//! The command line: a noun, then a verb. Talks to the office API; only `pki`, `node`, `config`, `store` and what is
+//! said to work offline touch files.
+
+pub mod exit;
+pub mod output;
+
+pub mod connect;
+mod given;
+mod label;
+mod qr;
+mod trusted;
+mod view;
+
+mod area;
+mod certificate;
+mod completions;
+mod config;
+mod consent;
+mod evidence;
+mod message;
+mod node;
+mod peer;
+mod person;
+mod pki;
+mod reason;
+mod registration;
+mod request;
+mod serve;
+mod status;
+mod store;
+
+use std::future::Future;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::{Exit, Failure};
+use self::output::{Answer, Output};
+
+/// Exchange between the place where a migrant lives and the place where the household is registered.
+///
+/// Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a rule, 4 node unreachable, 5 not found.
+#[derive(Parser, Debug)]
+#[command(name = "liangdi", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// Answer for programs: one JSON value a line; troubles as JSON on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Registrations 流动人口登记
+    Registration(registration::Args),
+    /// Persons 人员
+    Person(person::Args),
+    /// Certificates 婚育证明
+    Certificate(certificate::Args),
+    /// Consents 同意
+    Consent(consent::Args),
+    /// Service requests 服务申请
+    Request(request::Args),
+    /// Messages 通报
+    Message(message::Args),
+    /// Evidence 存证
+    Evidence(evidence::Args),
+    /// Peers 对方节点
+    Peer(peer::Args),
+    /// State of the node 节点状态
+    Status(status::Args),
+    /// Area codes 行政区划代码
+    Area(area::Args),
+    /// Reasons 原因代码
+    Reason(reason::Args),
+    /// Run a node 运行节点
+    Serve(serve::Args),
+    /// Set up a node 新建节点
+    Node(node::Args),
+    /// Configuration 配置
+    Config(config::Args),
+    /// The store on disk 存储
+    Store(store::Args),
+    /// Keys and certificates of the network 证书管理
+    Pki(pki::Args),
+    /// Completions for a shell 命令补全
+    Completions(completions::Args),
+}
+
+/// Runs a command and prints its outcome.
+#[must_use]
+pub fn run(cli: Cli) -> Exit {
+    let mut output = Output::standard(cli.json);
+    let outcome = execute(cli.command).and_then(|answer| output.answer(&answer));
+    match outcome {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            output.trouble(&failure);
+            failure.exit
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<Answer, Failure> {
+    match command {
+        Command::Registration(args) => online(registration::run(args)),
+        Command::Person(args) => online(person::run(args)),
+        Command::Certificate(args) => online(certificate::run(args)),
+        Command::Consent(args) => online(consent::run(args)),
+        Command::Request(args) => online(request::run(args)),
+        Command::Message(args) => online(message::run(args)),
+        Command::Evidence(args) => evidence::run(args),
+        Command::Peer(args) => online(peer::run(args)),
+        Command::Status(args) => online(status::run(args)),
+        Command::Area(args) => area::run(args),
+        Command::Reason(args) => reason::run(args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Node(args) => node::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Store(args) => store::run(args),
+        Command::Pki(args) => pki::run(args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Runs one conversation with a node; a single thread is enough for one.
+fn online(conversation: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::failed(format!("no runtime: {e}")))?;
+    runtime.block_on(conversation)
+}
+
+#[cfg(test)]
+mod tests;

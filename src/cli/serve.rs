@@ -1,0 +1,48 @@
+//! `liangdi serve`: runs a node until it is told to stop.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use serde_json::Value;
+
+use super::config::unusable;
+use super::exit::{Failure, chain};
+use super::output::Answer;
+use crate::config::Settings;
+use crate::node::{self, NodeError};
+use crate::ops::telemetry::{self, LogFormat};
+
+/// Arguments of the noun.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "liangdi.toml")]
+    config: PathBuf,
+    /// How log lines look; what is logged is chosen by LIANGDI_LOG, such as info,liangdi=debug
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
+    let settings = Settings::load(&args.config).map_err(unusable)?;
+    telemetry::start(args.log_format).map_err(|e| Failure::usage(chain(&e)))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::failed(format!("no runtime: {e}")))?;
+    runtime.block_on(node::run(settings)).map_err(stopped)?;
+    Ok(Answer::new(Value::Null, ""))
+}
+
+/// What the configuration names but cannot be used counts as usage: a service manager need not try again.
+fn stopped(error: NodeError) -> Failure {
+    let text = chain(&error);
+    match error {
+        NodeError::DataKey(_) | NodeError::Identity(_) | NodeError::OtherArea { .. } => {
+            Failure::usage(text)
+        }
+        NodeError::Store { .. }
+        | NodeError::Listen(_)
+        | NodeError::App(_)
+        | NodeError::StoreFailed(_) => Failure::failed(text),
+    }
+}

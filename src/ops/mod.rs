@@ -1,0 +1,3 @@
+//! What operators need around the node; no personal data anywhere.
+
+pub mod telemetry;
