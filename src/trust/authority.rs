@@ -142,7 +142,7 @@ impl RootAuthority {
         suffix: &Suffix,
         now: UnixMillis,
     ) -> Result<Self, AuthorityError> {
-        let state = State::take(directory)?;
+        let state = State::make(directory)?;
         let key = SigningKey::generate()?;
         let params = profile::root(&key.public(), suffix, Validity::new(now, ROOT_LIFETIME, None))?;
         let certificate = params.self_signed(&key)?;
@@ -204,7 +204,7 @@ impl ProvinceAuthority {
         province: AreaCode,
         suffix: &Suffix,
     ) -> Result<String, AuthorityError> {
-        let state = State::take(directory)?;
+        let state = State::make(directory)?;
         let key = SigningKey::generate()?;
         let params = CertificateParams::new(vec![suffix.province(province)])?;
         let csr = params.serialize_request(&key)?;

@@ -34,7 +34,7 @@ use crate::{
     leaf::Identity,
     name::CertificateName,
     refused::Refused,
-    verify::ChainVerifier,
+    verify::{ChainVerifier, Purpose},
 };
 
 /// What every code begins with; the number is that of the format.
@@ -179,7 +179,7 @@ fn judge(
     match chains.verify_as_of(chain, issued, Vec::new()) {
         Ok(verified) => Ok((verified, true)),
         Err(Refused::RevocationListMissing | Refused::RevocationListTooOld) => chains
-            .verify_without_lists(chain, issued)
+            .verify_except_revocation(chain, Purpose::Node, issued)
             .map(|verified| (verified, false))
             .map_err(Invalid::Issuer),
         Err(refused) => Err(Invalid::Issuer(refused)),

@@ -220,8 +220,9 @@ impl TlsMaterial {
         self.client(NodeVerifier::new(Arc::clone(&self.chains), expected))
     }
 
-    /// As [`TlsMaterial::client_config`], for an operator's program that holds no revocation lists: it calls its own
-    /// node only, and that node is not judged by lists it would have to fetch from there.
+    /// As [`TlsMaterial::client_config`], for an operator's program that holds no revocation lists:
+    /// it calls its own node, and that node is not judged by lists it would have to fetch there.
+    /// A node always judges by lists, whichever of the two it asks for.
     ///
     /// # Errors
     /// [`ConfigError`] when the TLS library does not take our certificate and key.
@@ -229,7 +230,12 @@ impl TlsMaterial {
         &self,
         expected: AreaCode,
     ) -> Result<Arc<ClientConfig>, ConfigError> {
-        self.client(NodeVerifier::without_lists(Arc::clone(&self.chains), expected))
+        match self.identity.name() {
+            CertificateName::Node(_) => self.client_config(expected),
+            CertificateName::Operator { .. } => {
+                self.client(NodeVerifier::without_lists(Arc::clone(&self.chains), expected))
+            }
+        }
     }
 
     fn client(&self, node: NodeVerifier) -> Result<Arc<ClientConfig>, ConfigError> {

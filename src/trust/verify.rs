@@ -279,15 +279,6 @@ impl ChainVerifier {
         self.examine(chain, purpose, now, None)
     }
 
-    /// As [`ChainVerifier::verify_as_of`], for one who has no lists at hand and says so.
-    pub(crate) fn verify_without_lists(
-        &self,
-        chain: &[impl AsRef<[u8]>],
-        at: UnixMillis,
-    ) -> Result<VerifiedChain, Refused> {
-        self.examine(chain, Purpose::Node, at, None)
-    }
-
     /// Checks that our own chain leads to the root and is valid, without revocation lists.
     pub(crate) fn verify_own(&self, identity: &Identity, now: UnixMillis) -> Result<(), Refused> {
         let purpose = match identity.name() {

@@ -76,11 +76,21 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Takes a directory, making it when it is not there.
-    pub(super) fn take(directory: &Path) -> Result<Self, AuthorityError> {
+    /// Makes a directory, when it is not there, and takes it.
+    pub(super) fn make(directory: &Path) -> Result<Self, AuthorityError> {
         let write = |source| FileError::Write { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(write)?;
-        let lock = File::create(directory.join("lock")).map_err(write)?;
+        Self::take(directory)
+    }
+
+    /// Takes the directory of a CA that is there.
+    pub(super) fn take(directory: &Path) -> Result<Self, AuthorityError> {
+        if !directory.is_dir() {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(FileError::Read { path: directory.to_owned(), source }.into());
+        }
+        let path = directory.join("lock");
+        let lock = File::create(&path).map_err(|source| FileError::Write { path, source })?;
         lock.try_lock().map_err(|_| AuthorityError::InUse { directory: directory.to_owned() })?;
         Ok(Self { directory: directory.to_owned(), _lock: lock })
     }

@@ -227,7 +227,12 @@ fn errors_say_what_to_do() {
     let error = net.henan.issue_node(&csr("410523"), area("410522"), NOW).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("410523.41") && text.contains("410522.41"), "{text}");
-    let missing = RootAuthority::open(&net.dir.path().join("none")).unwrap_err();
-    let source = std::error::Error::source(&missing).map(ToString::to_string).unwrap_or_default();
-    assert!(format!("{missing} {source}").contains("ca.key"), "{missing} {source}");
+    let none = net.dir.path().join("none");
+    let missing = RootAuthority::open(&none).unwrap_err();
+    assert!(missing.to_string().contains("none"), "{missing}");
+    assert!(!none.exists(), "looking makes nothing");
+    fs::create_dir(&none).unwrap();
+    let empty = RootAuthority::open(&none).unwrap_err();
+    let source = std::error::Error::source(&empty).map(ToString::to_string).unwrap_or_default();
+    assert!(format!("{empty} {source}").contains("ca.key"), "{empty} {source}");
 }

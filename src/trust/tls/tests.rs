@@ -244,6 +244,27 @@ fn without_a_fresh_list_nobody_gets_in() {
     );
 }
 
+#[test]
+fn an_operator_without_lists_judges_all_but_revocation_and_a_node_judges_all() {
+    let world = World::new();
+    let (here, alice) = (world.node("410522"), world.alice());
+    let bare =
+        |material: &TlsMaterial| material.with_lists(RevocationLists::new(vec![], GRACE_DEFAULT));
+    let call = |server: &TlsMaterial, client: &TlsMaterial, code: &str| {
+        let config = bare(client).client_config_without_lists(area(code)).unwrap();
+        shake(server.server_config(Api::Office).unwrap(), config)
+    };
+    assert_eq!(call(&here, &alice, "410522"), GOOD);
+    let wrong = Refused::WrongArea { expected: area("410523"), found: area("410522") };
+    assert_eq!(call(&here, &alice, "410523").client, Err(wrong));
+    let stranger = World::new().node("410522");
+    assert_eq!(call(&stranger, &alice, "410522").client, Err(Refused::WrongAuthority));
+    let late = alice.clone().with_clock(Arc::new(Still(days_later(91))));
+    assert_eq!(call(&here, &late, "410522").client, Err(Refused::Expired));
+    let node = world.node("410523");
+    assert_eq!(call(&here, &node, "410522").client, Err(Refused::RevocationListMissing));
+}
+
 fn client_builder(
     judge: &TlsMaterial,
     versions: &[&'static rustls::SupportedProtocolVersion],
