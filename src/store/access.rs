@@ -161,9 +161,7 @@ fn follows(
 }
 
 fn decode(bytes: &[u8]) -> Result<AccessEntry, StoreError> {
-    let row = AccessRow::decode(bytes).map_err(|source: Corrupt| StoreError::Corrupt {
-        table: ACCESS.name(),
-        source,
-    })?;
+    let row = AccessRow::decode(bytes)
+        .map_err(|source: Corrupt| StoreError::Corrupt { table: ACCESS.name(), source })?;
     Ok(row.0)
 }

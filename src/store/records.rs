@@ -11,7 +11,9 @@ mod tests;
 use domain::area::AreaCode;
 use domain::certificate::{Certificate, Endorsement};
 use domain::consent::{Consent, ServiceRequest};
-use domain::id::{CertificateNumber, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
+use domain::id::{
+    CertificateNumber, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId,
+};
 use domain::person::{IdentityDocument, Person};
 use domain::registration::Registration;
 use domain::time::UnixMillis;
