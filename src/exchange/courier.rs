@@ -14,6 +14,8 @@
 
 mod settings;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod work;
 

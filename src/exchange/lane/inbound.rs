@@ -20,9 +20,9 @@ const WORD_BITS: u64 = 64;
 /// What the lane says about an envelope, before anything else is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Admission {
-    /// Never seen here, and too young to have travelled in an earlier epoch.
+    /// Never seen here, and it cannot have travelled in another epoch.
     Fresh,
-    /// Never seen here, but it may have travelled in an earlier epoch: look the message id up.
+    /// Never seen here, but it may have travelled in another epoch: look the message id up.
     CheckId,
     /// Seen here: look up what became of it.
     Seen,
@@ -42,7 +42,7 @@ pub enum Admission {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LaneIn {
     epoch: LaneEpoch,
-    /// When the epoch was first seen here; `None` when it was the first of this sender.
+    /// When the last epoch beside the first of this sender was first seen here; `None` while there is one only.
     opened: Option<UnixMillis>,
     /// Everything up to here has been seen.
     high_water: LaneSeq,
@@ -54,8 +54,9 @@ pub struct LaneIn {
 impl LaneIn {
     /// A lane of which nothing has been seen.
     ///
-    /// `opened` is the time now if this receiver has known another epoch of the same sender, and `None`
-    /// if this is the first: then no message can have come earlier, and no id needs a lookup.
+    /// `opened` is the time now if this receiver has known another epoch of the same sender (which then has
+    /// to be told by [`LaneIn::another_opened`]), and `None` if this is the first: as long as there is one
+    /// epoch only, no message can have come in another, and no id needs a lookup.
     #[must_use]
     pub const fn open(epoch: LaneEpoch, opened: Option<UnixMillis>) -> Self {
         Self { epoch, opened, high_water: LaneSeq::BEFORE_FIRST, above: VecDeque::new() }
@@ -67,10 +68,19 @@ impl LaneIn {
         self.epoch
     }
 
-    /// When the epoch was first seen; `None` for the first epoch of its sender.
+    /// When the last epoch beside the first of this sender was first seen; `None` while there is one only.
     #[must_use]
     pub const fn opened(&self) -> Option<UnixMillis> {
         self.opened
+    }
+
+    /// Notes that another epoch of the same sender was seen for the first time. To be called on every other
+    /// lane of that sender in the unit that opens the new one.
+    ///
+    /// An envelope of the old epoch may still be on its way, in a relay or in a file, while its message has
+    /// already been stored from the new epoch: so the old lane has to look ids up as well.
+    pub fn another_opened(&mut self, at: UnixMillis) {
+        self.opened = self.opened.max(Some(at));
     }
 
     /// Everything up to here has been seen.

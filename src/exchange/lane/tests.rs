@@ -42,7 +42,7 @@ fn the_window_is_bounded() {
 }
 
 #[test]
-fn ids_are_looked_up_only_where_they_may_have_come_in_an_earlier_epoch() {
+fn ids_are_looked_up_only_where_they_may_have_come_in_another_epoch() {
     let header = samples::header(1);
     let opened_after = |millis: i64| {
         let opened = UnixMillis::new(samples::NOW.get().checked_add_signed(millis).unwrap());
@@ -54,6 +54,12 @@ fn ids_are_looked_up_only_where_they_may_have_come_in_an_earlier_epoch() {
     assert_eq!(opened_after(-86_400_000), Admission::CheckId);
     assert_eq!(opened_after(-86_400_001), Admission::Fresh);
     assert_eq!(LaneIn::open(LaneEpoch::new(8), None).admit(&header), Admission::OtherEpoch);
+    // What was on its way in the old epoch when a new one was opened is looked up as well.
+    let mut old = LaneIn::open(header.epoch, None);
+    old.another_opened(samples::NOW);
+    assert_eq!(old.admit(&header), Admission::CheckId);
+    old.another_opened(UnixMillis::new(0));
+    assert_eq!(old.opened(), Some(samples::NOW));
 }
 
 #[test]

@@ -23,6 +23,10 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+fn number(of: usize) -> u64 {
+    u64::try_from(of).unwrap()
+}
+
 fn numbers(runs: &SeqRuns) -> Vec<u64> {
     runs.iter().map(LaneSeq::get).collect()
 }
@@ -40,8 +44,8 @@ proptest! {
                 }
                 Change::Remove(n) => prop_assert_eq!(runs.remove(LaneSeq::new(n)), set.remove(&n)),
                 Change::Take(most, limit) => {
-                    let expected: Vec<_> = set.iter().copied().filter(|n| *n <= limit).take(most as usize).collect();
-                    prop_assert_eq!(runs.count_up_to(most, LaneSeq::new(limit)), expected.len() as u64);
+                    let expected: Vec<_> = set.iter().copied().filter(|n| *n <= limit).take(usize::try_from(most).unwrap()).collect();
+                    prop_assert_eq!(runs.count_up_to(most, LaneSeq::new(limit)), number(expected.len()));
                     let taken = runs.take_first(most, LaneSeq::new(limit));
                     prop_assert_eq!(numbers(&taken), expected.clone());
                     expected.iter().for_each(|n| { set.remove(n); });
@@ -49,7 +53,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(numbers(&runs), set.iter().copied().collect::<Vec<_>>());
-            prop_assert_eq!(runs.count(), set.len() as u64);
+            prop_assert_eq!(runs.count(), number(set.len()));
             prop_assert_eq!(runs.first().map(LaneSeq::get), set.first().copied());
             (1..80).for_each(|n| assert_eq!(runs.contains(LaneSeq::new(n)), set.contains(&n)));
             // Sorted and apart after every change; that makes equal sets equal values.

@@ -44,6 +44,10 @@ fn hashes(hex: &[&str]) -> Vec<Digest> {
     hex.iter().map(|text| Digest::new(unhex(text).try_into().unwrap())).collect()
 }
 
+fn number(of: usize) -> u64 {
+    u64::try_from(of).unwrap()
+}
+
 fn reference() -> Vec<Digest> {
     LEAVES.iter().map(|leaf| leaf_hash(&unhex(leaf))).collect()
 }
@@ -132,20 +136,20 @@ proptest! {
     #[test]
     fn every_leaf_is_proved_and_nothing_else(leaves in some_leaves(40), pick in any::<prop::sample::Index>(), other in any::<[u8; 32]>(), at in any::<prop::sample::Index>()) {
         let index = pick.index(leaves.len());
-        let (size, root) = (leaves.len() as u64, root(&leaves));
-        let path = inclusion_path(&leaves, index as u64).unwrap();
-        prop_assert!(verify_inclusion(&leaves[index], index as u64, size, &path, &root));
-        prop_assert!(!verify_inclusion(&Digest::new(other), index as u64, size, &path, &root));
+        let (size, at_leaf, root) = (number(leaves.len()), number(index), root(&leaves));
+        let path = inclusion_path(&leaves, at_leaf).unwrap();
+        prop_assert!(verify_inclusion(&leaves[index], at_leaf, size, &path, &root));
+        prop_assert!(!verify_inclusion(&Digest::new(other), at_leaf, size, &path, &root));
         prop_assert!(!verify_inclusion(&leaves[index], size, size, &path, &root));
         let mut longer = path.clone();
         longer.push(Digest::new(other));
-        prop_assert!(!verify_inclusion(&leaves[index], index as u64, size, &longer, &root));
+        prop_assert!(!verify_inclusion(&leaves[index], at_leaf, size, &longer, &root));
         if !path.is_empty() {
             let mut wrong = path.clone();
             let at = at.index(path.len());
             wrong[at] = Digest::new(other);
-            prop_assert!(!verify_inclusion(&leaves[index], index as u64, size, &wrong, &root));
-            prop_assert!(!verify_inclusion(&leaves[index], index as u64, size, &path[1..], &root));
+            prop_assert!(!verify_inclusion(&leaves[index], at_leaf, size, &wrong, &root));
+            prop_assert!(!verify_inclusion(&leaves[index], at_leaf, size, &path[1..], &root));
         }
     }
 
@@ -153,7 +157,7 @@ proptest! {
     fn growth_is_proved_and_rewriting_is_not(leaves in some_leaves(40), pick in any::<prop::sample::Index>(), other in any::<[u8; 32]>()) {
         let old = pick.index(leaves.len()) + 1;
         let (old_root, new_root) = (root(&leaves[..old]), root(&leaves));
-        let (old, new) = (old as u64, leaves.len() as u64);
+        let (old, new) = (number(old), number(leaves.len()));
         let proof = consistency_proof(&leaves, old).unwrap();
         prop_assert!(verify_consistency((old, &old_root), (new, &new_root), &proof));
         prop_assert!(!verify_consistency((old, &Digest::new(other)), (new, &new_root), &proof));
