@@ -204,10 +204,10 @@ pub(crate) fn open_engine(
 ) -> Result<(Engine, usize), OpenStoreError> {
     let io = |source| OpenStoreError::Io { dir: dir.to_path_buf(), source };
     directory::finish_swap(dir).map_err(io)?;
-    if !dir.join("db").exists() && !options.start_empty {
-        if let Some(aside) = directory::damaged_sibling(dir).map_err(io)? {
-            return Err(OpenStoreError::DamagedBefore { dir: dir.to_path_buf(), aside });
-        }
+    let may_start_empty = options.start_empty || dir.join("db").exists();
+    let damaged = directory::damaged_sibling(dir).map_err(io)?;
+    if let Some(aside) = damaged.filter(|_| !may_start_empty) {
+        return Err(OpenStoreError::DamagedBefore { dir: dir.to_path_buf(), aside });
     }
     let lock = directory::lock(dir).map_err(|error| match error {
         LockError::Taken => OpenStoreError::InUse { dir: dir.to_path_buf() },

@@ -56,11 +56,14 @@ pub trait Direct: Protected {}
 impl Direct for Plain {}
 impl Direct for Sealed {}
 
+/// Types that a table is about but does not hold.
+type About<K, V, P> = PhantomData<fn() -> (K, V, P)>;
+
 /// A table: all rows whose key begins with its prefix.
 pub struct Table<K, V, P = Plain> {
     name: &'static str,
     prefix: u8,
-    types: PhantomData<fn() -> (K, V, P)>,
+    types: About<K, V, P>,
 }
 
 impl<K, V, P> Clone for Table<K, V, P> {
@@ -83,7 +86,7 @@ impl<K: Key, V: Value, P: Protected> Table<K, V, P> {
     /// # Panics
     /// At compile time, when the key is too wide or the prefix is 0xFF.
     pub const fn new(name: &'static str, prefix: u8) -> Self {
-        assert!(1 + K::WIDTH <= KEY_BYTES_MAX, "the key is wider than KEY_BYTES_MAX");
+        assert!(K::WIDTH < KEY_BYTES_MAX, "the key is wider than KEY_BYTES_MAX");
         assert!(prefix < 0xFF, "0xFF has no upper neighbour to end a scan at");
         Self { name, prefix, types: PhantomData }
     }

@@ -253,7 +253,7 @@ fn journals_have_no_gaps(open: Open) {
         let positions = commit(&store, move |unit| {
             (0..count)
                 .map(|i| {
-                    unit.append(&SECRET, &1, &vec![1; 100])?;
+                    unit.append(&SECRET, &1, &[1; 100])?;
                     // Another journal of the family in between.
                     unit.append(&LANE, &2, b"other")?;
                     unit.append(&LANE, &1, &(first + i).to_be_bytes().repeat(20))

@@ -1,5 +1,12 @@
 //! The store from outside: what it promises, and what is left of it after a crash.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "clippy excuses test functions, but not their helpers"
+)]
+
 mod conformance;
 mod crash;
 mod damage;
