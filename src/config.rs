@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use domain::area::{AreaCode, AreaTable};
 use serde::Serialize;
+use store::DataKeySource;
 use toml::Spanned;
 
 use self::raw::{RawConfig, RawPeer};
@@ -62,22 +63,11 @@ pub struct TlsSettings {
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
     /// Source of the key that wraps all others.
-    pub data_key: KeySource,
+    pub data_key: DataKeySource,
     /// Memory for sled's cache, bytes.
     pub cache_bytes: u64,
     /// Use cases that may wait for the committer.
     pub queue_depth: usize,
-}
-
-/// Where the data key is read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// A file that holds 64 hexadecimal digits.
-    File(PathBuf),
-    /// An environment variable that holds 64 hexadecimal digits.
-    Environment(String),
-    /// A systemd credential (`LoadCredential=`) of this name.
-    Credential(String),
 }
 
 /// How mail is carried to peers.
@@ -163,6 +153,12 @@ impl Settings {
         let base = file.parent().unwrap_or(Path::new("."));
         Self::parse(&text, base)
             .map_err(|problems| ConfigError::Wrong { file: file.to_path_buf(), problems })
+    }
+
+    /// Where the store lies.
+    #[must_use]
+    pub fn store_dir(&self) -> PathBuf {
+        self.data_dir.join("store")
     }
 
     /// Checks the text of a configuration; `base` is the folder that relative paths start from.
@@ -271,12 +267,12 @@ impl Check<'_> {
         None
     }
 
-    fn key_source(&mut self, raw: &RawConfig) -> Option<KeySource> {
+    fn key_source(&mut self, raw: &RawConfig) -> Option<DataKeySource> {
         let store = &raw.store;
         match (&store.key_file, &store.key_environment, &store.key_credential) {
-            (Some(file), None, None) => Some(KeySource::File(self.path(file))),
-            (None, Some(name), None) => Some(KeySource::Environment(name.clone())),
-            (None, None, Some(name)) => Some(KeySource::Credential(name.clone())),
+            (Some(file), None, None) => Some(DataKeySource::File(self.path(file))),
+            (None, Some(name), None) => Some(DataKeySource::Environment(name.clone())),
+            (None, None, Some(name)) => Some(DataKeySource::Credential(name.clone())),
             _ => {
                 self.problem(
                     "store",

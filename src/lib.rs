@@ -1,6 +1,7 @@
 //! Modules of the node, in reading order.
 
 pub mod config;
+pub mod errors;
 pub mod tasks;
 pub mod time;
 
@@ -10,3 +11,6 @@ pub mod delivery;
 pub mod api;
 
 pub mod node;
+
+pub mod cli;
+pub mod ops;

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
-use trust::tls::PeerIdentity;
+use trust::verify::PeerIdentity;
 
 /// Who is at the other end of a connection, as its certificate says; handlers find it in a request's extensions.
 #[derive(Clone, Debug)]
@@ -23,8 +23,6 @@ pub struct Remote {
     pub identity: PeerIdentity,
     /// Where it called from, for the log.
     pub address: SocketAddr,
-    /// SHA-256 of its certificate.
-    pub fingerprint: [u8; 32],
 }
 
 /// An accepted connection after the handshake.

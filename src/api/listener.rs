@@ -10,8 +10,12 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
-use trust::tls::{Api, caller_from_chain, refusal_from_handshake};
+use trust::name::Suffix;
+use trust::refused::Refused;
+use trust::tls::Api;
+use trust::verify::{PeerIdentity, caller_from_chain};
 
 use super::connection::{Connection, Open, Remote};
 use crate::tasks::Tasks;
@@ -30,7 +34,7 @@ pub struct Listener {
     api: Api,
     tls: Arc<ArcSwap<ServerConfig>>,
     open: Open,
-    suffix: Arc<str>,
+    suffix: Suffix,
 }
 
 impl Listener {
@@ -42,12 +46,12 @@ impl Listener {
         address: SocketAddr,
         api: Api,
         tls: Arc<ArcSwap<ServerConfig>>,
-        suffix: &str,
+        suffix: Suffix,
     ) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await.map_err(|e| {
             io::Error::new(e.kind(), format!("cannot listen on {address} for the {api} API: {e}"))
         })?;
-        Ok(Self { tcp, api, tls, open: Open::default(), suffix: suffix.into() })
+        Ok(Self { tcp, api, tls, open: Open::default(), suffix })
     }
 
     /// The address it listens on, with the real port.
@@ -103,38 +107,65 @@ impl Listener {
         let (api, open, suffix) = (self.api, self.open.clone(), self.suffix.clone());
         let accepted = accepted.clone();
         async move {
-            let shaken = async {
-                tcp.set_nodelay(true)?;
-                acceptor.accept(tcp).await
-            };
-            let outcome = tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken).await;
+            let stream = shake_hands(acceptor, tcp, api, address).await;
             drop(slot);
-            let stream = match outcome {
-                Err(_elapsed) => {
-                    tracing::warn!(%api, %address, code = "HANDSHAKE_TIMEOUT", "turned away: no handshake in time");
-                    return;
-                }
-                Ok(Err(error)) => {
-                    let refused = refusal_from_handshake(&error);
-                    tracing::warn!(%api, %address, code = refused.code(), "turned away: {refused}: {error}");
-                    return;
-                }
-                Ok(Ok(stream)) => stream,
-            };
-            let chain: Vec<_> = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
-            let caller = match caller_from_chain(&chain, &suffix, api) {
-                Ok(caller) => caller,
-                Err(refused) => {
-                    tracing::warn!(%api, %address, code = refused.code(), "turned away: {refused}");
-                    return;
-                }
-            };
-            let remote =
-                Remote { identity: caller.identity, address, fingerprint: caller.fingerprint };
-            let connection =
-                Connection::new(stream, remote, chain.into_iter().map(|c| c.into_owned()).collect(), &open);
+            let Some(stream) = stream else { return };
+            let Some(remote) = who_is_it(&stream, &suffix, api, address) else { return };
+            let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let chain = certificates.iter().map(|c| c.clone().into_owned()).collect();
+            let connection = Connection::new(stream, remote, chain, &open);
             // The receiver is gone only when the server has stopped; then the connection closes.
             let _stopped = accepted.send(Ok(connection)).await.is_err();
+        }
+    }
+}
+
+async fn shake_hands(
+    acceptor: TlsAcceptor,
+    tcp: TcpStream,
+    api: Api,
+    address: SocketAddr,
+) -> Option<TlsStream<TcpStream>> {
+    let shaken = async {
+        tcp.set_nodelay(true)?;
+        acceptor.accept(tcp).await
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            let refused = Refused::from_io(&error);
+            let code = refused.as_ref().map_or("NOT_TLS", Refused::code);
+            let why = refused.map_or_else(|| error.to_string(), |refused| refused.to_string());
+            tracing::warn!(%api, %address, code, "turned away: {why}");
+            None
+        }
+        Err(_elapsed) => {
+            tracing::warn!(%api, %address, code = "HANDSHAKE_TIMEOUT", "turned away: no handshake in time");
+            None
+        }
+    }
+}
+
+/// Who the certificate says it is; the handshake has checked that certificate.
+fn who_is_it(
+    stream: &TlsStream<TcpStream>,
+    suffix: &Suffix,
+    api: Api,
+    address: SocketAddr,
+) -> Option<Remote> {
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let identity = caller_from_chain(chain, suffix).and_then(|identity| match (api, &identity) {
+        (Api::Node, PeerIdentity::Node(_)) | (Api::Office, PeerIdentity::Operator { .. }) => {
+            Ok(identity)
+        }
+        (Api::Node, PeerIdentity::Operator { .. }) => Err(Refused::OperatorNotNode),
+        (Api::Office, PeerIdentity::Node(_)) => Err(Refused::NodeNotOperator),
+    });
+    match identity {
+        Ok(identity) => Some(Remote { identity, address }),
+        Err(refused) => {
+            tracing::warn!(%api, %address, code = refused.code(), "turned away: {refused}");
+            None
         }
     }
 }

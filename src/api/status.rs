@@ -1,7 +1,6 @@
 //! The only place that turns errors into statuses: code, both languages, fields, and what to do next.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::time::Duration;
 
 use domain::reason::{Next, Reason};
@@ -10,6 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::app::{AppError, Refusal};
+use crate::errors::chain;
 
 /// Domain of every `ErrorInfo`, so that a program can tell our reasons from others'.
 pub const ERROR_DOMAIN: &str = "liangdi";
@@ -150,10 +150,4 @@ pub const fn grpc_code(reason: Reason) -> Code {
         R::Busy | R::DiskNearlyFull | R::RateLimited => Code::ResourceExhausted,
         R::Internal => Code::Internal,
     }
-}
-
-/// An error with everything under it, once, on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let all = std::iter::successors(Some(error), |e| (*e).source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

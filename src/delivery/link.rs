@@ -4,24 +4,66 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::area::AreaCode;
+use domain::time::UnixMillis;
+use exchange::parcel::Parcel;
+use exchange::receipt::Receipt;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
+use trust::tls::{ConfigError, TlsMaterial};
+use wire::client::NodeClient;
+use wire::frame::{Frame, Hello};
+
+use super::outbound::Incoming;
+use crate::errors::chain;
+use crate::time::SystemClock;
 
 /// A peer that does not answer the call for so long counts as unreachable.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A silent link is asked for a sign of life this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Parcels that may wait for the stream; more than any window.
+const OUT_QUEUE: usize = 128;
+/// A peer that has connected but says nothing for so long is left.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes in flight on one stream: several parcels of a mebibyte.
 const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
+
+/// What comes from a link.
+#[derive(Debug)]
+pub(super) enum LinkEvent {
+    /// The stream stands and the peer has introduced itself.
+    Up {
+        /// What it said.
+        hello: Hello,
+        /// Where parcels go.
+        out: mpsc::Sender<Parcel>,
+        /// Its clock less ours, milliseconds.
+        skew_ms: i64,
+    },
+    /// The peer answered a parcel.
+    Receipt(Receipt),
+    /// The link ended, or never stood.
+    Lost {
+        /// Why, for the log and the status.
+        why: String,
+    },
+}
 
 /// A link that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
+    /// Our certificate cannot be used, or the area cannot stand in a name.
+    #[error(transparent)]
+    Tls(#[from] ConfigError),
     /// The peer's endpoint is not an address gRPC can use.
     #[error("{endpoint} cannot be called")]
     Endpoint {
@@ -39,15 +81,16 @@ pub enum DialError {
     },
 }
 
-/// Dials `endpoint`; the server has to prove `name`, whatever address that is.
+/// Dials `endpoint`; the server has to prove that it is the node of `area`, whatever address that is.
 ///
 /// # Errors
 /// [`DialError`].
 pub async fn dial(
+    area: AreaCode,
     endpoint: &str,
-    name: ServerName<'static>,
-    tls: Arc<ClientConfig>,
+    material: &TlsMaterial,
 ) -> Result<Channel, DialError> {
+    let (name, tls) = (material.server_name(area)?, material.client_config(area)?);
     let wrong = || DialError::Endpoint { endpoint: endpoint.to_owned() };
     let uri: Uri = format!("http://{endpoint}").parse().map_err(|_| wrong())?;
     let connector = service_fn(move |uri: Uri| shake(uri, name.clone(), tls.clone()));
@@ -74,4 +117,66 @@ async fn shake(
     tcp.set_nodelay(true)?;
     let stream = TlsConnector::from(tls).connect(name, tcp).await?;
     Ok(TokioIo::new(stream))
+}
+
+/// Opens the stream of mail to a peer and reports what comes of it, until it ends.
+pub(super) async fn open(
+    area: AreaCode,
+    endpoint: String,
+    material: Arc<TlsMaterial>,
+    number: u64,
+    events: mpsc::Sender<Incoming>,
+) {
+    let why = match carry(area, &endpoint, &material, number, &events).await {
+        Ok(()) => "the peer ended the stream".to_owned(),
+        Err(why) => why,
+    };
+    // The courier is gone when nobody listens.
+    let lost = Incoming::Link(number, LinkEvent::Lost { why });
+    let _gone = events.send(lost).await.is_err();
+}
+
+async fn carry(
+    area: AreaCode,
+    endpoint: &str,
+    material: &TlsMaterial,
+    number: u64,
+    events: &mpsc::Sender<Incoming>,
+) -> Result<(), String> {
+    let channel = dial(area, endpoint, material).await.map_err(|e| chain(&e))?;
+    let (out, parcels) = mpsc::channel(OUT_QUEUE);
+    let hello = Frame::Hello(hello(SystemClock.now(), 0));
+    let outgoing = tokio_stream::once(hello).chain(ReceiverStream::new(parcels).map(Frame::Parcel));
+    let mut incoming = NodeClient::new(channel).exchange(outgoing).await.map_err(|e| chain(&e))?;
+    let first = tokio::time::timeout(HELLO_TIMEOUT, incoming.next()).await;
+    let hello = match first.map_err(|_| "the peer does not introduce itself")? {
+        Some(Ok(Frame::Hello(hello))) => hello,
+        Some(Ok(_)) => return Err("the peer does not introduce itself".to_owned()),
+        Some(Err(error)) => return Err(chain(&error)),
+        None => return Ok(()),
+    };
+    let skew_ms = hello.now.get().cast_signed().wrapping_sub(SystemClock.now().get().cast_signed());
+    let up = LinkEvent::Up { hello, out, skew_ms };
+    if events.send(Incoming::Link(number, up)).await.is_err() {
+        return Ok(());
+    }
+    while let Some(frame) = incoming.next().await {
+        match frame.map_err(|e| chain(&e))? {
+            Frame::Receipt(receipt) => {
+                let event = Incoming::Link(number, LinkEvent::Receipt(receipt));
+                if events.send(event).await.is_err() {
+                    return Ok(());
+                }
+            }
+            // Mail for us over this stream is not asked for; a later hello says nothing new.
+            Frame::Parcel(_) | Frame::Hello(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Our introduction; `window_parcels` is what we take in flight, 0 where we take nothing.
+pub(crate) fn hello(now: UnixMillis, window_parcels: u32) -> Hello {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Hello { version, features: Vec::new(), now, window_parcels }
 }

@@ -4,6 +4,7 @@ use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use domain::id::PersonId;
 
@@ -210,6 +211,21 @@ impl Store {
         })
     }
 
+    /// The same from the end of the range backwards.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn scan_personal_back<K: Key, V: Value>(
+        &self,
+        table: &Table<K, V, Personal>,
+        range: impl RangeBounds<K>,
+        limit: usize,
+    ) -> Result<Vec<(K, Kept<V>)>, StoreError> {
+        self.collect(&table.bounds(&range), limit, true, |(key, value)| {
+            Ok((table.read_key(key)?, self.open_personal(table, key, value)?))
+        })
+    }
+
     /// The entry of a journal at a position, once it is on disk.
     ///
     /// # Errors
@@ -308,6 +324,12 @@ impl Store {
         self.0.queue.len()
     }
 
+    /// How long the committer has been at its present group; zero while it waits for work. Seconds
+    /// mean a disk that hangs or a lock inside the engine, and that nothing can be promised.
+    pub fn busy_for(&self) -> Duration {
+        self.core().busy_for()
+    }
+
     /// Figures since the store was opened.
     pub fn statistics(&self) -> Statistics {
         self.core().counters.read()
@@ -326,7 +348,8 @@ impl Store {
         &self.0.dir
     }
 
-    /// Finishes what is queued, marks the store as closed in order, and waits for the disk. Units
+    /// Finishes what is queued, marks the store as closed in order, and waits for the disk: it
+    /// blocks, as does dropping the last clone of a store that was not closed. Units
     /// handed in from now on are answered with [`CommitError::Closed`]; reads go on until the last
     /// clone is gone, and so does the lock on the directory.
     ///

@@ -1,0 +1,249 @@
+//! The message service: convert, call one use case, convert back.
+
+use std::sync::Arc;
+
+use domain::area::AreaCode;
+use domain::id::{ConsentId, MessageId, RequestId};
+use domain::message::Kind;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use store::Store;
+use store::messages::Side;
+use tonic::{Request, Response, Status};
+use wire::content::{content_from_pb, content_to_pb};
+use wire::pb::office as pb;
+use wire::pb::office::message_service_server::MessageService;
+
+use super::Parts;
+use super::access::why;
+use crate::api::caller::operator;
+use crate::api::status::of_refusal;
+use crate::app::messages::grounds::Grounds;
+use crate::app::messages::read::{self, Filter, Page};
+use crate::app::messages::send::{self, Draft};
+use crate::app::messages::track::{Stage, Track};
+use crate::app::messages::evidence;
+use crate::app::{Ctx, Refusal};
+use crate::delivery::identity::NodeIdentity;
+use crate::delivery::peers::Peers;
+
+pub(super) struct Messages {
+    area: AreaCode,
+    store: Store,
+    peers: Peers,
+    identity: Arc<NodeIdentity>,
+}
+
+impl Messages {
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self {
+            area: parts.settings.area,
+            store: parts.store.clone(),
+            peers: parts.peers.clone(),
+            identity: parts.identity.clone(),
+        }
+    }
+
+    fn ctx<T>(&self, request: &Request<T>) -> Result<Ctx, Status> {
+        operator(request.extensions(), self.area)
+    }
+
+    fn track(&self, track: &Track) -> pb::Track {
+        let next_try = match track.stage {
+            Stage::Queued => {
+                let state = self.peers.get(track.to).map(|peer| peer.state());
+                state.and_then(|state| state.courier).and_then(|courier| courier.next_try)
+            }
+            Stage::Deferred => track.retry_at,
+            Stage::Stored | Stage::Opened | Stage::Answered | Stage::Refused => None,
+        };
+        track_to_pb(track, next_try)
+    }
+
+    fn page(&self, page: &Page) -> (Vec<pb::Track>, String) {
+        let tracks = page.tracks.iter().map(|track| self.track(track)).collect();
+        (tracks, page.next.as_deref().map(hex).unwrap_or_default())
+    }
+}
+
+#[tonic::async_trait]
+impl MessageService for Messages {
+    async fn send_message(
+        &self,
+        request: Request<pb::SendMessageRequest>,
+    ) -> Result<Response<pb::SendMessageResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let pb::SendMessageRequest { to, content, idempotency_key, expires_ms } =
+            request.into_inner();
+        let mut content = content.ok_or_else(|| missing("content"))?;
+        let grounds = grounds(&mut content)?;
+        let content = content_from_pb(content).map_err(|malformed| {
+            let refusal = malformed.refusal();
+            of_refusal(&Refusal::new(refusal.reason).field(refusal.field))
+        })?;
+        let draft = Draft {
+            to: area(&to, "to")?,
+            content,
+            grounds,
+            expires: (expires_ms != 0).then(|| UnixMillis::new(expires_ms)),
+            idempotency_key,
+        };
+        let accepted = send::send(&ctx, &self.store, &self.peers, draft).await?;
+        let track = read::track(&ctx, &self.store, accepted.id)?;
+        Ok(Response::new(pb::SendMessageResponse {
+            message_id: accepted.id.to_string(),
+            case_id: accepted.case.to_string(),
+            track: Some(self.track(&track)),
+        }))
+    }
+
+    async fn get_message(
+        &self,
+        request: Request<pb::GetMessageRequest>,
+    ) -> Result<Response<pb::GetMessageResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let pb::GetMessageRequest { message_id, access } = request.into_inner();
+        let why = why(access)?;
+        let (track, content) = read::get(&ctx, &self.store, id(&message_id)?, why).await?;
+        Ok(Response::new(pb::GetMessageResponse {
+            track: Some(self.track(&track)),
+            content: Some(content_to_pb(&content)),
+        }))
+    }
+
+    async fn track_message(
+        &self,
+        request: Request<pb::TrackMessageRequest>,
+    ) -> Result<Response<pb::TrackMessageResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let track = read::track(&ctx, &self.store, id(&request.get_ref().message_id)?)?;
+        Ok(Response::new(pb::TrackMessageResponse { track: Some(self.track(&track)) }))
+    }
+
+    async fn list_messages(
+        &self,
+        request: Request<pb::ListMessagesRequest>,
+    ) -> Result<Response<pb::ListMessagesResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let pb::ListMessagesRequest { direction, peer, page_size, page_token } =
+            request.into_inner();
+        let side = match pb::Direction::try_from(direction) {
+            Ok(pb::Direction::Unspecified) => None,
+            Ok(pb::Direction::Sent) => Some(Side::Sent),
+            Ok(pb::Direction::Received) => Some(Side::Received),
+            Err(_) => return Err(invalid("direction")),
+        };
+        let peer = if peer.is_empty() { None } else { Some(area(&peer, "peer")?) };
+        let filter = Filter { side, peer };
+        let token = unhex(&page_token)?;
+        let page = read::list(&ctx, &self.store, filter, size(page_size), &token)?;
+        let (messages, next_page_token) = self.page(&page);
+        Ok(Response::new(pb::ListMessagesResponse { messages, next_page_token }))
+    }
+
+    async fn list_todo(
+        &self,
+        request: Request<pb::ListTodoRequest>,
+    ) -> Result<Response<pb::ListTodoResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let pb::ListTodoRequest { page_size, page_token } = request.into_inner();
+        let page = read::todo(&ctx, &self.store, size(page_size), &unhex(&page_token)?)?;
+        let (messages, next_page_token) = self.page(&page);
+        Ok(Response::new(pb::ListTodoResponse { messages, next_page_token }))
+    }
+
+    async fn export_evidence(
+        &self,
+        request: Request<pb::ExportEvidenceRequest>,
+    ) -> Result<Response<pb::ExportEvidenceResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let id = id(&request.get_ref().message_id)?;
+        let material = self.identity.material();
+        let evidence = evidence::export(&ctx, &self.store, material.chains().lists(), id)?;
+        Ok(Response::new(pb::ExportEvidenceResponse { evidence }))
+    }
+}
+
+fn track_to_pb(track: &Track, next_try: Option<UnixMillis>) -> pb::Track {
+    let millis = |at: Option<UnixMillis>| at.map_or(0, UnixMillis::get);
+    let text = |id: Option<MessageId>| id.map(|id| id.to_string()).unwrap_or_default();
+    let stage = match track.stage {
+        Stage::Queued => pb::Stage::Queued,
+        Stage::Deferred => pb::Stage::Deferred,
+        Stage::Stored => pb::Stage::Stored,
+        Stage::Opened => pb::Stage::Opened,
+        Stage::Answered => pb::Stage::Answered,
+        Stage::Refused => pb::Stage::Refused,
+    };
+    pb::Track {
+        message_id: track.id.to_string(),
+        case_id: track.case.to_string(),
+        from: track.from.to_string(),
+        to: track.to.to_string(),
+        kind: track.kind.map(Kind::name).unwrap_or_default().to_owned(),
+        kind_zh: track.kind.map(Kind::chinese).unwrap_or_default().to_owned(),
+        stage: stage.into(),
+        created_ms: track.created.get(),
+        stored_ms: millis(track.stored),
+        opened_ms: millis(track.opened),
+        answered_ms: millis(track.answered.map(|(_, at)| at)),
+        due_on: track.due.map(|due| due.to_string()).unwrap_or_default(),
+        turn: track.turn.map(|area| area.to_string()).unwrap_or_default(),
+        next_try_ms: millis(next_try),
+        reason: track.reason.map(Reason::code).unwrap_or_default().to_owned(),
+        reason_zh: track.reason.map(Reason::text_zh).unwrap_or_default().to_owned(),
+        reason_en: track.reason.map(Reason::text_en).unwrap_or_default().to_owned(),
+        digest: hex(track.digest.as_bytes()),
+        answered_by: text(track.answered.map(|(id, _)| id)),
+        in_reply_to: text(track.in_reply_to),
+        lane_sequence: track.sequence.get(),
+    }
+}
+
+/// The records that a content names as its ground, taken out of it: the node fills in what they say.
+fn grounds(content: &mut wire::pb::message::Content) -> Result<Grounds, Status> {
+    let id = |bytes: &[u8], field| <[u8; 16]>::try_from(bytes).map_err(|_| invalid(field));
+    let consent = content.consent.take();
+    let consent = consent.map(|c| id(&c.consent_id, "content.consent.consent_id"));
+    let request = content.service_request.take();
+    let request = request.map(|r| id(&r.request_id, "content.service_request.request_id"));
+    Ok(Grounds {
+        consent: consent.transpose()?.map(ConsentId::from_bytes),
+        request: request.transpose()?.map(RequestId::from_bytes),
+    })
+}
+
+fn size(asked: u32) -> usize {
+    usize::try_from(asked).unwrap_or(usize::MAX)
+}
+
+fn invalid(field: &str) -> Status {
+    of_refusal(&Refusal::new(Reason::InvalidField).field(field))
+}
+
+fn missing(field: &str) -> Status {
+    of_refusal(&Refusal::new(Reason::FieldRequired).field(field))
+}
+
+fn area(text: &str, field: &str) -> Result<AreaCode, Status> {
+    let area: AreaCode = text.parse().map_err(|_| invalid(field))?;
+    if area == area.county() { Ok(area) } else { Err(invalid(field)) }
+}
+
+fn id(text: &str) -> Result<MessageId, Status> {
+    text.parse().map_err(|_| invalid("message_id"))
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, Status> {
+    let digit = |c: char| c.to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digits: Option<Vec<u8>> = text.chars().map(digit).collect();
+    let digits = digits.filter(|d| d.len().is_multiple_of(2));
+    let digits = digits.ok_or_else(|| invalid("page_token"))?;
+    Ok(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect())
+}

@@ -1,0 +1,53 @@
+//! The office API: what clerks' programs ask of their own node.
+
+mod access;
+mod certificate;
+mod consent;
+mod message;
+mod registration;
+mod status;
+
+use std::sync::Arc;
+
+use store::Store;
+use tonic::service::Routes;
+use wire::pb::office::certificate_service_server::CertificateServiceServer;
+use wire::pb::office::consent_service_server::ConsentServiceServer;
+use wire::pb::office::message_service_server::MessageServiceServer;
+use wire::pb::office::registration_service_server::RegistrationServiceServer;
+use wire::pb::office::status_service_server::StatusServiceServer;
+
+use crate::config::Settings;
+use crate::delivery::identity::NodeIdentity;
+use crate::delivery::peers::Peers;
+
+/// Largest request of a clerk's program, bytes: a message of the largest size, and what is around it.
+const REQUEST_BYTES_MAX: usize = 128 * 1024;
+
+/// What the services are made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Settings of the node.
+    pub settings: Arc<Settings>,
+    /// Its store.
+    pub store: Store,
+    /// Its identity.
+    pub identity: Arc<NodeIdentity>,
+    /// Its peers.
+    pub peers: Peers,
+}
+
+/// The routes of the office API.
+#[must_use]
+pub fn routes(parts: Parts) -> Routes {
+    let registrations = RegistrationServiceServer::new(registration::Registrations::new(&parts));
+    let certificates = CertificateServiceServer::new(certificate::Certificates::new(&parts));
+    let consents = ConsentServiceServer::new(consent::Consents::new(&parts));
+    let messages = MessageServiceServer::new(message::Messages::new(&parts));
+    let status = StatusServiceServer::new(status::NodeStatus::new(&parts));
+    Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(messages.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(status.max_decoding_message_size(REQUEST_BYTES_MAX))
+}

@@ -1,0 +1,104 @@
+//! Messages: accepting them for sending, taking them in, settling them by receipts, following and proving them.
+
+pub mod evidence;
+pub mod grounds;
+pub mod read;
+pub mod receive;
+pub mod send;
+pub mod settle;
+pub mod track;
+
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::person::PersonReference;
+use domain::reason::Reason;
+use exchange::envelope::SealedEnvelope;
+use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
+use store::tables::{ENVELOPE, MESSAGE};
+use store::{Kept, PersonHash, Store, StoreError, Subject, Unit};
+
+use crate::app::AppError;
+
+/// What stands for "no person" where a value needs somebody's key: messages between offices.
+const OFFICE: &[u8] = b"liangdi/office";
+
+/// Key under which the content of a message about `person` is kept.
+fn subject_hash(store: &Store, person: Option<&PersonReference>) -> PersonHash {
+    match person {
+        Some(person) => store.document_hash(&person.document),
+        None => store.person_hash(OFFICE),
+    }
+}
+
+/// Random parts of a person's record, should one have to be made.
+#[derive(Clone, Debug)]
+struct NewSubject {
+    hash: PersonHash,
+    id: domain::id::PersonId,
+}
+
+impl NewSubject {
+    fn of(
+        store: &Store,
+        person: Option<&PersonReference>,
+        now: domain::time::UnixMillis,
+    ) -> Self {
+        Self {
+            hash: subject_hash(store, person),
+            id: domain::id::PersonId::new(now, crate::time::random()),
+        }
+    }
+
+    fn get(&self, unit: &mut Unit<'_>) -> Result<Subject, StoreError> {
+        unit.subject(self.hash, self.id)
+    }
+}
+
+/// An envelope as it lies in the journal: length of the header (4, big-endian), header, sealed body.
+fn journal_entry(envelope: &SealedEnvelope) -> Vec<u8> {
+    let header = &envelope.header_bytes;
+    let mut entry = Vec::with_capacity(4 + header.len() + envelope.sealed.len());
+    let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
+    entry.extend_from_slice(&length.to_be_bytes());
+    entry.extend_from_slice(header);
+    entry.extend_from_slice(&envelope.sealed);
+    entry
+}
+
+/// The envelope in a journal entry; `None` when the entry is not one.
+pub(crate) fn envelope_of(entry: Vec<u8>) -> Option<SealedEnvelope> {
+    let entry = bytes::Bytes::from(entry);
+    let length = entry.get(..4)?.try_into().map(u32::from_be_bytes).ok()?;
+    let end = 4_usize.checked_add(usize::try_from(length).ok()?)?;
+    if end > entry.len() {
+        return None;
+    }
+    Some(SealedEnvelope::new(entry.slice(4..end), entry.slice(end..)))
+}
+
+/// The envelope of a message, from the journal.
+fn kept_envelope(store: &Store, row: &MessageRow, side: Side) -> Result<SealedEnvelope, AppError> {
+    let lane = EnvelopeKey::of(side, row.peer, row.epoch);
+    let entry = store.read(&ENVELOPE, &lane.key(), row.position)?;
+    entry.and_then(envelope_of).ok_or(AppError::Internal("a message has no envelope"))
+}
+
+/// A message by its id, with the side this node was on.
+fn find(store: &Store, id: MessageId) -> Result<(Side, MessageRow), AppError> {
+    for side in [Side::Received, Side::Sent] {
+        match store.get_personal(&MESSAGE, &message_key(id, side))? {
+            Some(Kept::Value { value, .. }) => return Ok((side, value)),
+            Some(Kept::Erased) | None => {}
+        }
+    }
+    Err(Reason::NotFound.into())
+}
+
+/// The area whose node this is and of the peer, in the order from, to.
+fn from_and_to(own: AreaCode, peer: AreaCode, side: Side) -> (AreaCode, AreaCode) {
+    match side {
+        Side::Sent => (own, peer),
+        Side::Received => (peer, own),
+    }
+}

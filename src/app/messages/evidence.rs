@@ -1,0 +1,101 @@
+//! Everything that proves the way of one message, in one file.
+
+use bytes::Bytes;
+use domain::access::Permission;
+use domain::id::MessageId;
+use domain::reason::Reason;
+use exchange::digest::Digest;
+use exchange::evidence::{Evidence, ParcelProof, ReceiptProof};
+use exchange::tree;
+use store::Store;
+use store::tables::{CHAIN, RECEIPT};
+use trust::crl::RevocationLists;
+use wire::{
+    decode_disposition, decode_header, decode_manifest, decode_receipt_manifest, encode_evidence,
+};
+
+use super::track::{Word, last_word};
+use crate::app::{AppError, Ctx, Refusal};
+
+const UNREADABLE: AppError = AppError::Internal("a kept proof cannot be read");
+
+/// The evidence of a message that was sent from here or stored here, as a serialised `EvidenceFile`.
+///
+/// It holds the sealed body, which only the recipient's node can open, and no other personal data.
+///
+/// # Errors
+/// A refusal; `NOT_FOUND` when the message is not kept here, and `STATE_FORBIDS` while no receipt is.
+pub fn export(
+    ctx: &Ctx,
+    store: &Store,
+    lists: &RevocationLists,
+    id: MessageId,
+) -> Result<Vec<u8>, AppError> {
+    let may = [Permission::ExchangeMessages, Permission::ReadAccessLog, Permission::OperateNode];
+    if !may.into_iter().any(|permission| ctx.caller.may(permission)) {
+        return Err(Reason::RoleRequired.into());
+    }
+    let (side, row) = super::find(store, id)?;
+    let Some(word) = last_word(store, &row, side)? else {
+        let detail = "no receipt has come yet; there is nothing to prove";
+        return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
+    };
+    let envelope = super::kept_envelope(store, &row, side)?;
+    let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
+    let evidence = Evidence {
+        header,
+        sealed_sha256: Digest::of(&envelope.sealed),
+        header_bytes: envelope.header_bytes,
+        sealed: Some(envelope.sealed),
+        parcel: parcel_proof(store, &word)?,
+        receipt: receipt_proof(store, &word)?,
+        revocation_lists: lists.iter().map(|list| list.der().to_vec()).collect(),
+        exported: ctx.now,
+    };
+    Ok(encode_evidence(evidence))
+}
+
+fn parcel_proof(store: &Store, word: &Word) -> Result<ParcelProof, AppError> {
+    let signed = &word.row.parcel;
+    let manifest = decode_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?;
+    let dispositions = word.row.dispositions.iter().map(|d| decode_disposition(&d.0));
+    let digests: Vec<Digest> = dispositions
+        .map(|d| d.map(|d| d.digest))
+        .collect::<Result<_, _>>()
+        .map_err(|_| UNREADABLE)?;
+    let leaves: Vec<_> = digests.iter().map(|d| tree::leaf_hash(d.as_bytes())).collect();
+    Ok(ParcelProof {
+        index: index(word)?,
+        path: tree::inclusion_path(&leaves, u64::from(index(word)?)).ok_or(UNREADABLE)?,
+        chain: chain(store, manifest.signer)?,
+        manifest_bytes: Bytes::from(signed.manifest.0.clone()),
+        signature: Bytes::from(signed.signature.0.clone()),
+        manifest,
+    })
+}
+
+fn receipt_proof(store: &Store, word: &Word) -> Result<Option<ReceiptProof>, AppError> {
+    let Some(signed) = store.get(&RECEIPT, &word.key)? else { return Ok(None) };
+    let manifest = decode_receipt_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?;
+    let leaves: Vec<_> = word.row.dispositions.iter().map(|d| tree::leaf_hash(&d.0)).collect();
+    let disposition = word.row.dispositions.get(word.index).ok_or(UNREADABLE)?;
+    Ok(Some(ReceiptProof {
+        index: index(word)?,
+        path: tree::inclusion_path(&leaves, u64::from(index(word)?)).ok_or(UNREADABLE)?,
+        chain: chain(store, manifest.signer)?,
+        disposition_bytes: Bytes::from(disposition.0.clone()),
+        disposition: word.disposition.clone(),
+        manifest_bytes: Bytes::from(signed.manifest.0),
+        signature: Bytes::from(signed.signature.0),
+        manifest,
+    }))
+}
+
+fn index(word: &Word) -> Result<u32, AppError> {
+    u32::try_from(word.index).map_err(|_| UNREADABLE)
+}
+
+fn chain(store: &Store, signer: Digest) -> Result<Vec<Vec<u8>>, AppError> {
+    let row = store.get(&CHAIN, &signer.into_bytes())?.ok_or(UNREADABLE)?;
+    Ok(row.certificates.into_iter().map(|certificate| certificate.0).collect())
+}

@@ -1,0 +1,139 @@
+//! The consent or request a message rests on: completed from this node's records, and looked at once
+//! more on the committer thread, so that a withdrawal stops sending at once.
+
+use domain::area::AreaCode;
+use domain::id::{ConsentId, MessageId, RequestId};
+use domain::message::Content;
+use domain::person::PersonReference;
+use domain::purpose::LawfulBasis;
+use domain::reason::Reason;
+use store::messages::{MessageRow, Side, message_key};
+use store::records::ReadRecords;
+use store::tables::MESSAGE;
+use store::{Kept, Store, Unit};
+use wire::content::decode_content;
+
+use crate::app::{AppError, Refusal};
+
+/// The records that a message names as its ground; what they say is filled in by the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// A consent recorded here, or the one that the question named.
+    pub consent: Option<ConsentId>,
+    /// A request recorded here, or the one that the question named.
+    pub request: Option<RequestId>,
+}
+
+/// Fills in case, consent and request of a message that is to be sent.
+///
+/// An answer belongs to the case of its question and, unless it names another, rests on the same ground.
+pub(super) fn complete(
+    store: &Store,
+    content: &mut Content,
+    grounds: Grounds,
+) -> Result<(), AppError> {
+    let question = match content.in_reply_to {
+        Some(asked) => question(store, asked)?,
+        None => None,
+    };
+    if let Some((row, _)) = &question {
+        content.case.get_or_insert(row.case.into());
+    }
+    let asked = question.as_ref().map(|(_, content)| content);
+    let by_consent = content.basis == LawfulBasis::Consent;
+    let by_request = content.basis == LawfulBasis::ServiceRequest;
+    let from_question = asked.and_then(|asked| asked.consent.clone());
+    content.consent = match grounds.consent {
+        Some(id) => match from_question.filter(|known| known.consent_id == id) {
+            Some(known) => Some(known),
+            None => Some(store.consent(id)?.ok_or_else(no_consent)?.reference()),
+        },
+        None => from_question.filter(|_| by_consent),
+    };
+    let from_question = asked.and_then(|asked| asked.service_request.clone());
+    content.service_request = match grounds.request {
+        Some(id) => match from_question.filter(|known| known.request_id == id) {
+            Some(known) => Some(known),
+            None => {
+                let kept = store.service_request(id)?.ok_or_else(no_request)?;
+                Some(kept.request.reference().ok_or_else(withdrawn_request)?)
+            }
+        },
+        None => from_question.filter(|_| by_request),
+    };
+    Ok(())
+}
+
+/// Whether the ground of a message stands at this moment.
+pub(super) fn still_stand(
+    unit: &Unit<'_>,
+    content: &Content,
+    to: AreaCode,
+) -> Result<(), AppError> {
+    if content.consent.is_none() && content.service_request.is_none() {
+        return Ok(());
+    }
+    if rests_on_question(unit, content)? {
+        return Ok(());
+    }
+    if let Some(reference) = &content.consent {
+        let consent = unit.consent(reference.consent_id)?.ok_or_else(no_consent)?;
+        if consent.withdrawn_at().is_some() {
+            return Err(Refusal::new(Reason::ConsentWithdrawn).field("consent.consent_id").into());
+        }
+        let hers = is_of(unit, content.person.as_ref(), consent.person())?;
+        if !hers || consent.reference() != *reference {
+            return Err(no_consent());
+        }
+    }
+    if let Some(reference) = &content.service_request {
+        let kept = unit.service_request(reference.request_id)?.ok_or_else(no_request)?;
+        let known = kept.request.reference().ok_or_else(withdrawn_request)?;
+        let hers = is_of(unit, content.person.as_ref(), kept.request.person)?;
+        if !hers || known != *reference || kept.recipient != to.county() {
+            return Err(no_request());
+        }
+    }
+    Ok(())
+}
+
+/// An answer may rest on the very ground that its question came with.
+fn rests_on_question(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError> {
+    let Some(asked) = content.in_reply_to else { return Ok(false) };
+    let kept = unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))?;
+    let Some(row) = kept.and_then(Kept::value) else { return Ok(false) };
+    let Ok(question) = decode_content(&row.content.0) else { return Ok(false) };
+    Ok(question.person.as_ref().map(|p| &p.document) == content.person.as_ref().map(|p| &p.document)
+        && question.consent == content.consent
+        && question.service_request == content.service_request)
+}
+
+fn question(store: &Store, asked: MessageId) -> Result<Option<(MessageRow, Content)>, AppError> {
+    let kept = store.get_personal(&MESSAGE, &message_key(asked, Side::Received))?;
+    let Some(row) = kept.and_then(Kept::value) else { return Ok(None) };
+    let content = decode_content(&row.content.0);
+    let content = content.map_err(|_| AppError::Internal("a kept content is unreadable"))?;
+    Ok(Some((row, content)))
+}
+
+fn is_of(
+    unit: &Unit<'_>,
+    person: Option<&PersonReference>,
+    owner: domain::id::PersonId,
+) -> Result<bool, AppError> {
+    let Some(person) = person else { return Ok(false) };
+    let subject = unit.find_subject(unit.document_hash(&person.document))?;
+    Ok(subject.is_some_and(|subject| subject.person() == owner))
+}
+
+fn no_consent() -> AppError {
+    Refusal::new(Reason::BasisRequired).field("consent.consent_id").into()
+}
+
+fn no_request() -> AppError {
+    Refusal::new(Reason::BasisRequired).field("service_request.request_id").into()
+}
+
+fn withdrawn_request() -> AppError {
+    Refusal::new(Reason::ConsentWithdrawn).field("service_request.request_id").into()
+}

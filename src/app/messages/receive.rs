@@ -1,0 +1,355 @@
+//! Taking in a parcel: every envelope is judged against its lane on the committer thread, and what
+//! follows from it is written in the same unit.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::message::{Content, Kind};
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::envelope::{Header, SealedEnvelope};
+use exchange::lane::{Admission, LANE_WINDOW, LaneEpoch, LaneIn, LaneSeq};
+use exchange::ledger::{Direction, LedgerEntry};
+use exchange::parcel::ParcelId;
+use exchange::receipt::{Disposition, Outcome};
+use exchange::receiver::{self, Decision, Effect, Original, Verdict};
+use store::messages::{
+    Blob, ChainRow, EnvelopeKey, LaneInRow, MessageRow, ParcelKey, ParcelRow, Side, Signed,
+    message_key,
+};
+use store::tables::{CHAIN, ENVELOPE, LANE_IN, MESSAGE, PARCEL, TODO};
+use store::{Kept, Unit};
+use wire::{decode_disposition, encode_disposition};
+
+use super::{NewSubject, journal_entry};
+use crate::app::AppError;
+
+/// An envelope that was opened and checked, before its lane has been looked at.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its header.
+    pub header: Header,
+    /// The envelope as it came.
+    pub envelope: SealedEnvelope,
+    /// Its digest.
+    pub digest: Digest,
+    /// What opening and checking came to.
+    pub judged: Judged,
+}
+
+/// What opening and checking an envelope came to.
+#[derive(Debug)]
+pub enum Judged {
+    /// It may be stored, unless its lane or its case says otherwise.
+    Fit(Box<Fit>),
+    /// It cannot be stored, for ever.
+    Unfit {
+        /// Why.
+        reason: Reason,
+        /// Field that the reason is about.
+        field: Option<String>,
+    },
+}
+
+/// A content that may be stored.
+#[derive(Debug)]
+pub struct Fit {
+    kind: Kind,
+    case: Option<MessageId>,
+    in_reply_to: Option<MessageId>,
+    content: Vec<u8>,
+    subject: NewSubject,
+}
+
+impl Fit {
+    /// Takes a content that [`Content::check`] has passed, with its serialised form.
+    #[must_use]
+    pub fn new(store: &store::Store, content: &Content, bytes: Vec<u8>, now: UnixMillis) -> Self {
+        Self {
+            kind: content.kind(),
+            case: content.case.map(|case| case.opening_message()),
+            in_reply_to: content.in_reply_to,
+            content: bytes,
+            subject: NewSubject::of(store, content.person.as_ref(), now),
+        }
+    }
+}
+
+/// One envelope of a parcel.
+#[derive(Debug)]
+pub enum Item {
+    /// Its header names our lane with the sender.
+    Ours(Box<Opened>),
+    /// It has no place in a lane; the answer is ready and nothing is remembered but the answer.
+    Astray(Disposition),
+}
+
+/// A parcel whose signature, root and addresses are right, with its envelopes opened.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Its name.
+    pub parcel_id: ParcelId,
+    /// The peer that signed it.
+    pub peer: AreaCode,
+    /// Its manifest with the signature.
+    pub signed: Signed,
+    /// SHA-256 of the signer's certificate.
+    pub signer: Digest,
+    /// The signer's chain, leaf first, DER.
+    pub chain: Vec<Vec<u8>>,
+    /// Its envelopes, in order.
+    pub items: Vec<Item>,
+}
+
+/// What a receipt is made of, once the unit is on disk.
+#[derive(Debug)]
+pub struct Answer {
+    /// Serialised dispositions, in the order of the parcel.
+    pub dispositions: Vec<Bytes>,
+    /// Where the receipt is to be kept.
+    pub key: ParcelKey,
+    /// Messages that were stored, of those how many conflicted.
+    pub stored: usize,
+    /// Envelopes that named a message or a place that has other content; to be alarmed.
+    pub conflicts: usize,
+}
+
+/// Judges and stores a parcel. To be run as one unit of the store.
+///
+/// # Errors
+/// When rows cannot be read or written; nothing of the parcel is stored then.
+pub fn take_in(unit: &mut Unit<'_>, arrived: &Arrived, now: UnixMillis) -> Result<Answer, AppError> {
+    let mut taking = Taking { unit, peer: arrived.peer, now, lanes: BTreeMap::new() };
+    let mut dispositions = Vec::with_capacity(arrived.items.len());
+    let mut sequences = Vec::with_capacity(arrived.items.len());
+    let (mut stored, mut conflicts) = (0, 0);
+    for item in &arrived.items {
+        let disposition = match item {
+            Item::Astray(disposition) => {
+                sequences.push(0);
+                disposition.clone()
+            }
+            Item::Ours(opened) => {
+                sequences.push(opened.header.sequence.get());
+                let decision = taking.one(opened)?;
+                stored += usize::from(decision.effect == Effect::Store);
+                conflicts += usize::from(decision.is_conflict());
+                decision.disposition
+            }
+        };
+        dispositions.push(Bytes::from(encode_disposition(&disposition)));
+    }
+    let lanes = taking.lanes;
+    let epoch = lanes.keys().next().copied().unwrap_or(LaneEpoch::new(0));
+    for (epoch, lane) in lanes {
+        let lane_key = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
+        unit.put(&LANE_IN, &lane_key, &LaneInRow { lane })?;
+    }
+    let key = keep_parcel(unit, arrived, epoch, sequences, &dispositions)?;
+    Ok(Answer { dispositions, key, stored, conflicts })
+}
+
+fn keep_parcel(
+    unit: &mut Unit<'_>,
+    arrived: &Arrived,
+    epoch: LaneEpoch,
+    sequences: Vec<u64>,
+    dispositions: &[Bytes],
+) -> Result<ParcelKey, AppError> {
+    let first = sequences.iter().copied().min().unwrap_or_default();
+    let (side, epoch) = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
+    let key = (side, epoch, first, *arrived.parcel_id.as_bytes());
+    let row = ParcelRow {
+        parcel_id: arrived.parcel_id,
+        parcel: arrived.signed.clone(),
+        sequences,
+        dispositions: dispositions.iter().map(|d| Blob(d.to_vec())).collect(),
+    };
+    unit.put(&PARCEL, &key, &row)?;
+    keep_chain(unit, arrived.signer, &arrived.chain)?;
+    Ok(key)
+}
+
+/// Keeps a chain that signed something, once.
+pub(crate) fn keep_chain(
+    unit: &mut Unit<'_>,
+    signer: Digest,
+    chain: &[Vec<u8>],
+) -> Result<(), AppError> {
+    let key = signer.into_bytes();
+    if !unit.contains(&CHAIN, &key)? {
+        let certificates = chain.iter().map(|c| Blob(c.clone())).collect();
+        unit.put(&CHAIN, &key, &ChainRow { certificates })?;
+    }
+    Ok(())
+}
+
+/// The lanes of one peer while a parcel is taken in.
+struct Taking<'a, 'u> {
+    unit: &'a mut Unit<'u>,
+    peer: AreaCode,
+    now: UnixMillis,
+    lanes: BTreeMap<LaneEpoch, LaneIn>,
+}
+
+impl Taking<'_, '_> {
+    fn one(&mut self, opened: &Opened) -> Result<Decision, AppError> {
+        let (header, digest) = (&opened.header, opened.digest);
+        let admission = self.lane(header.epoch)?.admit(header);
+        let original = match admission {
+            Admission::Fresh | Admission::CheckId => self.known_message(opened)?,
+            Admission::Seen => match self.known_message(opened)? {
+                Some(original) if original.digest == digest => Some(original),
+                _ => self.known_place(header)?,
+            },
+            Admission::TooFarAhead { .. } | Admission::OtherEpoch => None,
+        };
+        let early =
+            receiver::decide_without_opening(admission, original.as_ref(), header, digest, self.now);
+        let decision = match early {
+            Some(decision) => decision,
+            None => {
+                let verdict = self.verdict(opened)?;
+                receiver::judge(header, digest, verdict, self.now)
+            }
+        };
+        if decision.effect == Effect::Store
+            && let Judged::Fit(fit) = &opened.judged
+        {
+            self.store(opened, fit)?;
+        }
+        if decision.effect.uses_sequence() {
+            self.lane(header.epoch)?.mark(header.sequence);
+        }
+        Ok(decision)
+    }
+
+    fn lane(&mut self, epoch: LaneEpoch) -> Result<&mut LaneIn, AppError> {
+        use std::collections::btree_map::Entry;
+        match self.lanes.entry(epoch) {
+            Entry::Occupied(lane) => Ok(lane.into_mut()),
+            Entry::Vacant(place) => {
+                let key = EnvelopeKey::of(Side::Received, self.peer, epoch).key();
+                let lane = match self.unit.get(&LANE_IN, &key)? {
+                    Some(row) => row.lane,
+                    None => {
+                        let known = self.unit.scan_under(&LANE_IN, &(key.0,), None, 1)?;
+                        LaneIn::open(epoch, (!known.is_empty()).then_some(self.now))
+                    }
+                };
+                Ok(place.insert(lane))
+            }
+        }
+    }
+
+    /// What became of a message with this id from this peer.
+    fn known_message(&self, opened: &Opened) -> Result<Option<Original>, AppError> {
+        let id = opened.header.message_id;
+        let row = match self.unit.get_personal(&MESSAGE, &message_key(id, Side::Received))? {
+            Some(Kept::Value { value, .. }) => value,
+            Some(Kept::Erased) | None => return Ok(None),
+        };
+        let same_body = match &opened.judged {
+            Judged::Fit(fit) => row.peer == self.peer && fit.content == row.content.0,
+            Judged::Unfit { .. } => false,
+        };
+        let (digest, decided) = (row.digest, row.stored);
+        Ok(Some(Original { message_id: id, digest, outcome: Outcome::Stored, decided, same_body }))
+    }
+
+    /// What became of the envelope that had this place in the lane, from the parcels kept. Only for
+    /// places that have been seen, so it costs nothing on the normal path.
+    fn known_place(&self, header: &Header) -> Result<Option<Original>, AppError> {
+        let (side, epoch) = EnvelopeKey::of(Side::Received, self.peer, header.epoch).key();
+        let sequence = header.sequence.get();
+        let from = (side, epoch, sequence.saturating_sub(LANE_WINDOW), [0; 16]);
+        let until = (side, epoch, sequence, [0xFF; 16]);
+        for (_, row) in self.unit.scan(&PARCEL, from..=until, store::limits::SCAN_ROWS_MAX)? {
+            let places = row.sequences.iter().zip(&row.dispositions);
+            for (_, bytes) in places.filter(|(place, _)| **place == sequence) {
+                let Ok(said) = decode_disposition(&bytes.0) else { continue };
+                if said.outcome.is_final() && !said.duplicate {
+                    let Disposition { message_id, digest, outcome, decided, .. } = said;
+                    let same_body = false;
+                    return Ok(Some(Original { message_id, digest, outcome, decided, same_body }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the case says about a content that is fit by itself: an answer has to answer something
+    /// of ours.
+    fn verdict(&mut self, opened: &Opened) -> Result<Verdict, AppError> {
+        let fit = match &opened.judged {
+            Judged::Fit(fit) => fit,
+            Judged::Unfit { reason, field } => {
+                return Ok(Verdict::Refuse { reason: *reason, field: field.clone() });
+            }
+        };
+        let Some(asked) = fit.in_reply_to else { return Ok(Verdict::Accept) };
+        let refuse = |reason| Verdict::Refuse { reason, field: Some("in_reply_to".to_owned()) };
+        let question = match self.unit.get_personal(&MESSAGE, &message_key(asked, Side::Sent))? {
+            Some(Kept::Value { value, .. }) => value,
+            Some(Kept::Erased) | None => return Ok(refuse(Reason::UnknownCase)),
+        };
+        let fits = question.peer == self.peer
+            && question.kind().and_then(Kind::answered_by) == Some(fit.kind)
+            && fit.case.is_none_or(|case| case == question.case);
+        Ok(match (fits, question.answered) {
+            (false, _) => refuse(Reason::UnknownCase),
+            (true, Some(_)) => refuse(Reason::AlreadyAnswered),
+            (true, None) => Verdict::Accept,
+        })
+    }
+
+    fn store(&mut self, opened: &Opened, fit: &Fit) -> Result<(), AppError> {
+        let header = &opened.header;
+        let lane = EnvelopeKey::of(Side::Received, self.peer, header.epoch).key();
+        let position = self.unit.append(&ENVELOPE, &lane, &journal_entry(&opened.envelope))?;
+        let entry = LedgerEntry::of(header, opened.digest, Direction::Received);
+        self.unit.append_ledger(&entry.canonical_bytes())?;
+        let case = match fit.in_reply_to {
+            Some(asked) => self.mark_answered(asked, header.message_id)?,
+            None => header.message_id,
+        };
+        let due = fit.kind.answered_by().and(header.due);
+        let row = MessageRow {
+            peer: self.peer,
+            epoch: header.epoch,
+            sequence: LaneSeq::new(header.sequence.get()),
+            position,
+            kind: fit.kind.number(),
+            case,
+            in_reply_to: fit.in_reply_to,
+            created: header.created,
+            expires: header.expires,
+            due,
+            digest: opened.digest,
+            stored: self.now,
+            opened: None,
+            answered: None,
+            content: Blob(fit.content.clone()),
+        };
+        let subject = fit.subject.get(self.unit)?;
+        let key = message_key(header.message_id, Side::Received);
+        self.unit.put_personal(&MESSAGE, &subject, &key, &row)?;
+        if let Some(due) = due {
+            self.unit.put(&TODO, &(due.get(), *header.message_id.as_bytes()), &())?;
+        }
+        Ok(())
+    }
+
+    /// Marks our question as answered and says which case it is.
+    fn mark_answered(
+        &mut self,
+        asked: MessageId,
+        answer: MessageId,
+    ) -> Result<MessageId, AppError> {
+        let answered = Some((answer, self.now));
+        super::send::update(self.unit, asked, Side::Sent, |row| row.answered = answered)
+    }
+}

@@ -1,0 +1,287 @@
+//! Accepting a message: checked, numbered, sealed, and on disk with its ledger entry when the call returns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::access::Permission;
+use domain::area::AreaCode;
+use domain::clock::Due;
+use domain::id::{CaseId, MessageId};
+use domain::message::{CheckContext, Content, Kind};
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::envelope::{Header, SealedEnvelope, pad};
+use exchange::keys::Sealer;
+use exchange::lane::{LaneEpoch, LaneSeq};
+use exchange::ledger::{Direction, LedgerEntry};
+use store::messages::{Blob, EnvelopeKey, MessageRow, Side, message_key, peer_key};
+use store::tables::{ENVELOPE, LANE_EPOCH, MESSAGE, TODO};
+use store::{Kept, Store, Unit};
+use wire::content::encode_content;
+use wire::encode_header;
+
+use super::grounds::{self, Grounds};
+use super::{NewSubject, journal_entry};
+use crate::app::idempotency::Once;
+use crate::app::{AppError, Ctx, Refusal};
+
+/// How long a message keeps its purpose, unless its sender says otherwise.
+pub const EXPIRES_AFTER: Duration = Duration::from_secs(90 * 86_400);
+
+/// Seals for peers and wakes the couriers; the delivery side of the node.
+pub trait Outlet: Send + Sync {
+    /// What seals for this county.
+    ///
+    /// # Errors
+    /// `UNKNOWN_AREA` for a county this node does not send to, `PEER_CARD_MISSING` while its card is not known.
+    fn sealer(&self, to: AreaCode) -> Result<Arc<dyn Sealer>, Reason>;
+
+    /// New mail lies in the lane to this county.
+    fn nudge(&self, to: AreaCode, epoch: LaneEpoch, through: LaneSeq);
+}
+
+/// A message to be sent.
+#[derive(Debug)]
+pub struct Draft {
+    /// County it is for.
+    pub to: AreaCode,
+    /// What it says; its consent and request are filled in from `grounds`.
+    pub content: Content,
+    /// The records it rests on.
+    pub grounds: Grounds,
+    /// When it loses its purpose; [`EXPIRES_AFTER`] from now when not given.
+    pub expires: Option<UnixMillis>,
+    /// Makes a repeated call harmless; empty for none.
+    pub idempotency_key: String,
+}
+
+/// A message that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: MessageId,
+    /// Its case.
+    pub case: CaseId,
+    /// Its place in the lane.
+    pub sequence: LaneSeq,
+}
+
+/// Accepts a message. On disk when it returns.
+///
+/// # Errors
+/// A refusal names the rule; nothing was written then.
+pub async fn send(
+    ctx: &Ctx,
+    store: &Store,
+    outlet: &dyn Outlet,
+    draft: Draft,
+) -> Result<Accepted, AppError> {
+    ctx.must(permission(draft.content.kind()))?;
+    let own = ctx.county();
+    if draft.to == own {
+        return Err(Refusal::new(Reason::InvalidField).field("to").into());
+    }
+    let sealer = outlet.sealer(draft.to).map_err(|reason| Refusal::new(reason).field("to"))?;
+    let Draft { to, mut content, grounds, expires, idempotency_key } = draft;
+    grounds::complete(store, &mut content, grounds)?;
+    content
+        .check(&CheckContext { from: own, to, now: ctx.now })
+        .map_err(|refusal| Refusal::new(refusal.reason).field(refusal.field))?;
+    let expires = expires.unwrap_or_else(|| ctx.now.saturating_add(EXPIRES_AFTER));
+    if expires <= ctx.now {
+        return Err(Refusal::new(Reason::Expired).field("expires_ms").into());
+    }
+    let outgoing = Outgoing::new(ctx, store, to, content, expires, sealer)?;
+    let once = Once::new(&idempotency_key, "SendMessage", &(to, &outgoing.bytes))?;
+    let caller = ctx.clone();
+    let (accepted, epoch) = store
+        .commit(move |unit| {
+            if let Some(first) = once.first::<[u8; 16]>(&caller, unit)? {
+                return outgoing.repeated(unit, MessageId::from_bytes(first));
+            }
+            let done = outgoing.accept(unit)?;
+            once.keep(&caller, unit, done.0.id.as_bytes())?;
+            Ok(done)
+        })
+        .await
+        .map_err(AppError::from)?;
+    outlet.nudge(to, epoch, accepted.sequence);
+    Ok(accepted)
+}
+
+const fn permission(kind: Kind) -> Permission {
+    match kind {
+        Kind::AgreementProposal | Kind::AgreementDecision => Permission::DecideAgreements,
+        _ => Permission::ExchangeMessages,
+    }
+}
+
+/// A checked message, ready for the committer.
+struct Outgoing {
+    own: AreaCode,
+    to: AreaCode,
+    now: UnixMillis,
+    expires: UnixMillis,
+    id: MessageId,
+    new_epoch: u64,
+    content: Content,
+    bytes: Vec<u8>,
+    padded: Vec<u8>,
+    subject: NewSubject,
+    sealer: Arc<dyn Sealer>,
+}
+
+impl Outgoing {
+    fn new(
+        ctx: &Ctx,
+        store: &Store,
+        to: AreaCode,
+        content: Content,
+        expires: UnixMillis,
+        sealer: Arc<dyn Sealer>,
+    ) -> Result<Self, AppError> {
+        let bytes = encode_content(&content);
+        let padded =
+            pad(&bytes).map_err(|_| Refusal::new(Reason::TooLarge).field("content"))?;
+        Ok(Self {
+            own: ctx.county(),
+            to,
+            now: ctx.now,
+            expires,
+            id: MessageId::new(ctx.now, crate::time::random()),
+            new_epoch: u64::from_be_bytes(crate::time::random()),
+            subject: NewSubject::of(store, content.person.as_ref(), ctx.now),
+            content,
+            bytes,
+            padded,
+            sealer,
+        })
+    }
+
+    /// Writes the message with everything that follows from it.
+    fn accept(&self, unit: &mut Unit<'_>) -> Result<(Accepted, LaneEpoch), AppError> {
+        grounds::still_stand(unit, &self.content, self.to)?;
+        let case = match self.content.in_reply_to {
+            Some(asked) => self.answer(unit, asked)?,
+            None => self.id,
+        };
+        let epoch = self.epoch(unit)?;
+        let lane = EnvelopeKey::of(Side::Sent, self.to, epoch).key();
+        let position = unit.next_position(&ENVELOPE, &lane)?;
+        let sequence = LaneSeq::new(position);
+        let (header, envelope) = self.seal(epoch, sequence)?;
+        let digest = envelope.digest();
+        unit.append_at(&ENVELOPE, &lane, position, &journal_entry(&envelope))?;
+        let entry = LedgerEntry::of(&header, digest, Direction::Sent);
+        unit.append_ledger(&entry.canonical_bytes())?;
+        let row = MessageRow {
+            peer: self.to,
+            epoch,
+            sequence,
+            position,
+            kind: self.content.kind().number(),
+            case,
+            in_reply_to: self.content.in_reply_to,
+            created: self.now,
+            expires: self.expires,
+            due: header.due,
+            digest,
+            stored: self.now,
+            opened: None,
+            answered: None,
+            content: Blob(self.bytes.clone()),
+        };
+        let subject = self.subject.get(unit)?;
+        unit.put_personal(&MESSAGE, &subject, &message_key(self.id, Side::Sent), &row)?;
+        Ok((Accepted { id: self.id, case: CaseId::from(case), sequence }, epoch))
+    }
+
+    /// The outcome of an earlier call with the same key.
+    fn repeated(
+        &self,
+        unit: &mut Unit<'_>,
+        id: MessageId,
+    ) -> Result<(Accepted, LaneEpoch), AppError> {
+        match unit.get_personal(&MESSAGE, &message_key(id, Side::Sent))? {
+            Some(Kept::Value { value: row, .. }) => {
+                let case = CaseId::from(row.case);
+                Ok((Accepted { id, case, sequence: row.sequence }, row.epoch))
+            }
+            Some(Kept::Erased) | None => Err(Reason::NotFound.into()),
+        }
+    }
+
+    fn epoch(&self, unit: &mut Unit<'_>) -> Result<LaneEpoch, AppError> {
+        let peer = peer_key(self.to);
+        if let Some(epoch) = unit.get(&LANE_EPOCH, &peer)? {
+            return Ok(LaneEpoch::new(epoch));
+        }
+        unit.put(&LANE_EPOCH, &peer, &self.new_epoch)?;
+        Ok(LaneEpoch::new(self.new_epoch))
+    }
+
+    fn seal(
+        &self,
+        epoch: LaneEpoch,
+        sequence: LaneSeq,
+    ) -> Result<(Header, SealedEnvelope), AppError> {
+        let cannot = |_| AppError::Signing("the seal for this peer is used up".to_owned());
+        let seal = self.sealer.next_seal().map_err(cannot)?;
+        let counter = seal.counter;
+        let header = Header {
+            message_id: self.id,
+            from: self.own,
+            to: self.to,
+            epoch,
+            sequence,
+            created: self.now,
+            expires: self.expires,
+            due: self.content.due(self.now).map(Due::at),
+            seal,
+        };
+        let bytes = encode_header(&header);
+        let sealed =
+            self.sealer.seal(counter, &bytes, self.padded.clone()).map_err(cannot)?;
+        Ok((header, SealedEnvelope::new(bytes, sealed)))
+    }
+
+    /// Ties an answer to the message it answers, and takes that off the desk. Says which case it is.
+    fn answer(&self, unit: &mut Unit<'_>, asked: MessageId) -> Result<MessageId, AppError> {
+        let about = |reason| AppError::from(Refusal::new(reason).field("in_reply_to"));
+        let question = match unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))? {
+            Some(Kept::Value { value, .. }) => value,
+            Some(Kept::Erased) | None => return Err(about(Reason::UnknownCase)),
+        };
+        let answers = question.kind().and_then(Kind::answered_by) == Some(self.content.kind());
+        let same_case =
+            self.content.case.is_none_or(|case| case.opening_message() == question.case);
+        if question.peer != self.to || !answers || !same_case {
+            return Err(about(Reason::UnknownCase));
+        }
+        if question.answered.is_some() {
+            return Err(about(Reason::AlreadyAnswered));
+        }
+        if let Some(due) = question.due {
+            unit.delete(&TODO, &(due.get(), *asked.as_bytes()));
+        }
+        let answered = Some((self.id, self.now));
+        update(unit, asked, Side::Received, |row| row.answered = answered)
+    }
+}
+
+/// Changes a message that is kept, and says which case it belongs to.
+pub(super) fn update(
+    unit: &mut Unit<'_>,
+    id: MessageId,
+    side: Side,
+    change: impl FnOnce(&mut MessageRow),
+) -> Result<MessageId, AppError> {
+    let key = message_key(id, side);
+    let Some(Kept::Value { mut value, person }) = unit.get_personal(&MESSAGE, &key)? else {
+        return Err(Reason::NotFound.into());
+    };
+    change(&mut value);
+    let subject = unit.subject_of(person)?.ok_or(AppError::from(Reason::NotFound))?;
+    unit.put_personal(&MESSAGE, &subject, &key, &value)?;
+    Ok(value.case)
+}

@@ -1,0 +1,198 @@
+//! Where a message is, and whose turn it is: from rows and receipts, without its content.
+
+use std::ops::Bound;
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::message::Kind;
+use domain::reason::Reason;
+use domain::time::{Date, UnixMillis};
+use exchange::digest::Digest;
+use exchange::lane::{LANE_WINDOW, LaneSeq};
+use exchange::receipt::{Disposition, Outcome};
+use store::Store;
+use store::messages::{EnvelopeKey, MessageRow, ParcelKey, ParcelRow, Side};
+use store::tables::PARCEL;
+use wire::decode_disposition;
+
+use crate::app::AppError;
+
+/// Parcels that are looked at in one go.
+const PARCELS_AT_ONCE: usize = 16;
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// On the sender's disk, waiting for the recipient.
+    Queued,
+    /// The recipient asked to wait.
+    Deferred,
+    /// On the recipient's disk.
+    Stored,
+    /// Opened by an office of the recipient.
+    Opened,
+    /// Answered.
+    Answered,
+    /// Refused by the recipient; a person has to look at it.
+    Refused,
+}
+
+/// Where a message is and whose turn it is.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// Its id.
+    pub id: MessageId,
+    /// The message that opened its case.
+    pub case: MessageId,
+    /// County that sent it.
+    pub from: AreaCode,
+    /// County it is for.
+    pub to: AreaCode,
+    /// Its kind.
+    pub kind: Option<Kind>,
+    /// Where it stands.
+    pub stage: Stage,
+    /// When the sender accepted it.
+    pub created: UnixMillis,
+    /// When the recipient stored it, by its own signed word.
+    pub stored: Option<UnixMillis>,
+    /// When an office of the recipient opened it, as far as this node knows.
+    pub opened: Option<UnixMillis>,
+    /// When it was answered, and by which message.
+    pub answered: Option<(MessageId, UnixMillis)>,
+    /// The message it answers.
+    pub in_reply_to: Option<MessageId>,
+    /// Day by which it is to be answered.
+    pub due: Option<Date>,
+    /// Whose turn it is.
+    pub turn: Option<AreaCode>,
+    /// Not offered again before this time, when the recipient asked for it.
+    pub retry_at: Option<UnixMillis>,
+    /// Why it was refused or put off.
+    pub reason: Option<Reason>,
+    /// Digest of its envelope.
+    pub digest: Digest,
+    /// Its place in the lane.
+    pub sequence: LaneSeq,
+}
+
+/// The track of a message that is kept here.
+///
+/// # Errors
+/// When rows cannot be read.
+pub(super) fn of(
+    store: &Store,
+    own: AreaCode,
+    id: MessageId,
+    side: Side,
+    row: &MessageRow,
+) -> Result<Track, AppError> {
+    let (from, to) = super::from_and_to(own, row.peer, side);
+    let mut track = Track {
+        id,
+        case: row.case,
+        from,
+        to,
+        kind: row.kind(),
+        stage: Stage::Stored,
+        created: row.created,
+        stored: Some(row.stored),
+        opened: row.opened,
+        answered: row.answered,
+        in_reply_to: row.in_reply_to,
+        due: row.due.map(|due| Date::from_millis(UnixMillis::new(due.get().saturating_sub(1)))),
+        turn: None,
+        retry_at: None,
+        reason: None,
+        digest: row.digest,
+        sequence: row.sequence,
+    };
+    if side == Side::Sent {
+        sent(store, row, &mut track)?;
+    }
+    if track.stage == Stage::Stored && track.opened.is_some() {
+        track.stage = Stage::Opened;
+    }
+    if track.answered.is_some() {
+        track.stage = Stage::Answered;
+    }
+    track.turn = turn(&track);
+    Ok(track)
+}
+
+/// The office that has to do something next; none when nothing more is to be done.
+fn turn(track: &Track) -> Option<AreaCode> {
+    match track.stage {
+        Stage::Queued | Stage::Deferred | Stage::Refused => Some(track.from),
+        Stage::Stored | Stage::Opened => {
+            track.kind.and_then(Kind::answered_by).map(|_| track.to)
+        }
+        Stage::Answered => None,
+    }
+}
+
+/// What the receipts say about a message that was sent from here.
+fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppError> {
+    track.stored = None;
+    track.stage = Stage::Queued;
+    let lane = super::settle::lane_in_epoch(store, row.peer, row.epoch)?;
+    if let Some(until) = lane.deferred().get(&row.sequence) {
+        track.stage = Stage::Deferred;
+        track.retry_at = Some(*until);
+    }
+    let Some(said) = last_word(store, row, Side::Sent)? else { return Ok(()) };
+    match said.disposition.outcome {
+        Outcome::Stored => {
+            track.stage = Stage::Stored;
+            track.stored = Some(said.disposition.decided);
+        }
+        Outcome::Refused { reason, .. } => {
+            track.stage = Stage::Refused;
+            track.reason = Some(reason);
+        }
+        Outcome::Deferred { reason, .. } => track.reason = Some(reason),
+    }
+    Ok(())
+}
+
+/// What a kept parcel says about one envelope.
+pub(super) struct Word {
+    pub(super) key: ParcelKey,
+    pub(super) row: ParcelRow,
+    pub(super) index: usize,
+    pub(super) disposition: Disposition,
+}
+
+/// The final word about a message, or the latest that is not final, from the parcels that are kept.
+pub(super) fn last_word(
+    store: &Store,
+    message: &MessageRow,
+    side: Side,
+) -> Result<Option<Word>, AppError> {
+    let (side_key, epoch) = EnvelopeKey::of(side, message.peer, message.epoch).key();
+    let sequence = message.sequence.get();
+    let from = (side_key, epoch, sequence.saturating_sub(LANE_WINDOW), [0; 16]);
+    let mut until = Bound::Included((side_key, epoch, sequence, [0xFF; 16]));
+    let mut latest: Option<Word> = None;
+    loop {
+        // The parcel is nearly always among the first few below the sequence.
+        let rows = store.scan_back(&PARCEL, (Bound::Included(from), until), PARCELS_AT_ONCE)?;
+        let Some((lowest, _)) = rows.last() else { return Ok(latest) };
+        until = Bound::Excluded(*lowest);
+        for (key, row) in rows {
+            let Some(word) = word_in(key, row, message) else { continue };
+            if word.disposition.outcome.is_final() {
+                return Ok(Some(word));
+            }
+            if latest.as_ref().is_none_or(|l| l.disposition.decided <= word.disposition.decided) {
+                latest = Some(word);
+            }
+        }
+    }
+}
+
+fn word_in(key: ParcelKey, row: ParcelRow, message: &MessageRow) -> Option<Word> {
+    let index = row.sequences.iter().position(|place| *place == message.sequence.get())?;
+    let disposition = decode_disposition(&row.dispositions.get(index)?.0).ok()?;
+    (disposition.digest == message.digest).then_some(Word { key, row, index, disposition })
+}

@@ -1,0 +1,288 @@
+//! Takes mail in: checks a parcel, opens it, has it judged and stored, and signs the receipt after the flush.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::area::AreaCode;
+use domain::message::CheckContext;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::envelope::{Header, SealedEnvelope, unpad};
+use exchange::keys::{OpenError, Opener as _, SignContext, Signer};
+use exchange::parcel::{Parcel, ParcelManifest};
+use exchange::receipt::{LedgerHead, Receipt, ReceiptManifest};
+use exchange::receiver::{refuse_misdirected, refuse_unreadable};
+use exchange::tree;
+use store::messages::{Blob, Signed};
+use store::tables::RECEIPT;
+use store::{Pending, Store};
+use trust::seal::Opener;
+use trust::verify::Purpose;
+use wire::content::decode_content;
+use wire::{decode_header, decode_manifest, encode_receipt_manifest};
+
+use super::identity::NodeIdentity;
+use crate::app::AppError;
+use crate::app::messages::receive::{self, Answer, Arrived, Fit, Item, Judged, Opened};
+use crate::time::SystemClock;
+
+/// Takes mail in for one node.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// Our area.
+    pub own: AreaCode,
+    /// The store.
+    pub store: Store,
+    /// Our identity.
+    pub identity: Arc<NodeIdentity>,
+    /// Opens what is sealed for us.
+    pub opener: Arc<Opener>,
+}
+
+/// Why a parcel gets no receipt and the stream ends.
+#[derive(Debug, thiserror::Error)]
+pub enum NoReceipt {
+    /// The parcel itself is wrong.
+    #[error("{}: {detail}", reason.code())]
+    Parcel {
+        /// The reason of the catalogue.
+        reason: Reason,
+        /// What was found, without content.
+        detail: String,
+    },
+    /// It could not be stored or the receipt not signed.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+impl NoReceipt {
+    fn parcel(reason: Reason, detail: impl ToString) -> Self {
+        Self::Parcel { reason, detail: detail.to_string() }
+    }
+
+    /// A frame that cannot be read.
+    #[must_use]
+    pub fn malformed(fault: &impl ToString) -> Self {
+        Self::parcel(Reason::Malformed, fault.to_string())
+    }
+
+    /// The reason of the catalogue.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Parcel { reason, .. } => *reason,
+            Self::App(error) => error.reason(),
+        }
+    }
+}
+
+/// A parcel that waits for the disk.
+#[derive(Debug)]
+pub struct Taken {
+    peer: AreaCode,
+    manifest: ParcelManifest,
+    pending: Pending<Answer, AppError>,
+}
+
+impl Taken {
+    /// The peer whose parcel it is.
+    #[must_use]
+    pub const fn peer(&self) -> AreaCode {
+        self.peer
+    }
+}
+
+/// What one stream remembers of its peer.
+#[derive(Debug)]
+pub struct Correspondent {
+    /// The area its certificate proves.
+    pub area: AreaCode,
+    /// Its chain, from the first parcel that carried it.
+    pub chain: Vec<Vec<u8>>,
+}
+
+impl Inbound {
+    /// Checks and opens a parcel and hands it to the committer. Waits only for room in its queue.
+    ///
+    /// # Errors
+    /// [`NoReceipt`] when the parcel itself is wrong or the store takes nothing.
+    pub async fn take(
+        &self,
+        peer: &mut Correspondent,
+        parcel: Parcel,
+    ) -> Result<Taken, NoReceipt> {
+        let now = SystemClock.now();
+        let (manifest, digests) = self.check(peer, &parcel, now)?;
+        let signed = Signed {
+            manifest: Blob(parcel.manifest_bytes.to_vec()),
+            signature: Blob(parcel.signature.to_vec()),
+        };
+        let envelopes = parcel.envelopes.into_iter().zip(digests);
+        let items = envelopes.map(|(e, digest)| self.open(peer.area, e, digest, now)).collect();
+        let arrived = Arrived {
+            parcel_id: manifest.parcel_id,
+            peer: peer.area,
+            signed,
+            signer: manifest.signer,
+            chain: peer.chain.clone(),
+            items,
+        };
+        let pending = self
+            .store
+            .enqueue(move |unit| receive::take_in(unit, &arrived, now))
+            .await
+            .map_err(AppError::from)?;
+        Ok(Taken { peer: peer.area, manifest, pending })
+    }
+
+    fn check(
+        &self,
+        peer: &mut Correspondent,
+        parcel: &Parcel,
+        now: UnixMillis,
+    ) -> Result<(ParcelManifest, Vec<Digest>), NoReceipt> {
+        let manifest = decode_manifest(&parcel.manifest_bytes)
+            .map_err(|e| NoReceipt::parcel(Reason::Malformed, e))?;
+        if !parcel.chain.is_empty() {
+            peer.chain.clone_from(&parcel.chain);
+        }
+        let material = self.identity.material();
+        let chain = material
+            .chains()
+            .verify(&peer.chain, Purpose::Node, now)
+            .map_err(|refused| NoReceipt::parcel(Reason::SenderUnknown, refused))?;
+        if manifest.from != peer.area || chain.identity.area() != peer.area {
+            return Err(NoReceipt::parcel(Reason::SenderMismatch, "the parcel names another sender"));
+        }
+        if manifest.to != self.own {
+            return Err(NoReceipt::parcel(Reason::NotForUs, "the parcel is for another area"));
+        }
+        if chain.leaf.fingerprint != manifest.signer.into_bytes() {
+            let detail = "the parcel names another certificate than it was signed with";
+            return Err(NoReceipt::parcel(Reason::SignatureInvalid, detail));
+        }
+        chain
+            .verify(SignContext::Parcel, &parcel.manifest_bytes, &parcel.signature)
+            .map_err(|_| NoReceipt::parcel(Reason::SignatureInvalid, "the signature does not hold"))?;
+        let digests = parcel.digests();
+        manifest.check(&digests).map_err(|fault| NoReceipt::parcel(Reason::Malformed, fault))?;
+        Ok((manifest, digests))
+    }
+
+    /// Opens and checks one envelope, before its lane is looked at.
+    fn open(
+        &self,
+        peer: AreaCode,
+        envelope: SealedEnvelope,
+        digest: Digest,
+        now: UnixMillis,
+    ) -> Item {
+        let Ok(header) = decode_header(&envelope.header_bytes) else {
+            return Item::Astray(refuse_unreadable(digest, now));
+        };
+        if header.from != peer {
+            return Item::Astray(refuse_misdirected(&header, digest, Reason::SenderMismatch, now));
+        }
+        if header.to != self.own {
+            return Item::Astray(refuse_misdirected(&header, digest, Reason::NotForUs, now));
+        }
+        let judged = match self.judge(&header, &envelope, now) {
+            Ok(fit) => Judged::Fit(Box::new(fit)),
+            Err((reason, field)) => Judged::Unfit { reason, field },
+        };
+        Item::Ours(Box::new(Opened { header, envelope, digest, judged }))
+    }
+
+    fn judge(
+        &self,
+        header: &Header,
+        envelope: &SealedEnvelope,
+        now: UnixMillis,
+    ) -> Result<Fit, (Reason, Option<String>)> {
+        let plain = |reason| (reason, None);
+        let padded = self
+            .opener
+            .open(&header.seal, &envelope.header_bytes, &envelope.sealed)
+            .map_err(|error| match error {
+                OpenError::ProfileUnsupported => plain(Reason::VersionUnsupported),
+                OpenError::OtherKey => plain(Reason::SealedForOtherKey),
+                OpenError::Broken => plain(Reason::Malformed),
+            })?;
+        let body = unpad(&padded).map_err(|_| plain(Reason::Malformed))?;
+        let content = decode_content(body).map_err(|malformed| {
+            (malformed.reason(), malformed.field().map(ToString::to_string))
+        })?;
+        let at = CheckContext { from: header.from, to: header.to, now };
+        content.check(&at).map_err(|refusal| (refusal.reason, Some(refusal.field.to_string())))?;
+        Ok(Fit::new(&self.store, &content, body.to_vec(), now))
+    }
+
+    /// Waits for the disk, then signs the receipt.
+    ///
+    /// # Errors
+    /// [`NoReceipt`] when the parcel was not stored or the receipt not signed; then nothing was promised.
+    pub async fn answer(
+        &self,
+        peer_chain_sent: &mut bool,
+        taken: Taken,
+    ) -> Result<Receipt, NoReceipt> {
+        let Taken { peer, manifest, pending } = taken;
+        let answer = pending.await.map_err(AppError::from)?;
+        if answer.conflicts > 0 {
+            tracing::error!(%peer, conflicts = answer.conflicts, code = "CONFLICT", "a peer has sent other content under a name that is taken");
+        }
+        let material = self.identity.material();
+        let signer = material.identity();
+        let leaves: Vec<_> = answer.dispositions.iter().map(|d| tree::leaf_hash(d)).collect();
+        let head = self.store.ledger_head();
+        let receipt = ReceiptManifest {
+            parcel_id: manifest.parcel_id,
+            parcel_root: manifest.root,
+            from: self.own,
+            to: peer,
+            count: manifest.count,
+            root: tree::root(&leaves),
+            ledger_head: LedgerHead { size: head.size, root: head.root },
+            signed: SystemClock.now(),
+            signer: signer.signer_id(),
+        };
+        let bytes = encode_receipt_manifest(&receipt);
+        let signature = signer
+            .sign(SignContext::Receipt, &bytes)
+            .map_err(|error| AppError::Signing(error.to_string()))?;
+        self.keep(&answer, &bytes, &signature, signer.as_ref()).await?;
+        let chain = if *peer_chain_sent { Vec::new() } else { signer.chain_der().to_vec() };
+        *peer_chain_sent = true;
+        Ok(Receipt {
+            manifest_bytes: Bytes::from(bytes),
+            signature: Bytes::from(signature),
+            dispositions: answer.dispositions,
+            chain,
+        })
+    }
+
+    /// Puts our own receipt beside the parcel. It rides with the next group: what it says is on disk
+    /// already, and it can be signed again.
+    async fn keep(
+        &self,
+        answer: &Answer,
+        manifest: &[u8],
+        signature: &[u8],
+        signer: &trust::leaf::Identity,
+    ) -> Result<(), AppError> {
+        let key = answer.key;
+        let signed =
+            Signed { manifest: Blob(manifest.to_vec()), signature: Blob(signature.to_vec()) };
+        let (id, chain) = (signer.signer_id(), signer.chain_der().to_vec());
+        let queued = self
+            .store
+            .enqueue(move |unit| {
+                unit.put(&RECEIPT, &key, &signed)?;
+                receive::keep_chain(unit, id, &chain)
+            })
+            .await;
+        // Only the place in the queue is waited for.
+        queued.map(drop).map_err(AppError::from)
+    }
+}

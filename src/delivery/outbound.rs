@@ -1,0 +1,472 @@
+//! One task a peer: feeds its courier with events and performs the effects.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::courier::{Answer, Courier, CourierSettings, Effect, Event, Link, ParcelNo};
+use exchange::envelope::SealedEnvelope;
+use exchange::keys::{SignContext, Signer};
+use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
+use exchange::parcel::{
+    PARCEL_ENVELOPES_MAX, Parcel, ParcelId, ParcelManifest, envelopes_root,
+};
+use exchange::receipt::{Offered, Receipt};
+use exchange::runs::SeqRuns;
+use store::messages::{Blob, EnvelopeKey, Side, Signed};
+use store::tables::ENVELOPE;
+use store::Store;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use wire::{decode_disposition, decode_header, decode_receipt_manifest, encode_manifest};
+
+use super::identity::NodeIdentity;
+use super::link::{self, LinkEvent};
+use super::peers::{Mail, Peer};
+use crate::app::AppError;
+use crate::app::messages::{envelope_of, settle};
+use crate::tasks::{Stopping, Tasks};
+use crate::time::{SystemClock, random};
+
+/// Events of the link and the store that wait for the courier.
+const EVENTS_QUEUE: usize = 64;
+/// Longest sleep of a courier that expects nothing, so that a clock that was set is noticed.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// What the couriers of a node share.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// Our area.
+    pub own: AreaCode,
+    /// The store.
+    pub store: Store,
+    /// Our identity.
+    pub identity: Arc<NodeIdentity>,
+    /// How couriers behave.
+    pub settings: CourierSettings,
+    /// Where tasks are spawned.
+    pub tasks: Tasks,
+}
+
+impl Outbound {
+    /// Starts the courier of a peer.
+    pub fn start(&self, peer: &Arc<Peer>) {
+        let (shared, peer) = (self.clone(), peer.clone());
+        self.tasks.spawn("courier", async move {
+            let stopping = shared.tasks.stopping();
+            let (events, incoming) = mpsc::channel(EVENTS_QUEUE);
+            let mut run = Run {
+                courier: Courier::new(shared.settings, LaneOut::new(LaneEpoch::new(0))),
+                epoch: None,
+                shared,
+                peer,
+                events,
+                link: None,
+                links: 0,
+                loaded: HashMap::new(),
+                offered: HashMap::new(),
+                by_id: HashMap::new(),
+                wake: None,
+            };
+            run.until_stopped(incoming, stopping).await;
+        });
+    }
+}
+
+/// A parcel that is read but not yet sent.
+struct Loaded {
+    envelopes: Vec<SealedEnvelope>,
+    sequences: Vec<LaneSeq>,
+}
+
+/// A parcel on its way, as far as the answer has to be checked against it.
+struct Sent {
+    manifest: ParcelManifest,
+    signed: Signed,
+    chain: Vec<Vec<u8>>,
+    offered: Vec<Offered>,
+    sequences: Vec<LaneSeq>,
+    /// The answer, from its arrival until it is kept.
+    answered: Option<Arc<settle::Answered>>,
+}
+
+/// What comes to a courier from outside.
+pub(super) enum Incoming {
+    /// From the link with this number.
+    Link(u64, LinkEvent),
+    /// A receipt is on disk, or could not be written.
+    Kept(ParcelNo, Result<(), AppError>),
+}
+
+struct OpenLink {
+    number: u64,
+    task: AbortHandle,
+    /// Where parcels go, once the link stands.
+    out: Option<mpsc::Sender<Parcel>>,
+    /// The peer's chain, from the first receipt that carried it.
+    chain: Vec<Vec<u8>>,
+    chain_sent: bool,
+}
+
+struct Run {
+    shared: Outbound,
+    peer: Arc<Peer>,
+    courier: Courier,
+    epoch: Option<LaneEpoch>,
+    events: mpsc::Sender<Incoming>,
+    link: Option<OpenLink>,
+    /// Links opened so far; tells the events of one from those of the next.
+    links: u64,
+    loaded: HashMap<ParcelNo, Loaded>,
+    offered: HashMap<ParcelNo, Sent>,
+    by_id: HashMap<ParcelId, ParcelNo>,
+    wake: Option<UnixMillis>,
+}
+
+impl Run {
+    async fn until_stopped(
+        &mut self,
+        mut incoming: mpsc::Receiver<Incoming>,
+        mut stopping: Stopping,
+    ) {
+        let mut mail = self.peer.mail();
+        self.look_at_lane();
+        loop {
+            let sleep = self.sleep();
+            tokio::select! {
+                () = stopping.stopped() => break,
+                changed = mail.changed() => {
+                    if changed.is_err() { break }
+                    let news = *mail.borrow_and_update();
+                    self.mail(news);
+                }
+                event = incoming.recv() => match event {
+                    Some(event) => self.incoming(event),
+                    None => break,
+                },
+                () = self.peer.seen() => self.step(Event::PeerSeen),
+                () = tokio::time::sleep(sleep) => self.step(Event::Woken),
+            }
+            let status = self.courier.status();
+            self.peer.note(|state| state.courier = Some(status));
+        }
+        if let Some(link) = self.link.take() {
+            link.task.abort();
+        }
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = SystemClock.now();
+        self.wake.map_or(SLEEP_MAX, |at| at.since(now).min(SLEEP_MAX))
+    }
+
+    /// Takes up the lane as it is on disk; at the start, and when its epoch changes.
+    fn look_at_lane(&mut self) {
+        match settle::lane(&self.shared.store, self.peer.area) {
+            Ok(Some(lane)) => {
+                self.epoch = Some(lane.epoch());
+                self.courier = Courier::new(self.shared.settings, lane);
+                self.step(Event::Woken);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(peer = %self.peer.area, error = %error, "cannot read the lane to a peer");
+            }
+        }
+    }
+
+    fn mail(&mut self, news: Mail) {
+        match news {
+            Some((epoch, through)) if self.epoch == Some(epoch) => {
+                self.step(Event::Mail { through });
+            }
+            Some(_) => self.look_at_lane(),
+            None => {}
+        }
+    }
+
+    fn incoming(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Link(number, event) => {
+                if self.link.as_ref().is_some_and(|link| link.number == number) {
+                    self.link_event(event);
+                }
+            }
+            Incoming::Kept(parcel, Ok(())) => {
+                self.forget(parcel);
+                self.peer.note(|state| state.last_receipt = Some(SystemClock.now()));
+                self.step(Event::Kept { parcel });
+            }
+            Incoming::Kept(parcel, Err(error)) => {
+                // The store has stopped or is stopping; nothing is settled that is not on disk.
+                tracing::error!(peer = %self.peer.area, ?parcel, %error, "a receipt could not be kept");
+            }
+        }
+    }
+
+    fn link_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { hello, out, skew_ms } => {
+                if let Some(link) = &mut self.link {
+                    link.out = Some(out);
+                }
+                tracing::info!(peer = %self.peer.area, version = hello.version, "link to the peer stands");
+                self.peer.note(|state| {
+                    state.trouble = None;
+                    state.version.clone_from(&hello.version);
+                    state.skew_ms = skew_ms;
+                });
+                self.step(Event::LinkUp { window_parcels: hello.window_parcels });
+            }
+            LinkEvent::Lost { why } => {
+                tracing::info!(peer = %self.peer.area, why, "no link to the peer");
+                self.peer.note(|state| state.trouble = Some(why));
+                self.link = None;
+                self.step(Event::LinkLost);
+            }
+            LinkEvent::Receipt(receipt) => self.receipt(receipt),
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let now = SystemClock.now();
+            let random = u64::from_be_bytes(random());
+            let empty = Courier::new(self.shared.settings, LaneOut::new(LaneEpoch::new(0)));
+            let courier = std::mem::replace(&mut self.courier, empty);
+            let (courier, effects) = courier.step(event, now, random);
+            self.courier = courier;
+            for effect in effects {
+                events.extend(self.perform(effect));
+            }
+        }
+    }
+
+    /// Performs an effect; says what it came to, if that is known at once.
+    fn perform(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Connect => {
+                self.connect();
+                None
+            }
+            Effect::Disconnect => {
+                if let Some(link) = self.link.take() {
+                    link.task.abort();
+                }
+                None
+            }
+            Effect::Load { parcel, sequences, bytes_max } => {
+                Some(self.load(parcel, &sequences, bytes_max))
+            }
+            Effect::Send { parcel } => self.send(parcel),
+            Effect::Keep { parcel, marks } => {
+                self.keep(parcel, marks);
+                None
+            }
+            Effect::WakeAt(at) => {
+                self.wake = Some(at);
+                None
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.links += 1;
+        let number = self.links;
+        if let Some(old) = self.link.take() {
+            old.task.abort();
+        }
+        let events = self.events.clone();
+        let material = self.shared.identity.material();
+        let open = link::open(self.peer.area, self.peer.endpoint.clone(), material, number, events);
+        let task = self.shared.tasks.spawn("link", open);
+        self.link = Some(OpenLink { number, task, out: None, chain: Vec::new(), chain_sent: false });
+    }
+
+    fn load(&mut self, parcel: ParcelNo, sequences: &SeqRuns, bytes_max: usize) -> Event {
+        let loaded = self.read(sequences, bytes_max).unwrap_or_else(|error| {
+            tracing::error!(peer = %self.peer.area, %error, "cannot read the mail for a peer");
+            Loaded { envelopes: Vec::new(), sequences: Vec::new() }
+        });
+        let sequences = loaded.sequences.iter().copied().collect();
+        self.loaded.insert(parcel, loaded);
+        Event::Loaded { parcel, sequences }
+    }
+
+    fn read(&self, sequences: &SeqRuns, bytes_max: usize) -> Result<Loaded, AppError> {
+        let mut loaded = Loaded { envelopes: Vec::new(), sequences: Vec::new() };
+        let Some(epoch) = self.epoch else { return Ok(loaded) };
+        let key = EnvelopeKey::of(Side::Sent, self.peer.area, epoch).key();
+        let mut left = bytes_max;
+        for run in sequences.runs() {
+            let room = PARCEL_ENVELOPES_MAX.saturating_sub(loaded.envelopes.len());
+            let count = usize::try_from(run.count()).unwrap_or(usize::MAX).min(room);
+            if count == 0 || left == 0 {
+                break;
+            }
+            let asked = count;
+            let entries =
+                self.shared.store.read_from(&ENVELOPE, &key, run.first.get(), count, left)?;
+            let got = entries.len();
+            for (position, entry) in entries {
+                left = left.saturating_sub(entry.len());
+                let envelope = envelope_of(entry);
+                loaded.envelopes.push(envelope.ok_or(AppError::Internal("not an envelope"))?);
+                loaded.sequences.push(LaneSeq::new(position));
+            }
+            if got < asked {
+                break;
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn send(&mut self, parcel: ParcelNo) -> Option<Event> {
+        let loaded = self.loaded.remove(&parcel)?;
+        let material = self.shared.identity.material();
+        let signer = material.identity();
+        let (built, sent) = match build(self.shared.own, self.peer.area, loaded, signer.as_ref()) {
+            Ok(built) => built,
+            Err(reason) => {
+                tracing::error!(peer = %self.peer.area, code = reason.code(), "cannot make a parcel");
+                return Some(Event::LinkLost);
+            }
+        };
+        let link = self.link.as_mut()?;
+        let chain = if link.chain_sent { Vec::new() } else { sent.chain.clone() };
+        link.chain_sent = true;
+        self.by_id.insert(sent.manifest.parcel_id, parcel);
+        self.offered.insert(parcel, sent);
+        // The queue holds a window of parcels, so it is never full on a link that stands.
+        let out = link.out.as_ref()?;
+        match out.try_send(Parcel { chain, ..built }) {
+            Ok(()) => None,
+            Err(_) => Some(Event::LinkLost),
+        }
+    }
+
+    fn receipt(&mut self, receipt: Receipt) {
+        match self.check(receipt) {
+            Ok(Some((parcel, answers))) => self.step(Event::ReceiptArrived { parcel, answers }),
+            // For a parcel of an earlier link: it is on its way again already.
+            Ok(None) => {}
+            Err(fault) => {
+                tracing::warn!(peer = %self.peer.area, fault, code = "SIGNATURE_INVALID", "a receipt does not hold");
+                self.peer.note(|state| state.trouble = Some(fault));
+                self.step(Event::PeerMisbehaved);
+            }
+        }
+    }
+
+    /// Checks a receipt in every respect and notes it with its parcel.
+    fn check(&mut self, receipt: Receipt) -> Result<Option<(ParcelNo, Vec<Answer>)>, String> {
+        let manifest =
+            decode_receipt_manifest(&receipt.manifest_bytes).map_err(|e| e.to_string())?;
+        let Some(parcel) = self.by_id.get(&manifest.parcel_id).copied() else { return Ok(None) };
+        let Some(sent) = self.offered.get_mut(&parcel) else { return Ok(None) };
+        let link = self.link.as_mut().ok_or("no link")?;
+        if !receipt.chain.is_empty() {
+            link.chain.clone_from(&receipt.chain);
+        }
+        let material = self.shared.identity.material();
+        let now = SystemClock.now();
+        let chain = material
+            .chains()
+            .verify(&link.chain, trust::verify::Purpose::Node, now)
+            .map_err(|refused| refused.to_string())?;
+        if chain.identity.area() != self.peer.area || chain.leaf.fingerprint != manifest.signer.into_bytes() {
+            return Err("the receipt is signed by somebody else".to_owned());
+        }
+        chain
+            .verify(SignContext::Receipt, &receipt.manifest_bytes, &receipt.signature)
+            .map_err(|_| "the signature of the receipt does not hold".to_owned())?;
+        let dispositions = receipt.dispositions.iter().map(|bytes| decode_disposition(bytes));
+        let dispositions: Vec<_> = dispositions.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        manifest
+            .check_answers(&sent.manifest, &sent.offered, &receipt.dispositions, &dispositions)
+            .map_err(|fault| fault.to_string())?;
+        let answers = dispositions.iter().map(|d| Answer::from(&d.outcome)).collect();
+        sent.answered = Some(Arc::new(settle::Answered {
+            peer: self.peer.area,
+            epoch: self.epoch.ok_or("no lane")?,
+            parcel_id: manifest.parcel_id,
+            parcel: sent.signed.clone(),
+            parcel_signer: sent.manifest.signer,
+            parcel_chain: sent.chain.clone(),
+            sequences: sent.sequences.clone(),
+            receipt,
+            receipt_signer: manifest.signer,
+            receipt_chain: link.chain.clone(),
+        }));
+        Ok(Some((parcel, answers)))
+    }
+
+    fn keep(&mut self, parcel: ParcelNo, marks: Vec<Mark>) {
+        let Some(answered) = self.offered.get(&parcel).and_then(|sent| sent.answered.clone()) else {
+            return;
+        };
+        let (store, events) = (self.shared.store.clone(), self.events.clone());
+        self.shared.tasks.spawn("keep", async move {
+            let kept = store.commit(move |unit| settle::keep(unit, &answered, &marks)).await;
+            // The courier is gone when nobody listens, and finds the receipt on disk at its next start.
+            let _gone = events.send(Incoming::Kept(parcel, kept.map_err(AppError::from))).await.is_err();
+        });
+    }
+
+    fn forget(&mut self, parcel: ParcelNo) {
+        if let Some(sent) = self.offered.remove(&parcel) {
+            self.by_id.remove(&sent.manifest.parcel_id);
+        }
+        if matches!(self.courier.status().link, Link::Down { .. }) {
+            // What was lost with the link gets new parcels; what is being kept stays known.
+            let kept = |sent: &Sent| sent.answered.is_some();
+            self.offered.retain(|_, sent| kept(sent));
+            self.by_id.retain(|_, no| self.offered.contains_key(no));
+        }
+    }
+}
+
+/// Makes and signs a parcel of what was read.
+fn build(
+    own: AreaCode,
+    peer: AreaCode,
+    loaded: Loaded,
+    signer: &trust::leaf::Identity,
+) -> Result<(Parcel, Sent), Reason> {
+    let digests: Vec<_> = loaded.envelopes.iter().map(SealedEnvelope::digest).collect();
+    let headers = loaded.envelopes.iter().map(|envelope| decode_header(&envelope.header_bytes));
+    let offered = headers
+        .zip(&digests)
+        .map(|(header, digest)| {
+            let message_id = header.map_err(|_| Reason::Internal)?.message_id;
+            Ok(Offered { message_id, digest: *digest })
+        })
+        .collect::<Result<Vec<_>, Reason>>()?;
+    let manifest = ParcelManifest {
+        parcel_id: ParcelId::from_bytes(random()),
+        from: own,
+        to: peer,
+        count: u32::try_from(digests.len()).map_err(|_| Reason::TooLarge)?,
+        root: envelopes_root(&digests),
+        signed: SystemClock.now(),
+        signer: signer.signer_id(),
+    };
+    let bytes = encode_manifest(&manifest);
+    let signature =
+        signer.sign(SignContext::Parcel, &bytes).map_err(|_| Reason::SigningUnavailable)?;
+    let signed = Signed { manifest: Blob(bytes.clone()), signature: Blob(signature.clone()) };
+    let chain = signer.chain_der().to_vec();
+    let parcel = Parcel {
+        manifest_bytes: Bytes::from(bytes),
+        signature: Bytes::from(signature),
+        envelopes: loaded.envelopes,
+        chain: Vec::new(),
+    };
+    let sequences = loaded.sequences;
+    Ok((parcel, Sent { manifest, signed, chain, offered, sequences, answered: None }))
+}

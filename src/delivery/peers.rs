@@ -1,0 +1,181 @@
+//! The peers of a node: how to seal for each, how to wake its courier, and what is known of its state.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::card::NodeCard;
+use exchange::courier::CourierStatus;
+use exchange::envelope::AlgorithmProfile;
+use exchange::lane::{LaneEpoch, LaneSeq};
+use tokio::sync::{Notify, watch};
+use trust::seal::{Sealer, SealingPublicKey};
+
+use crate::app::messages::send::Outlet;
+use crate::config::PeerSettings;
+use crate::time::SystemClock;
+
+/// What a courier is told: how far the journal of which lane reaches.
+pub(crate) type Mail = Option<(LaneEpoch, LaneSeq)>;
+
+/// All peers, by county.
+#[derive(Clone, Debug)]
+pub struct Peers(Arc<BTreeMap<AreaCode, Arc<Peer>>>);
+
+/// One peer.
+pub struct Peer {
+    /// Its county.
+    pub area: AreaCode,
+    /// Where it is called, "host:port".
+    pub endpoint: String,
+    card: ArcSwapOption<NodeCard>,
+    sealer: ArcSwapOption<Sealer>,
+    mail: watch::Sender<Mail>,
+    seen: Notify,
+    // Written by the peer's own tasks, read by whoever asks for the status; never across an await.
+    state: Mutex<PeerState>,
+}
+
+/// What is known of a peer's state.
+#[derive(Clone, Debug, Default)]
+pub struct PeerState {
+    /// What its courier says.
+    pub courier: Option<CourierStatus>,
+    /// Last trouble; none when all is well.
+    pub trouble: Option<String>,
+    /// Its clock less ours, milliseconds.
+    pub skew_ms: i64,
+    /// When its last receipt was kept.
+    pub last_receipt: Option<UnixMillis>,
+    /// Version of its program.
+    pub version: String,
+}
+
+impl Peers {
+    /// The peers of a configuration; no card is known yet.
+    #[must_use]
+    pub fn new(settings: &[PeerSettings]) -> Self {
+        let peers = settings.iter().map(|s| (s.area, Arc::new(Peer::new(s))));
+        Self(Arc::new(peers.collect()))
+    }
+
+    /// One peer.
+    #[must_use]
+    pub fn get(&self, area: AreaCode) -> Option<&Arc<Peer>> {
+        self.0.get(&area.county())
+    }
+
+    /// All of them, in the order of their codes.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Peer>> {
+        self.0.values()
+    }
+}
+
+impl Peer {
+    fn new(settings: &PeerSettings) -> Self {
+        Self {
+            area: settings.area,
+            endpoint: settings.endpoint.clone(),
+            card: ArcSwapOption::empty(),
+            sealer: ArcSwapOption::empty(),
+            mail: watch::Sender::new(None),
+            seen: Notify::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Its card, once one was seen.
+    #[must_use]
+    pub fn card(&self) -> Option<Arc<NodeCard>> {
+        self.card.load_full()
+    }
+
+    /// Puts a card in force, unless the one in force is newer.
+    pub fn learn(&self, card: NodeCard) {
+        if self.card().is_some_and(|known| !card.replaces(&known)) {
+            return;
+        }
+        self.card.store(Some(Arc::new(card)));
+        self.sealer.store(None);
+    }
+
+    /// What seals for it now: one encapsulation for the life of the process, at most a day.
+    ///
+    /// # Errors
+    /// `PEER_CARD_MISSING` while no card with a usable key is known.
+    pub fn sealer(&self, now: UnixMillis) -> Result<Arc<Sealer>, Reason> {
+        if let Some(sealer) = self.sealer.load_full().filter(|sealer| !sealer.is_stale(now)) {
+            return Ok(sealer);
+        }
+        let card = self.card().ok_or(Reason::PeerCardMissing)?;
+        let key = card.sealing_key_at(now, AlgorithmProfile::International);
+        let public = key.and_then(|key| SealingPublicKey::from_bytes(&key.public_key).ok());
+        let public = public.ok_or(Reason::PeerCardMissing)?;
+        let sealer = Sealer::new(&public, &mut rand::rng(), now);
+        let sealer = Arc::new(sealer.map_err(|_| Reason::PeerCardMissing)?);
+        // Two threads may both make one; each keeps its own counter, so both are good.
+        self.sealer.store(Some(sealer.clone()));
+        Ok(sealer)
+    }
+
+    /// Hears how far the mail for this peer reaches.
+    pub(crate) fn mail(&self) -> watch::Receiver<Mail> {
+        self.mail.subscribe()
+    }
+
+    /// The peer has called us: its courier need not wait any longer to call it.
+    pub fn was_seen(&self) {
+        self.seen.notify_one();
+    }
+
+    /// Resolves when the peer has called us.
+    pub(crate) async fn seen(&self) {
+        self.seen.notified().await;
+    }
+
+    /// What is known of its state.
+    #[must_use]
+    pub fn state(&self) -> PeerState {
+        self.lock().clone()
+    }
+
+    /// Changes what is known of its state.
+    pub fn note(&self, change: impl FnOnce(&mut PeerState)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, PeerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet for Peers {
+    fn sealer(&self, to: AreaCode) -> Result<Arc<dyn exchange::keys::Sealer>, Reason> {
+        let peer = self.get(to).ok_or(Reason::UnknownArea)?;
+        Ok(peer.sealer(SystemClock.now())?)
+    }
+
+    fn nudge(&self, to: AreaCode, epoch: LaneEpoch, through: LaneSeq) {
+        let Some(peer) = self.get(to) else { return };
+        peer.mail.send_if_modified(|mail| {
+            let further = mail.is_none_or(|(known, last)| known != epoch || last < through);
+            if further {
+                *mail = Some((epoch, through));
+            }
+            further
+        });
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("area", &self.area)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
