@@ -54,6 +54,7 @@ impl Committer {
         let mut closing = false;
         while !closing || !self.queue.is_empty() {
             let Ok(first) = self.queue.recv() else { break };
+            self.core.begin();
             let mut group = Group::default();
             let mut jobs = Vec::new();
             let started = Instant::now();
@@ -71,6 +72,7 @@ impl Committer {
             self.settle(group, jobs.len(), &mut tails);
             let failure = self.core.failure.get();
             jobs.into_iter().for_each(|job| job.answer(failure));
+            self.core.end();
         }
         self.mark_clean();
     }

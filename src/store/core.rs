@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::id::PersonId;
 use zeroize::Zeroizing;
@@ -26,6 +28,10 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     /// Set once, by the committer, when a write, flush or sync has failed.
     pub(crate) failure: OnceLock<StoreFailure>,
+    /// When the committer began the group it is at, in milliseconds since `since`, plus one; 0 while
+    /// it waits for work.
+    busy: AtomicU64,
+    since: Instant,
     /// The last head that is on disk. Written by the committer once a group; read by anybody, both
     /// for the length of a copy.
     head: Mutex<LedgerHead>,
@@ -42,8 +48,26 @@ impl Core {
             subjects: SubjectCache::default(),
             counters: Counters::default(),
             failure: OnceLock::new(),
+            busy: AtomicU64::new(0),
+            since: Instant::now(),
             head: Mutex::new(head),
             unsettled: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn begin(&self) {
+        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.busy.store(now.saturating_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        self.busy.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn busy_for(&self) -> Duration {
+        match self.busy.load(Ordering::Relaxed).checked_sub(1) {
+            Some(began) => self.since.elapsed().saturating_sub(Duration::from_millis(began)),
+            None => Duration::ZERO,
         }
     }
 

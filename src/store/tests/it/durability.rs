@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use store::{CommitError, DatabaseFile, Disk, Store, StoreError};
 
@@ -99,6 +100,10 @@ fn nobody_is_answered_and_nothing_is_shown_before_the_sync() {
         std::thread::yield_now();
     }
     // The rows are with sled now, and the sync is under way.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.busy_for() < Duration::from_millis(2) {
+        assert!(Instant::now() < deadline, "the watchdog sees nothing");
+    }
     assert_eq!(store.last(&LANE, &0).unwrap(), Some(1));
     assert_eq!(store.read(&LANE, &0, 2).unwrap(), None);
     assert_eq!(store.ledger_head(), head);
