@@ -11,13 +11,12 @@ use trust::credential::{self, Checked, Question};
 use trust::name::Suffix;
 
 use super::connect::{ConnectArgs, Office, office};
-use super::exit::{Failure, chain};
-use super::given::{
-    AccessArgs, DocumentArgs, PersonArgs, choice, number, replace_file, text_file,
-};
+use super::exit::Failure;
+use super::given::{AccessArgs, DocumentArgs, PersonArgs, choice, number, replace_file, text_file};
 use super::output::{Answer, record};
 use super::trusted::chains;
 use super::{qr, view};
+use crate::errors::chain;
 use crate::time::SystemClock;
 
 /// Arguments of the noun.
@@ -72,6 +71,8 @@ struct Renew {
 }
 
 #[derive(ClapArgs, Debug)]
+#[command(mut_arg("document", |arg| arg.required(false).requires("name")))]
+#[command(mut_arg("name", |arg| arg.required(false).requires("document")))]
 struct Replace {
     /// Number 证明编号
     number: CertificateNumber,
@@ -131,6 +132,7 @@ struct Show {
 }
 
 #[derive(ClapArgs, Debug)]
+#[command(mut_arg("document", |arg| arg.required(false)))]
 struct Verify {
     #[command(flatten)]
     code: Code,
@@ -348,7 +350,11 @@ fn told(checked: &Checked, document: Option<DocumentArgs>) -> Result<Answer, Fai
         let purpose = format!("\n{}\n{}", credential::PURPOSE_ZH, credential::PURPOSE_EN);
         return Ok(Answer::new(json, text).and(&purpose));
     }
-    let why = if in_force { "it belongs to another document" } else { "its validity has ended or not begun" };
+    let why = if in_force {
+        "it belongs to another document"
+    } else {
+        "its validity has ended or not begun"
+    };
     Err(Failure::refused(format!("the certificate is genuine, but {why}"))
         .zh(if in_force { "证明与所持证件不符" } else { "证明不在有效期内" })
         .advise(format!("ask her whether she has a newer one\n{text}")))

@@ -6,9 +6,10 @@ use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaTable;
 use serde_json::json;
 
-use super::exit::{Failure, FieldTrouble, chain};
+use super::exit::{Failure, FieldTrouble};
 use super::output::{Answer, record};
 use crate::config::{ConfigError, Settings};
+use crate::errors::chain;
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]

@@ -20,8 +20,9 @@ use trust::name::Suffix;
 use trust::tls::{ConfigError, TlsMaterial, TlsPaths};
 pub(super) use wire::pb::{message, office};
 
-use super::exit::{Failure, chain, not_connected};
+use super::exit::{Failure, not_connected};
 use super::given::text_file;
+use crate::errors::chain;
 use crate::time::SystemClock;
 
 /// A node that does not take the call for so long counts as unreachable.
@@ -102,12 +103,12 @@ impl ConnectArgs {
     pub async fn open(&self) -> Result<Office, Failure> {
         let profile = self.profile.as_deref().map(Profile::read).transpose()?.unwrap_or_default();
         let missing = |option: &str| {
-            Failure::usage(format!("--{option} is missing"))
-                .zh(format!("缺少 --{option}"))
-                .advise(format!(
+            Failure::usage(format!("--{option} is missing")).zh(format!("缺少 --{option}")).advise(
+                format!(
                     "give it on the command line, in LIANGDI_{}, or in a file named with --profile",
                     option.to_uppercase()
-                ))
+                ),
+            )
         };
         let pick = |typed: &Option<PathBuf>, kept: Option<PathBuf>, option: &str| {
             typed.clone().or(kept).ok_or_else(|| missing(option))

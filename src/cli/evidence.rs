@@ -8,10 +8,11 @@ use exchange::evidence::{EVIDENCE_BYTES_MAX, Flaw, Proven, ProvenAnswer, SignedB
 use exchange::receipt::Outcome;
 use serde_json::{Value, json};
 
-use super::exit::{Failure, chain};
+use super::exit::Failure;
 use super::given::bytes_file;
 use super::output::{Answer, record};
 use super::trusted::TrustArgs;
+use crate::errors::chain;
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]
@@ -39,12 +40,12 @@ pub(super) fn run(args: Args) -> Result<Answer, Failure> {
     let Verb::Verify(given) = args.verb;
     let chains = given.trust.load()?;
     let bytes = bytes_file(&given.file, EVIDENCE_BYTES_MAX)?;
-    let evidence = wire::decode_evidence(bytes.into()).map_err(|e| {
-        does_not_hold(&format!("this is not an evidence file: {}", chain(&e)))
-    })?;
-    evidence.verify(&chains).map(|proven| told(&proven)).map_err(|flaw: Flaw| {
-        does_not_hold(&chain(&flaw))
-    })
+    let evidence = wire::decode_evidence(bytes.into())
+        .map_err(|e| does_not_hold(&format!("this is not an evidence file: {}", chain(&e))))?;
+    evidence
+        .verify(&chains)
+        .map(|proven| told(&proven))
+        .map_err(|flaw: Flaw| does_not_hold(&chain(&flaw)))
 }
 
 fn does_not_hold(why: &str) -> Failure {
@@ -63,17 +64,25 @@ fn told(proven: &Proven) -> Answer {
         ("certificate 证书", proven.sent.certificate.to_string()),
     ];
     match answered {
-        None => pairs.push(("answered 回执", "no receipt in the file: nothing says it arrived".to_owned())),
+        None => pairs
+            .push(("answered 回执", "no receipt in the file: nothing says it arrived".to_owned())),
         Some(answer) => pairs.extend([
             ("received by 接收", place(answer.by.area)),
             ("outcome 结果", outcome(answer)),
             ("decided 决定时间", answer.decided.to_string()),
             ("receipt signed 回执签名", time(&answer.by)),
             ("certificate 证书", answer.by.certificate.to_string()),
-            ("ledger 台账", format!("{} entries, root {}", answer.ledger_head.size, answer.ledger_head.root)),
+            (
+                "ledger 台账",
+                format!("{} entries, root {}", answer.ledger_head.size, answer.ledger_head.root),
+            ),
         ]),
     }
-    let body = if proven.body_present { "the sealed body in the file is the one that travelled" } else { "" };
+    let body = if proven.body_present {
+        "the sealed body in the file is the one that travelled"
+    } else {
+        ""
+    };
     pairs.push(("body 正文", body.to_owned()));
     let json = json!({
         "holds": true,

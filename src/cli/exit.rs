@@ -11,6 +11,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use trust::refused::Refused;
 
+use crate::errors::chain;
+
 /// How a run ended; the number is part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -289,10 +291,4 @@ fn sources<'a>(
         next = here.source();
         Some(here)
     })
-}
-
-/// An error with everything under it, once, on one line.
-#[must_use]
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

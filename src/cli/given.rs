@@ -4,15 +4,16 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use domain::numbered::Numbered;
 use domain::person::{DocumentKind, IdentityDocument, MaritalStatus, Sex};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::time::Date;
 
 use super::connect::{message, office};
-use super::exit::{Failure, chain};
+use super::exit::Failure;
+use crate::errors::chain;
 
 /// Longest file that is read as a text, bytes: a body or a printed code is a few kilobytes.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
@@ -220,7 +221,6 @@ pub(super) fn new_file(path: &Path, contents: &[u8]) -> Result<(), Failure> {
         _ => Failure::failed(format!("cannot write {}: {e}", path.display())),
     })
 }
-
 
 /// Writes a file in one step: a reader sees the old text or the new one.
 pub(super) fn replace_file(path: &Path, contents: &[u8]) -> Result<(), Failure> {

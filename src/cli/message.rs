@@ -116,10 +116,8 @@ async fn show(
     message: MessageId,
     access: &AccessArgs,
 ) -> Result<office::GetMessageResponse, Failure> {
-    let request = office::GetMessageRequest {
-        message_id: message.to_string(),
-        access: Some(access.read()),
-    };
+    let request =
+        office::GetMessageRequest { message_id: message.to_string(), access: Some(access.read()) };
     Ok(office.messages().get_message(request).await?.into_inner())
 }
 
@@ -164,6 +162,7 @@ async fn evidence(office: &Office, message: MessageId, out: &PathBuf) -> Result<
     new_file(out, &evidence)?;
     let json = json!({ "message_id": message.to_string(), "file": out, "bytes": evidence.len() });
     let text = format!("{}: {} bytes", out.display(), evidence.len());
-    let next = format!("Anyone can check it: liangdi evidence verify {} --root root.pem", out.display());
+    let next =
+        format!("Anyone can check it: liangdi evidence verify {} --root root.pem", out.display());
     Ok(Answer::new(json, text).and(&next))
 }

@@ -10,10 +10,11 @@ use serde_json::json;
 use store::DataKey;
 use trust::name::{CertificateName, SUFFIX_DEFAULT, Suffix};
 
-use super::exit::{Failure, chain};
+use super::exit::Failure;
 use super::given::new_file;
 use super::output::{Answer, record};
 use super::pki::make_key_and_request;
+use crate::errors::chain;
 
 /// The example is also the pattern for a new configuration, so that the comments of both are the same.
 const EXAMPLE: &str = include_str!("../../deploy/liangdi.example.toml");

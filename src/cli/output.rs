@@ -110,7 +110,8 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 pub fn record<N: AsRef<str>>(pairs: &[(N, String)]) -> String {
     let shown = || pairs.iter().filter(|(_, value)| !value.is_empty());
     let width = shown().map(|(name, _)| name.as_ref().width()).max().unwrap_or(0);
-    let row = |(name, value): &(N, String)| line(&[name.as_ref().to_owned(), value.clone()], &[width, 0]);
+    let row =
+        |(name, value): &(N, String)| line(&[name.as_ref().to_owned(), value.clone()], &[width, 0]);
     shown().map(row).collect()
 }
 

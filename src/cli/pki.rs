@@ -15,9 +15,10 @@ use domain::area::AreaCode;
 use trust::authority::AuthorityError;
 use trust::name::{SUFFIX_DEFAULT, Suffix};
 
-use super::exit::{Failure, chain};
 pub(super) use self::request::make_key_and_request;
+use super::exit::Failure;
 use super::output::Answer;
+use crate::errors::chain;
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]

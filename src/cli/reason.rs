@@ -35,7 +35,12 @@ pub(super) fn run(args: Args) -> Result<Answer, Failure> {
 
 fn list() -> Answer {
     let row = |r: &Reason| {
-        vec![r.code().to_owned(), next(r.next()).to_owned(), r.text_zh().to_owned(), r.text_en().to_owned()]
+        vec![
+            r.code().to_owned(),
+            next(r.next()).to_owned(),
+            r.text_zh().to_owned(),
+            r.text_en().to_owned(),
+        ]
     };
     let rows: Vec<_> = Reason::ALL.iter().map(row).collect();
     let text = table(&["code", "next", "中文", "English"], &rows);
@@ -47,7 +52,8 @@ fn show(code: &str) -> Result<Answer, Failure> {
         Failure::not_found(format!("no reason has the code {code}"))
             .advise("see all with: liangdi reason list")
     })?;
-    let retry = if reason.retry_helps() { "trying again helps" } else { "trying again does not help" };
+    let retry =
+        if reason.retry_helps() { "trying again helps" } else { "trying again does not help" };
     let pairs = [
         ("code", reason.code().to_owned()),
         ("含义", reason.text_zh().to_owned()),

@@ -6,9 +6,10 @@ use clap::Args as ClapArgs;
 use serde_json::Value;
 
 use super::config::unusable;
-use super::exit::{Failure, chain};
+use super::exit::Failure;
 use super::output::Answer;
 use crate::config::Settings;
+use crate::errors::chain;
 use crate::node::{self, NodeError};
 use crate::ops::telemetry::{self, LogFormat};
 

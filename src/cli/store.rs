@@ -7,9 +7,10 @@ use serde_json::json;
 use store::{CheckReport, DataKey, Options, Store};
 
 use super::config::unusable;
-use super::exit::{Failure, chain};
+use super::exit::Failure;
 use super::output::{Answer, record, table};
 use crate::config::Settings;
+use crate::errors::chain;
 use crate::time::SystemClock;
 
 /// Arguments of the noun.
@@ -139,9 +140,8 @@ fn check(of: &Of) -> Result<Answer, Failure> {
 
 fn told(report: &CheckReport) -> Answer {
     let counts = report.tables.iter().filter(|t| t.rows > 0);
-    let rows: Vec<_> = counts
-        .map(|t| vec![t.table.to_owned(), t.rows.to_string(), t.bytes.to_string()])
-        .collect();
+    let rows: Vec<_> =
+        counts.map(|t| vec![t.table.to_owned(), t.rows.to_string(), t.bytes.to_string()]).collect();
     let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
     let pairs = [
         ("rows", report.rows.to_string()),

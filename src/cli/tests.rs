@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser};
+use domain::id::CertificateNumber;
 use domain::reason::Reason;
 use tonic::Code;
 
@@ -37,20 +38,42 @@ fn what_a_clerk_types_is_understood() {
     let person = "--document 41052219900307234X --name 王芳";
     let access = "--basis statutory-duty --purpose verification";
     let id = "0190a1b2-0000-7000-8000-000000000001";
+    let number = CertificateNumber::new("410522".parse().unwrap(), 2026, 7).unwrap();
     for line in [
-        format!("registration arrive {person} --origin 410522 --residence 440305001 --address 南海大道1号 --arrived-on 2026-11-01 {office}"),
+        format!(
+            "registration arrive {person} --origin 410522 --residence 440305001 --address 南海大道1号 --arrived-on 2026-11-01 {office}"
+        ),
         format!("registration {office} show {id} {access} --json"),
         format!("registration change {id} --address 新街2号 --reason 搬家 {access} {office}"),
         format!("registration move-on {id} --on 2026-11-02 --to 440306 --seen-version 1 {office}"),
         format!("person find --document - --document-kind passport {access} {office}"),
-        format!("certificate issue {person} --marital-status married --married-on 2015-05-01 --child-born-on 2016-06-01 --svg a.svg {office}"),
+        format!(
+            "certificate issue {person} --marital-status married --married-on 2015-05-01 --child-born-on 2016-06-01 --svg a.svg {office}"
+        ),
         format!("certificate verify --credential LD1:ABC --root root.pem"),
-        format!("certificate verify --credential-file - --document 41052219900307234X --root root.pem"),
-        format!("consent record --document X --scope pregnancy --scope contraception --recipient 410522 --given-on 2026-01-01 --valid-until 2027-01-01 --form in-writing {office}"),
-        format!("request record --document X --service antenatal-care --requested-on 2026-01-01 --recipient 410522 {office}"),
-        format!("message send arrivalnotice --to 410522 {person} --basis own-application --set arrived_on=2026-11-01 {office}"),
+        format!(
+            "certificate verify --credential-file - --document 41052219900307234X --root root.pem"
+        ),
+        format!(
+            "consent record --document X --scope pregnancy --scope contraception --recipient 410522 --given-on 2026-01-01 --valid-until 2027-01-01 --form in-writing {office}"
+        ),
+        format!(
+            "request record --document X --service antenatal-care --requested-on 2026-01-01 --recipient 410522 {office}"
+        ),
+        format!(
+            "message send arrivalnotice --to 410522 {person} --basis own-application --set arrived_on=2026-11-01 {office}"
+        ),
         format!("message send AgreementProposal --to 410522 --body body.json {office}"),
         format!("message answer {id} --set outcome=confirmed {office}"),
+        format!(
+            "certificate replace {number} --seen-version 1 --cause lost --reason 丢失 {office}"
+        ),
+        format!(
+            "certificate replace {number} --seen-version 1 --cause changed --reason 结婚 {person} {office}"
+        ),
+        format!(
+            "person change --document X --marital-status divorced --reason 更正 {access} {office}"
+        ),
         format!("message list --sent --peer 410522 --limit 10 --profile office.toml"),
         format!("message evidence {id} --out e.evidence {office}"),
         "evidence verify e.evidence --root root.pem --crl a.crl --crl b.crl".to_owned(),
@@ -74,6 +97,8 @@ fn what_makes_no_sense_is_refused_before_anything_happens() {
         "person find --document X --purpose curiosity --basis statutory-duty",
         "person find --document X",
         "certificate endorse --registration 0190a1b2-0000-7000-8000-000000000001",
+        "message send ArrivalNotice --to 410522 --document X",
+        "message send ArrivalNotice --to 410522 --name 王芳",
         "pki revoke --ca ca --serial 01 --name x",
         "pki province create --ca a --root b --area 4105",
         "consent record --document X --recipient 410522 --given-on 2026-02-30 --valid-until 2027-01-01 --form online --scope pregnancy",
@@ -123,7 +148,9 @@ fn what_the_node_refuses_is_told_in_both_languages_with_what_to_do() {
         let failure = Failure::from(crate::api::status::of_reason(*reason));
         assert_eq!(failure.code, reason.code());
         let text = failure.for_people();
-        for part in [reason.code(), reason.text_zh(), reason.text_en(), reason.todo_zh(), reason.todo_en()] {
+        for part in
+            [reason.code(), reason.text_zh(), reason.text_en(), reason.todo_zh(), reason.todo_en()]
+        {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert_eq!(failure.retry_helps, Some(reason.retry_helps()));
@@ -165,7 +192,9 @@ fn a_configuration_that_cannot_be_used_lists_every_problem() {
     let example = include_str!("../../deploy/liangdi.example.toml");
     let wrong = example.replace("410522", "000000").replace("127.0.0.1:7402", "here");
     std::fs::write(&file, wrong).unwrap();
-    for line in [format!("config check {}", file.display()), format!("serve --config {}", file.display())] {
+    for line in
+        [format!("config check {}", file.display()), format!("serve --config {}", file.display())]
+    {
         let failure = ended(&line);
         assert_eq!(failure.exit, Exit::Usage, "{line}");
         assert!(failure.fields.len() >= 2, "{failure:?}");

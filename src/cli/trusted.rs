@@ -7,7 +7,8 @@ use trust::crl::{GRACE_DEFAULT, RevocationList, RevocationLists};
 use trust::name::{SUFFIX_DEFAULT, Suffix};
 use trust::verify::{ChainVerifier, Roots};
 
-use super::exit::{Failure, chain};
+use super::exit::Failure;
+use crate::errors::chain;
 
 /// What a check without a node rests on.
 #[derive(Args, Debug)]

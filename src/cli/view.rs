@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 
 use domain::time::UnixMillis;
-use prost_reflect::{DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, ReflectMessage as _, Value};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, ReflectMessage as _,
+    Value,
+};
 use serde_json::{Map, json};
 use uuid::Uuid;
 
@@ -148,7 +151,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 fn describe(message: &DynamicMessage, depth: usize, pairs: &mut Vec<(String, String)>) {
-    let name = |field: &FieldDescriptor| format!("{}{}", "  ".repeat(depth), label::of(field.name()));
+    let name =
+        |field: &FieldDescriptor| format!("{}{}", "  ".repeat(depth), label::of(field.name()));
     for field in message.descriptor().fields().filter(|f| message.has_field(f)) {
         match message.get_field(&field).as_ref() {
             Value::Message(inner) => {

@@ -86,7 +86,11 @@ fn read(field: &FieldDescriptor, value: &Json) -> Result<Value, String> {
             .collect(),
         other => vec![other.clone()],
     };
-    items.iter().map(|item| read_one(&field.kind(), item)).collect::<Result<_, _>>().map(Value::List)
+    items
+        .iter()
+        .map(|item| read_one(&field.kind(), item))
+        .collect::<Result<_, _>>()
+        .map(Value::List)
 }
 
 fn read_one(kind: &Type, value: &Json) -> Result<Value, String> {
@@ -143,8 +147,7 @@ mod tests {
     use super::*;
 
     fn filled(kind: Kind, pairs: &[(&str, &str)]) -> Result<Content, Failure> {
-        let pairs: Vec<_> =
-            pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let pairs: Vec<_> = pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         fill(Content { purpose: 4, ..Content::default() }, kind, None, &pairs)
     }
 
@@ -167,7 +170,10 @@ mod tests {
     fn pairs_become_a_body() {
         let content = filled(
             Kind::PregnancyReport,
-            &[("expected_month", "2027-03"), ("services_wanted", "antenatal-care, POSTNATAL_VISIT")],
+            &[
+                ("expected_month", "2027-03"),
+                ("services_wanted", "antenatal-care, POSTNATAL_VISIT"),
+            ],
         )
         .unwrap();
         assert_eq!(content.purpose, 4, "the rest stays");

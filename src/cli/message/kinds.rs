@@ -52,8 +52,7 @@ pub(super) fn one(kind: Kind) -> Result<Answer, Failure> {
         fields().map(|f| vec![f.name().to_owned(), takes(&f), comment(&f)]).collect();
     let mut json = facts(kind);
     if let Some(object) = json.as_object_mut() {
-        let field =
-            |f: FieldDescriptor| json!({ "field": f.name(), "takes": takes(&f), "says": comment(&f) });
+        let field = |f: FieldDescriptor| json!({ "field": f.name(), "takes": takes(&f), "says": comment(&f) });
         object.insert("fields".to_owned(), fields().map(field).collect());
     }
     let text = table(&["--set field=", "takes", "says"], &rows);

@@ -18,6 +18,8 @@ use super::super::view;
 use super::compose;
 
 #[derive(ClapArgs, Debug)]
+#[command(mut_arg("document", |arg| arg.required(false).requires("name")))]
+#[command(mut_arg("name", |arg| arg.required(false).requires("document")))]
 pub(super) struct Send {
     /// What is sent, such as ArrivalNotice; all: liangdi message kinds
     #[arg(value_parser = super::kind)]
@@ -136,9 +138,10 @@ pub(super) async fn reply(office: &Office, given: Reply) -> Result<Answer, Failu
     let kind = Kind::from_name(&track.kind).and_then(Kind::answered_by).ok_or_else(|| {
         Failure::refused(format!("{} is not answered", track.kind)).zh("此类通报无需答复")
     })?;
-    let case: CaseId = track.case_id.parse().map_err(|_| {
-        Failure::failed("the node named a case by something that is no id")
-    })?;
+    let case: CaseId = track
+        .case_id
+        .parse()
+        .map_err(|_| Failure::failed("the node named a case by something that is no id"))?;
     let content = message::Content {
         case_id: case.as_bytes().to_vec(),
         in_reply_to: given.message.as_bytes().to_vec(),
@@ -264,6 +267,25 @@ mod tests {
         let asked = message::Content { basis: 1, purpose: 2, ..message::Content::default() };
         let content = why(asked, Kind::CertificateStatement, &nothing()).unwrap();
         assert_eq!((content.basis, content.purpose), (1, 2));
+    }
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        send: Send,
+    }
+
+    #[test]
+    fn a_person_is_taken_whole_or_not_at_all() {
+        use clap::Parser;
+        let typed = |more: &[&str]| {
+            let words = ["send", "ArrivalNotice", "--to", "410522"].iter().chain(more);
+            Typed::try_parse_from(words).map(|typed| typed.send.person.is_some())
+        };
+        assert!(!typed(&[]).unwrap());
+        assert!(typed(&["--name", "王芳", "--document", "X"]).unwrap());
+        assert!(typed(&["--name", "王芳"]).is_err());
+        assert!(typed(&["--document", "X"]).is_err());
     }
 
     #[test]

@@ -95,7 +95,8 @@ pub(super) fn create_root(given: &CreateRoot) -> Result<Answer, Failure> {
     let (dir, now) = (&given.ca.ca, SystemClock.now());
     let root = RootAuthority::create(dir, &given.suffix.suffix, now).map_err(refused)?;
     let made = made(dir, root.suffix().as_str(), &hex(&root.fingerprint()), root.ends());
-    Ok(made.and("\nKeep this directory away from any network. Give ca.pem to everyone, as root.pem."))
+    Ok(made
+        .and("\nKeep this directory away from any network. Give ca.pem to everyone, as root.pem."))
 }
 
 pub(super) fn create_province(given: &CreateProvince) -> Result<Answer, Failure> {

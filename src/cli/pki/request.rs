@@ -10,10 +10,11 @@ use trust::authority::ProvinceAuthority;
 use trust::leaf;
 use trust::name::{CertificateName, Suffix};
 
-use super::super::exit::{Failure, chain};
+use super::super::exit::Failure;
 use super::super::given::new_file;
 use super::super::output::{Answer, record};
 use super::{CaArgs, SuffixArgs, refused, unusable};
+use crate::errors::chain;
 
 #[derive(ClapArgs, Debug)]
 pub(super) struct RequestProvince {

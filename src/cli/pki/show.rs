@@ -13,10 +13,11 @@ use trust::name::CertificateName;
 use trust::refused::Refused;
 use trust::verify::{PeerIdentity, Purpose, VerifiedChain};
 
-use super::super::exit::{Failure, chain};
+use super::super::exit::Failure;
 use super::super::given::text_file;
 use super::super::output::{Answer, record, table};
 use super::super::trusted::TrustArgs;
+use crate::errors::chain;
 use crate::time::SystemClock;
 
 #[derive(ClapArgs, Debug)]
@@ -52,10 +53,13 @@ fn in_words(block: &Described, now: UnixMillis) -> String {
         ]),
         Described::Request(Err(bad)) => record(&[("request", format!("证书申请; {bad}"))]),
         Described::RevocationList(facts) => list_in_words(facts, now),
-        Described::PrivateKey => {
-            record(&[("private key", "私钥; it stays on its machine, send it to nobody".to_owned())])
+        Described::PrivateKey => record(&[(
+            "private key",
+            "私钥; it stays on its machine, send it to nobody".to_owned(),
+        )]),
+        Described::Unreadable { label } => {
+            record(&[("unreadable", format!("a block \"{label}\""))])
         }
-        Described::Unreadable { label } => record(&[("unreadable", format!("a block \"{label}\""))]),
     }
 }
 
@@ -77,7 +81,10 @@ fn certificate_in_words(facts: &CertificateFacts, now: UnixMillis) -> String {
         ("certificate", what.to_owned()),
         ("name", facts.names.join(", ")),
         ("role", facts.role.clone().unwrap_or_default()),
-        ("may name", facts.may_name.clone().map(|n| format!("everything under {n}")).unwrap_or_default()),
+        (
+            "may name",
+            facts.may_name.clone().map(|n| format!("everything under {n}")).unwrap_or_default(),
+        ),
         ("subject", facts.subject.clone()),
         ("issuer", facts.issuer.clone()),
         ("valid from", facts.not_before.to_string()),

@@ -72,7 +72,10 @@ fn from_the_root_to_an_operator_and_back() {
     assert_eq!(alice["role"], "CLERK");
     assert_eq!(alice["revocation_checked"], true);
     let node = desk.done("pki verify @node.pem --root @root/ca.pem");
-    assert_eq!((&node["speaks_for"], &node["revocation_checked"]), (&"the node of 410522".into(), &false.into()));
+    assert_eq!(
+        (&node["speaks_for"], &node["revocation_checked"]),
+        (&"the node of 410522".into(), &false.into())
+    );
     for key in ["root/ca.key", "41/ca.key", "node.key", "alice.key"] {
         assert_eq!(mode(&desk.path(key)), 0o600, "{key}");
     }
