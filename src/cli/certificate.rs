@@ -12,7 +12,9 @@ use trust::name::Suffix;
 
 use super::connect::{ConnectArgs, Office, office};
 use super::exit::Failure;
-use super::given::{AccessArgs, DocumentArgs, PersonArgs, choice, number, replace_file, text_file};
+use super::given::{
+    AccessArgs, DocumentArgs, Maybe, PersonArgs, choice, number, replace_file, text_file,
+};
 use super::output::{Answer, record};
 use super::trusted::chains;
 use super::{qr, view};
@@ -71,8 +73,6 @@ struct Renew {
 }
 
 #[derive(ClapArgs, Debug)]
-#[command(mut_arg("document", |arg| arg.required(false).requires("name")))]
-#[command(mut_arg("name", |arg| arg.required(false).requires("document")))]
 struct Replace {
     /// Number 证明编号
     number: CertificateNumber,
@@ -90,7 +90,7 @@ struct Replace {
     reason: String,
     /// What the new one states; for --cause changed, with the document of the old one
     #[command(flatten)]
-    person: Option<PersonArgs>,
+    person: Maybe<PersonArgs>,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -132,12 +132,11 @@ struct Show {
 }
 
 #[derive(ClapArgs, Debug)]
-#[command(mut_arg("document", |arg| arg.required(false)))]
 struct Verify {
     #[command(flatten)]
     code: Code,
     #[command(flatten)]
-    document: Option<DocumentArgs>,
+    document: Maybe<DocumentArgs>,
 }
 
 /// The text of a scanned code.
@@ -213,7 +212,7 @@ async fn replace(office: &Office, given: Replace) -> Result<Answer, Failure> {
         seen_version: given.seen_version,
         reason: given.reason,
         cause: number(Some(given.cause)),
-        person: given.person.map(PersonArgs::read).transpose()?,
+        person: given.person.0.map(PersonArgs::read).transpose()?,
     };
     let mut done = office.certificates().replace_certificate(request).await?.into_inner();
     let svg = std::mem::take(&mut done.credential_svg);
@@ -279,7 +278,7 @@ async fn verify(connect: &ConnectArgs, given: Verify) -> Result<Answer, Failure>
             let chains = chains(root, &connect.crl, suffix)?;
             let checked = credential::check(&given.code.read()?, &chains)
                 .map_err(|invalid| forged(&invalid))?;
-            told(&checked, given.document)
+            told(&checked, given.document.0)
         }
         _ => verify_at(&connect.open().await?, given).await,
     }
@@ -288,7 +287,7 @@ async fn verify(connect: &ConnectArgs, given: Verify) -> Result<Answer, Failure>
 async fn verify_at(office: &Office, given: Verify) -> Result<Answer, Failure> {
     let request = office::VerifyCredentialRequest {
         credential: given.code.read()?,
-        document: given.document.map(DocumentArgs::read).transpose()?,
+        document: given.document.0.map(DocumentArgs::read).transpose()?,
     };
     let shown = request.document.is_some();
     let found = office.certificates().verify_credential(request).await?.into_inner();

@@ -63,7 +63,7 @@ pub struct Failure {
     /// What happened, in English.
     pub en: String,
     /// Fields it is about, with what is wrong with each.
-    pub fields: Vec<FieldTrouble>,
+    pub fields: Box<[FieldTrouble]>,
     /// What to do now, in a sentence; may be empty.
     pub advice: String,
     /// Whether the same command can work later without a change; nothing when nobody can say.
@@ -83,7 +83,7 @@ impl Failure {
     fn new(exit: Exit, en: impl fmt::Display) -> Self {
         let (code, zh, advice) = (String::new(), String::new(), String::new());
         let en = en.to_string();
-        Self { exit, code, zh, en, fields: Vec::new(), advice, retry_helps: None }
+        Self { exit, code, zh, en, fields: Box::default(), advice, retry_helps: None }
     }
 
     /// The command was typed wrongly.
@@ -207,7 +207,7 @@ impl From<Status> for Failure {
             code,
             zh: meta("zh").or(catalogue_zh).unwrap_or_default(),
             en: meta("en").or(catalogue_en).unwrap_or_else(|| status.message().to_owned()),
-            fields,
+            fields: fields.into(),
             advice: known.map(advice).unwrap_or_default(),
             retry_helps: known.map(Reason::retry_helps).or_else(|| retry_of(status.code())),
         }

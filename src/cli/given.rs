@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use clap::Args;
+use clap::builder::ArgPredicate;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Id};
 use domain::numbered::Numbered;
 use domain::person::{DocumentKind, IdentityDocument, MaritalStatus, Sex};
 use domain::purpose::{LawfulBasis, Purpose};
@@ -148,6 +149,54 @@ impl PersonArgs {
             at_risk: self.at_risk,
             spouse_name: self.spouse_name,
         })
+    }
+}
+
+/// Arguments that are given together or not at all; clap's own optional group looks past nested ones.
+#[derive(Clone, Debug)]
+pub(super) struct Maybe<T>(pub(super) Option<T>);
+
+impl<T: Args> Maybe<T> {
+    fn arguments() -> Vec<Arg> {
+        T::augment_args(Command::new("part")).get_arguments().cloned().collect()
+    }
+}
+
+impl<T: Args> Args for Maybe<T> {
+    fn augment_args(command: Command) -> Command {
+        let arguments = Self::arguments();
+        let needed: Vec<Id> =
+            arguments.iter().filter(|a| a.is_required_set()).map(|a| a.get_id().clone()).collect();
+        command.args(arguments.into_iter().map(|argument| {
+            let others = needed.iter().filter(|id| *id != argument.get_id()).cloned();
+            let conditions: Vec<Id> = others.collect();
+            // A flag or a choice with a default is always there; only what is typed asks for the rest.
+            let typed = ArgPredicate::IsPresent;
+            argument
+                .required(false)
+                .requires_ifs(conditions.into_iter().map(|id| (typed.clone(), id)))
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: Args> FromArgMatches for Maybe<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let typed = |argument: &Arg| {
+            argument.is_required_set() && matches.contains_id(argument.get_id().as_str())
+        };
+        if Self::arguments().iter().any(typed) {
+            return T::from_arg_matches(matches).map(|whole| Self(Some(whole)));
+        }
+        Ok(Self(None))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 

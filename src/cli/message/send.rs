@@ -12,14 +12,12 @@ use domain::time::Date;
 
 use super::super::connect::{Office, message, office};
 use super::super::exit::Failure;
-use super::super::given::{DocumentArgs, choice};
+use super::super::given::{DocumentArgs, Maybe, choice};
 use super::super::output::Answer;
 use super::super::view;
 use super::compose;
 
 #[derive(ClapArgs, Debug)]
-#[command(mut_arg("document", |arg| arg.required(false).requires("name")))]
-#[command(mut_arg("name", |arg| arg.required(false).requires("document")))]
 pub(super) struct Send {
     /// What is sent, such as ArrivalNotice; all: liangdi message kinds
     #[arg(value_parser = super::kind)]
@@ -28,7 +26,7 @@ pub(super) struct Send {
     #[arg(long, value_name = "CODE")]
     to: AreaCode,
     #[command(flatten)]
-    person: Option<Whom>,
+    person: Maybe<Whom>,
     #[command(flatten)]
     why: Why,
     #[command(flatten)]
@@ -115,7 +113,7 @@ fn pair(typed: &str) -> Result<(String, String), String> {
 /// Sends a message that opens a case or reports something.
 pub(super) async fn send(office: &Office, given: Send) -> Result<Answer, Failure> {
     let content = message::Content {
-        person: given.person.map(person).transpose()?,
+        person: given.person.0.map(person).transpose()?,
         ..message::Content::default()
     };
     let content = why(content, given.kind, &given.why)?;
@@ -280,7 +278,7 @@ mod tests {
         use clap::Parser;
         let typed = |more: &[&str]| {
             let words = ["send", "ArrivalNotice", "--to", "410522"].iter().chain(more);
-            Typed::try_parse_from(words).map(|typed| typed.send.person.is_some())
+            Typed::try_parse_from(words).map(|typed| typed.send.person.0.is_some())
         };
         assert!(!typed(&[]).unwrap());
         assert!(typed(&["--name", "王芳", "--document", "X"]).unwrap());
