@@ -60,7 +60,8 @@ pub fn of_refusal(refusal: &Refusal) -> Status {
     ]
     .map(|(key, text)| (key.to_owned(), text.to_owned()))
     .into();
-    let more = [("field", &refusal.field), ("existing", &refusal.existing), ("detail", &refusal.detail)];
+    let more =
+        [("field", &refusal.field), ("existing", &refusal.existing), ("detail", &refusal.detail)];
     metadata.extend(more.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v.clone()?))));
     let mut details = ErrorDetails::with_error_info(reason.code(), ERROR_DOMAIN, metadata);
     let violations = violations(refusal);
@@ -88,8 +89,7 @@ fn violations(refusal: &Refusal) -> Vec<FieldViolation> {
 
 fn of_finding(finding: &Finding) -> FieldViolation {
     let rule = finding.rule;
-    let text =
-        format!("{}{} {} {}", rule.text_zh(), rule.fix_zh(), rule.text_en(), rule.fix_en());
+    let text = format!("{}{} {} {}", rule.text_zh(), rule.fix_zh(), rule.text_en(), rule.fix_en());
     FieldViolation::new(finding.field.to_string(), text)
 }
 

@@ -79,8 +79,7 @@ pub async fn issue(
     if !findings.is_empty() {
         return Err(findings.into());
     }
-    let once =
-        Once::new(&application.idempotency_key, "issue certificate", &application.person)?;
+    let once = Once::new(&application.idempotency_key, "issue certificate", &application.person)?;
     let ctx = ctx.clone();
     let work = move |unit: &mut Unit<'_>| match once.first::<FirstOutcome>(&ctx, unit)? {
         Some(first) => unit.certificate(&first.number)?.ok_or_else(|| Reason::NotFound.into()),
@@ -98,7 +97,8 @@ fn issue_in(
     unit: &mut Unit<'_>,
     details: PersonDetails,
 ) -> Result<Certificate, AppError> {
-    let Entered { subject, person, key } = persons::enter(ctx, unit, details, None, "本人申请证明")?;
+    let Entered { subject, person, key } =
+        persons::enter(ctx, unit, details, None, "本人申请证明")?;
     let valid = |held: &Certificate| held.state_on(ctx.today()) == CertificateState::Valid;
     if let Some(held) = unit.certificates_of(person.id())?.into_iter().find(valid) {
         return Err(Refusal::new(Reason::AlreadyExists).existing(held.number()).into());
@@ -143,11 +143,7 @@ pub async fn renew(
 ///
 /// # Errors
 /// `ROLE_REQUIRED`, `NOT_FOUND`, `STALE_VERSION`; `FIELD_REQUIRED` when facts have changed and are not given; findings.
-pub async fn replace(
-    ctx: &Ctx,
-    store: &Store,
-    replace: Replace,
-) -> Result<Certificate, AppError> {
+pub async fn replace(ctx: &Ctx, store: &Store, replace: Replace) -> Result<Certificate, AppError> {
     let changed = replace.cause == ReplacementCause::Changed;
     if changed != replace.person.is_some() {
         let reason = if changed { Reason::FieldRequired } else { Reason::FieldNotAllowed };

@@ -2,9 +2,7 @@
 
 use domain::access::{AccessAction, Permission, PersonKey};
 use domain::area::AreaCode;
-use domain::consent::{
-    Consent, ConsentError, ConsentTerms, Given, ServiceRequest, Withdrawal,
-};
+use domain::consent::{Consent, ConsentError, ConsentTerms, Given, ServiceRequest, Withdrawal};
 use domain::id::{ConsentId, RequestId};
 use domain::person::IdentityDocument;
 use domain::reason::Reason;

@@ -13,6 +13,9 @@ pub mod messages;
 pub mod persons;
 pub mod registrations;
 
+#[cfg(test)]
+mod tests;
+
 use domain::access::{Caller, Permission};
 use domain::area::AreaCode;
 use domain::reason::Reason;

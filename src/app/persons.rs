@@ -75,11 +75,7 @@ pub async fn find(
 ///
 /// # Errors
 /// `ROLE_REQUIRED`, `NOT_FOUND`, `STALE_VERSION`; `ALREADY_EXISTS` when the new document is another person's; findings.
-pub async fn correct(
-    ctx: &Ctx,
-    store: &Store,
-    correction: Correction,
-) -> Result<Person, AppError> {
+pub async fn correct(ctx: &Ctx, store: &Store, correction: Correction) -> Result<Person, AppError> {
     ctx.must(Permission::WriteRecords)?;
     let findings = findings(&correction.details, ctx.today());
     if !findings.is_empty() {

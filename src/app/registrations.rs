@@ -154,7 +154,9 @@ fn again(unit: &Unit<'_>, id: RegistrationId) -> Result<Registered, AppError> {
 /// `ROLE_REQUIRED`, `NOT_FOUND`, `STALE_VERSION`; findings.
 pub async fn change(ctx: &Ctx, store: &Store, change: Change) -> Result<Registration, AppError> {
     edit(ctx, store, change.id, move |ctx, before| {
-        before.change(ctx.edit(change.seen, Some(change.why), "变更")?, change.details).map_err(refused)
+        before
+            .change(ctx.edit(change.seen, Some(change.why), "变更")?, change.details)
+            .map_err(refused)
     })
     .await
 }

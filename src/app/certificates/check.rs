@@ -227,8 +227,7 @@ fn examine_now(
     };
     let claims = &checked.claims;
     let in_force = claims.answer(&Question::ValidOn(today)) == Some(true);
-    let matches =
-        document.map(|shown| claims.answer(&Question::HeldBy(shown)) == Some(true));
+    let matches = document.map(|shown| claims.answer(&Question::HeldBy(shown)) == Some(true));
     let lists = material.chains().lists().iter().map(|list| list.this_update());
     let revocation_list = lists.min().filter(|_| checked.revocation_checked);
     let reason = (!in_force).then_some(Reason::Expired);

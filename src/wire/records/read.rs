@@ -132,7 +132,11 @@ impl Form {
     }
 
     /// What a consent says.
-    pub fn consent(&mut self, field: &str, consent: Option<office::Consent>) -> Option<ConsentTerms> {
+    pub fn consent(
+        &mut self,
+        field: &str,
+        consent: Option<office::Consent>,
+    ) -> Option<ConsentTerms> {
         let consent = self.there(field.to_owned(), consent)?;
         let office::Consent {
             consent_id: _,

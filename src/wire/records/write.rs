@@ -1,8 +1,8 @@
 //! To protobuf: records as their office sees them. Every function that shows a person names what for.
 
+use domain::area::AreaCode;
 use domain::certificate::{Certificate, CertificateVersion, CheckResult, Endorsement, Standing};
 use domain::consent::{Consent, ServiceRequest};
-use domain::area::AreaCode;
 use domain::id::RegistrationId;
 use domain::message::CertificateState;
 use domain::numbered::Numbered;
