@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::EngineError;
 use crate::limits::{EPOCH_FLUSHES, SEGMENT_BYTES};
@@ -140,6 +140,45 @@ impl Engine {
         guarded(|| self.db.size_on_disk())
     }
 }
+
+/// Has sled write a snapshot once everything else has let go of the database. sled writes one only
+/// while it opens, and replays at every start what was logged since: half a second for each 200 MB.
+pub(crate) struct SnapshotAtEnd {
+    dir: PathBuf,
+    lock: File,
+    due: bool,
+}
+
+impl SnapshotAtEnd {
+    pub(crate) fn new(dir: &Path, lock: File) -> Self {
+        Self { dir: dir.to_path_buf(), lock, due: false }
+    }
+
+    /// There is something to spare the next start.
+    pub(crate) fn is_due(&mut self) {
+        self.due = true;
+    }
+}
+
+impl Drop for SnapshotAtEnd {
+    fn drop(&mut self) {
+        if !self.due {
+            return;
+        }
+        let reopened = self.lock.try_clone().map_err(EngineError::from).and_then(|lock| {
+            let engine = Engine::open(&self.dir, SNAPSHOT_CACHE_BYTES, None, lock)?;
+            drop(engine);
+            Ok(crate::directory::sync(&self.dir)?)
+        });
+        if let Err(error) = reopened {
+            // The next start does the same work, and says what is wrong if it fails there too.
+            tracing::warn!(%error, "no snapshot was written at the end");
+        }
+    }
+}
+
+/// Opening only to close needs no cache.
+const SNAPSHOT_CACHE_BYTES: u64 = 1024 * 1024;
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

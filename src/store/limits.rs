@@ -46,6 +46,10 @@ pub const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Cache of sled, in bytes, unless the options say otherwise.
 pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// After this many bytes written in one run, closing leaves sled a fresh snapshot, so that the next
+/// start need not replay them.
+pub const SNAPSHOT_AFTER_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Findings that a check lists; the rest are only counted.
 pub const FINDINGS_MAX: usize = 100;
 

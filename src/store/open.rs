@@ -10,7 +10,7 @@ use crate::check::CheckReport;
 use crate::committer::{Bounds, Committer};
 use crate::core::Core;
 use crate::directory::{self, LockError};
-use crate::engine::Engine;
+use crate::engine::{Engine, SnapshotAtEnd};
 use crate::error::{CommitError, EngineError, StoreError};
 use crate::gate::{FORMAT, Gate, GateError, RunState};
 use crate::ledger::StoredFrontier;
@@ -331,6 +331,7 @@ fn start(
     options: &mut Options,
 ) -> Result<Store, OpenStoreError> {
     let io = |source| OpenStoreError::Io { dir: dir.to_path_buf(), source };
+    let snapshot = SnapshotAtEnd::new(dir, core.engine.lock().map_err(io)?);
     let core = Arc::new(core);
     let (queue, waiting) = flume::bounded(options.queue_depth);
     let committer = Committer {
@@ -347,5 +348,5 @@ fn start(
     let thread = thread.spawn(move || committer.run());
     let thread = Mutex::new(Some(thread.map_err(io)?));
     let (dir, catalogue) = (dir.to_path_buf(), options.catalogue);
-    Ok(Store::new(Shared { core, queue, thread, dir, catalogue }))
+    Ok(Store::new(Shared { core, queue, thread, dir, catalogue, snapshot }))
 }

@@ -11,12 +11,12 @@ use domain::id::PersonId;
 use crate::committer::Message;
 use crate::core::{Core, lock, slices};
 use crate::counters::Statistics;
-use crate::engine::Row;
+use crate::engine::{Row, SnapshotAtEnd};
 use crate::error::{CommitError, StoreError, StoreFailure};
 use crate::journal::Journal;
 use crate::key::{Key, KeyBuf, StartsWith};
 use crate::ledger::LedgerHead;
-use crate::limits::SCAN_ROWS_MAX;
+use crate::limits::{SCAN_ROWS_MAX, SNAPSHOT_AFTER_BYTES};
 use crate::pending::{Pending, Task, task};
 use crate::subject::{Kept, PersonHash, Subject};
 use crate::table::{Direct, Personal, Protected, Table, TableInfo, split_personal};
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
     pub(crate) dir: PathBuf,
     pub(crate) catalogue: &'static [TableInfo],
+    /// After `core`, because fields are dropped in this order and it needs the database closed.
+    pub(crate) snapshot: SnapshotAtEnd,
 }
 
 /// One entry of a journal.
@@ -351,7 +353,8 @@ impl Store {
     /// Finishes what is queued, marks the store as closed in order, and waits for the disk: it
     /// blocks, as does dropping the last clone of a store that was not closed. Units
     /// handed in from now on are answered with [`CommitError::Closed`]; reads go on until the last
-    /// clone is gone, and so does the lock on the directory.
+    /// clone is gone, and so does the lock on the directory. When the last clone goes after much was
+    /// written, the database is tidied for a quick next start, which takes a moment more.
     ///
     /// # Errors
     /// The failure that stopped the store earlier or now.
@@ -430,6 +433,10 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.finish();
+        let written = self.core.counters.read().bytes >= SNAPSHOT_AFTER_BYTES;
+        if written && self.core.failure.get().is_none() {
+            self.snapshot.is_due();
+        }
     }
 }
 

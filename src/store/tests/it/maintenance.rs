@@ -200,3 +200,32 @@ fn an_older_database_under_a_newer_mark_is_refused() {
     let OpenStoreError::SetAside { source, .. } = &error else { panic!("{error:?}") };
     assert!(source.to_string().contains("groups of writes are gone"), "{source}");
 }
+
+#[test]
+fn closing_after_much_was_written_spares_the_next_start_the_replay() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path());
+    let snapshot = || {
+        let names = fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        let numbers = names.filter_map(|name| {
+            name.strip_prefix("snap.").map(|lsn| u64::from_str_radix(lsn, 16).unwrap())
+        });
+        numbers.max().unwrap_or_default()
+    };
+    for number in 0..400 {
+        store
+            .commit_blocking(move |unit| unit.put(&ROWS, &(1, number), &Raw(vec![7; 90_000])))
+            .unwrap();
+    }
+    assert_eq!(snapshot(), 0, "sled writes none while it is open");
+    let reader = store.clone();
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(reader.scan(&ROWS, .., 9).unwrap().len(), 9, "readers go on");
+    drop(reader);
+    assert!(snapshot() > 30_000_000, "{} is covered", snapshot());
+    let (store, report) = Store::open(temp.path(), options()).unwrap();
+    assert!(!report.unclean);
+    assert_eq!(store.scan(&ROWS, .., 999).unwrap().len(), 400);
+}
