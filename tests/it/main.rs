@@ -1,0 +1,16 @@
+//! Whole nodes, tested from outside: real processes, real sockets, real files; one file a promise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "tests fail by panicking and say what they measured"
+)]
+
+mod peers;
+mod support;

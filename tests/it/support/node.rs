@@ -1,0 +1,140 @@
+//! One node as a process of the program itself: started, killed, stopped, and its log read.
+
+use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use domain::area::AreaCode;
+use serde_json::Value;
+
+use super::eventually;
+use super::network::Ports;
+
+pub struct Node {
+    pub area: AreaCode,
+    pub dir: PathBuf,
+    pub ports: Ports,
+    /// Serial number of its certificate.
+    pub serial: String,
+    /// What it logs; as LIANGDI_LOG.
+    pub verbosity: &'static str,
+    child: Option<Child>,
+}
+
+impl Node {
+    pub fn new(area: AreaCode, dir: PathBuf, ports: Ports, serial: String) -> Self {
+        Self { area, dir, ports, serial, verbosity: "info,sled=warn", child: None }
+    }
+
+    /// Starts the process and waits until it serves.
+    pub fn start(&mut self) {
+        let before = self.serves();
+        self.spawn();
+        eventually(&format!("{} serves", self.area), || {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "{} ended: {ended:?}\n{}", self.area, self.log());
+            (self.serves() > before).then_some(())
+        });
+    }
+
+    /// Starts the process and does not wait.
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let log: File =
+            OpenOptions::new().create(true).append(true).open(self.dir.join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_liangdi"))
+            .args(["serve", "--log-format", "json", "--config"])
+            .arg(self.dir.join("liangdi.toml"))
+            .env("LIANGDI_LOG", self.verbosity)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+    }
+
+    fn serves(&self) -> usize {
+        self.log().matches("the node serves").count()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Whether the process is there.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// Power off: SIGKILL.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Stops in order: SIGTERM.
+    pub fn stop(&mut self) -> ExitStatus {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it was started");
+        eventually("the process ends", || child.try_wait().unwrap())
+    }
+
+    /// Everything it has logged so far.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.dir.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The lines of its log that are JSON.
+    pub fn events(&self) -> Vec<Value> {
+        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Waits for a log line with this code about the caller at `port` (any caller if none).
+    pub fn logged(&self, code: &str, port: Option<u16>) -> Value {
+        let address = port.map(|port| format!("127.0.0.1:{port}"));
+        let fits = |event: &Value| {
+            event["code"] == code
+                && address.as_ref().is_none_or(|address| event["address"] == address.as_str())
+        };
+        eventually(
+            &format!("{code} for {address:?} in the log of {}:\n{}", self.area, self.log()),
+            || self.events().into_iter().find(fits),
+        )
+    }
+
+    /// Fails if the node ever panicked.
+    pub fn never_panicked(&self) {
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{} panicked:\n{log}", self.area);
+    }
+
+    /// Where the office API is.
+    pub fn office(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.office)
+    }
+
+    /// Where the node API is.
+    pub fn endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.node)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.kill();
+        }
+        if std::thread::panicking() {
+            eprintln!("log of {}:\n{}", self.area, self.log());
+        }
+    }
+}
