@@ -85,7 +85,7 @@ fn write_debug(code: &mut String, path: &str, shown: &str) -> std::fmt::Result {
         code,
         "impl ::core::fmt::Debug for {path} {{\n    \
          fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{\n        \
-         f.write_str(\"{shown} {{{{ .. }}}}\")\n    }}\n}}"
+         f.write_str(\"{shown} {{ .. }}\")\n    }}\n}}"
     )
 }
 

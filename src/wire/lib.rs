@@ -79,3 +79,26 @@ mod packages {
         include!(concat!(env!("OUT_DIR"), "/masked.rs"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn generated_types_with_personal_data_print_masked() {
+        let body = pb::message::content::Body::ArrivalNotice(pb::message::ArrivalNotice::default());
+        assert_eq!(format!("{body:?}"), "Content.body { .. }");
+        let content = pb::message::Content { body: Some(body), ..Default::default() };
+        assert_eq!(format!("{content:?}"), "Content { .. }");
+    }
+
+    #[test]
+    fn reflection_knows_all_packages() {
+        let files = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+        for package in ["liangdi.exchange.v1", "liangdi.message.v1", "liangdi.office.v1"] {
+            assert!(files.file.iter().any(|file| file.package() == package), "{package}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! any two steps, the sender is restored from a backup. Then everything is left alone to finish, and what
 //! must be true is true.
 
+mod far_end;
 mod world;
 
 use proptest::prelude::*;
@@ -100,8 +101,6 @@ fn run(world: &mut World, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn every_message_is_applied_once_and_the_sender_knows(
         steps in prop::collection::vec(step(), 0..200), seed in any::<u64>(),

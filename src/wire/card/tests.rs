@@ -21,8 +21,12 @@ proptest! {
 
     #[test]
     fn anything_can_be_offered(bytes in arbitrary::damaged(arbitrary::card().prop_map(|card| encode_card(&card)))) {
-        let _: Result<NodeCard, Malformed> = decode_card(&bytes);
-        let _: Result<SignedCard, Malformed> = decode_signed_card(bytes.into());
+        if let Ok(card) = decode_card(&bytes) {
+            prop_assert_eq!(decode_card(&encode_card(&card)), Ok(card));
+        }
+        if let Ok(signed) = decode_signed_card(bytes.into()) {
+            prop_assert_eq!(decode_signed_card(encode_signed_card(signed.clone()).into()), Ok(signed));
+        }
     }
 }
 

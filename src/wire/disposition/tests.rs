@@ -63,7 +63,9 @@ proptest! {
 
     #[test]
     fn anything_can_be_offered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _: Result<Disposition, Malformed> = decode_disposition(&bytes);
+        if let Ok(disposition) = decode_disposition(&bytes) {
+            prop_assert_eq!(decode_disposition(&encode_disposition(&disposition)), Ok(disposition));
+        }
     }
 }
 

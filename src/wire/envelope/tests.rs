@@ -76,7 +76,9 @@ proptest! {
 
     #[test]
     fn anything_can_be_offered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _: Result<Header, Malformed> = decode_header(&bytes);
+        if let Ok(header) = decode_header(&bytes) {
+            prop_assert_eq!(decode_header(&encode_header(&header)), Ok(header));
+        }
     }
 }
 

@@ -74,7 +74,9 @@ proptest! {
 
     #[test]
     fn anything_can_be_offered(bytes in arbitrary::damaged(evidence().prop_map(encode_evidence))) {
-        let _: Result<Evidence, Malformed> = decode_evidence(bytes.into());
+        if let Ok(evidence) = decode_evidence(bytes.into()) {
+            prop_assert_eq!(decode_evidence(encode_evidence(evidence.clone()).into()), Ok(evidence));
+        }
     }
 }
 

@@ -19,8 +19,12 @@ proptest! {
 
     #[test]
     fn anything_can_be_offered(bytes in arbitrary::damaged(arbitrary::parcel().prop_map(encode_parcel))) {
-        let _: Result<ParcelManifest, Malformed> = decode_manifest(&bytes);
-        let _: Result<Parcel, Malformed> = decode_parcel(bytes.into());
+        if let Ok(manifest) = decode_manifest(&bytes) {
+            prop_assert_eq!(decode_manifest(&encode_manifest(&manifest)), Ok(manifest));
+        }
+        if let Ok(parcel) = decode_parcel(bytes.into()) {
+            prop_assert_eq!(decode_parcel(encode_parcel(parcel.clone()).into()), Ok(parcel));
+        }
     }
 }
 

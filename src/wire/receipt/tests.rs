@@ -25,9 +25,13 @@ proptest! {
 
     #[test]
     fn anything_can_be_offered(bytes in arbitrary::damaged(arbitrary::receipt().prop_map(encode_receipt))) {
-        let _: Result<ReceiptManifest, Malformed> = decode_receipt_manifest(&bytes);
+        if let Ok(manifest) = decode_receipt_manifest(&bytes) {
+            prop_assert_eq!(decode_receipt_manifest(&encode_receipt_manifest(&manifest)), Ok(manifest));
+        }
         if let Ok(receipt) = decode_receipt(bytes.into()) {
-            let _: Result<Vec<Disposition>, Malformed> = decode_dispositions(&receipt);
+            prop_assert_eq!(decode_receipt(encode_receipt(receipt.clone()).into()), Ok(receipt.clone()));
+            let read = decode_dispositions(&receipt).map_or(0, |all| all.len());
+            prop_assert!(read == 0 || read == receipt.dispositions.len());
         }
     }
 }

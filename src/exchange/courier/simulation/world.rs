@@ -1,12 +1,14 @@
-//! Two ends, two disks, one pipe.
+//! Everything between the two ends, and the sender's shell and disk.
 
 use std::collections::BTreeMap;
 
-use domain::id::MessageId;
-use domain::reason::Reason;
 use domain::time::UnixMillis;
 
 use super::Luck;
+use super::far_end::FarEnd;
+use super::far_end::expires_soon;
+use super::far_end::expiry;
+use super::far_end::is_refused;
 use crate::courier::Answer;
 use crate::courier::Courier;
 use crate::courier::CourierSettings;
@@ -14,18 +16,13 @@ use crate::courier::Effect;
 use crate::courier::Event;
 use crate::courier::Link;
 use crate::courier::ParcelNo;
-use crate::digest::Digest;
 use crate::envelope::Header;
 use crate::lane::LaneEpoch;
-use crate::lane::LaneIn;
 use crate::lane::LaneOut;
 use crate::lane::LaneSeq;
 use crate::lane::Mark;
 use crate::receipt::Disposition;
 use crate::receipt::Outcome;
-use crate::receiver;
-use crate::receiver::Original;
-use crate::receiver::Verdict;
 use crate::runs::SeqRuns;
 use crate::samples;
 
@@ -38,28 +35,6 @@ struct SenderDisk {
     /// Final answers that are kept.
     kept: BTreeMap<u64, Outcome>,
     withdrawn: Vec<u64>,
-}
-
-/// What survives a crash of the receiver; a unit that is written is written as a whole.
-#[derive(Default)]
-struct ReceiverDisk {
-    lanes: BTreeMap<LaneEpoch, LaneIn>,
-    by_place: BTreeMap<(LaneEpoch, LaneSeq), Original>,
-    by_id: BTreeMap<MessageId, Original>,
-    /// How often the effect of a message was applied.
-    applied: BTreeMap<u64, u32>,
-}
-
-impl ReceiverDisk {
-    /// The lane of that epoch; opened when it is new, which the other lanes of the sender are told.
-    fn lane(&mut self, epoch: LaneEpoch, now: UnixMillis) -> &mut LaneIn {
-        if !self.lanes.contains_key(&epoch) {
-            self.lanes.values_mut().for_each(|other| other.another_opened(now));
-            let opened = (!self.lanes.is_empty()).then_some(now);
-            self.lanes.insert(epoch, LaneIn::open(epoch, opened));
-        }
-        self.lanes.get_mut(&epoch).unwrap()
-    }
 }
 
 /// Something the sender's shell has been asked to do and has not done yet.
@@ -99,10 +74,8 @@ pub(super) struct World {
     answered_waiting: BTreeMap<ParcelNo, Vec<Disposition>>,
     parcels: Vec<Offered>,
     receipts: Vec<Answered>,
-    receiver: ReceiverDisk,
+    receiver: FarEnd,
     messages: u64,
-    /// How often each message was put off.
-    put_off: BTreeMap<u64, u64>,
 }
 
 impl World {
@@ -134,9 +107,8 @@ impl World {
             answered_waiting: BTreeMap::new(),
             parcels: Vec::new(),
             receipts: Vec::new(),
-            receiver: ReceiverDisk::default(),
+            receiver: FarEnd::default(),
             messages: 0,
-            put_off: BTreeMap::new(),
         }
     }
 
@@ -172,8 +144,10 @@ impl World {
         }
         let at = which % self.parcels.len();
         let offered = if repeat { self.parcels[at].clone() } else { self.parcels.swap_remove(at) };
-        let answers =
-            offered.headers.iter().map(|(header, message)| self.receive(header, *message));
+        let answers = offered
+            .headers
+            .iter()
+            .map(|(header, message)| self.receiver.receive(header, *message, self.now, self.seed));
         let dispositions = answers.collect();
         if !lose_receipt {
             let Offered { connection, parcel, .. } = offered;
@@ -231,21 +205,8 @@ impl World {
         self.happen(Event::Woken);
     }
 
-    pub(super) fn forge(&mut self, which: usize) {
-        if self.receiver.by_place.is_empty() {
-            return;
-        }
-        let at = which % self.receiver.by_place.len();
-        let (&(epoch, sequence), original) = self.receiver.by_place.iter().nth(at).unwrap();
-        let before = original.clone();
-        let mut header = samples::header(sequence.get());
-        header.epoch = epoch;
-        let forged = Digest::of(b"other content");
-        let admission = self.receiver.lanes[&epoch].admit(&header);
-        let decision =
-            receiver::decide(admission, Some(&before), &header, forged, Verdict::Accept, self.now);
-        assert!(decision.is_conflict());
-        assert_eq!(decision.effect, receiver::Effect::Nothing);
+    pub(super) fn forge(&self, which: usize) {
+        self.receiver.forge(which, self.now);
     }
 
     pub(super) fn withdraw(&mut self, which: usize) {
@@ -418,75 +379,4 @@ impl World {
         self.disk.lane.apply(marks);
         self.happen(Event::Kept { parcel });
     }
-
-    /// One unit of the receiver's store.
-    fn receive(&mut self, header: &Header, message: u64) -> Disposition {
-        let admission = self.receiver.lane(header.epoch, self.now).admit(header);
-        let place = (header.epoch, header.sequence);
-        let original = match admission {
-            crate::lane::Admission::Seen => self.receiver.by_place.get(&place).cloned(),
-            crate::lane::Admission::CheckId => self
-                .receiver
-                .by_id
-                .get(&header.message_id)
-                .map(|original| Original { same_body: true, ..original.clone() }),
-            crate::lane::Admission::Fresh => None,
-            other => panic!("a courier never offers what is {other:?}"),
-        };
-        let digest = Digest::of(format!("{header:?}").as_bytes());
-        let verdict = verdict(self.seed, message, &mut self.put_off, self.now);
-        let decision =
-            receiver::decide(admission, original.as_ref(), header, digest, verdict, self.now);
-        let disposition = decision.disposition;
-        if decision.effect.uses_sequence() {
-            assert!(self.receiver.lane(header.epoch, self.now).mark(header.sequence));
-            let original = Original {
-                message_id: header.message_id,
-                digest,
-                outcome: disposition.outcome.clone(),
-                decided: disposition.decided,
-                same_body: false,
-            };
-            self.receiver.by_place.insert(place, original.clone());
-            self.receiver.by_id.entry(header.message_id).or_insert(original);
-        }
-        if decision.effect == receiver::Effect::Store {
-            *self.receiver.applied.entry(message).or_default() += 1;
-        }
-        disposition
-    }
-}
-
-const fn expires_soon(message: u64) -> bool {
-    message % 11 == 4
-}
-
-fn expiry(message: u64) -> UnixMillis {
-    let millis = if expires_soon(message) { 60_000 } else { 1_000_000_000_000 };
-    UnixMillis::new(samples::NOW.get() + millis)
-}
-
-const fn is_refused(message: u64) -> bool {
-    message % 7 == 3
-}
-
-/// Some are refused, some put off a few times: for themselves, or because the receiver is busy.
-fn verdict(seed: u64, message: u64, put_off: &mut BTreeMap<u64, u64>, now: UnixMillis) -> Verdict {
-    let times = put_off.entry(message).or_default();
-    let wanted = if message % 5 == 1 { message % 4 } else { 0 };
-    if *times < wanted {
-        *times += 1;
-        let reason = if message % 2 == 0 { Reason::Busy } else { Reason::UnknownCase };
-        // Sometimes a time in the past, sometimes one that is too far.
-        let until = match seed % 3 {
-            0 => UnixMillis::new(0),
-            1 => UnixMillis::new(now.get() + 30_000),
-            _ => UnixMillis::new(u64::MAX),
-        };
-        return Verdict::Defer { reason, until };
-    }
-    if is_refused(message) {
-        return Verdict::Refuse { reason: Reason::NotAgreed, field: None };
-    }
-    Verdict::Accept
 }
