@@ -28,3 +28,35 @@ pub fn operator(extensions: &Extensions, area: AreaCode) -> Result<Ctx, Status> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::access::Role;
+    use tonic::Code;
+
+    use super::*;
+
+    fn call(identity: Option<PeerIdentity>) -> Result<Ctx, Status> {
+        let mut extensions = Extensions::new();
+        if let Some(identity) = identity {
+            let address = "127.0.0.1:1".parse().unwrap();
+            extensions.insert(Remote { identity, address });
+        }
+        operator(&extensions, "440305".parse().unwrap())
+    }
+
+    #[test]
+    fn only_operators_of_this_area_call_the_office_api() {
+        let theirs = |area: &str| PeerIdentity::Operator {
+            name: "alice".parse().unwrap(),
+            role: Role::Auditor,
+            area: area.parse().unwrap(),
+        };
+        let ctx = call(Some(theirs("440305"))).unwrap();
+        assert_eq!((ctx.caller.operator.as_str(), ctx.caller.role), ("alice", Role::Auditor));
+        let node = PeerIdentity::Node("440305".parse().unwrap());
+        for stranger in [None, Some(theirs("440306")), Some(node)] {
+            assert_eq!(call(stranger).unwrap_err().code(), Code::Unauthenticated);
+        }
+    }
+}

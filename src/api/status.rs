@@ -151,3 +151,66 @@ pub const fn grpc_code(reason: Reason) -> Code {
         R::Internal => Code::Internal,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::rule::Rule;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_told_in_both_languages_with_the_next_step() {
+        for reason in Reason::ALL {
+            let status = of_reason(*reason);
+            assert_ne!(status.code(), Code::Ok, "{reason}");
+            assert_ne!(status.code(), Code::Unknown, "{reason}");
+            let details = status.get_error_details();
+            let info = details.error_info().unwrap();
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason.code(), "liangdi"));
+            for key in ["zh", "en", "next", "next_zh", "next_en"] {
+                assert!(!info.metadata[key].is_empty(), "{reason}: {key}");
+            }
+            assert_eq!(details.retry_info().is_some(), reason.retry_helps(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn every_finding_is_a_violation_of_its_field() {
+        let finding = |rule, field: &'static str| Finding { rule, field: field.into() };
+        let status = of_findings(vec![
+            finding(Rule::NameEmpty, "person.name"),
+            finding(Rule::ResidentIdCheck, "person.document.number"),
+        ]);
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let violations = &details.bad_request().unwrap().field_violations;
+        let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["person.name", "person.document.number"]);
+        assert!(violations[0].description.contains(Rule::NameEmpty.text_zh()));
+        assert!(violations[0].description.contains(Rule::NameEmpty.fix_en()));
+        assert_eq!(details.error_info().unwrap().metadata["field"], "person.name");
+    }
+
+    #[test]
+    fn a_stale_page_a_missing_record_and_a_second_one_are_told_apart() {
+        let code = |reason| grpc_code(reason);
+        assert_eq!(code(Reason::StaleVersion), Code::Aborted);
+        assert_eq!(code(Reason::NotFound), Code::NotFound);
+        assert_eq!(code(Reason::RoleRequired), Code::PermissionDenied);
+        assert_eq!(code(Reason::BasisRequired), Code::FailedPrecondition);
+        let refusal = Refusal::new(Reason::AlreadyExists).existing("41052220260000011");
+        let status = of_refusal(&refusal);
+        assert_eq!(status.code(), Code::AlreadyExists);
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().metadata["existing"], "41052220260000011");
+        assert!(details.bad_request().is_none(), "the request was right, the record is there");
+    }
+
+    #[test]
+    fn what_went_wrong_inside_stays_inside() {
+        let error = AppError::Signing("/etc/liangdi/node.key: permission denied".to_owned());
+        let status = Status::from(error);
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(!format!("{status:?}").contains("node.key"));
+    }
+}

@@ -51,15 +51,15 @@ async fn a_consent_covers_until_it_is_withdrawn() {
 async fn terms_are_judged_by_field() {
     let office = Office::here();
     office.arrive(woman()).await;
-    let wrong: [(fn(&mut ConsentTerms), &str); 3] = [
-        (|terms| terms.scopes.clear(), "consent.scopes"),
-        (|terms| terms.given_on = terms.given_on.plus_days(1), "consent.given_on"),
-        (|terms| terms.valid_until = terms.given_on.plus_years(9), "consent.valid_until"),
+    let (base, her) = (terms(), woman().document);
+    let too_long = base.given_on.plus_years(9);
+    let wrong = [
+        (ConsentTerms { scopes: [].into(), ..terms() }, "consent.scopes"),
+        (ConsentTerms { given_on: base.given_on.plus_days(1), ..terms() }, "consent.given_on"),
+        (ConsentTerms { valid_until: too_long, ..terms() }, "consent.valid_until"),
     ];
-    for (change, field) in wrong {
-        let mut terms = terms();
-        change(&mut terms);
-        let told = consents::record(&office.clerk(), &office.store, woman().document, terms).await;
+    for (terms, field) in wrong {
+        let told = consents::record(&office.clerk(), &office.store, her.clone(), terms).await;
         assert_eq!(refused(told).1, field);
     }
 }
