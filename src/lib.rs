@@ -14,3 +14,4 @@ pub mod node;
 
 pub mod cli;
 pub mod ops;
+pub mod demo;

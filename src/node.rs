@@ -84,14 +84,15 @@ pub struct Running {
     failed: watch::Receiver<Option<StoreFailure>>,
 }
 
-/// Runs a node until it is told to stop, by a signal or because its store failed.
+/// Runs a node until it is told to stop: by a signal, by `told` resolving, or because its store failed.
 ///
 /// # Errors
 /// [`NodeError`].
-pub async fn run(settings: Settings) -> Result<(), NodeError> {
+pub async fn run(settings: Settings, told: impl Future<Output = ()>) -> Result<(), NodeError> {
     let mut running = start(settings).await?;
     let outcome = tokio::select! {
         () = stop_signal() => Ok(()),
+        () = told => Ok(()),
         failure = running.failed() => Err(NodeError::StoreFailed(failure)),
     };
     running.stop().await;
@@ -268,7 +269,7 @@ fn renew_card(
 }
 
 /// Resolves at Ctrl-C or at the stop of a service manager.
-async fn stop_signal() {
+pub(crate) async fn stop_signal() {
     let interrupted = tokio::signal::ctrl_c();
     let Ok(mut terminated) =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

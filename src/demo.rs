@@ -1,0 +1,3 @@
+//! The demonstration: a whole network on this machine plays a day's work through its public interfaces.
+
+pub mod network;
