@@ -72,6 +72,8 @@ impl Committer {
             self.settle(group, jobs.len(), &mut tails);
             let failure = self.core.failure.get();
             jobs.into_iter().for_each(|job| job.answer(failure));
+            // After the answers: those who wait prepare their next units meanwhile.
+            Engine::collect_garbage();
             self.core.end();
         }
         self.mark_clean();
@@ -145,7 +147,6 @@ impl Committer {
             // The group is safe; the mark is only behind, which is what it is after a power cut.
             tracing::warn!(%error, "the mark of the last group could not be written");
         }
-        Engine::collect_garbage();
         // A reader may have put a key back between the first time and the write.
         erased.iter().for_each(|person| self.core.subjects.forget(*person));
         if let Some(frontier) = frontier {
