@@ -191,9 +191,8 @@ async fn issue(office: &Office, given: Issue) -> Result<Answer, Failure> {
         person: Some(given.person.read()?),
         idempotency_key: given.idempotency_key,
     };
-    let mut done = office.certificates().issue_certificate(request).await?.into_inner();
-    let svg = std::mem::take(&mut done.credential_svg);
-    with_code(view::answer(&done), &done.credential, &svg, given.svg)
+    let done = office.certificates().issue_certificate(request).await?.into_inner();
+    with_code(view::answer(&done), &done.credential, &done.credential_svg, given.svg)
 }
 
 async fn renew(office: &Office, given: Renew) -> Result<Answer, Failure> {
@@ -201,9 +200,8 @@ async fn renew(office: &Office, given: Renew) -> Result<Answer, Failure> {
         certificate_number: given.number.to_string(),
         seen_version: given.seen_version,
     };
-    let mut done = office.certificates().renew_certificate(request).await?.into_inner();
-    let svg = std::mem::take(&mut done.credential_svg);
-    with_code(view::answer(&done), &done.credential, &svg, given.svg)
+    let done = office.certificates().renew_certificate(request).await?.into_inner();
+    with_code(view::answer(&done), &done.credential, &done.credential_svg, given.svg)
 }
 
 async fn replace(office: &Office, given: Replace) -> Result<Answer, Failure> {
@@ -214,9 +212,8 @@ async fn replace(office: &Office, given: Replace) -> Result<Answer, Failure> {
         cause: number(Some(given.cause)),
         person: given.person.0.map(PersonArgs::read).transpose()?,
     };
-    let mut done = office.certificates().replace_certificate(request).await?.into_inner();
-    let svg = std::mem::take(&mut done.credential_svg);
-    with_code(view::answer(&done), &done.credential, &svg, given.svg)
+    let done = office.certificates().replace_certificate(request).await?.into_inner();
+    with_code(view::answer(&done), &done.credential, &done.credential_svg, given.svg)
 }
 
 async fn revoke(office: &Office, given: Revoke) -> Result<Answer, Failure> {
@@ -243,9 +240,8 @@ async fn show(office: &Office, given: Show) -> Result<Answer, Failure> {
         certificate_number: given.number.to_string(),
         access: Some(given.access.read()),
     };
-    let mut found = office.certificates().get_certificate(request).await?.into_inner();
-    let svg = std::mem::take(&mut found.credential_svg);
-    with_code(view::answer(&found), &found.credential, &svg, given.svg)
+    let found = office.certificates().get_certificate(request).await?.into_inner();
+    with_code(view::answer(&found), &found.credential, &found.credential_svg, given.svg)
 }
 
 /// Adds the code for people, and writes the picture where one was asked for.
@@ -262,7 +258,7 @@ fn with_code(
                 .zh("证明已失效，没有二维码")),
         };
     }
-    let answer = answer.and(&format!("\n{}", qr::on_terminal(credential)?));
+    let answer = answer.and(&format!("\n{}\n{credential}", qr::on_terminal(credential)?));
     let Some(file) = file else { return Ok(answer) };
     let made = if svg.is_empty() { qr::as_svg(credential)? } else { svg.to_owned() };
     replace_file(&file, made.as_bytes())?;

@@ -62,6 +62,6 @@ pub(super) fn unusable(error: ConfigError) -> Failure {
         trouble: format!("{}. {}", p.problem, p.fix),
     };
     let mut failure = Failure::usage(format!("{} cannot be used", file.display())).zh("配置不可用");
-    failure.fields = problems.iter().map(trouble).collect();
+    failure.told.fields = problems.iter().map(trouble).collect();
     failure
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::exit::Failure;
 use super::given::bytes_file;
-use super::output::{Answer, record};
+use super::output::{self, Answer, record};
 use super::trusted::TrustArgs;
 use crate::errors::chain;
 
@@ -69,7 +69,7 @@ fn told(proven: &Proven) -> Answer {
         Some(answer) => pairs.extend([
             ("received by 接收", place(answer.by.area)),
             ("outcome 结果", outcome(answer)),
-            ("decided 决定时间", answer.decided.to_string()),
+            ("decided 决定时间", output::time(answer.decided)),
             ("receipt signed 回执签名", time(&answer.by)),
             ("certificate 证书", answer.by.certificate.to_string()),
             (
@@ -112,7 +112,7 @@ fn time(signed: &SignedBy) -> String {
         TimeBy::OtherSide => "its certificate was valid when the other side signed the receipt",
         TimeBy::Signer => "by its own clock",
     };
-    format!("{} ({whose})", signed.signed)
+    format!("{} ({whose})", output::time(signed.signed))
 }
 
 fn signed(by: &SignedBy) -> Value {
@@ -147,6 +147,7 @@ fn outcome(answer: &ProvenAnswer) -> String {
             format!("REFUSED 拒收: {} {}", reason.code(), reason.text_zh())
         }
         Outcome::Deferred { reason, until } => {
+            let until = output::time(*until);
             format!("DEFERRED 暂缓 until {until}: {} {}", reason.code(), reason.text_zh())
         }
     };

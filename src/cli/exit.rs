@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::iter;
+use std::ops::Deref;
 use std::process::ExitCode;
 
-use domain::reason::Reason;
+use domain::reason::{Next, Reason};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic_types::{ErrorInfo, StatusExt as _};
 use trust::refused::Refused;
 
 use crate::errors::chain;
@@ -51,20 +52,35 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not do what was asked, in both languages where the catalogue has them.
+/// Why a command did not do what was asked: how the process ends, and what is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// How the process ends.
     pub exit: Exit,
-    /// Code of the reason catalogue or of the rule; empty for what only this program can meet.
+    /// What is told; boxed, because a failure is passed through everything.
+    pub told: Box<Told>,
+}
+
+/// What is told of a failure, in both languages where the catalogue has them. Empty is what nobody wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Code of the reason catalogue; empty for what only this program can meet.
     pub code: String,
-    /// What happened, in Chinese; empty when nobody wrote it.
+    /// What happened, in Chinese.
     pub zh: String,
     /// What happened, in English.
     pub en: String,
+    /// More about this very case, in English.
+    pub detail: String,
     /// Fields it is about, with what is wrong with each.
-    pub fields: Box<[FieldTrouble]>,
-    /// What to do now, in a sentence; may be empty.
+    pub fields: Vec<FieldTrouble>,
+    /// Id or number of the record that is in the way.
+    pub existing: String,
+    /// Who acts next: a code of the catalogue.
+    pub next: String,
+    /// What to do now, in Chinese.
+    pub advice_zh: String,
+    /// What to do now, in English.
     pub advice: String,
     /// Whether the same command can work later without a change; nothing when nobody can say.
     pub retry_helps: Option<bool>,
@@ -75,15 +91,21 @@ pub struct Failure {
 pub struct FieldTrouble {
     /// Name of the field.
     pub field: String,
-    /// What is wrong, and how to mend it.
+    /// What is wrong, and how to mend it; empty when the text of the failure says it.
     pub trouble: String,
+}
+
+impl Deref for Failure {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.told
+    }
 }
 
 impl Failure {
     fn new(exit: Exit, en: impl fmt::Display) -> Self {
-        let (code, zh, advice) = (String::new(), String::new(), String::new());
-        let en = en.to_string();
-        Self { exit, code, zh, en, fields: Box::default(), advice, retry_helps: None }
+        Self { exit, told: Box::new(Told { en: en.to_string(), ..Told::default() }) }
     }
 
     /// The command was typed wrongly.
@@ -107,7 +129,9 @@ impl Failure {
     /// The node did not answer; trying again may help.
     #[must_use]
     pub fn unreachable(en: impl fmt::Display) -> Self {
-        Self { retry_helps: Some(true), ..Self::new(Exit::Unreachable, en) }
+        let mut failure = Self::new(Exit::Unreachable, en);
+        failure.told.retry_helps = Some(true);
+        failure
     }
 
     /// What was asked for does not exist.
@@ -116,48 +140,58 @@ impl Failure {
         Self::new(Exit::NotFound, en)
     }
 
-    /// The same with a sentence on what to do now.
+    /// A refusal for a reason of the catalogue.
     #[must_use]
-    pub fn advise(mut self, advice: impl fmt::Display) -> Self {
-        self.advice = advice.to_string();
-        self
+    pub fn reason(reason: Reason) -> Self {
+        Self { exit: Exit::Refused, told: Box::new(Told::reason(reason)) }
     }
 
     /// The same with its Chinese text.
     #[must_use]
     pub fn zh(mut self, zh: impl fmt::Display) -> Self {
-        self.zh = zh.to_string();
+        self.told.zh = zh.to_string();
         self
     }
 
-    /// A refusal for a reason of the catalogue.
+    /// The same with more about this very case.
     #[must_use]
-    pub fn reason(reason: Reason) -> Self {
-        Self {
-            code: reason.code().to_owned(),
-            zh: reason.text_zh().to_owned(),
-            advice: advice(reason),
-            retry_helps: Some(reason.retry_helps()),
-            ..Self::refused(reason.text_en())
-        }
+    pub fn detail(mut self, detail: impl fmt::Display) -> Self {
+        self.told.detail = detail.to_string();
+        self
+    }
+
+    /// The same with a sentence on what to do now.
+    #[must_use]
+    pub fn advise(mut self, advice: impl fmt::Display) -> Self {
+        self.told.advice = advice.to_string();
+        self
     }
 
     /// The text for people: what happened, in which field, what to do, whether trying again helps.
     #[must_use]
     pub fn for_people(&self) -> String {
-        let mut lines = Vec::new();
-        let code = if self.code.is_empty() { String::new() } else { format!(" [{}]", self.code) };
-        lines.push(format!("liangdi: {}{code}", self.en));
-        if !self.zh.is_empty() {
-            lines.push(format!("         {}", self.zh));
+        let told = &self.told;
+        let code = if told.code.is_empty() { String::new() } else { format!(" [{}]", told.code) };
+        let mut lines = vec![format!("liangdi: {}{code}", told.en)];
+        let mut add = |before: &str, text: &str| {
+            if !text.is_empty() {
+                lines.push(format!("{before}{text}"));
+            }
+        };
+        add("         ", &told.zh);
+        for FieldTrouble { field, trouble } in &told.fields {
+            let colon = if trouble.is_empty() { "" } else { ": " };
+            add("  ", &format!("{field}{colon}{trouble}"));
         }
-        lines.extend(self.fields.iter().map(|f| format!("  {}: {}", f.field, f.trouble)));
-        if !self.advice.is_empty() {
-            lines.push(format!("  What to do: {}", self.advice));
-        }
-        match self.retry_helps {
-            Some(true) => lines.push("  Trying again later can help.".to_owned()),
-            Some(false) => lines.push("  Trying again without a change does not help.".to_owned()),
+        add("  ", &told.detail);
+        add("  In the way: ", &told.existing);
+        add("  What to do: ", &told.advice);
+        add("  怎么办: ", &told.advice_zh);
+        match told.retry_helps {
+            Some(true) => add("  ", "Trying again later can help. 稍后可以重试"),
+            Some(false) => {
+                add("  ", "Trying again without a change does not help. 不改正，重试无用")
+            }
             None => {}
         }
         lines.join("\n")
@@ -166,51 +200,94 @@ impl Failure {
     /// The same for programs: one object.
     #[must_use]
     pub fn for_programs(&self) -> Value {
+        let told = &self.told;
         let field = |f: &FieldTrouble| json!({ "field": f.field, "trouble": f.trouble });
         json!({ "error": {
             "exit": self.exit.number(),
-            "code": self.code,
-            "zh": self.zh,
-            "en": self.en,
-            "fields": self.fields.iter().map(field).collect::<Vec<_>>(),
-            "advice": self.advice,
-            "retry_helps": self.retry_helps,
+            "code": told.code,
+            "zh": told.zh,
+            "en": told.en,
+            "detail": told.detail,
+            "fields": told.fields.iter().map(field).collect::<Vec<_>>(),
+            "existing": told.existing,
+            "next": told.next,
+            "advice_zh": told.advice_zh,
+            "advice": told.advice,
+            "retry_helps": told.retry_helps,
         }})
     }
 }
 
+impl Told {
+    fn reason(reason: Reason) -> Self {
+        Self {
+            code: reason.code().to_owned(),
+            zh: reason.text_zh().to_owned(),
+            en: reason.text_en().to_owned(),
+            next: next_code(reason.next()).to_owned(),
+            advice_zh: reason.todo_zh().to_owned(),
+            advice: reason.todo_en().to_owned(),
+            retry_helps: Some(reason.retry_helps()),
+            ..Self::default()
+        }
+    }
+}
+
+/// The code of who acts next.
+pub(super) fn next_code(next: Next) -> &'static str {
+    match next {
+        Next::RetryLater => "RETRY_LATER",
+        Next::CorrectAndResend => "CORRECT_AND_RESEND",
+        Next::CheckPeer => "CHECK_PEER",
+        Next::ContactPeer => "CONTACT_PEER",
+    }
+}
+
 impl From<Status> for Failure {
-    /// What a node answered. Its code of the catalogue decides; the gRPC code only where there is none.
+    /// What a node answered, in its words: it may know reasons that this program does not. A status without them
+    /// keeps its message.
     fn from(status: Status) -> Self {
         if let Some(lost) = transport_trouble(&status) {
             return lost;
         }
         let details = status.get_error_details();
-        let info = details.error_info();
-        let code = info.map(|i| i.reason.clone()).unwrap_or_default();
-        let known = Reason::from_code(&code);
-        let meta = |key: &str| info.and_then(|i| i.metadata.get(key)).cloned();
-        let mut fields: Vec<_> = details
-            .bad_request()
-            .map(|bad| bad.field_violations.iter())
-            .into_iter()
-            .flatten()
+        let violations = details.bad_request().map(|b| b.field_violations.as_slice());
+        let fields: Vec<_> = violations
+            .unwrap_or_default()
+            .iter()
             .map(|v| FieldTrouble { field: v.field.clone(), trouble: v.description.clone() })
             .collect();
-        if let (true, Some(field)) = (fields.is_empty(), meta("field").filter(|f| !f.is_empty())) {
-            fields.push(FieldTrouble { field, trouble: "see above".to_owned() });
-        }
-        let catalogue_en = known.map(|r| r.text_en().to_owned());
-        let catalogue_zh = known.map(|r| r.text_zh().to_owned());
-        Self {
-            exit: exit_of(status.code()),
-            code,
-            zh: meta("zh").or(catalogue_zh).unwrap_or_default(),
-            en: meta("en").or(catalogue_en).unwrap_or_else(|| status.message().to_owned()),
-            fields: fields.into(),
-            advice: known.map(advice).unwrap_or_default(),
-            retry_helps: known.map(Reason::retry_helps).or_else(|| retry_of(status.code())),
-        }
+        let told = match details.error_info() {
+            Some(info) => of_info(info, fields),
+            None => Told {
+                en: status.message().to_owned(),
+                fields,
+                retry_helps: retry_of(status.code()),
+                ..Told::default()
+            },
+        };
+        Self { exit: exit_of(status.code()), told: Box::new(told) }
+    }
+}
+
+fn of_info(info: &ErrorInfo, mut fields: Vec<FieldTrouble>) -> Told {
+    let text = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
+    let field = text("field");
+    if fields.is_empty() && !field.is_empty() {
+        fields.push(FieldTrouble { field, trouble: String::new() });
+    }
+    let next = text("next");
+    Told {
+        code: info.reason.clone(),
+        zh: text("zh"),
+        en: text("en"),
+        detail: text("detail"),
+        fields,
+        existing: text("existing"),
+        advice_zh: text("next_zh"),
+        advice: text("next_en"),
+        retry_helps: Some(next == next_code(Next::RetryLater)),
+        next,
     }
 }
 
@@ -267,18 +344,14 @@ pub(super) fn not_connected(error: &(dyn Error + 'static)) -> Failure {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        Self {
-            code: refused.code().to_owned(),
-            zh: refused.text_zh().to_owned(),
-            retry_helps: Some(false),
-            ..Self::refused(refused.text_en())
+        let mut failure = Self::refused(refused.text_en()).zh(refused.text_zh());
+        failure.told.code = refused.code().to_owned();
+        failure.told.retry_helps = Some(false);
+        if let Refused::WrongArea { expected, found } = refused {
+            failure.told.detail = format!("expected {expected}, found {found}");
         }
+        failure
     }
-}
-
-/// What to do, as the catalogue says it.
-fn advice(reason: Reason) -> String {
-    format!("{}\n              {}", reason.todo_en(), reason.todo_zh())
 }
 
 /// An error and everything it rests on, outermost first.

@@ -1,22 +1,35 @@
 //! Chinese words for the fields and values that the command line shows; the English ones are the proto names.
 
 use domain::consent::{ConsentScope, Given};
+use domain::message::{
+    ArrivalOutcome, CertificateClaim, CertificateEvent, CertificateState, ContraceptiveMethod,
+    FeedbackOutcome, Kind, OutflowOutcome, ReferralOutcome, RegistrationResult, ResidenceReason,
+    StatementOutcome, Urgency,
+};
 use domain::numbered::Numbered;
 use domain::person::{DocumentKind, MaritalStatus, Sex};
 use domain::purpose::{LawfulBasis, Purpose};
+use domain::service::Service;
 
 /// Field of a proto file, and what clerks call it.
 const FIELDS: &[(&str, &str)] = &[
+    ("accepted", "同意"),
     ("access", "查阅事由"),
     ("address", "居住地址"),
+    ("agreement_id", "协议编号"),
+    ("answer", "答复"),
     ("answered_by", "答复通报"),
     ("answered_ms", "答复时间"),
+    ("application_number", "申请号"),
+    ("appointment_on", "预约日期"),
     ("area", "地区"),
     ("area_name", "地区名称"),
     ("arrived_on", "来现居住地日期"),
     ("at_ms", "时间"),
     ("at_risk", "有受害风险"),
     ("basis", "合法性基础"),
+    ("birth_area", "出生地"),
+    ("birth_certificate_number", "出生医学证明编号"),
     ("born_on", "出生日期"),
     ("card_known", "名片已收到"),
     ("case_id", "个案编号"),
@@ -28,16 +41,24 @@ const FIELDS: &[(&str, &str)] = &[
     ("check_confirmed", "校验位已人工核对"),
     ("checked_on", "查验日期"),
     ("children", "子女数"),
+    ("children_born", "出生子女数"),
     ("children_born_on", "子女出生日期"),
+    ("children_stated", "自述子女数"),
+    ("claims", "核实事项"),
     ("clock_skew_ms", "时钟偏差(毫秒)"),
     ("code", "代码"),
     ("connected", "已连接"),
     ("consent", "同意"),
     ("consent_id", "同意编号"),
     ("consents", "同意"),
+    ("contact", "联系方式"),
     ("content", "内容"),
+    ("corrected_name", "更正姓名"),
     ("created_ms", "受理时间"),
     ("credential", "二维码内容"),
+    ("credential_svg", "二维码图片"),
+    ("decided_on", "决定日期"),
+    ("departed_on", "离开日期"),
     ("destination_area", "去往地区"),
     ("digest", "信封摘要"),
     ("document", "证件"),
@@ -46,6 +67,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("endorsement_id", "查验编号"),
     ("endorsements", "查验"),
     ("endpoint", "地址"),
+    ("event", "事项"),
+    ("evidence", "存证"),
+    ("expected_month", "预产月份"),
     ("form", "方式"),
     ("from", "发出地"),
     ("genuine", "真实"),
@@ -59,23 +83,35 @@ const FIELDS: &[(&str, &str)] = &[
     ("issuer", "签发地"),
     ("kind", "种类"),
     ("kind_zh", "种类"),
+    ("kinds", "通报种类"),
     ("lane_sequence", "序号"),
     ("last_receipt_ms", "最近回执"),
     ("ledger_root", "台账根"),
     ("ledger_size", "台账条数"),
+    ("left_on", "离开户籍地日期"),
     ("marital_status", "婚姻状况"),
     ("married_on", "结婚日期"),
     ("matches_document", "与证件相符"),
     ("message_id", "通报编号"),
+    ("messages", "通报"),
+    ("method", "避孕方法"),
+    ("moved_to_area", "现户籍地"),
     ("name", "姓名/名称"),
+    ("next_page_token", "下一页"),
     ("next_try_ms", "下次尝试"),
+    ("note", "备注"),
     ("number", "号码"),
     ("opened_ms", "打开时间"),
     ("operator", "经办人"),
     ("origin_area", "户籍地"),
+    ("outcome", "结果"),
+    ("peers", "对方节点"),
     ("person", "当事人"),
     ("person_id", "人员编号"),
+    ("place", "地点"),
     ("purpose", "目的"),
+    ("purposes", "目的"),
+    ("question", "问题"),
     ("reason", "原因"),
     ("reason_en", "原因(英)"),
     ("reason_zh", "原因(中)"),
@@ -89,12 +125,16 @@ const FIELDS: &[(&str, &str)] = &[
     ("requested_on", "申请日期"),
     ("residence_area", "现居住地"),
     ("result", "结果"),
+    ("retention_months", "保存月数"),
     ("revocation_list_ms", "吊销列表日期"),
     ("revocation_reason", "注销原因"),
     ("scopes", "同意范围"),
+    ("served_on", "服务日期"),
     ("service", "服务"),
     ("service_request", "服务申请"),
     ("service_requests", "服务申请"),
+    ("services_arranged", "已安排服务"),
+    ("services_wanted", "需要的服务"),
     ("serving", "可用"),
     ("sex", "性别"),
     ("since", "起始日期"),
@@ -108,15 +148,28 @@ const FIELDS: &[(&str, &str)] = &[
     ("trouble", "故障"),
     ("turn", "轮到"),
     ("units", "提交件数"),
+    ("urgency", "紧急程度"),
+    ("valid_from", "生效日期"),
     ("valid_until", "有效期至"),
     ("version", "版本"),
     ("versions", "历次版本"),
     ("waiting", "待发"),
+    ("wanted_on", "希望日期"),
     ("withdrawn_ms", "撤回时间"),
 ];
 
 fn chinese(field: &str) -> Option<&'static str> {
-    FIELDS.iter().find(|(name, _)| *name == field).map(|(_, zh)| *zh)
+    let known = FIELDS.iter().find(|(name, _)| *name == field).map(|(_, zh)| *zh);
+    // The bodies of a content are fields named after their kind.
+    known.or_else(|| Kind::from_name(&camel_case(field)).map(Kind::chinese))
+}
+
+fn camel_case(name: &str) -> String {
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+        format!("{}{rest}", first.to_uppercase())
+    };
+    name.split('_').map(capital).collect()
 }
 
 /// A field's name in words: `due_on` is "due on 办理期限".
@@ -130,41 +183,53 @@ pub(super) fn heading(field: &str) -> String {
     chinese(field).map_or_else(|| of(field), str::to_owned)
 }
 
-/// What clerks call a value of a list, where the list has Chinese names.
+/// What clerks call a value of a list.
 pub(super) fn of_value(list: &str, number: i32) -> Option<&'static str> {
     fn find<T: Numbered>(number: i32, chinese: fn(T) -> &'static str) -> Option<&'static str> {
         u8::try_from(number).ok().and_then(T::from_number).map(chinese)
     }
     match list {
-        "LawfulBasis" => find(number, LawfulBasis::chinese),
-        "Purpose" => find(number, Purpose::chinese),
-        "Sex" => find(number, Sex::chinese),
-        "MaritalStatus" => find(number, MaritalStatus::chinese),
-        "DocumentKind" => find(number, DocumentKind::chinese),
-        "ConsentScope" => find(number, ConsentScope::chinese),
+        "ArrivalOutcome" => find(number, ArrivalOutcome::chinese),
+        "CertificateClaim" => find(number, CertificateClaim::chinese),
+        "CertificateEvent" => find(number, CertificateEvent::chinese),
+        "CertificateState" => find(number, CertificateState::chinese),
         "ConsentForm" => find(number, Given::chinese),
+        "ConsentScope" => find(number, ConsentScope::chinese),
+        "ContraceptiveMethod" => find(number, ContraceptiveMethod::chinese),
+        "DocumentKind" => find(number, DocumentKind::chinese),
+        "EndorsementResult" => endorsement(number),
+        "FeedbackOutcome" => find(number, FeedbackOutcome::chinese),
+        "LawfulBasis" => find(number, LawfulBasis::chinese),
+        "MaritalStatus" => find(number, MaritalStatus::chinese),
+        "OutflowOutcome" => find(number, OutflowOutcome::chinese),
+        "Purpose" => find(number, Purpose::chinese),
+        "ReferralOutcome" => find(number, ReferralOutcome::chinese),
+        "RegistrationResult" => find(number, RegistrationResult::chinese),
+        "RegistrationState" => registration(number),
+        "ResidenceReason" => find(number, ResidenceReason::chinese),
+        "Service" => find(number, Service::chinese),
+        "Sex" => find(number, Sex::chinese),
         "Stage" => stage(number),
-        "RegistrationState" => match number {
-            1 => Some("在住"),
-            2 => Some("已转往他处"),
-            3 => Some("已离开"),
-            _ => None,
-        },
-        "CertificateState" => match number {
-            1 => Some("有效"),
-            2 => Some("已过期"),
-            3 => Some("已换发"),
-            4 => Some("已注销"),
-            5 => Some("未签发"),
-            6 => Some("无法核实"),
-            _ => None,
-        },
-        "EndorsementResult" => match number {
-            1 => Some("有效"),
-            2 => Some("存疑"),
-            3 => Some("未能查证"),
-            _ => None,
-        },
+        "StatementOutcome" => find(number, StatementOutcome::chinese),
+        "Urgency" => find(number, Urgency::chinese),
+        _ => None,
+    }
+}
+
+fn registration(number: i32) -> Option<&'static str> {
+    match number {
+        1 => Some("在住"),
+        2 => Some("已转往他处"),
+        3 => Some("已离开"),
+        _ => None,
+    }
+}
+
+fn endorsement(number: i32) -> Option<&'static str> {
+    match number {
+        1 => Some("有效"),
+        2 => Some("存疑"),
+        3 => Some("未能查证"),
         _ => None,
     }
 }
@@ -184,6 +249,37 @@ fn stage(number: i32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Messages that the command line shows; requests are not among them.
+    fn shown() -> Vec<prost_reflect::MessageDescriptor> {
+        let inside = ["liangdi.office.v1", "liangdi.message.v1"];
+        let all = super::super::view::pool().all_messages();
+        all.filter(|m| inside.contains(&m.package_name()) && !m.name().ends_with("Request"))
+            .collect()
+    }
+
+    #[test]
+    fn every_field_that_is_shown_has_a_chinese_name() {
+        let missing: Vec<_> = shown()
+            .iter()
+            .flat_map(|m| m.fields().collect::<Vec<_>>())
+            .filter(|f| chinese(f.name()).is_none())
+            .map(|f| f.full_name().to_owned())
+            .collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+
+    #[test]
+    fn every_value_that_is_shown_has_a_chinese_name() {
+        let of_field = |f: prost_reflect::FieldDescriptor| f.kind().as_enum().cloned();
+        let lists =
+            shown().into_iter().flat_map(|m| m.fields().filter_map(of_field).collect::<Vec<_>>());
+        for list in lists {
+            for value in list.values().filter(|v| v.number() != 0) {
+                assert!(of_value(list.name(), value.number()).is_some(), "{}", value.full_name());
+            }
+        }
+    }
 
     #[test]
     fn the_list_is_sorted_and_has_no_doubles() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use domain::time::UnixMillis;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -115,6 +116,15 @@ pub fn record<N: AsRef<str>>(pairs: &[(N, String)]) -> String {
     shown().map(row).collect()
 }
 
+/// A time as people in China read it; programs get UTC.
+#[must_use]
+pub fn time(at: UnixMillis) -> String {
+    let day = at.date();
+    let seconds = at.since(day.begins()).as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{day} {hours:02}:{minutes:02}:{seconds:02} +08:00")
+}
+
 fn line(cells: &[String], widths: &[usize]) -> String {
     let mut text = String::new();
     for (cell, width) in cells.iter().zip(widths) {
@@ -144,6 +154,11 @@ mod tests {
             .collect();
         assert_eq!(starts, [16, 16]);
         assert!(text.starts_with("code    name    level\n──────  ──────  ────────\n"), "{text}");
+    }
+
+    #[test]
+    fn a_time_is_that_of_china() {
+        assert_eq!(time(UnixMillis::new(1_700_000_000_999)), "2023-11-15 06:13:20 +08:00");
     }
 
     #[test]

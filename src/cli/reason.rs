@@ -1,10 +1,10 @@
 //! `liangdi reason`: the catalogue of reasons, for people who met a code.
 
 use clap::{Args as ClapArgs, Subcommand};
-use domain::reason::{Next, Reason};
+use domain::reason::Reason;
 use serde_json::json;
 
-use super::exit::Failure;
+use super::exit::{Failure, next_code};
 use super::output::{Answer, record, table};
 
 /// Arguments of the noun.
@@ -37,7 +37,7 @@ fn list() -> Answer {
     let row = |r: &Reason| {
         vec![
             r.code().to_owned(),
-            next(r.next()).to_owned(),
+            next_code(r.next()).to_owned(),
             r.text_zh().to_owned(),
             r.text_en().to_owned(),
         ]
@@ -59,7 +59,7 @@ fn show(code: &str) -> Result<Answer, Failure> {
         ("含义", reason.text_zh().to_owned()),
         ("meaning", reason.text_en().to_owned()),
         ("field", reason.field().unwrap_or_default().to_owned()),
-        ("next", format!("{} ({retry})", next(reason.next()))),
+        ("next", format!("{} ({retry})", next_code(reason.next()))),
         ("怎么办", reason.todo_zh().to_owned()),
         ("what to do", reason.todo_en().to_owned()),
     ];
@@ -72,20 +72,11 @@ fn object(reason: Reason) -> serde_json::Value {
         "zh": reason.text_zh(),
         "en": reason.text_en(),
         "field": reason.field(),
-        "next": next(reason.next()),
+        "next": next_code(reason.next()),
         "todo_zh": reason.todo_zh(),
         "todo_en": reason.todo_en(),
         "retry_helps": reason.retry_helps(),
     })
-}
-
-fn next(next: Next) -> &'static str {
-    match next {
-        Next::RetryLater => "RETRY_LATER",
-        Next::CorrectAndResend => "CORRECT_AND_RESEND",
-        Next::CheckPeer => "CHECK_PEER",
-        Next::ContactPeer => "CONTACT_PEER",
-    }
 }
 
 #[cfg(test)]

@@ -50,10 +50,9 @@ fn what_a_clerk_types_is_understood() {
         format!(
             "certificate issue {person} --marital-status married --married-on 2015-05-01 --child-born-on 2016-06-01 --svg a.svg {office}"
         ),
-        format!("certificate verify --credential LD1:ABC --root root.pem"),
-        format!(
-            "certificate verify --credential-file - --document 41052219900307234X --root root.pem"
-        ),
+        "certificate verify --credential LD1:ABC --root root.pem".to_owned(),
+        "certificate verify --credential-file - --document 41052219900307234X --root root.pem"
+            .to_owned(),
         format!(
             "consent record --document X --scope pregnancy --scope contraception --recipient 410522 --given-on 2026-01-01 --valid-until 2027-01-01 --form in-writing {office}"
         ),
@@ -74,7 +73,7 @@ fn what_a_clerk_types_is_understood() {
         format!(
             "person change --document X --marital-status divorced --reason 更正 {access} {office}"
         ),
-        format!("message list --sent --peer 410522 --limit 10 --profile office.toml"),
+        "message list --sent --peer 410522 --limit 10 --profile office.toml".to_owned(),
         format!("message evidence {id} --out e.evidence {office}"),
         "evidence verify e.evidence --root root.pem --crl a.crl --crl b.crl".to_owned(),
         "serve --config liangdi.toml --log-format json".to_owned(),

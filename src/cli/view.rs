@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::connect::office;
 use super::label;
-use super::output::{Answer, record, table};
+use super::output::{Answer, record, table, time};
 
 static POOL: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(wire::FILE_DESCRIPTOR_SET).ok());
@@ -153,7 +153,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 fn describe(message: &DynamicMessage, depth: usize, pairs: &mut Vec<(String, String)>) {
     let name =
         |field: &FieldDescriptor| format!("{}{}", "  ".repeat(depth), label::of(field.name()));
-    for field in message.descriptor().fields().filter(|f| message.has_field(f)) {
+    for field in message.descriptor().fields().filter(|f| is_told(message, f)) {
         match message.get_field(&field).as_ref() {
             Value::Message(inner) => {
                 pairs.push((name(&field), "·".to_owned()));
@@ -170,11 +170,25 @@ fn describe(message: &DynamicMessage, depth: usize, pairs: &mut Vec<(String, Str
     }
 }
 
+/// Shown to people as a picture, after everything else.
+const PRINTED_APART: [&str; 2] = ["credential", "credential_svg"];
+
+/// What is empty is left out, but "no" and "none" are answers.
+fn is_told(message: &DynamicMessage, field: &FieldDescriptor) -> bool {
+    let is_answer = match field.kind() {
+        Kind::Bool => true,
+        Kind::Uint32 | Kind::Uint64 => !field.name().ends_with("_ms"),
+        _ => false,
+    };
+    let stated = field.supports_presence() || field.is_list() || !is_answer;
+    !PRINTED_APART.contains(&field.name()) && (message.has_field(field) || !stated)
+}
+
 /// A value on one line for people.
 fn plain(field: &FieldDescriptor, value: &Value) -> String {
     match value {
         Value::U64(0) if field.name().ends_with("_ms") => String::new(),
-        Value::U64(v) if field.name().ends_with("_ms") => UnixMillis::new(*v).to_string(),
+        Value::U64(v) if field.name().ends_with("_ms") => time(UnixMillis::new(*v)),
         Value::Bool(v) => if *v { "yes" } else { "no" }.to_owned(),
         Value::EnumNumber(n) => match field.kind() {
             Kind::Enum(list) => match (code(&list, *n), label::of_value(list.name(), *n)) {
@@ -237,7 +251,7 @@ mod tests {
         let text = answer(&sample()).text;
         assert!(text.contains("stage 进度"), "{text}");
         assert!(text.contains("STORED 对方已入库"), "{text}");
-        assert!(text.contains("2023-11-14T22:13:20"), "{text}");
+        assert!(text.contains("2023-11-15 06:13:20 +08:00"), "{text}");
         assert!(text.contains("王芳"), "{text}");
         assert!(!text.contains("stored 对方入库时间"), "{text}");
     }

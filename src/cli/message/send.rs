@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn the_only_possible_purpose_need_not_be_typed_but_a_choice_must() {
         let refused = why(message::Content::default(), Kind::ArrivalNotice, &nothing());
-        let text = refused.unwrap_err().en;
+        let text = refused.unwrap_err().for_people();
         assert!(text.contains("own-application or statutory-duty"), "{text}");
         let given = Why { basis: Some(LawfulBasis::StatutoryDuty), ..nothing() };
         let content = why(message::Content::default(), Kind::ArrivalNotice, &given).unwrap();
