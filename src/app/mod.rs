@@ -5,6 +5,7 @@
 pub mod error;
 
 pub mod access;
+pub mod at_risk;
 pub mod idempotency;
 
 pub mod certificates;

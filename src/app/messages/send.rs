@@ -23,7 +23,7 @@ use wire::encode_header;
 use super::grounds::{self, Grounds};
 use super::{NewSubject, journal_entry};
 use crate::app::idempotency::Once;
-use crate::app::{AppError, Ctx, Refusal};
+use crate::app::{AppError, Ctx, Refusal, at_risk};
 
 /// How long a message keeps its purpose, unless its sender says otherwise.
 pub const EXPIRES_AFTER: Duration = Duration::from_secs(90 * 86_400);
@@ -161,6 +161,7 @@ impl Outgoing {
     /// Writes the message with everything that follows from it.
     fn accept(&self, unit: &mut Unit<'_>) -> Result<(Accepted, LaneEpoch), AppError> {
         grounds::still_stand(unit, &self.content, self.to)?;
+        at_risk::keep_hidden(unit, &self.content)?;
         let case = match self.content.in_reply_to {
             Some(asked) => self.answer(unit, asked)?,
             None => self.id,

@@ -4,17 +4,19 @@ use domain::access::AccessAction;
 use domain::certificate::{ReplacementCause, RevocationCause};
 use domain::consent::{ConsentTerms, Given};
 use domain::id::{CertificateNumber, ConsentId, PersonId, RegistrationId};
+use domain::message::{ArrivalNotice, Body, Content};
+use domain::person::PersonReference;
 use domain::record::Version;
 use domain::service::Service;
 use domain::text::WrittenReason;
 
 use super::*;
-use crate::app::access;
 use crate::app::certificates::check::{self, Check};
 use crate::app::certificates::{self, Application, Replace, Revoke};
 use crate::app::consents::{self, Request};
 use crate::app::persons::Correction;
 use crate::app::registrations::{Change, End};
+use crate::app::{access, at_risk};
 
 /// Every use case of records, asked for things that need not exist: it is refused for the role or for anything else.
 async fn outcomes(office: &Office, ctx: &Ctx, net: &Net) -> Vec<(&'static str, Option<Reason>)> {
@@ -190,4 +192,43 @@ async fn no_error_and_no_debug_output_names_a_person() {
     for secret in [her.document.expose(&why), her.name.expose(&why), "科技园"] {
         assert!(!printed.contains(secret), "{printed}");
     }
+}
+
+#[tokio::test]
+async fn where_a_person_at_risk_lives_is_not_told() {
+    let office = Office::here();
+    let (mut hidden, open) = (person(0), person(1));
+    hidden.at_risk = true;
+    office.arrive(hidden.clone()).await;
+    office.arrive(open.clone()).await;
+    let notice = |person: &PersonDetails, residence_area| Content {
+        case: None,
+        in_reply_to: None,
+        basis: LawfulBasis::StatutoryDuty,
+        purpose: Purpose::ResidenceRegistration,
+        consent: None,
+        service_request: None,
+        person: Some(PersonReference {
+            document: person.document.clone(),
+            name: person.name.clone(),
+        }),
+        body: Body::ArrivalNotice(ArrivalNotice {
+            registration_id: RegistrationId::from_bytes([1; 16]),
+            arrived_on: today(),
+            residence_area,
+            reason: None,
+            certificate_number: None,
+        }),
+    };
+    let told = |content: Content| {
+        let asked = office.store.commit(move |unit| at_risk::keep_hidden(unit, &content));
+        async { asked.await.map_err(AppError::from) }
+    };
+    let place: Option<AreaCode> = "440305003".parse().ok();
+    let field = "content.arrival_notice.residence_area";
+    let refusal = refused(told(notice(&hidden, place)).await);
+    assert_eq!(refusal, (Reason::FieldNotAllowed, field.to_owned()));
+    told(notice(&hidden, None)).await.unwrap();
+    told(notice(&open, place)).await.unwrap();
+    told(notice(&person(2), place)).await.unwrap();
 }
