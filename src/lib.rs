@@ -15,3 +15,4 @@ pub mod node;
 pub mod cli;
 pub mod ops;
 pub mod demo;
+pub mod bench;

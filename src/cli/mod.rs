@@ -12,6 +12,7 @@ mod trusted;
 mod view;
 
 mod area;
+mod bench;
 mod certificate;
 mod completions;
 mod config;
@@ -81,6 +82,8 @@ enum Command {
     Config(config::Args),
     /// The store on disk 存储
     Store(store::Args),
+    /// Measurements 性能测量
+    Bench(crate::bench::Args),
     /// Keys and certificates of the network 证书管理
     Pki(pki::Args),
     /// Completions for a shell 命令补全
@@ -118,6 +121,7 @@ fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Node(args) => node::run(args),
         Command::Config(args) => config::run(args),
         Command::Store(args) => store::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Completions(args) => completions::run(&args),
     }

@@ -197,7 +197,8 @@ impl Run {
                 }
             }
             Incoming::Kept(parcel, Ok(())) => {
-                self.forget(parcel);
+                let kept = self.forget(parcel);
+                self.peer.advance(|progress| progress.kept += kept);
                 self.peer.note(|state| state.last_receipt = Some(SystemClock.now()));
                 self.step(Event::Kept { parcel });
             }
@@ -352,7 +353,11 @@ impl Run {
 
     fn receipt(&mut self, receipt: Receipt) {
         match self.check(receipt) {
-            Ok(Some((parcel, answers))) => self.step(Event::ReceiptArrived { parcel, answers }),
+            Ok(Some((parcel, answers))) => {
+                let answered = u64::try_from(answers.len()).unwrap_or_default();
+                self.peer.advance(|progress| progress.answered += answered);
+                self.step(Event::ReceiptArrived { parcel, answers });
+            }
             // For a parcel of an earlier link: it is on its way again already.
             Ok(None) => {}
             Err(fault) => {
@@ -418,9 +423,12 @@ impl Run {
         });
     }
 
-    fn forget(&mut self, parcel: ParcelNo) {
+    /// Lets go of a parcel that is settled, and says how many envelopes were in it.
+    fn forget(&mut self, parcel: ParcelNo) -> u64 {
+        let mut envelopes = 0;
         if let Some(sent) = self.offered.remove(&parcel) {
             self.by_id.remove(&sent.manifest.parcel_id);
+            envelopes = u64::from(sent.manifest.count);
         }
         if matches!(self.courier.status().link, Link::Down { .. }) {
             // What was lost with the link gets new parcels; what is being kept stays known.
@@ -428,6 +436,7 @@ impl Run {
             self.offered.retain(|_, sent| kept(sent));
             self.by_id.retain(|_, no| self.offered.contains_key(no));
         }
+        envelopes
     }
 }
 

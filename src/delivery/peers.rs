@@ -35,9 +35,19 @@ pub struct Peer {
     card: ArcSwapOption<NodeCard>,
     sealer: ArcSwapOption<Sealer>,
     mail: watch::Sender<Mail>,
+    progress: watch::Sender<Progress>,
     seen: Notify,
     // Written by the peer's own tasks, read by whoever asks for the status; never across an await.
     state: Mutex<PeerState>,
+}
+
+/// How far a peer has answered, since the start of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Envelopes for which its signed word has come and holds.
+    pub answered: u64,
+    /// Envelopes of these whose receipt is on our disk.
+    pub kept: u64,
 }
 
 /// What is known of a peer's state.
@@ -83,6 +93,7 @@ impl Peer {
             card: ArcSwapOption::empty(),
             sealer: ArcSwapOption::empty(),
             mail: watch::Sender::new(None),
+            progress: watch::Sender::default(),
             seen: Notify::new(),
             state: Mutex::default(),
         }
@@ -135,6 +146,17 @@ impl Peer {
     /// Resolves when the peer has called us.
     pub(crate) async fn seen(&self) {
         self.seen.notified().await;
+    }
+
+    /// Follows how far it has answered.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Notes that it has answered further.
+    pub(crate) fn advance(&self, change: impl FnOnce(&mut Progress)) {
+        self.progress.send_modify(change);
     }
 
     /// What is known of its state.

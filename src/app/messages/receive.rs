@@ -27,6 +27,9 @@ use wire::{decode_disposition, encode_disposition};
 use super::{NewSubject, journal_entry};
 use crate::app::AppError;
 
+/// Epochs of one sender that are kept; a new one comes with each restore of the sender.
+const EPOCHS_MAX: usize = 1_000;
+
 /// An envelope that was opened and checked, before its lane has been looked at.
 #[derive(Debug)]
 pub struct Opened {
@@ -228,21 +231,29 @@ impl Taking<'_, '_> {
     }
 
     fn lane(&mut self, epoch: LaneEpoch) -> Result<&mut LaneIn, AppError> {
-        use std::collections::btree_map::Entry;
-        match self.lanes.entry(epoch) {
-            Entry::Occupied(lane) => Ok(lane.into_mut()),
-            Entry::Vacant(place) => {
-                let key = EnvelopeKey::of(Side::Received, self.peer, epoch).key();
-                let lane = match self.unit.get(&LANE_IN, &key)? {
-                    Some(row) => row.lane,
-                    None => {
-                        let known = self.unit.scan_under(&LANE_IN, &(key.0,), None, 1)?;
-                        LaneIn::open(epoch, (!known.is_empty()).then_some(self.now))
-                    }
-                };
-                Ok(place.insert(lane))
-            }
+        if !self.lanes.contains_key(&epoch) {
+            let lane = self.open_lane(epoch)?;
+            self.lanes.insert(epoch, lane);
         }
+        self.lanes.get_mut(&epoch).ok_or(AppError::Internal("a lane was just opened"))
+    }
+
+    /// The lane as it is kept. A new one is noted in the peer's other lanes: one message may travel in both.
+    fn open_lane(&mut self, epoch: LaneEpoch) -> Result<LaneIn, AppError> {
+        let key = EnvelopeKey::of(Side::Received, self.peer, epoch).key();
+        if let Some(row) = self.unit.get(&LANE_IN, &key)? {
+            return Ok(row.lane);
+        }
+        let others = self.unit.scan_under(&LANE_IN, &(key.0,), None, EPOCHS_MAX)?;
+        let opened = (!others.is_empty()).then_some(self.now);
+        for (key, LaneInRow { mut lane }) in others {
+            lane.another_opened(self.now);
+            if let Some(open) = self.lanes.get_mut(&lane.epoch()) {
+                open.another_opened(self.now);
+            }
+            self.unit.put(&LANE_IN, &key, &LaneInRow { lane })?;
+        }
+        Ok(LaneIn::open(epoch, opened))
     }
 
     /// What became of a message with this id from this peer.

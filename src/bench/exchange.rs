@@ -1,0 +1,319 @@
+//! Two nodes on one machine: the sender in this process, so that submitters call its use case directly,
+//! the receiver as a process of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use domain::access::{Caller, Role};
+use domain::area::AreaCode;
+use domain::message::{Body, Content, Inquiry, Urgency};
+use domain::person::PersonReference;
+use domain::purpose::{LawfulBasis, Purpose};
+use domain::service::Service;
+use domain::synthetic::People;
+use domain::text::FreeText;
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressStyle};
+use store::Statistics;
+use tokio::time::Instant;
+use wire::content::encode_content;
+
+use super::floor::{self, Load};
+use super::process::{cpu_seconds, peak_rss_mb};
+use super::report::Report;
+use super::ExchangeArgs;
+use crate::app::Ctx;
+use crate::app::messages::grounds::Grounds;
+use crate::app::messages::send::{self, Draft};
+use crate::config::Settings;
+use crate::delivery::peers::{Peer, Progress};
+use crate::demo::network::{Network, Plan};
+use crate::node::{self, Running};
+use crate::time::SystemClock;
+
+const SENDER: &str = "410522";
+const RECEIVER: &str = "440305";
+/// Persons the messages are about.
+const PERSONS: usize = 1_000;
+/// Messages sent before anything is measured.
+const WARM_UP: u64 = 2_000;
+/// A run that makes no progress for so long has failed.
+const STALL: Duration = Duration::from_secs(60);
+/// Bytes around a body on the wire: header, seal, padding to the size class.
+const ENVELOPE_OVERHEAD: usize = 250;
+
+/// Runs the measurement.
+pub(super) async fn run(args: &ExchangeArgs) -> anyhow::Result<Report> {
+    let temporary = tempfile::tempdir()?;
+    let dir = args.dir.as_deref().unwrap_or(temporary.path());
+    let (sender, receiver): (AreaCode, AreaCode) = (SENDER.parse()?, RECEIVER.parse()?);
+    let plan = Plan::new(dir, std::env::current_exe()?, vec![sender, receiver]);
+    let mut network = Network::prepare(&plan)?;
+    network.start(receiver).await?;
+    let node = node::start(Settings::load(&network.member(sender)?.config)?).await?;
+    let outcome = measure(args, &network, node, dir).await;
+    let stopped = network.stop_all().await;
+    let report = outcome?;
+    if !stopped {
+        bail!("the receiver did not stop in order");
+    }
+    Ok(report)
+}
+
+async fn measure(
+    args: &ExchangeArgs,
+    network: &Network,
+    node: Running,
+    dir: &Path,
+) -> anyhow::Result<Report> {
+    let receiver: AreaCode = RECEIVER.parse()?;
+    let pids = [std::process::id(), network.process_id(receiver).context("no receiver")?];
+    let trial = Trial::new(node, receiver, usize::try_from(args.body_bytes)?)?;
+    trial.card_known().await?;
+    trial.full_speed(WARM_UP, args.submitters, None).await?;
+
+    let before = Counts::take(&trial, network, receiver, pids).await?;
+    let bar = progress(args.messages);
+    let took = trial.full_speed(args.messages, args.submitters, Some(bar.clone())).await?;
+    bar.finish_and_clear();
+    let after = Counts::take(&trial, network, receiver, pids).await?;
+    let latency = trial.at_rate(args.latency_messages, args.rate).await?;
+    let last = Counts::take(&trial, network, receiver, pids).await?;
+    let peak_rss_mb = peak_rss_mb(pids[0])? + peak_rss_mb(pids[1])?;
+
+    let group = median_group(&before.sender, &after.sender);
+    let (here, there) = (network.member(SENDER.parse()?)?, network.member(receiver)?);
+    let (here, there) = (material(&here.config)?, material(&there.config)?);
+    let bytes = usize::try_from(args.body_bytes)? + ENVELOPE_OVERHEAD;
+    let load = Load { messages: args.messages, bytes, group };
+    let flush = floor::flush_p50(dir, bytes)?;
+    let floor_per_second = floor::per_second(load, dir, &here, &there, receiver)?;
+    trial.node.stop().await;
+
+    let messages = as_f64(args.messages)?;
+    let messages_per_second = messages / took.as_secs_f64();
+    Ok(Report {
+        messages_per_second,
+        p50_ms: millis(&latency, 0.50)?,
+        p95_ms: millis(&latency, 0.95)?,
+        p99_ms: millis(&latency, 0.99)?,
+        cpu_seconds_per_10k: (after.cpu - before.cpu) / messages * 10_000.0,
+        cpu_seconds_per_10k_low_rate: (last.cpu - after.cpu) / as_f64(args.latency_messages)?
+            * 10_000.0,
+        flushes_per_message: as_f64(after.syncs - before.syncs)? / messages,
+        bytes_per_message: as_f64(after.sender.bytes - before.sender.bytes)? / messages,
+        group_p50: group,
+        peak_rss_mb,
+        floor_per_second,
+        ratio_to_floor: messages_per_second / floor_per_second,
+        disk_flush_p50_ms: flush.as_secs_f64() * 1_000.0,
+        messages: args.messages,
+        body_bytes: args.body_bytes,
+        submitters: args.submitters,
+        rate: args.rate,
+    })
+}
+
+/// The sender's node and what it sends.
+struct Trial {
+    node: Running,
+    peer: Arc<Peer>,
+    to: AreaCode,
+    ctx: Ctx,
+    contents: Arc<Vec<Content>>,
+}
+
+impl Trial {
+    fn new(node: Running, to: AreaCode, body_bytes: usize) -> anyhow::Result<Self> {
+        let peer = node.peers.get(to).context("the receiver is no peer")?.clone();
+        let area = node.settings.area;
+        let caller = Caller { operator: "bench".parse()?, role: Role::Clerk, area };
+        let now = SystemClock.now();
+        let people = People::new(1, vec![area], now.date()).take(PERSONS);
+        let contents = people
+            .map(|p| content(PersonReference { document: p.document, name: p.name }, body_bytes));
+        let contents = Arc::new(contents.collect::<anyhow::Result<_>>()?);
+        Ok(Self { node, peer, to, ctx: Ctx { caller, now }, contents })
+    }
+
+    /// Waits until messages can be sealed for the receiver.
+    async fn card_known(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + STALL;
+        while self.peer.card().is_none() {
+            if Instant::now() > deadline {
+                bail!("the receiver's card did not come: {:?}", self.peer.state().trouble);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Sends one message and returns when it is on disk.
+    async fn send(&self, number: u64) -> anyhow::Result<()> {
+        let index = usize::try_from(number)? % self.contents.len();
+        let content = self.contents.get(index).context("no content")?.clone();
+        let ctx = Ctx { now: SystemClock.now(), ..self.ctx.clone() };
+        let draft = Draft {
+            to: self.to,
+            content,
+            grounds: Grounds::default(),
+            expires: None,
+            idempotency_key: String::new(),
+        };
+        send::send(&ctx, &self.node.store, &self.node.peers, draft).await?;
+        Ok(())
+    }
+
+    /// Sends `messages` as fast as they go, and returns how long it took until the receipts of all of
+    /// them were on this disk.
+    async fn full_speed(
+        self: &Trial,
+        messages: u64,
+        submitters: u64,
+        bar: Option<ProgressBar>,
+    ) -> anyhow::Result<Duration> {
+        let mut progress = self.peer.progress();
+        let goal = progress.borrow_and_update().kept + messages;
+        let next = Arc::new(AtomicU64::new(0));
+        let started = Instant::now();
+        let submit = || {
+            let next = next.clone();
+            async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= messages {
+                        return Ok::<_, anyhow::Error>(());
+                    }
+                    self.send(number).await?;
+                }
+            }
+        };
+        let submitters = futures_util::future::try_join_all((0..submitters).map(|_| submit()));
+        let settled = async {
+            loop {
+                let kept = progress.borrow_and_update().kept;
+                if let Some(bar) = &bar {
+                    bar.set_position(messages.saturating_sub(goal.saturating_sub(kept)));
+                }
+                if kept >= goal {
+                    return Ok(());
+                }
+                tokio::time::timeout(STALL, progress.changed()).await.context("no progress")??;
+            }
+        };
+        let (sent, settled): (_, anyhow::Result<()>) = tokio::join!(submitters, settled);
+        sent?;
+        settled?;
+        Ok(started.elapsed())
+    }
+
+    /// Sends at a steady rate and measures each message from the call to the peer's receipt in hand.
+    async fn at_rate(&self, messages: u64, rate: u64) -> anyhow::Result<Histogram<u64>> {
+        let mut histogram = Histogram::<u64>::new(3)?;
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate)?);
+        let mut progress = self.peer.progress();
+        for number in 0..messages {
+            ticks.tick().await;
+            let goal = progress.borrow_and_update().answered + 1;
+            let started = Instant::now();
+            self.send(number).await?;
+            let answered = progress.wait_for(|p: &Progress| p.answered >= goal);
+            tokio::time::timeout(STALL, answered).await.context("no receipt")??;
+            histogram.record(u64::try_from(started.elapsed().as_micros())?)?;
+        }
+        Ok(histogram)
+    }
+}
+
+/// An inquiry about a person whose content has `bytes` bytes.
+fn content(
+    person: PersonReference,
+    bytes: usize,
+) -> anyhow::Result<Content> {
+    let with = |question: &str| -> anyhow::Result<Content> {
+        Ok(Content {
+            case: None,
+            in_reply_to: None,
+            basis: LawfulBasis::OwnApplication,
+            purpose: Purpose::Verification,
+            consent: None,
+            service_request: None,
+            person: Some(person.clone()),
+            body: Body::Inquiry(Inquiry {
+                urgency: Urgency::Normal,
+                service: Service::Other,
+                question: FreeText::new(question)?,
+            }),
+        })
+    };
+    let shortest = encode_content(&with("?")?).len();
+    let missing = bytes.saturating_sub(shortest);
+    // At most 500 characters: wide ones first, then narrow ones to the byte.
+    let wide = missing / 3;
+    let question = format!("{}{}", "查".repeat(wide), "?".repeat(missing - wide * 3 + 1));
+    with(&question)
+}
+
+/// What has been used up to now.
+struct Counts {
+    sender: Statistics,
+    syncs: u64,
+    cpu: f64,
+}
+
+impl Counts {
+    async fn take(
+        trial: &Trial,
+        network: &Network,
+        receiver: AreaCode,
+        pids: [u32; 2],
+    ) -> anyhow::Result<Self> {
+        let sender = trial.node.store.statistics();
+        let there = network.status(receiver).await?;
+        let cpu = cpu_seconds(pids[0])? + cpu_seconds(pids[1])?;
+        Ok(Self { syncs: sender.syncs + there.syncs, sender, cpu })
+    }
+}
+
+/// The size that half of the groups since `before` do not exceed, by the buckets of the store.
+fn median_group(before: &Statistics, after: &Statistics) -> u64 {
+    let sizes = after.group_sizes.iter().zip(&before.group_sizes).map(|(a, b)| a - b);
+    // Weighted by what is in them: the group a unit was in, not the group as such.
+    let weighted: Vec<(u64, u64)> =
+        sizes.enumerate().map(|(bucket, groups)| (1 << bucket, groups << bucket)).collect();
+    let half = weighted.iter().map(|(_, units)| units).sum::<u64>() / 2;
+    let mut seen = 0;
+    for (size, units) in weighted {
+        seen += units;
+        if seen >= half.max(1) {
+            return size;
+        }
+    }
+    1
+}
+
+fn material(config: &Path) -> anyhow::Result<Arc<trust::tls::TlsMaterial>> {
+    let settings = Settings::load(config)?;
+    let identity = crate::delivery::identity::NodeIdentity::load(&settings.tls, SystemClock.now())?;
+    Ok(identity.material())
+}
+
+fn progress(messages: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}");
+    let bar = ProgressBar::new(messages);
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn millis(histogram: &Histogram<u64>, quantile: f64) -> anyhow::Result<f64> {
+    Ok(as_f64(histogram.value_at_quantile(quantile))? / 1_000.0)
+}
+
+fn as_f64(number: u64) -> anyhow::Result<f64> {
+    Ok(f64::from(u32::try_from(number)?))
+}
