@@ -1,5 +1,7 @@
 //! Logs: lines for people or JSON for programs, on standard error; never personal data.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -37,7 +39,10 @@ pub fn start(format: LogFormat) -> Result<(), LogError> {
     let written = std::env::var(FILTER_VARIABLE).ok().filter(|text| !text.is_empty());
     let filter = EnvFilter::try_new(written.as_deref().unwrap_or(FILTER_DEFAULT))
         .map_err(LogError::Filter)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
