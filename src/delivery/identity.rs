@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use domain::time::UnixMillis;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 use trust::crl::Freshness;
 use trust::name::Suffix;
 use trust::tls::{Api, ConfigError, LoadError, TlsMaterial, TlsPaths};
@@ -29,6 +30,8 @@ pub struct NodeIdentity {
     material: ArcSwap<TlsMaterial>,
     node_api: Arc<ArcSwap<ServerConfig>>,
     office_api: Arc<ArcSwap<ServerConfig>>,
+    /// Told whenever the other ends of open connections have to be looked at again.
+    looked: watch::Sender<()>,
     paths: TlsPaths,
     suffix: Suffix,
 }
@@ -68,6 +71,7 @@ impl NodeIdentity {
             node_api: Arc::new(ArcSwap::new(material.server_config(Api::Node)?)),
             office_api: Arc::new(ArcSwap::new(material.server_config(Api::Office)?)),
             material: ArcSwap::from_pointee(material),
+            looked: watch::Sender::new(()),
             paths,
             suffix,
         })
@@ -102,8 +106,14 @@ impl NodeIdentity {
         Ok(())
     }
 
+    /// Hears when the other end of a connection that we opened has to be looked at again.
+    pub(super) fn looked(&self) -> watch::Receiver<()> {
+        self.looked.subscribe()
+    }
+
     /// Cuts off open connections whose certificate no longer holds.
     fn cut_off(&self, doors: &[(Api, Open)], now: UnixMillis) {
+        self.looked.send_replace(());
         let material = self.material();
         for (api, open) in doors {
             let cut = open.cut_off(|chain| material.still_holds(chain, *api, now).is_ok());

@@ -19,7 +19,7 @@ use store::tables::RECEIPT;
 use store::{Pending, Store};
 use trust::seal::Opener;
 use trust::verify::Purpose;
-use wire::content::decode_content;
+use wire::content::{MalformedContent, decode_content};
 use wire::{decode_header, decode_manifest, encode_receipt_manifest};
 
 use super::identity::NodeIdentity;
@@ -211,7 +211,12 @@ impl Inbound {
             })?;
         let body = unpad(&padded).map_err(|_| plain(Reason::Malformed))?;
         let content = decode_content(body).map_err(|malformed| {
-            (malformed.reason(), malformed.field().map(ToString::to_string))
+            let reason = match malformed {
+                // A document of a later version reads as none at all.
+                MalformedContent::Missing("body") => Reason::VersionUnsupported,
+                _ => malformed.reason(),
+            };
+            (reason, malformed.field().map(ToString::to_string))
         })?;
         let at = CheckContext { from: header.from, to: header.to, now };
         content.check(&at).map_err(|refusal| (refusal.reason, Some(refusal.field.to_string())))?;

@@ -1,7 +1,7 @@
 //! Dials a peer: TCP, TLS that proves the expected area, gRPC; and opens the one stream of mail.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::area::AreaCode;
@@ -10,7 +10,7 @@ use exchange::parcel::Parcel;
 use exchange::receipt::Receipt;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -19,9 +19,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 use trust::tls::{ConfigError, TlsMaterial};
+use trust::verify::Purpose;
 use wire::client::NodeClient;
 use wire::frame::{Frame, Hello};
 
+use super::identity::NodeIdentity;
 use super::outbound::Incoming;
 use crate::errors::chain;
 use crate::time::SystemClock;
@@ -90,10 +92,22 @@ pub async fn dial(
     endpoint: &str,
     material: &TlsMaterial,
 ) -> Result<Channel, DialError> {
+    dial_and_see(area, endpoint, material, Arc::default()).await
+}
+
+/// The chain that the other end has shown.
+type Seen = Arc<OnceLock<Vec<CertificateDer<'static>>>>;
+
+async fn dial_and_see(
+    area: AreaCode,
+    endpoint: &str,
+    material: &TlsMaterial,
+    seen: Seen,
+) -> Result<Channel, DialError> {
     let (name, tls) = (material.server_name(area)?, material.client_config(area)?);
     let wrong = || DialError::Endpoint { endpoint: endpoint.to_owned() };
     let uri: Uri = format!("http://{endpoint}").parse().map_err(|_| wrong())?;
-    let connector = service_fn(move |uri: Uri| shake(uri, name.clone(), tls.clone()));
+    let connector = service_fn(move |uri: Uri| shake(uri, name.clone(), tls.clone(), seen.clone()));
     Endpoint::from(uri)
         .connect_timeout(DIAL_TIMEOUT)
         .http2_keep_alive_interval(KEEP_ALIVE)
@@ -111,11 +125,15 @@ async fn shake(
     uri: Uri,
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
+    seen: Seen,
 ) -> io::Result<TlsStream> {
     let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
     let tcp = TcpStream::connect(authority).await?;
     tcp.set_nodelay(true)?;
     let stream = TlsConnector::from(tls).connect(name, tcp).await?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    // A channel that connects again has met the same area; the first chain is that of our stream.
+    seen.get_or_init(|| chain.iter().map(|der| der.clone().into_owned()).collect());
     Ok(TokioIo::new(stream))
 }
 
@@ -123,11 +141,11 @@ async fn shake(
 pub(super) async fn open(
     area: AreaCode,
     endpoint: String,
-    material: Arc<TlsMaterial>,
+    identity: Arc<NodeIdentity>,
     number: u64,
     events: mpsc::Sender<Incoming>,
 ) {
-    let why = match carry(area, &endpoint, &material, number, &events).await {
+    let why = match carry(area, &endpoint, &identity, number, &events).await {
         Ok(()) => "the peer ended the stream".to_owned(),
         Err(why) => why,
     };
@@ -139,11 +157,13 @@ pub(super) async fn open(
 async fn carry(
     area: AreaCode,
     endpoint: &str,
-    material: &TlsMaterial,
+    identity: &NodeIdentity,
     number: u64,
     events: &mpsc::Sender<Incoming>,
 ) -> Result<(), String> {
-    let channel = dial(area, endpoint, material).await.map_err(|e| chain(&e))?;
+    let (mut looked, seen) = (identity.looked(), Seen::default());
+    let channel = dial_and_see(area, endpoint, &identity.material(), seen.clone()).await;
+    let channel = channel.map_err(|e| chain(&e))?;
     let (out, parcels) = mpsc::channel(OUT_QUEUE);
     let hello = Frame::Hello(hello(SystemClock.now(), 0));
     let outgoing = tokio_stream::once(hello).chain(ReceiverStream::new(parcels).map(Frame::Parcel));
@@ -160,7 +180,15 @@ async fn carry(
     if events.send(Incoming::Link(number, up)).await.is_err() {
         return Ok(());
     }
-    while let Some(frame) = incoming.next().await {
+    loop {
+        let frame = tokio::select! {
+            frame = incoming.next() => frame,
+            Ok(()) = looked.changed() => {
+                still_holds(area, &seen, identity)?;
+                continue;
+            }
+        };
+        let Some(frame) = frame else { return Ok(()) };
         match frame.map_err(|e| chain(&e))? {
             Frame::Receipt(receipt) => {
                 let event = Incoming::Link(number, LinkEvent::Receipt(receipt));
@@ -172,7 +200,17 @@ async fn carry(
             Frame::Parcel(_) | Frame::Hello(_) => {}
         }
     }
-    Ok(())
+}
+
+/// Looks at the other end again, as certificates and revocation lists are now.
+fn still_holds(area: AreaCode, seen: &Seen, identity: &NodeIdentity) -> Result<(), String> {
+    let chain = seen.get().map(Vec::as_slice).unwrap_or_default();
+    let material = identity.material();
+    let held = material.chains().verify(chain, Purpose::NodeAsServer, SystemClock.now());
+    held.map(drop).map_err(|refused| {
+        tracing::warn!(peer = %area, code = refused.code(), "the link is cut: {refused}");
+        refused.to_string()
+    })
 }
 
 /// Our introduction; `window_parcels` is what we take in flight, 0 where we take nothing.

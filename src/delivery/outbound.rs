@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
-use exchange::courier::{Answer, Courier, CourierSettings, Effect, Event, Link, ParcelNo};
+use exchange::courier::{Answer, Courier, CourierSettings, Effect, Event, ParcelNo};
 use exchange::envelope::SealedEnvelope;
 use exchange::keys::{SignContext, Signer};
 use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
@@ -227,6 +227,7 @@ impl Run {
                 tracing::info!(peer = %self.peer.area, why, "no link to the peer");
                 self.peer.note(|state| state.trouble = Some(why));
                 self.link = None;
+                self.forget_unanswered();
                 self.step(Event::LinkLost);
             }
             LinkEvent::Receipt(receipt) => self.receipt(receipt),
@@ -259,6 +260,7 @@ impl Run {
                 if let Some(link) = self.link.take() {
                     link.task.abort();
                 }
+                self.forget_unanswered();
                 None
             }
             Effect::Load { parcel, sequences, bytes_max } => {
@@ -283,8 +285,8 @@ impl Run {
             old.task.abort();
         }
         let events = self.events.clone();
-        let material = self.shared.identity.material();
-        let open = link::open(self.peer.area, self.peer.endpoint.clone(), material, number, events);
+        let identity = self.shared.identity.clone();
+        let open = link::open(self.peer.area, self.peer.endpoint.clone(), identity, number, events);
         let task = self.shared.tasks.spawn("link", open);
         self.link = Some(OpenLink { number, task, out: None, chain: Vec::new(), chain_sent: false });
     }
@@ -430,13 +432,13 @@ impl Run {
             self.by_id.remove(&sent.manifest.parcel_id);
             envelopes = u64::from(sent.manifest.count);
         }
-        if matches!(self.courier.status().link, Link::Down { .. }) {
-            // What was lost with the link gets new parcels; what is being kept stays known.
-            let kept = |sent: &Sent| sent.answered.is_some();
-            self.offered.retain(|_, sent| kept(sent));
-            self.by_id.retain(|_, no| self.offered.contains_key(no));
-        }
         envelopes
+    }
+
+    /// What was lost with the link gets new parcels; what is being kept stays known.
+    fn forget_unanswered(&mut self) {
+        self.offered.retain(|_, sent| sent.answered.is_some());
+        self.by_id.retain(|_, no| self.offered.contains_key(no));
     }
 }
 

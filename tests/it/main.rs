@@ -12,5 +12,7 @@
     reason = "tests fail by panicking and say what they measured"
 )]
 
+mod command_line;
+mod exchange;
 mod peers;
 mod support;

@@ -125,27 +125,26 @@ pub struct Answer {
 /// # Errors
 /// When rows cannot be read or written; nothing of the parcel is stored then.
 pub fn take_in(unit: &mut Unit<'_>, arrived: &Arrived, now: UnixMillis) -> Result<Answer, AppError> {
-    let mut taking = Taking { unit, peer: arrived.peer, now, lanes: BTreeMap::new() };
-    let mut dispositions = Vec::with_capacity(arrived.items.len());
-    let mut sequences = Vec::with_capacity(arrived.items.len());
+    let count = arrived.items.len();
+    let (sequences, said) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (peer, lanes) = (arrived.peer, BTreeMap::new());
+    let mut taking = Taking { unit, peer, now, lanes, sequences, said };
     let (mut stored, mut conflicts) = (0, 0);
     for item in &arrived.items {
-        let disposition = match item {
-            Item::Astray(disposition) => {
-                sequences.push(0);
-                disposition.clone()
-            }
+        let (sequence, disposition) = match item {
+            Item::Astray(disposition) => (0, disposition.clone()),
             Item::Ours(opened) => {
-                sequences.push(opened.header.sequence.get());
                 let decision = taking.one(opened)?;
                 stored += usize::from(decision.effect == Effect::Store);
                 conflicts += usize::from(decision.is_conflict());
-                decision.disposition
+                (opened.header.sequence.get(), decision.disposition)
             }
         };
-        dispositions.push(Bytes::from(encode_disposition(&disposition)));
+        taking.sequences.push(sequence);
+        taking.said.push(disposition);
     }
-    let lanes = taking.lanes;
+    let Taking { lanes, sequences, said, .. } = taking;
+    let dispositions: Vec<_> = said.iter().map(|d| Bytes::from(encode_disposition(d))).collect();
     let epoch = lanes.keys().next().copied().unwrap_or(LaneEpoch::new(0));
     for (epoch, lane) in lanes {
         let lane_key = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
@@ -190,12 +189,32 @@ pub(crate) fn keep_chain(
     Ok(())
 }
 
+/// Of two answers about one place, that about the envelope with `digest`; otherwise the earlier one.
+fn original(
+    first: Option<Disposition>,
+    said: Disposition,
+    digest: Digest,
+) -> Option<Disposition> {
+    if !said.outcome.is_final() || said.duplicate {
+        return first;
+    }
+    match first {
+        Some(first) if first.digest == digest => Some(first),
+        Some(first) if said.digest != digest && first.decided <= said.decided => Some(first),
+        _ => Some(said),
+    }
+}
+
 /// The lanes of one peer while a parcel is taken in.
 struct Taking<'a, 'u> {
     unit: &'a mut Unit<'u>,
     peer: AreaCode,
     now: UnixMillis,
     lanes: BTreeMap<LaneEpoch, LaneIn>,
+    /// Places of the envelopes so far, 0 for what has none.
+    sequences: Vec<u64>,
+    /// What was said about them.
+    said: Vec<Disposition>,
 }
 
 impl Taking<'_, '_> {
@@ -206,7 +225,7 @@ impl Taking<'_, '_> {
             Admission::Fresh | Admission::CheckId => self.known_message(opened)?,
             Admission::Seen => match self.known_message(opened)? {
                 Some(original) if original.digest == digest => Some(original),
-                _ => self.known_place(header)?,
+                _ => self.known_place(header, digest)?,
             },
             Admission::TooFarAhead { .. } | Admission::OtherEpoch => None,
         };
@@ -271,25 +290,33 @@ impl Taking<'_, '_> {
         Ok(Some(Original { message_id: id, digest, outcome: Outcome::Stored, decided, same_body }))
     }
 
-    /// What became of the envelope that had this place in the lane, from the parcels kept. Only for
-    /// places that have been seen, so it costs nothing on the normal path.
-    fn known_place(&self, header: &Header) -> Result<Option<Original>, AppError> {
+    /// What became of the envelope that had this place in the lane, from the parcels kept and from this one.
+    /// Only for places that have been seen, so it costs nothing on the normal path.
+    ///
+    /// Where several envelopes were offered for one place, each has its own answer; one that was never
+    /// seen meets the first.
+    fn known_place(
+        &self,
+        header: &Header,
+        digest: Digest,
+    ) -> Result<Option<Original>, AppError> {
         let (side, epoch) = EnvelopeKey::of(Side::Received, self.peer, header.epoch).key();
         let sequence = header.sequence.get();
         let from = (side, epoch, sequence.saturating_sub(LANE_WINDOW), [0; 16]);
         let until = (side, epoch, sequence, [0xFF; 16]);
+        let mut first: Option<Disposition> = None;
         for (_, row) in self.unit.scan(&PARCEL, from..=until, store::limits::SCAN_ROWS_MAX)? {
             let places = row.sequences.iter().zip(&row.dispositions);
-            for (_, bytes) in places.filter(|(place, _)| **place == sequence) {
-                let Ok(said) = decode_disposition(&bytes.0) else { continue };
-                if said.outcome.is_final() && !said.duplicate {
-                    let Disposition { message_id, digest, outcome, decided, .. } = said;
-                    let same_body = false;
-                    return Ok(Some(Original { message_id, digest, outcome, decided, same_body }));
-                }
-            }
+            let here = places.filter(|(place, _)| **place == sequence);
+            let here = here.filter_map(|(_, bytes)| decode_disposition(&bytes.0).ok());
+            first = here.fold(first, |first, said| original(first, said, digest));
         }
-        Ok(None)
+        let now = self.sequences.iter().zip(&self.said).filter(|(place, _)| **place == sequence);
+        let first = now.fold(first, |first, (_, said)| original(first, said.clone(), digest));
+        Ok(first.map(|said| {
+            let Disposition { message_id, digest, outcome, decided, .. } = said;
+            Original { message_id, digest, outcome, decided, same_body: false }
+        }))
     }
 
     /// What the case says about a content that is fit by itself: an answer has to answer something
