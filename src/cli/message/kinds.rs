@@ -7,6 +7,7 @@ use prost_reflect::FieldDescriptor;
 use serde_json::json;
 
 use super::super::exit::Failure;
+use super::super::label;
 use super::super::output::{Answer, record, table};
 use super::compose::{body_of, wanted};
 
@@ -48,14 +49,15 @@ pub(super) fn one(kind: Kind) -> Result<Answer, Failure> {
         let several = if f.is_list() { " (several: a,b)" } else { "" };
         format!("{}{several}", wanted(&f.kind()))
     };
-    let rows: Vec<_> =
-        fields().map(|f| vec![f.name().to_owned(), takes(&f), comment(&f)]).collect();
+    let rows: Vec<_> = fields()
+        .map(|f| vec![f.name().to_owned(), label::heading(f.name()), comment(&f), takes(&f)])
+        .collect();
     let mut json = facts(kind);
     if let Some(object) = json.as_object_mut() {
         let field = |f: FieldDescriptor| json!({ "field": f.name(), "takes": takes(&f), "says": comment(&f) });
         object.insert("fields".to_owned(), fields().map(field).collect());
     }
-    let text = table(&["--set field=", "takes", "says"], &rows);
+    let text = table(&["--set field=", "中文", "says", "takes"], &rows);
     Ok(Answer::new(json, record(&pairs)).and("\n").and(&text))
 }
 
