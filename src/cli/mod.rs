@@ -7,7 +7,7 @@ pub mod output;
 pub mod connect;
 mod given;
 mod label;
-mod qr;
+pub(crate) mod qr;
 mod trusted;
 mod view;
 
@@ -52,6 +52,8 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Six nodes on this machine play a day's work, then stay up 演示
+    Demo(crate::demo::Args),
     /// Registrations 流动人口登记
     Registration(registration::Args),
     /// Persons 人员
@@ -94,8 +96,7 @@ enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
     let mut output = Output::standard(cli.json);
-    let outcome = execute(cli.command).and_then(|answer| output.answer(&answer));
-    match outcome {
+    match execute(cli.command, &mut output) {
         Ok(()) => Exit::Done,
         Err(failure) => {
             output.trouble(&failure);
@@ -104,8 +105,10 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
-fn execute(command: Command) -> Result<Answer, Failure> {
-    match command {
+fn execute(command: Command, output: &mut Output) -> Result<(), Failure> {
+    let answer = match command {
+        // A story is told as it happens; everything else has one answer.
+        Command::Demo(args) => return crate::demo::run(&args, output),
         Command::Registration(args) => online(registration::run(args)),
         Command::Person(args) => online(person::run(args)),
         Command::Certificate(args) => online(certificate::run(args)),
@@ -124,7 +127,8 @@ fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Bench(args) => bench::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Completions(args) => completions::run(&args),
-    }
+    }?;
+    output.answer(&answer)
 }
 
 /// Runs one conversation with a node; a single thread is enough for one.

@@ -15,7 +15,7 @@ fn code(text: &str) -> Result<QrCode, Failure> {
 }
 
 /// The code in half blocks, two modules a character; dark on light also where the terminal is dark.
-pub(super) fn on_terminal(text: &str) -> Result<String, Failure> {
+pub(crate) fn on_terminal(text: &str) -> Result<String, Failure> {
     let code = code(text)?;
     Ok(code
         .render::<unicode::Dense1x2>()
@@ -25,7 +25,7 @@ pub(super) fn on_terminal(text: &str) -> Result<String, Failure> {
 }
 
 /// The code as a picture.
-pub(super) fn as_svg(text: &str) -> Result<String, Failure> {
+pub(crate) fn as_svg(text: &str) -> Result<String, Failure> {
     let code = code(text)?;
     Ok(code.render::<svg::Color<'_>>().min_dimensions(SVG_SIDE_MIN, SVG_SIDE_MIN).build())
 }
