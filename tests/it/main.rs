@@ -13,6 +13,7 @@
 )]
 
 mod command_line;
+mod crash;
 mod exchange;
 mod peers;
 mod support;

@@ -94,11 +94,13 @@ impl Network {
 
     /// An identity made of any chain, checked by nobody.
     pub fn material(&self, identity: Arc<Identity>) -> TlsMaterial {
+        TlsMaterial::new(identity, Arc::new(self.chains()))
+    }
+
+    /// What others are checked against: the root and the lists of now.
+    pub fn chains(&self) -> ChainVerifier {
         let roots = Roots::new(vec![self.root.certificate().clone()]).unwrap();
-        TlsMaterial::new(
-            identity,
-            Arc::new(ChainVerifier::new(roots, Suffix::default(), self.lists())),
-        )
+        ChainVerifier::new(roots, Suffix::default(), self.lists())
     }
 
     /// The lists of all CAs as of now.
