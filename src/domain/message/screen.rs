@@ -6,6 +6,7 @@
 
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use serde::Deserialize;
 
 use crate::catalogue::built_in;
@@ -40,58 +41,97 @@ struct List {
     en: Vec<String>,
 }
 
-/// Phrases in the form that texts are compared in.
+/// Phrases in the form that texts are compared in; one pass over a text finds any of them.
 struct Phrases {
-    demand: Demand,
-    dense: Vec<String>,
-    spaced: Vec<String>,
+    dense: AhoCorasick,
+    spaced: AhoCorasick,
+    /// What the phrase with that number demands, in each automaton.
+    dense_demands: Vec<Demand>,
+    spaced_demands: Vec<Demand>,
 }
 
-static PHRASES: LazyLock<Vec<Phrases>> = LazyLock::new(|| {
+static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
     let file: File = built_in(include_str!("../data/forbidden.toml"));
-    let lists = file.demand.into_iter().filter_map(|list| {
-        Some(Phrases {
-            demand: Demand::from_code(&list.code)?,
-            dense: list.zh.iter().map(|phrase| dense(phrase)).collect(),
-            spaced: list.en.iter().map(|phrase| spaced(phrase)).collect(),
-        })
-    });
-    lists.collect()
+    let (mut dense, mut spaced) = (Vec::new(), Vec::new());
+    for list in &file.demand {
+        let Some(demand) = Demand::from_code(&list.code) else { continue };
+        dense.extend(list.zh.iter().map(|phrase| (demand, Folded::of(phrase).dense)));
+        spaced.extend(list.en.iter().map(|phrase| (demand, Folded::of(phrase).spaced)));
+    }
+    Phrases {
+        dense: automaton(&dense),
+        spaced: automaton(&spaced),
+        dense_demands: dense.into_iter().map(|(demand, _)| demand).collect(),
+        spaced_demands: spaced.into_iter().map(|(demand, _)| demand).collect(),
+    }
 });
+
+fn automaton(phrases: &[(Demand, String)]) -> AhoCorasick {
+    let built = AhoCorasick::new(phrases.iter().map(|(_, phrase)| phrase));
+    #[expect(clippy::expect_used, reason = "the phrases are part of the program; every test builds them")]
+    built.expect("the phrases fit an automaton")
+}
 
 /// What the text demands, if the screening finds a demand. Blanks, punctuation, width and case between
 /// and in the letters make no difference.
 pub fn demand(text: &str) -> Option<Demand> {
-    let (dense, spaced) = (dense(text), spaced(text));
-    let found = PHRASES.iter().find(|list| {
-        list.dense.iter().any(|phrase| dense.contains(phrase))
-            || list.spaced.iter().any(|phrase| spaced.contains(phrase))
-    });
-    found.map(|list| list.demand)
+    let phrases = &*PHRASES;
+    let folded = Folded::of(text);
+    let in_dense = first(&phrases.dense, &phrases.dense_demands, &folded.dense);
+    let in_spaced = first(&phrases.spaced, &phrases.spaced_demands, &folded.spaced);
+    in_dense.into_iter().chain(in_spaced).min()
 }
 
-/// Letters and digits only, in small letters: Chinese has no blanks that would mean anything.
-fn dense(text: &str) -> String {
-    folded(text).filter(|c| c.is_alphanumeric()).collect()
+/// The demand that stands first in the data, of all whose phrases are found.
+fn first(phrases: &AhoCorasick, demands: &[Demand], text: &str) -> Option<Demand> {
+    let found = phrases.find_overlapping_iter(text);
+    found.filter_map(|hit| demands.get(hit.pattern().as_usize()).copied()).min()
 }
 
-/// Words with one blank before, between and after them, so that a phrase matches whole words.
-fn spaced(text: &str) -> String {
-    let folded: String = folded(text).collect();
-    let words = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let mut spaced = String::from(" ");
-    for word in words {
-        spaced.push_str(word);
+/// A text in the two forms in which phrases are looked for.
+struct Folded {
+    /// Letters and digits only, in small letters: Chinese has no blanks that would mean anything.
+    dense: String,
+    /// Words with one blank before, between and after them, so that a phrase matches whole words.
+    spaced: String,
+}
+
+impl Folded {
+    fn of(text: &str) -> Self {
+        let mut dense = String::with_capacity(text.len());
+        let mut spaced = String::with_capacity(text.len() + 2);
         spaced.push(' ');
+        for letter in folded(text) {
+            if is_letter_or_digit(letter) {
+                dense.push(letter);
+                spaced.push(letter);
+            } else if !spaced.ends_with(' ') {
+                spaced.push(' ');
+            }
+        }
+        if !spaced.ends_with(' ') {
+            spaced.push(' ');
+        }
+        Self { dense, spaced }
     }
-    spaced
+}
+
+/// Common Chinese characters, which need no look into the tables of letters and cases.
+const fn is_common_chinese(letter: char) -> bool {
+    matches!(letter, '\u{4E00}'..='\u{9FFF}')
+}
+
+fn is_letter_or_digit(letter: char) -> bool {
+    is_common_chinese(letter) || letter.is_alphanumeric()
 }
 
 fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
-    text.chars()
-        .filter(|c| !is_invisible(*c) || *c == '\n')
-        .map(fold_width)
-        .flat_map(char::to_lowercase)
+    let visible = text.chars().filter(|c| !is_invisible(*c) || *c == '\n');
+    visible.map(fold_width).flat_map(|letter| {
+        let small = (!is_common_chinese(letter)).then(|| letter.to_lowercase());
+        let as_it_is = is_common_chinese(letter).then_some(letter);
+        as_it_is.into_iter().chain(small.into_iter().flatten())
+    })
 }
 
 #[cfg(test)]
@@ -108,11 +148,11 @@ mod tests {
             assert!(!list.zh.is_empty() && !list.en.is_empty(), "{}", list.code);
             // A phrase that folds to nothing would match every text.
             assert!(
-                list.zh.iter().all(|phrase| dense(phrase).chars().count() >= 2),
+                list.zh.iter().all(|phrase| Folded::of(phrase).dense.chars().count() >= 2),
                 "{}",
                 list.code
             );
-            assert!(list.en.iter().all(|phrase| spaced(phrase).len() >= 5), "{}", list.code);
+            assert!(list.en.iter().all(|phrase| Folded::of(phrase).spaced.len() >= 5), "{}", list.code);
         }
     }
 
