@@ -1,0 +1,80 @@
+//! The story, step by step, in the order of a day's work.
+
+mod crash;
+mod proof;
+mod records;
+mod reports;
+mod speech;
+
+use super::cast::Cast;
+use super::step::Title;
+use super::teller::Teller;
+use crate::cli::exit::Failure;
+
+/// Steps of the story.
+pub(super) const STEPS: usize = 17;
+
+macro_rules! titles {
+    ($($name:ident = $code:literal, $zh:literal, $en:literal;)+) => {
+        $( const $name: Title = Title { code: $code, zh: $zh, en: $en }; )+
+        #[cfg(test)]
+        const ALL: &[Title] = &[$($name),+];
+    };
+}
+
+titles! {
+    START = "start-network", "六个节点启动，相互认证", "Six nodes start and get to know each other";
+    PEOPLE = "register-people", "登记虚构的流动人口", "Made-up people are registered";
+    ISSUE = "issue-certificate", "安阳县签发婚育证明", "410522 issues a certificate and prints it";
+    ARRIVE = "register-arrival", "南山区登记她的到来", "440305 registers her arrival";
+    VERIFY = "verify-credential", "离线核验二维码", "440305 verifies the code offline";
+    ENDORSE = "endorse-certificate", "南山区记录查验", "440305 endorses the certificate";
+    NOTICE = "arrival-notice", "流入通报发出，对方签收", "ArrivalNotice goes out, the receipt comes back";
+    FEEDBACK = "arrival-feedback", "安阳县反馈", "410522 answers with ArrivalFeedback";
+    CONSENT = "record-consent", "记录她的单独同意", "Her consent is recorded";
+    PREGNANCY = "pregnancy-report", "凭同意通报孕情并得到反馈", "PregnancyReport goes with her consent and is answered";
+    CONTRACEPTION = "contraception-report", "凭同意通报避孕节育并得到反馈", "ContraceptionReport goes with her consent and is answered";
+    REFUSED = "no-consent-refused", "没有同意即被拒绝", "The same without consent is refused";
+    KILL = "kill-node", "安阳县节点被 kill -9", "The node of 410522 is killed with -9";
+    QUEUE = "send-meanwhile", "其间发出两份通报", "Two messages are sent meanwhile";
+    BACK = "arrive-once", "节点恢复，两份通报各到一次", "It comes back; they arrive exactly once";
+    EVIDENCE = "verify-evidence", "导出存证，离线核验", "Evidence is exported and verified offline";
+    FORGED = "forged-evidence-refused", "被改动的存证不成立", "Altered evidence does not hold";
+}
+
+/// Plays every step; stops at the first that does not hold.
+pub(super) async fn play(cast: &mut Cast, teller: &mut Teller<'_>) -> Result<(), Failure> {
+    teller.step(START, crash::start(cast)).await?;
+    teller.step(PEOPLE, records::people(cast)).await?;
+    let issued = teller.step(ISSUE, records::issue(cast)).await?;
+    let registration = teller.step(ARRIVE, records::arrive(cast, &issued)).await?;
+    teller.step(VERIFY, proof::credential(cast, &issued)).await?;
+    teller.step(ENDORSE, records::endorse(cast, &issued, &registration)).await?;
+    let notice = teller.step(NOTICE, reports::notice(cast, &issued, &registration)).await?;
+    cast.shown_message = Some(notice.clone());
+    teller.step(FEEDBACK, reports::feedback(cast, &notice)).await?;
+    let consent = teller.step(CONSENT, records::consent(cast)).await?;
+    teller.step(PREGNANCY, reports::pregnancy(cast, &consent)).await?;
+    teller.step(CONTRACEPTION, reports::contraception(cast, &consent)).await?;
+    teller.step(REFUSED, reports::without_consent(cast)).await?;
+    let before = teller.step(KILL, crash::kill(cast)).await?;
+    let waiting = teller.step(QUEUE, crash::queue(cast, &registration)).await?;
+    teller.step(BACK, crash::come_back(cast, &before, &waiting)).await?;
+    let file = teller.step(EVIDENCE, proof::evidence(cast, &notice)).await?;
+    teller.step(FORGED, proof::forged(cast, &file)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_counted_and_has_a_code_of_its_own() {
+        assert_eq!(ALL.len(), STEPS);
+        let mut codes: Vec<_> = ALL.iter().map(|title| title.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), STEPS);
+    }
+}
