@@ -96,7 +96,8 @@ enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
     let mut output = Output::standard(cli.json);
-    match execute(cli.command, &mut output) {
+    let outcome = execute(cli.command, &mut output).and_then(|answer| output.answer(&answer));
+    match outcome {
         Ok(()) => Exit::Done,
         Err(failure) => {
             output.trouble(&failure);
@@ -105,10 +106,10 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
-fn execute(command: Command, output: &mut Output) -> Result<(), Failure> {
-    let answer = match command {
+fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
+    match command {
         // A story is told as it happens; everything else has one answer.
-        Command::Demo(args) => return crate::demo::run(&args, output),
+        Command::Demo(args) => crate::demo::run(&args, output).map(|()| Answer::nothing()),
         Command::Registration(args) => online(registration::run(args)),
         Command::Person(args) => online(person::run(args)),
         Command::Certificate(args) => online(certificate::run(args)),
@@ -127,8 +128,7 @@ fn execute(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Completions(args) => completions::run(&args),
-    }?;
-    output.answer(&answer)
+    }
 }
 
 /// Runs one conversation with a node; a single thread is enough for one.

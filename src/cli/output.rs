@@ -31,6 +31,12 @@ impl Answer {
         Self { json, text: text.into() }
     }
 
+    /// Nothing more to say than that it is done.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new(Value::Null, "")
+    }
+
     /// The same with another paragraph for people, such as what to do next.
     #[must_use]
     pub fn and(mut self, paragraph: &str) -> Self {
@@ -71,7 +77,11 @@ impl Output {
     /// # Errors
     /// The text cannot be written; a reader that stopped reading is no error.
     pub fn answer(&mut self, answer: &Answer) -> Result<(), Failure> {
-        let text = if self.json { answer.json.to_string() } else { answer.text.clone() };
+        let text = match &answer.json {
+            Value::Null if self.json => String::new(),
+            json if self.json => json.to_string(),
+            _ => answer.text.clone(),
+        };
         let text = text.trim_end_matches('\n');
         if text.is_empty() {
             return Ok(());

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use serde_json::Value;
 
 use super::config::unusable;
 use super::exit::Failure;
@@ -36,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let runtime = runtime.map_err(|e| Failure::failed(format!("no runtime: {e}")))?;
     let told = stdin_ended(args.stop_with_stdin);
     runtime.block_on(node::run(settings, told)).map_err(stopped)?;
-    Ok(Answer::new(Value::Null, ""))
+    Ok(Answer::nothing())
 }
 
 /// Resolves when standard input ends; never when it is not to be looked at.

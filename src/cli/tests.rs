@@ -8,6 +8,7 @@ use domain::reason::Reason;
 use tonic::Code;
 
 use super::exit::{Exit, Failure, exit_of};
+use super::output::Output;
 use super::{Cli, execute};
 
 #[test]
@@ -173,7 +174,7 @@ fn a_status_of_somebody_else_keeps_its_words() {
 fn ended(line: &str) -> Failure {
     let words = std::iter::once("liangdi").chain(line.split_whitespace());
     let cli = Cli::try_parse_from(words).unwrap();
-    execute(cli.command).expect_err(line)
+    execute(cli.command, &mut Output::standard(true)).expect_err(line)
 }
 
 #[test]
@@ -201,7 +202,8 @@ fn a_configuration_that_cannot_be_used_lists_every_problem() {
     }
     std::fs::write(&file, example).unwrap();
     let words = ["liangdi", "config", "check", &file.display().to_string()].map(str::to_owned);
-    let answer = execute(Cli::try_parse_from(words).unwrap().command).unwrap();
+    let cli = Cli::try_parse_from(words).unwrap();
+    let answer = execute(cli.command, &mut Output::standard(true)).unwrap();
     assert_eq!(answer.json["area"], "410522");
 }
 
@@ -209,7 +211,7 @@ fn a_configuration_that_cannot_be_used_lists_every_problem() {
 fn completions_know_the_nouns() {
     for shell in ["bash", "zsh", "fish"] {
         let cli = Cli::try_parse_from(["liangdi", "completions", shell]).unwrap();
-        let script = execute(cli.command).unwrap().text;
+        let script = execute(cli.command, &mut Output::standard(true)).unwrap().text;
         assert!(script.contains("registration") && script.contains("evidence"), "{shell}");
     }
 }

@@ -35,8 +35,7 @@ impl<'a> Teller<'a> {
     /// The nodes, before they start.
     pub(super) fn nodes(&mut self, network: &Network, seed: u64) -> Result<(), Failure> {
         if self.output.is_json() {
-            let lines = network.members().map(node_line);
-            return lines.map(|line| self.say(line, String::new())).collect();
+            return network.members().try_for_each(|m| self.say(node_line(m), String::new()));
         }
         let row = |m: &Member| {
             let ports = [m.node_port, m.office_port].map(|port| format!("127.0.0.1:{port}"));

@@ -6,6 +6,7 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::super::exit::Failure;
+use super::super::output::Output;
 use super::super::{Cli, execute};
 
 /// A directory in which commands run; paths are written `@name`.
@@ -27,7 +28,7 @@ impl Desk {
         };
         let words = std::iter::once("liangdi".to_owned()).chain(line.split_whitespace().map(word));
         let cli = Cli::try_parse_from(words).unwrap();
-        execute(cli.command).map(|answer| answer.json)
+        execute(cli.command, &mut Output::standard(true)).map(|answer| answer.json)
     }
 
     fn done(&self, line: &str) -> Value {
