@@ -22,7 +22,7 @@ use crate::support::{eventually_async, in_time, office, seed, setting};
 
 const COUNTIES: [&str; 3] = ["410522", "440305", "411528"];
 /// Messages whose evidence is looked at, for each node.
-const SAMPLE: usize = 10;
+const SAMPLE: usize = 100;
 
 /// What the submitters were told.
 #[derive(Default)]

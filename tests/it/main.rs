@@ -14,6 +14,8 @@
 
 mod command_line;
 mod crash;
+mod demo;
 mod exchange;
+mod logs;
 mod peers;
 mod support;

@@ -159,7 +159,8 @@ impl MessageService for Messages {
         let ctx = self.ctx(&request)?;
         let id = id(&request.get_ref().message_id)?;
         let material = self.identity.material();
-        let evidence = evidence::export(&ctx, &self.store, material.chains().lists(), id)?;
+        let (lists, signer) = (material.chains().lists(), material.identity().as_ref());
+        let evidence = evidence::export(&ctx, &self.store, lists, signer, id)?;
         Ok(Response::new(pb::ExportEvidenceResponse { evidence }))
     }
 }

@@ -6,12 +6,16 @@ use domain::id::MessageId;
 use domain::reason::Reason;
 use exchange::digest::Digest;
 use exchange::evidence::{Evidence, ParcelProof, ReceiptProof};
+use exchange::keys::{SignContext, Signer};
+use exchange::receipt::{LedgerHead, ReceiptManifest};
 use exchange::tree;
 use store::Store;
+use store::messages::{Blob, Side, Signed};
 use store::tables::{CHAIN, RECEIPT};
 use trust::crl::RevocationLists;
 use wire::{
     decode_disposition, decode_header, decode_manifest, decode_receipt_manifest, encode_evidence,
+    encode_receipt_manifest,
 };
 
 use super::track::{Word, last_word};
@@ -29,6 +33,7 @@ pub fn export(
     ctx: &Ctx,
     store: &Store,
     lists: &RevocationLists,
+    signer: &dyn Signer,
     id: MessageId,
 ) -> Result<Vec<u8>, AppError> {
     let may = [Permission::ExchangeMessages, Permission::ReadAccessLog, Permission::OperateNode];
@@ -48,7 +53,7 @@ pub fn export(
         header_bytes: envelope.header_bytes,
         sealed: Some(envelope.sealed),
         parcel: parcel_proof(store, &word)?,
-        receipt: receipt_proof(store, &word)?,
+        receipt: receipt_proof(ctx, store, signer, side, &word)?,
         revocation_lists: lists.iter().map(|list| list.der().to_vec()).collect(),
         exported: ctx.now,
     };
@@ -74,21 +79,64 @@ fn parcel_proof(store: &Store, word: &Word) -> Result<ParcelProof, AppError> {
     })
 }
 
-fn receipt_proof(store: &Store, word: &Word) -> Result<Option<ReceiptProof>, AppError> {
-    let Some(signed) = store.get(&RECEIPT, &word.key)? else { return Ok(None) };
-    let manifest = decode_receipt_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?;
+fn receipt_proof(
+    ctx: &Ctx,
+    store: &Store,
+    signer: &dyn Signer,
+    side: Side,
+    word: &Word,
+) -> Result<Option<ReceiptProof>, AppError> {
+    let (signed, chain) = match (store.get(&RECEIPT, &word.key)?, side) {
+        (Some(signed), _) => {
+            let manifest = decode_receipt_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?;
+            (signed, chain(store, manifest.signer)?)
+        }
+        (None, Side::Received) => {
+            (issue_again(ctx, store, signer, word)?, signer.chain_der().to_vec())
+        }
+        (None, Side::Sent) => return Ok(None),
+    };
     let leaves: Vec<_> = word.row.dispositions.iter().map(|d| tree::leaf_hash(&d.0)).collect();
     let disposition = word.row.dispositions.get(word.index).ok_or(UNREADABLE)?;
     Ok(Some(ReceiptProof {
         index: index(word)?,
         path: tree::inclusion_path(&leaves, u64::from(index(word)?)).ok_or(UNREADABLE)?,
-        chain: chain(store, manifest.signer)?,
+        chain,
         disposition_bytes: Bytes::from(disposition.0.clone()),
         disposition: word.disposition.clone(),
+        manifest: decode_receipt_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?,
         manifest_bytes: Bytes::from(signed.manifest.0),
         signature: Bytes::from(signed.signature.0),
-        manifest,
     }))
+}
+
+/// Our own receipt, signed again: it goes to disk one group after what it says, and a crash between the
+/// two loses it. What it says was on disk before, so it is true today as well.
+fn issue_again(
+    ctx: &Ctx,
+    store: &Store,
+    signer: &dyn Signer,
+    word: &Word,
+) -> Result<Signed, AppError> {
+    let parcel = decode_manifest(&word.row.parcel.manifest.0).map_err(|_| UNREADABLE)?;
+    let leaves: Vec<_> = word.row.dispositions.iter().map(|d| tree::leaf_hash(&d.0)).collect();
+    let head = store.ledger_head();
+    let manifest = ReceiptManifest {
+        parcel_id: parcel.parcel_id,
+        parcel_root: parcel.root,
+        from: ctx.county(),
+        to: parcel.from,
+        count: parcel.count,
+        root: tree::root(&leaves),
+        ledger_head: LedgerHead { size: head.size, root: head.root },
+        signed: ctx.now,
+        signer: signer.signer_id(),
+    };
+    let bytes = encode_receipt_manifest(&manifest);
+    let signature = signer
+        .sign(SignContext::Receipt, &bytes)
+        .map_err(|error| AppError::Signing(error.to_string()))?;
+    Ok(Signed { manifest: Blob(bytes), signature: Blob(signature) })
 }
 
 fn index(word: &Word) -> Result<u32, AppError> {

@@ -102,3 +102,54 @@ pub fn code(status: &Status) -> String {
     let info = status.get_details_error_info();
     info.map(|info| info.reason).unwrap_or_default()
 }
+
+/// A synthetic person as a clerk enters her, who lives at an address in `residence`.
+pub fn arrival(seed: u64, origin: &str, residence: &str) -> pb::RegisterArrivalRequest {
+    let today = Date::from_millis(now());
+    let mut people = People::new(seed, vec![area(origin)], today);
+    let details = people.next().unwrap();
+    let why = domain::purpose::Purpose::ResidenceRegistration;
+    let reference = domain::person::PersonReference {
+        document: details.document.clone(),
+        name: details.name.clone(),
+    };
+    let person = pb::Person {
+        document: wire_person(&reference, origin, residence).document,
+        name: details.name.expose(&why).to_owned(),
+        sex: i32::from(details.sex.number()),
+        born_on: details.birth_date.to_string(),
+        ..pb::Person::default()
+    };
+    let registration = pb::Registration {
+        origin_area: origin.to_owned(),
+        residence_area: residence.to_owned(),
+        address: format!("梧桐路{}号甲楼", 100 + seed % 900),
+        arrived_on: today.plus_days(-3).to_string(),
+        ..pb::Registration::default()
+    };
+    pb::RegisterArrivalRequest {
+        person: Some(person),
+        registration: Some(registration),
+        idempotency_key: String::new(),
+        reason: "本人到窗口登记".to_owned(),
+    }
+}
+
+/// The person of a message, as the wire has her.
+fn wire_person(
+    reference: &domain::person::PersonReference,
+    from: &str,
+    to: &str,
+) -> wire::pb::message::PersonReference {
+    let mut content = message(1, from, to, Kind::DepartureNotice);
+    content.person = Some(reference.clone());
+    content_to_pb(&content).person.unwrap()
+}
+
+/// Why a record is read, well stated.
+pub fn access() -> pb::Access {
+    pb::Access {
+        basis: domain::purpose::LawfulBasis::StatutoryDuty.number().into(),
+        purpose: domain::purpose::Purpose::ResidenceRegistration.number().into(),
+    }
+}

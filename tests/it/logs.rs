@@ -1,0 +1,184 @@
+//! No personal data in logs at any level, and none readable on disk.
+
+use std::path::Path;
+
+use aho_corasick::AhoCorasick;
+use domain::access::Role;
+use domain::message::Kind;
+use wire::pb::message::{ConsentScope, IdentityDocument};
+use wire::pb::office as pb;
+
+use crate::support::network::Network;
+use crate::support::office;
+
+const HOME: &str = "410522";
+const AWAY: &str = "440305";
+
+/// What must not be found anywhere: texts, each in the forms in which a log may write it.
+#[derive(Default)]
+struct Secrets(Vec<Vec<u8>>);
+
+impl Secrets {
+    fn add(&mut self, text: &str) {
+        assert!(text.chars().count() >= 2, "too short to look for: {text}");
+        let utf16 = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+        let escaped: String = text.bytes().flat_map(|b| b.escape_ascii()).map(char::from).collect();
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let list: Vec<_> = text.bytes().map(|byte| byte.to_string()).collect();
+        let forms = [text.to_owned(), utf16, escaped, hex.to_uppercase(), hex, list.join(", ")];
+        self.0.extend(forms.map(String::into_bytes));
+    }
+
+    fn person(&mut self, person: &pb::Person) {
+        self.add(&person.name);
+        self.add(&person.document.as_ref().unwrap().number);
+    }
+
+    /// Finds all of them in one pass.
+    fn finder(&self) -> AhoCorasick {
+        AhoCorasick::new(&self.0).unwrap()
+    }
+}
+
+/// The first that is found in a file, with what stands around it.
+fn found_in(secrets: &AhoCorasick, path: &Path) -> Option<String> {
+    let bytes = std::fs::read(path).unwrap();
+    let hit = secrets.find(&bytes)?;
+    let around = &bytes[hit.start().saturating_sub(300)..(hit.end() + 100).min(bytes.len())];
+    Some(format!("{}: …{}…", path.display(), String::from_utf8_lossy(around)))
+}
+
+fn files(dir: &Path, all: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, all) } else { all.push(path) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_about_a_person_is_in_logs_or_readable_on_disk() {
+    let network = Network::new();
+    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+    for node in [&mut home, &mut away] {
+        node.verbosity = "trace";
+        node.start();
+    }
+    let mut secrets = Secrets::default();
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+
+    // Records: a registration, its change, a certificate, a consent; each read again.
+    let mut arrival = office::arrival(77, HOME, AWAY);
+    arrival.idempotency_key = "窗口三号第九十一件".to_owned();
+    let person = arrival.person.clone().unwrap();
+    let document = person.document.clone();
+    secrets.person(&person);
+    secrets.add("梧桐路");
+    secrets.add("窗口三号");
+    secrets.add("本人到窗口");
+    let registered = at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+    let registration = registered.into_inner().registration.unwrap();
+    let changed = pb::ChangeRegistrationRequest {
+        registration: Some(pb::Registration {
+            address: "玉兰巷7号".to_owned(),
+            certificate_number: String::new(),
+            ..registration.clone()
+        }),
+        seen_version: 1,
+        reason: "搬到楼上".to_owned(),
+    };
+    secrets.add("玉兰巷");
+    secrets.add("搬到楼上");
+    at_away.registrations().change_registration(changed).await.unwrap();
+    let find = pb::FindPersonRequest { document: document.clone(), access: Some(office::access()) };
+    at_away.registrations().find_person(find).await.unwrap();
+    let issue = pb::IssueCertificateRequest {
+        person: Some(pb::Person {
+            marital_status: wire::pb::message::MaritalStatus::NeverMarried.into(),
+            ..person.clone()
+        }),
+        idempotency_key: String::new(),
+    };
+    let issued = at_home.certificates().issue_certificate(issue).await.unwrap().into_inner();
+    secrets.add(&issued.credential[4..60]);
+    let verify =
+        pb::VerifyCredentialRequest { credential: issued.credential, document: document.clone() };
+    assert!(at_away.certificates().verify_credential(verify).await.unwrap().into_inner().genuine);
+    let today = domain::time::Date::from_millis(crate::support::now());
+    let consent = pb::RecordConsentRequest {
+        document: document.clone(),
+        consent: Some(pb::Consent {
+            scopes: vec![ConsentScope::Pregnancy.into()],
+            recipient: HOME.to_owned(),
+            given_on: today.to_string(),
+            valid_until: today.plus_days(30).to_string(),
+            form: pb::ConsentForm::InPerson.into(),
+            ..pb::Consent::default()
+        }),
+    };
+    at_away.consents().record_consent(consent).await.unwrap();
+
+    // Messages both ways.
+    let mut last = String::new();
+    for (seed, kind) in
+        [(5, Kind::ArrivalNotice), (6, Kind::BirthRegistrationInquiry), (7, Kind::Inquiry)]
+    {
+        let content = office::message(seed, AWAY, HOME, kind);
+        let wire = wire::content::content_to_pb(&content);
+        let about = wire.person.unwrap();
+        secrets.add(&about.name);
+        secrets.add(&about.document.unwrap().number);
+        last = office::send_when_known(&at_away, HOME, &content).await.message_id;
+        office::reaches(&at_away, &last, pb::Stage::Stored).await;
+    }
+    let get = pb::GetMessageRequest { message_id: last, access: Some(office::access()) };
+    at_home.messages().get_message(get).await.unwrap();
+
+    // What is refused is not repeated in the log either.
+    let mut wrong = arrival.clone();
+    let bad = wrong.person.as_mut().unwrap();
+    bad.name = "错误\u{7}姓名〇".to_owned();
+    bad.document = Some(IdentityDocument {
+        number: "11010119000230123Z".to_owned(),
+        ..document.clone().unwrap()
+    });
+    secrets.add("错误");
+    secrets.add("11010119000230123Z");
+    at_away.registrations().register_arrival(wrong).await.unwrap_err();
+    arrival.registration.as_mut().unwrap().address = "另一个地址".to_owned();
+    secrets.add("另一个地址");
+    let conflict = at_away.registrations().register_arrival(arrival).await.unwrap_err();
+    assert_eq!(office::code(&conflict), "CONFLICT");
+    let mut summons = wire::content::content_to_pb(&office::message(8, AWAY, HOME, Kind::Inquiry));
+    let Some(wire::pb::message::content::Body::Inquiry(inquiry)) = &mut summons.body else {
+        panic!("an inquiry");
+    };
+    inquiry.question = "请当事人务必返回户籍地报到".to_owned();
+    secrets.add("请当事人");
+    let request = pb::SendMessageRequest {
+        to: HOME.to_owned(),
+        content: Some(summons),
+        idempotency_key: String::new(),
+        expires_ms: 0,
+    };
+    at_away.messages().send_message(request).await.unwrap_err();
+
+    let secrets = secrets.finder();
+    // One stops in order, one is killed and recovers: neither leaves a trace.
+    away.kill();
+    away.start();
+    let home_log = home.dir.join("log");
+    for node in [&mut home, &mut away] {
+        assert!(node.stop().success());
+        node.never_panicked();
+        assert!(node.log().contains("\"TRACE\""), "the test has looked at a log of everything");
+        let mut control = Secrets::default();
+        control.add("安阳");
+        assert!(found_in(&control.finder(), &home_log).is_some(), "what is there is found");
+        let mut all = Vec::new();
+        files(&node.dir, &mut all);
+        assert!(all.iter().any(|path| path.ends_with("store/db/db")) || all.len() > 5, "{all:?}");
+        let found: Vec<_> = all.iter().filter_map(|path| found_in(&secrets, path)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}
