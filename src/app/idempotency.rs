@@ -35,6 +35,9 @@ impl Once {
         if key.chars().count() > KEY_CHARS_MAX {
             return Err(Refusal::new(Reason::TooLarge).field("idempotency_key").into());
         }
+        if key.is_empty() {
+            return Ok(Self { key: String::new(), content: Zeroizing::default() });
+        }
         let content = postcard::to_stdvec(&(name, content));
         let content = content.map_err(|_| AppError::Internal("a request cannot be encoded"))?;
         Ok(Self { key: key.to_owned(), content: Zeroizing::new(content) })

@@ -18,6 +18,7 @@ use domain::text::FreeText;
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use store::Statistics;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::content::encode_content;
 
@@ -71,7 +72,7 @@ async fn measure(
 ) -> anyhow::Result<Report> {
     let receiver: AreaCode = RECEIVER.parse()?;
     let pids = [std::process::id(), network.process_id(receiver).context("no receiver")?];
-    let trial = Trial::new(node, receiver, usize::try_from(args.body_bytes)?)?;
+    let trial = Arc::new(Trial::new(node, receiver, usize::try_from(args.body_bytes)?)?);
     trial.card_known().await?;
     trial.full_speed(WARM_UP, args.submitters, None).await?;
 
@@ -91,6 +92,7 @@ async fn measure(
     let load = Load { messages: args.messages, bytes, group };
     let flush = floor::flush_p50(dir, bytes)?;
     let floor_per_second = floor::per_second(load, dir, &here, &there, receiver)?;
+    let trial = Arc::into_inner(trial).context("a submitter still runs")?;
     trial.node.stop().await;
 
     let messages = as_f64(args.messages)?;
@@ -170,7 +172,7 @@ impl Trial {
     /// Sends `messages` as fast as they go, and returns how long it took until the receipts of all of
     /// them were on this disk.
     async fn full_speed(
-        self: &Trial,
+        self: &Arc<Self>,
         messages: u64,
         submitters: u64,
         bar: Option<ProgressBar>,
@@ -179,19 +181,19 @@ impl Trial {
         let goal = progress.borrow_and_update().kept + messages;
         let next = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
-        let submit = || {
-            let next = next.clone();
-            async move {
+        let mut tasks = JoinSet::new();
+        for _ in 0..submitters {
+            let (trial, next) = (self.clone(), next.clone());
+            tasks.spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= messages {
                         return Ok::<_, anyhow::Error>(());
                     }
-                    self.send(number).await?;
+                    trial.send(number).await?;
                 }
-            }
-        };
-        let submitters = futures_util::future::try_join_all((0..submitters).map(|_| submit()));
+            });
+        }
         let settled = async {
             loop {
                 let kept = progress.borrow_and_update().kept;
@@ -204,10 +206,13 @@ impl Trial {
                 tokio::time::timeout(STALL, progress.changed()).await.context("no progress")??;
             }
         };
-        let (sent, settled): (_, anyhow::Result<()>) = tokio::join!(submitters, settled);
-        sent?;
+        let settled: anyhow::Result<()> = settled.await;
         settled?;
-        Ok(started.elapsed())
+        let took = started.elapsed();
+        while let Some(submitter) = tasks.join_next().await {
+            submitter??;
+        }
+        Ok(took)
     }
 
     /// Sends at a steady rate and measures each message from the call to the peer's receipt in hand.
@@ -249,11 +254,11 @@ fn content(
             }),
         })
     };
-    let shortest = encode_content(&with("?")?).len();
+    let shortest = encode_content(&with("a")?).len();
     let missing = bytes.saturating_sub(shortest);
     // At most 500 characters: wide ones first, then narrow ones to the byte.
     let wide = missing / 3;
-    let question = format!("{}{}", "查".repeat(wide), "?".repeat(missing - wide * 3 + 1));
+    let question = format!("{}{}", "查".repeat(wide), "a".repeat(missing - wide * 3 + 1));
     with(&question)
 }
 

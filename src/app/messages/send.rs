@@ -91,7 +91,7 @@ pub async fn send(
     if expires <= ctx.now {
         return Err(Refusal::new(Reason::Expired).field("expires_ms").into());
     }
-    let outgoing = Outgoing::new(ctx, store, to, content, expires, sealer)?;
+    let mut outgoing = Outgoing::new(ctx, store, to, content, expires, sealer)?;
     let once = Once::new(&idempotency_key, "SendMessage", &(to, &outgoing.bytes))?;
     let caller = ctx.clone();
     let (accepted, epoch) = store
@@ -159,7 +159,7 @@ impl Outgoing {
     }
 
     /// Writes the message with everything that follows from it.
-    fn accept(&self, unit: &mut Unit<'_>) -> Result<(Accepted, LaneEpoch), AppError> {
+    fn accept(&mut self, unit: &mut Unit<'_>) -> Result<(Accepted, LaneEpoch), AppError> {
         grounds::still_stand(unit, &self.content, self.to)?;
         at_risk::keep_hidden(unit, &self.content)?;
         let case = match self.content.in_reply_to {
@@ -222,7 +222,7 @@ impl Outgoing {
     }
 
     fn seal(
-        &self,
+        &mut self,
         epoch: LaneEpoch,
         sequence: LaneSeq,
     ) -> Result<(Header, SealedEnvelope), AppError> {
@@ -242,7 +242,7 @@ impl Outgoing {
         };
         let bytes = encode_header(&header);
         let sealed =
-            self.sealer.seal(counter, &bytes, self.padded.clone()).map_err(cannot)?;
+            self.sealer.seal(counter, &bytes, std::mem::take(&mut self.padded)).map_err(cannot)?;
         Ok((header, SealedEnvelope::new(bytes, sealed)))
     }
 
