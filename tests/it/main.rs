@@ -16,6 +16,5 @@ mod command_line;
 mod crash;
 mod demo;
 mod exchange;
-mod logs;
 mod peers;
 mod support;
