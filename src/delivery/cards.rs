@@ -218,16 +218,22 @@ impl Cards {
             let (cards, peer, mut stopping) = (self.clone(), peer.clone(), tasks.stopping());
             tasks.spawn("card", async move {
                 let mut failures = 0_u32;
+                let mut noted = false;
                 loop {
                     let wait = match cards.fetch(&peer).await {
                         Ok(()) => {
                             failures = 0;
+                            // Only our own trouble is over; the courier's is its own to clear.
+                            if std::mem::take(&mut noted) {
+                                peer.note(|state| state.trouble = None);
+                            }
                             REFRESH
                         }
                         Err(why) => {
                             tracing::debug!(peer = %peer.area, why, "no card from the peer");
                             if peer.card().is_none() {
                                 peer.note(|state| state.trouble = Some(why));
+                                noted = true;
                             }
                             failures = failures.saturating_add(1);
                             backoff.delay(failures, u64::from_be_bytes(random()))
