@@ -59,6 +59,8 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
     let runtime = runtime.map_err(|e| Failure::failed(format!("no runtime: {e}")))?;
     let place = Place::make(args.dir.as_deref())?;
     let held = runtime.block_on(perform(args, &place.dir, output));
+    // Whatever still writes into the directory ends with the runtime.
+    drop(runtime);
     place.leave();
     held
 }
@@ -71,13 +73,20 @@ async fn perform(args: &Args, dir: &Path, output: &mut Output) -> Result<(), Fai
     let areas: Vec<AreaCode> = AREAS.iter().filter_map(|code| code.parse().ok()).collect();
     let mut told_to_stop = pin!(node::stop_signal());
     let plan = Plan { base_port: args.base_port, ..Plan::new(dir, &program, areas) };
-    let network = Network::prepare(&plan).map_err(|e| Failure::failed(chain(&e)))?;
+    let network = tokio::select! {
+        // Looked at first, so that it is heard from here on.
+        biased;
+        () = &mut told_to_stop => return Err(interrupted()),
+        made = tokio::task::spawn_blocking(move || Network::prepare(&plan)) => made,
+    };
+    let network =
+        network.map_err(|e| Failure::failed(e))?.map_err(|e| Failure::failed(chain(&e)))?;
     let mut teller = Teller::new(output);
     teller.nodes(&network, args.seed)?;
     let mut cast = Cast::new(network, program, args.seed, args.people)?;
     let outcome = tokio::select! {
         outcome = story::play(&mut cast, &mut teller) => outcome,
-        () = &mut told_to_stop => Err(Failure::failed("stopped before the story ended").zh("演示中断")),
+        () = &mut told_to_stop => Err(interrupted()),
     };
     if outcome.is_ok() || teller.has_failed() {
         teller.sum_up(outcome.is_ok())?;
@@ -91,6 +100,10 @@ async fn perform(args: &Args, dir: &Path, output: &mut Output) -> Result<(), Fai
     }
     cast.network.stop_all().await;
     outcome
+}
+
+fn interrupted() -> Failure {
+    Failure::failed("stopped before the story ended").zh("演示中断")
 }
 
 /// Says when a node ends that nobody stopped; never resolves otherwise.
