@@ -22,6 +22,7 @@ use crate::delivery::identity::{IdentityError, NodeIdentity};
 use crate::delivery::inbound::Inbound;
 use crate::delivery::outbound::Outbound;
 use crate::delivery::peers::Peers;
+use crate::delivery::receipts::Receipts;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
 
@@ -146,8 +147,15 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
     directory.follow(&peers, &tasks, outbound.settings.backoff);
 
     let health = Health::new(store.clone(), identity.clone());
-    let inbound =
-        Inbound { own: settings.area, store: store.clone(), identity: identity.clone(), opener };
+    let receipts = Receipts::new(store.clone());
+    receipts.follow(&tasks);
+    let inbound = Inbound {
+        own: settings.area,
+        store: store.clone(),
+        identity: identity.clone(),
+        opener,
+        receipts,
+    };
     let node_routes = node_api::routes(inbound, card, peers.clone(), tasks.clone());
     serve(&tasks, node_door, node_routes, health.clone());
     let parts = office_api::Parts {
@@ -193,7 +201,9 @@ impl Running {
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         match closed {
             Ok(Ok(())) => tracing::info!("the node has stopped"),
-            Ok(Err(failure)) => tracing::error!(error = %failure, "the store did not close in order"),
+            Ok(Err(failure)) => {
+                tracing::error!(error = %failure, "the store did not close in order")
+            }
             Err(error) => tracing::error!(%error, "the store did not close in order"),
         }
     }
@@ -208,12 +218,17 @@ fn open_store(
     options.cache_bytes = settings.store.cache_bytes;
     options.queue_depth = settings.store.queue_depth;
     options.on_failure = Some(Box::new(move |failure| {
-        tracing::error!(error = failure as &dyn std::error::Error, code = "STORE_UNAVAILABLE", "the store has failed and takes nothing any more");
+        tracing::error!(
+            error = failure as &dyn std::error::Error,
+            code = "STORE_UNAVAILABLE",
+            "the store has failed and takes nothing any more"
+        );
         failed.send_replace(Some(failure.clone()));
     }));
     let dir = settings.store_dir();
-    let (store, report) = Store::open(&dir, options).map_err(|source| {
-        NodeError::Store { dir: dir.display().to_string(), source: Box::new(source) }
+    let (store, report) = Store::open(&dir, options).map_err(|source| NodeError::Store {
+        dir: dir.display().to_string(),
+        source: Box::new(source),
     })?;
     tracing::info!(?report, "the store is open");
     Ok(store)

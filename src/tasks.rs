@@ -42,8 +42,11 @@ impl Stopping {
 impl Tasks {
     /// Runs `task` until it ends or the node has drained.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
-    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle
-    {
+    pub fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         // Finished tasks are taken out as new ones come, so that the set stays as small as the work.
         while set.try_join_next().is_some() {}

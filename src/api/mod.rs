@@ -43,13 +43,16 @@ pub fn serve(tasks: &Tasks, listener: Listener, routes: Routes, health: Health) 
 }
 
 /// Describes every service to programs that ask; what it says is in `proto/`.
-fn reflection()
--> tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>
-{
+fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
+    impl tonic_reflection::server::v1::ServerReflection,
+> {
     let built = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1();
-    #[expect(clippy::expect_used, reason = "the descriptors are part of the program; a test builds them")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the descriptors are part of the program; a test builds them"
+    )]
     built.expect("the descriptors of this program are readable")
 }

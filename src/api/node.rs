@@ -62,8 +62,7 @@ impl NodeService for Service {
             peer.was_seen();
         }
         let (out, frames) = mpsc::channel(OUT_QUEUE);
-        let hello =
-            link::hello(SystemClock.now(), WINDOW_PARCELS);
+        let hello = link::hello(SystemClock.now(), WINDOW_PARCELS);
         // The queue is new and empty.
         let _full = out.try_send(Ok(Frame::Hello(hello))).is_err();
         let stream = Inflow { inbound: self.inbound.clone(), area, out };

@@ -3,11 +3,11 @@
 pub mod evidence;
 pub mod grounds;
 pub mod read;
+pub mod receipt;
 pub mod receive;
 pub mod send;
 pub mod settle;
 pub mod track;
-
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -39,11 +39,7 @@ struct NewSubject {
 }
 
 impl NewSubject {
-    fn of(
-        store: &Store,
-        person: Option<&PersonReference>,
-        now: domain::time::UnixMillis,
-    ) -> Self {
+    fn of(store: &Store, person: Option<&PersonReference>, now: domain::time::UnixMillis) -> Self {
         Self {
             hash: subject_hash(store, person),
             id: domain::id::PersonId::new(now, crate::time::random()),

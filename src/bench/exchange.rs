@@ -22,10 +22,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::content::encode_content;
 
+use super::ExchangeArgs;
 use super::floor::{self, Load};
 use super::process::{cpu_seconds, peak_rss_mb};
 use super::report::Report;
-use super::ExchangeArgs;
 use crate::app::Ctx;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::{self, Draft};
@@ -234,10 +234,7 @@ impl Trial {
 }
 
 /// An inquiry about a person whose content has `bytes` bytes.
-fn content(
-    person: PersonReference,
-    bytes: usize,
-) -> anyhow::Result<Content> {
+fn content(person: PersonReference, bytes: usize) -> anyhow::Result<Content> {
     let with = |question: &str| -> anyhow::Result<Content> {
         Ok(Content {
             case: None,

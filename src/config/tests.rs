@@ -24,7 +24,12 @@ fn each_mistake_is_named_with_its_line_and_its_fix() {
         ("area = \"410522\"", "area = \"41052\"", "area", "six digits"),
         ("area = \"410522\"", "area = \"419999\"", "area", "Look it up"),
         ("node = \"127.0.0.1:7401\"", "node = \"nowhere\"", "listen.node", "127.0.0.1:7401"),
-        ("office = \"127.0.0.1:7402\"", "office = \"127.0.0.1:7401\"", "listen.office", "two ports"),
+        (
+            "office = \"127.0.0.1:7402\"",
+            "office = \"127.0.0.1:7401\"",
+            "listen.office",
+            "two ports",
+        ),
         ("suffix = \"liangdi.internal\"", "suffix = \"Not A Name\"", "tls.suffix", "liangdi"),
         ("window_parcels = 4", "window_parcels = 0", "delivery.window_parcels", "1 to 64"),
         ("area = \"440305\"", "area = \"410522\"", "peer.area", "Remove"),

@@ -183,7 +183,8 @@ impl Cards {
             now,
         )
         .map_err(BadCard::Refused)?;
-        let card = decode_card(&signed.card_bytes).map_err(|e| BadCard::Malformed(e.to_string()))?;
+        let card =
+            decode_card(&signed.card_bytes).map_err(|e| BadCard::Malformed(e.to_string()))?;
         if card.area != area {
             return Err(BadCard::Malformed("it names another area".to_owned()));
         }
@@ -273,10 +274,10 @@ impl Cards {
             chain: signed.chain.into_iter().map(Blob).collect(),
         };
         let key = peer_key(peer.area);
-        let kept = self.store.commit(move |unit| Ok::<_, AppError>(unit.put(&CARD, &key, &row)?)).await;
+        let kept =
+            self.store.commit(move |unit| Ok::<_, AppError>(unit.put(&CARD, &key, &row)?)).await;
         kept.map_err(AppError::from)?;
         peer.learn(card);
         Ok(())
     }
 }
-

@@ -56,10 +56,8 @@ impl NodeIdentity {
     /// # Errors
     /// [`IdentityError`] names the file and what to do.
     pub fn load(settings: &TlsSettings, now: UnixMillis) -> Result<Self, IdentityError> {
-        let suffix: Suffix = settings
-            .suffix
-            .parse()
-            .map_err(|_| IdentityError::Suffix(settings.suffix.clone()))?;
+        let suffix: Suffix =
+            settings.suffix.parse().map_err(|_| IdentityError::Suffix(settings.suffix.clone()))?;
         let paths = TlsPaths {
             chain: settings.certificate.clone(),
             key: settings.key.clone(),
@@ -148,7 +146,10 @@ impl NodeIdentity {
                 match identity.reload(&doors, SystemClock.now()) {
                     Ok(()) => tracing::info!("certificates and revocation lists were read again"),
                     // Files are replaced one by one; the next look may find them all.
-                    Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "new certificate files cannot be used; the old ones stay in force"),
+                    Err(error) => tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "new certificate files cannot be used; the old ones stay in force"
+                    ),
                 }
                 seen = stamps;
                 warned = None;
@@ -161,14 +162,27 @@ impl NodeIdentity {
         let material = self.material();
         if let Some(left) = material.identity().expiry_warning(now) {
             let days = left.as_secs() / 86_400;
-            tracing::warn!(days, "the node's certificate ends soon: request a new one with `liangdi pki node request`");
+            tracing::warn!(
+                days,
+                "the node's certificate ends soon: request a new one with `liangdi pki node request`"
+            );
         }
         for list in material.chains().lists().iter() {
             match list.freshness(now, LIST_GRACE) {
                 Freshness::Fresh => {}
-                Freshness::HalfSpent => tracing::warn!(issuer = list.issuer(), "half of the life of a revocation list is over and no new one has come"),
-                Freshness::InGrace => tracing::error!(issuer = list.issuer(), "a revocation list has ended; it decides in grace"),
-                Freshness::TooOld => tracing::error!(issuer = list.issuer(), code = "REVOCATION_LIST_TOO_OLD", "a revocation list is too old: everyone it is about is refused"),
+                Freshness::HalfSpent => tracing::warn!(
+                    issuer = list.issuer(),
+                    "half of the life of a revocation list is over and no new one has come"
+                ),
+                Freshness::InGrace => tracing::error!(
+                    issuer = list.issuer(),
+                    "a revocation list has ended; it decides in grace"
+                ),
+                Freshness::TooOld => tracing::error!(
+                    issuer = list.issuer(),
+                    code = "REVOCATION_LIST_TOO_OLD",
+                    "a revocation list is too old: everyone it is about is refused"
+                ),
             }
         }
     }

@@ -11,19 +11,19 @@ use exchange::digest::Digest;
 use exchange::envelope::{Header, SealedEnvelope, unpad};
 use exchange::keys::{OpenError, Opener as _, SignContext, Signer};
 use exchange::parcel::{Parcel, ParcelManifest};
-use exchange::receipt::{LedgerHead, Receipt, ReceiptManifest};
+use exchange::receipt::Receipt;
 use exchange::receiver::{refuse_misdirected, refuse_unreadable};
-use exchange::tree;
 use store::messages::{Blob, Signed};
-use store::tables::RECEIPT;
 use store::{Pending, Store};
 use trust::seal::Opener;
 use trust::verify::Purpose;
 use wire::content::{MalformedContent, decode_content};
-use wire::{decode_header, decode_manifest, encode_receipt_manifest};
+use wire::{decode_header, decode_manifest};
 
 use super::identity::NodeIdentity;
+use super::receipts::{Issued, Receipts};
 use crate::app::AppError;
+use crate::app::messages::receipt;
 use crate::app::messages::receive::{self, Answer, Arrived, Fit, Item, Judged, Opened};
 use crate::time::SystemClock;
 
@@ -38,6 +38,8 @@ pub struct Inbound {
     pub identity: Arc<NodeIdentity>,
     /// Opens what is sealed for us.
     pub opener: Arc<Opener>,
+    /// Our receipts on their way to the disk.
+    pub receipts: Receipts,
 }
 
 /// Why a parcel gets no receipt and the stream ends.
@@ -107,11 +109,7 @@ impl Inbound {
     ///
     /// # Errors
     /// [`NoReceipt`] when the parcel itself is wrong or the store takes nothing.
-    pub async fn take(
-        &self,
-        peer: &mut Correspondent,
-        parcel: Parcel,
-    ) -> Result<Taken, NoReceipt> {
+    pub async fn take(&self, peer: &mut Correspondent, parcel: Parcel) -> Result<Taken, NoReceipt> {
         let now = SystemClock.now();
         let (manifest, digests) = self.check(peer, &parcel, now)?;
         let signed = Signed {
@@ -128,6 +126,7 @@ impl Inbound {
             chain: peer.chain.clone(),
             items,
         };
+        self.receipts.send().await?;
         let pending = self
             .store
             .enqueue(move |unit| receive::take_in(unit, &arrived, now))
@@ -153,7 +152,10 @@ impl Inbound {
             .verify(&peer.chain, Purpose::Node, now)
             .map_err(|refused| NoReceipt::parcel(Reason::SenderUnknown, refused))?;
         if manifest.from != peer.area || chain.identity.area() != peer.area {
-            return Err(NoReceipt::parcel(Reason::SenderMismatch, "the parcel names another sender"));
+            return Err(NoReceipt::parcel(
+                Reason::SenderMismatch,
+                "the parcel names another sender",
+            ));
         }
         if manifest.to != self.own {
             return Err(NoReceipt::parcel(Reason::NotForUs, "the parcel is for another area"));
@@ -162,9 +164,9 @@ impl Inbound {
             let detail = "the parcel names another certificate than it was signed with";
             return Err(NoReceipt::parcel(Reason::SignatureInvalid, detail));
         }
-        chain
-            .verify(SignContext::Parcel, &parcel.manifest_bytes, &parcel.signature)
-            .map_err(|_| NoReceipt::parcel(Reason::SignatureInvalid, "the signature does not hold"))?;
+        chain.verify(SignContext::Parcel, &parcel.manifest_bytes, &parcel.signature).map_err(
+            |_| NoReceipt::parcel(Reason::SignatureInvalid, "the signature does not hold"),
+        )?;
         let digests = parcel.digests();
         manifest.check(&digests).map_err(|fault| NoReceipt::parcel(Reason::Malformed, fault))?;
         Ok((manifest, digests))
@@ -239,55 +241,25 @@ impl Inbound {
         }
         let material = self.identity.material();
         let signer = material.identity();
-        let leaves: Vec<_> = answer.dispositions.iter().map(|d| tree::leaf_hash(d)).collect();
-        let head = self.store.ledger_head();
-        let receipt = ReceiptManifest {
-            parcel_id: manifest.parcel_id,
-            parcel_root: manifest.root,
-            from: self.own,
-            to: peer,
-            count: manifest.count,
-            root: tree::root(&leaves),
-            ledger_head: LedgerHead { size: head.size, root: head.root },
-            signed: SystemClock.now(),
-            signer: signer.signer_id(),
-        };
-        let bytes = encode_receipt_manifest(&receipt);
-        let signature = signer
-            .sign(SignContext::Receipt, &bytes)
-            .map_err(|error| AppError::Signing(error.to_string()))?;
-        self.keep(&answer, &bytes, &signature, signer.as_ref()).await?;
-        let chain = if *peer_chain_sent { Vec::new() } else { signer.chain_der().to_vec() };
+        let signed = receipt::issue(
+            &self.store,
+            signer.as_ref(),
+            self.own,
+            &manifest,
+            answer.dispositions.iter().map(AsRef::as_ref),
+            SystemClock.now(),
+        )?;
+        let (manifest_bytes, signature) = (signed.manifest.0.clone(), signed.signature.0.clone());
+        let own_chain = signer.chain_der().to_vec();
+        let (key, signer) = (answer.key, signer.signer_id());
+        self.receipts.add(Issued { key, signed, signer, chain: own_chain.clone() }).await?;
+        let chain = if *peer_chain_sent { Vec::new() } else { own_chain };
         *peer_chain_sent = true;
         Ok(Receipt {
-            manifest_bytes: Bytes::from(bytes),
+            manifest_bytes: Bytes::from(manifest_bytes),
             signature: Bytes::from(signature),
             dispositions: answer.dispositions,
             chain,
         })
-    }
-
-    /// Puts our own receipt beside the parcel. It rides with the next group: what it says is on disk
-    /// already, and it can be signed again.
-    async fn keep(
-        &self,
-        answer: &Answer,
-        manifest: &[u8],
-        signature: &[u8],
-        signer: &trust::leaf::Identity,
-    ) -> Result<(), AppError> {
-        let key = answer.key;
-        let signed =
-            Signed { manifest: Blob(manifest.to_vec()), signature: Blob(signature.to_vec()) };
-        let (id, chain) = (signer.signer_id(), signer.chain_der().to_vec());
-        let queued = self
-            .store
-            .enqueue(move |unit| {
-                unit.put(&RECEIPT, &key, &signed)?;
-                receive::keep_chain(unit, id, &chain)
-            })
-            .await;
-        // Only the place in the queue is waited for.
-        queued.map(drop).map_err(AppError::from)
     }
 }

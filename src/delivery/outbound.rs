@@ -12,14 +12,12 @@ use exchange::courier::{Answer, Courier, CourierSettings, Effect, Event, ParcelN
 use exchange::envelope::SealedEnvelope;
 use exchange::keys::{SignContext, Signer};
 use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
-use exchange::parcel::{
-    PARCEL_ENVELOPES_MAX, Parcel, ParcelId, ParcelManifest, envelopes_root,
-};
+use exchange::parcel::{PARCEL_ENVELOPES_MAX, Parcel, ParcelId, ParcelManifest, envelopes_root};
 use exchange::receipt::{Offered, Receipt};
 use exchange::runs::SeqRuns;
+use store::Store;
 use store::messages::{Blob, EnvelopeKey, Side, Signed};
 use store::tables::ENVELOPE;
-use store::Store;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use wire::{decode_disposition, decode_header, decode_receipt_manifest, encode_manifest};
@@ -288,7 +286,8 @@ impl Run {
         let identity = self.shared.identity.clone();
         let open = link::open(self.peer.area, self.peer.endpoint.clone(), identity, number, events);
         let task = self.shared.tasks.spawn("link", open);
-        self.link = Some(OpenLink { number, task, out: None, chain: Vec::new(), chain_sent: false });
+        self.link =
+            Some(OpenLink { number, task, out: None, chain: Vec::new(), chain_sent: false });
     }
 
     fn load(&mut self, parcel: ParcelNo, sequences: &SeqRuns, bytes_max: usize) -> Event {
@@ -386,14 +385,17 @@ impl Run {
             .chains()
             .verify(&link.chain, trust::verify::Purpose::Node, now)
             .map_err(|refused| refused.to_string())?;
-        if chain.identity.area() != self.peer.area || chain.leaf.fingerprint != manifest.signer.into_bytes() {
+        if chain.identity.area() != self.peer.area
+            || chain.leaf.fingerprint != manifest.signer.into_bytes()
+        {
             return Err("the receipt is signed by somebody else".to_owned());
         }
         chain
             .verify(SignContext::Receipt, &receipt.manifest_bytes, &receipt.signature)
             .map_err(|_| "the signature of the receipt does not hold".to_owned())?;
         let dispositions = receipt.dispositions.iter().map(|bytes| decode_disposition(bytes));
-        let dispositions: Vec<_> = dispositions.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        let dispositions: Vec<_> =
+            dispositions.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
         manifest
             .check_answers(&sent.manifest, &sent.offered, &receipt.dispositions, &dispositions)
             .map_err(|fault| fault.to_string())?;
@@ -414,14 +416,16 @@ impl Run {
     }
 
     fn keep(&mut self, parcel: ParcelNo, marks: Vec<Mark>) {
-        let Some(answered) = self.offered.get(&parcel).and_then(|sent| sent.answered.clone()) else {
+        let Some(answered) = self.offered.get(&parcel).and_then(|sent| sent.answered.clone())
+        else {
             return;
         };
         let (store, events) = (self.shared.store.clone(), self.events.clone());
         self.shared.tasks.spawn("keep", async move {
             let kept = store.commit(move |unit| settle::keep(unit, &answered, &marks)).await;
             // The courier is gone when nobody listens, and finds the receipt on disk at its next start.
-            let _gone = events.send(Incoming::Kept(parcel, kept.map_err(AppError::from))).await.is_err();
+            let _gone =
+                events.send(Incoming::Kept(parcel, kept.map_err(AppError::from))).await.is_err();
         });
     }
 

@@ -6,18 +6,17 @@ use domain::id::MessageId;
 use domain::reason::Reason;
 use exchange::digest::Digest;
 use exchange::evidence::{Evidence, ParcelProof, ReceiptProof};
-use exchange::keys::{SignContext, Signer};
-use exchange::receipt::{LedgerHead, ReceiptManifest};
+use exchange::keys::Signer;
 use exchange::tree;
 use store::Store;
-use store::messages::{Blob, Side, Signed};
+use store::messages::{Side, Signed};
 use store::tables::{CHAIN, RECEIPT};
 use trust::crl::RevocationLists;
 use wire::{
     decode_disposition, decode_header, decode_manifest, decode_receipt_manifest, encode_evidence,
-    encode_receipt_manifest,
 };
 
+use super::receipt;
 use super::track::{Word, last_word};
 use crate::app::{AppError, Ctx, Refusal};
 
@@ -119,24 +118,8 @@ fn issue_again(
     word: &Word,
 ) -> Result<Signed, AppError> {
     let parcel = decode_manifest(&word.row.parcel.manifest.0).map_err(|_| UNREADABLE)?;
-    let leaves: Vec<_> = word.row.dispositions.iter().map(|d| tree::leaf_hash(&d.0)).collect();
-    let head = store.ledger_head();
-    let manifest = ReceiptManifest {
-        parcel_id: parcel.parcel_id,
-        parcel_root: parcel.root,
-        from: ctx.county(),
-        to: parcel.from,
-        count: parcel.count,
-        root: tree::root(&leaves),
-        ledger_head: LedgerHead { size: head.size, root: head.root },
-        signed: ctx.now,
-        signer: signer.signer_id(),
-    };
-    let bytes = encode_receipt_manifest(&manifest);
-    let signature = signer
-        .sign(SignContext::Receipt, &bytes)
-        .map_err(|error| AppError::Signing(error.to_string()))?;
-    Ok(Signed { manifest: Blob(bytes), signature: Blob(signature) })
+    let dispositions = word.row.dispositions.iter().map(|d| d.0.as_slice());
+    receipt::issue(store, signer, ctx.county(), &parcel, dispositions, ctx.now)
 }
 
 fn index(word: &Word) -> Result<u32, AppError> {

@@ -103,7 +103,8 @@ fn rests_on_question(unit: &Unit<'_>, content: &Content) -> Result<bool, AppErro
     let kept = unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))?;
     let Some(row) = kept.and_then(Kept::value) else { return Ok(false) };
     let Ok(question) = decode_content(&row.content.0) else { return Ok(false) };
-    Ok(question.person.as_ref().map(|p| &p.document) == content.person.as_ref().map(|p| &p.document)
+    Ok(question.person.as_ref().map(|p| &p.document)
+        == content.person.as_ref().map(|p| &p.document)
         && question.consent == content.consent
         && question.service_request == content.service_request)
 }

@@ -45,8 +45,8 @@ pub async fn get(
 ) -> Result<(Track, Content), AppError> {
     ctx.must(Permission::ExchangeMessages)?;
     let (side, row) = super::find(store, id)?;
-    let content =
-        decode_content(&row.content.0).map_err(|_| AppError::Internal("a kept content is unreadable"))?;
+    let content = decode_content(&row.content.0)
+        .map_err(|_| AppError::Internal("a kept content is unreadable"))?;
     let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
     let act = Act {
         action: AccessAction::View,
@@ -174,9 +174,8 @@ pub fn todo(ctx: &Ctx, store: &Store, size: usize, token: &[u8]) -> Result<Page,
     let size = page_size(size);
     let rows = store.scan(&TODO, (from, Bound::Unbounded), size)?;
     let full = rows.len() == size;
-    let next = rows.last().filter(|_| full).map(|((due, id), ())| {
-        [&due.to_be_bytes()[..], id].concat()
-    });
+    let next =
+        rows.last().filter(|_| full).map(|((due, id), ())| [&due.to_be_bytes()[..], id].concat());
     let mut tracks = Vec::with_capacity(rows.len());
     for ((_, id), ()) in rows {
         let id = MessageId::from_bytes(id);

@@ -124,7 +124,11 @@ pub struct Answer {
 ///
 /// # Errors
 /// When rows cannot be read or written; nothing of the parcel is stored then.
-pub fn take_in(unit: &mut Unit<'_>, arrived: &Arrived, now: UnixMillis) -> Result<Answer, AppError> {
+pub fn take_in(
+    unit: &mut Unit<'_>,
+    arrived: &Arrived,
+    now: UnixMillis,
+) -> Result<Answer, AppError> {
     let count = arrived.items.len();
     let (sequences, said) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let (peer, lanes) = (arrived.peer, BTreeMap::new());
@@ -190,11 +194,7 @@ pub(crate) fn keep_chain(
 }
 
 /// Of two answers about one place, that about the envelope with `digest`; otherwise the earlier one.
-fn original(
-    first: Option<Disposition>,
-    said: Disposition,
-    digest: Digest,
-) -> Option<Disposition> {
+fn original(first: Option<Disposition>, said: Disposition, digest: Digest) -> Option<Disposition> {
     if !said.outcome.is_final() || said.duplicate {
         return first;
     }
@@ -229,8 +229,13 @@ impl Taking<'_, '_> {
             },
             Admission::TooFarAhead { .. } | Admission::OtherEpoch => None,
         };
-        let early =
-            receiver::decide_without_opening(admission, original.as_ref(), header, digest, self.now);
+        let early = receiver::decide_without_opening(
+            admission,
+            original.as_ref(),
+            header,
+            digest,
+            self.now,
+        );
         let decision = match early {
             Some(decision) => decision,
             None => {
@@ -295,11 +300,7 @@ impl Taking<'_, '_> {
     ///
     /// Where several envelopes were offered for one place, each has its own answer; one that was never
     /// seen meets the first.
-    fn known_place(
-        &self,
-        header: &Header,
-        digest: Digest,
-    ) -> Result<Option<Original>, AppError> {
+    fn known_place(&self, header: &Header, digest: Digest) -> Result<Option<Original>, AppError> {
         let (side, epoch) = EnvelopeKey::of(Side::Received, self.peer, header.epoch).key();
         let sequence = header.sequence.get();
         let from = (side, epoch, sequence.saturating_sub(LANE_WINDOW), [0; 16]);

@@ -141,8 +141,7 @@ impl Outgoing {
         sealer: Arc<dyn Sealer>,
     ) -> Result<Self, AppError> {
         let bytes = encode_content(&content);
-        let padded =
-            pad(&bytes).map_err(|_| Refusal::new(Reason::TooLarge).field("content"))?;
+        let padded = pad(&bytes).map_err(|_| Refusal::new(Reason::TooLarge).field("content"))?;
         Ok(Self {
             own: ctx.county(),
             to,

@@ -1,10 +1,10 @@
 //! Keeping a receipt: written together with what it settles in the lane.
 
-use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
-use exchange::receipt::Receipt;
 use domain::area::AreaCode;
 use exchange::digest::Digest;
+use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
 use exchange::parcel::ParcelId;
+use exchange::receipt::Receipt;
 use store::messages::{Blob, EnvelopeKey, LaneOutRow, ParcelRow, Side, Signed};
 use store::tables::{ENVELOPE, LANE_OUT, PARCEL, RECEIPT};
 use store::{Store, Unit};

@@ -124,9 +124,7 @@ pub(super) fn of(
 fn turn(track: &Track) -> Option<AreaCode> {
     match track.stage {
         Stage::Queued | Stage::Deferred | Stage::Refused => Some(track.from),
-        Stage::Stored | Stage::Opened => {
-            track.kind.and_then(Kind::answered_by).map(|_| track.to)
-        }
+        Stage::Stored | Stage::Opened => track.kind.and_then(Kind::answered_by).map(|_| track.to),
         Stage::Answered => None,
     }
 }
