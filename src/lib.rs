@@ -12,7 +12,7 @@ pub mod api;
 
 pub mod node;
 
-pub mod cli;
-pub mod ops;
-pub mod demo;
 pub mod bench;
+pub mod cli;
+pub mod demo;
+pub mod ops;

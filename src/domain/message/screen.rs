@@ -68,7 +68,10 @@ static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
 
 fn automaton(phrases: &[(Demand, String)]) -> AhoCorasick {
     let built = AhoCorasick::new(phrases.iter().map(|(_, phrase)| phrase));
-    #[expect(clippy::expect_used, reason = "the phrases are part of the program; every test builds them")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the phrases are part of the program; every test builds them"
+    )]
     built.expect("the phrases fit an automaton")
 }
 
@@ -152,7 +155,11 @@ mod tests {
                 "{}",
                 list.code
             );
-            assert!(list.en.iter().all(|phrase| Folded::of(phrase).spaced.len() >= 5), "{}", list.code);
+            assert!(
+                list.en.iter().all(|phrase| Folded::of(phrase).spaced.len() >= 5),
+                "{}",
+                list.code
+            );
         }
     }
 
