@@ -448,7 +448,7 @@ async fn no_mail_is_brought_to_a_peer_that_was_revoked() {
     let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
     let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
     let mut messages = office::messages(3, HOME, AWAY);
-    let mut next = || messages.next(Kind::OutflowNotice).unwrap();
+    let mut next = || messages.next(Kind::DepartureNotice).unwrap();
     let sent = office::send_when_known(&at_home, AWAY, &next()).await;
     office::reaches(&at_home, &sent.message_id, Stage::Stored).await;
 

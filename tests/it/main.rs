@@ -15,6 +15,8 @@
 mod command_line;
 mod crash;
 mod demo;
+mod disk;
 mod exchange;
+mod logs;
 mod peers;
 mod support;

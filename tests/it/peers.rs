@@ -211,7 +211,7 @@ async fn an_operator_of_another_office_is_not_ours() {
     let status = office::send(
         &mallory,
         "440305",
-        &office::message(1, "410522", "440305", domain::message::Kind::OutflowNotice),
+        &office::message(1, "410522", "440305", domain::message::Kind::DepartureNotice),
         "",
     )
     .await

@@ -153,3 +153,10 @@ pub fn access() -> pb::Access {
         purpose: domain::purpose::Purpose::ResidenceRegistration.number().into(),
     }
 }
+
+/// The state of a node, if it answers.
+pub async fn status_of(operator: &ConnectArgs) -> Option<pb::GetStatusResponse> {
+    let office = operator.open().await.ok()?;
+    let status = office.status().get_status(pb::GetStatusRequest {}).await.ok()?;
+    Some(status.into_inner())
+}
