@@ -79,8 +79,7 @@ async fn perform(args: &Args, dir: &Path, output: &mut Output) -> Result<(), Fai
         () = &mut told_to_stop => return Err(interrupted()),
         made = tokio::task::spawn_blocking(move || Network::prepare(&plan)) => made,
     };
-    let network =
-        network.map_err(|e| Failure::failed(e))?.map_err(|e| Failure::failed(chain(&e)))?;
+    let network = network.map_err(Failure::failed)?.map_err(|e| Failure::failed(chain(&e)))?;
     let mut teller = Teller::new(output);
     teller.nodes(&network, args.seed)?;
     let mut cast = Cast::new(network, program, args.seed, args.people)?;
