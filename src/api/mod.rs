@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tower::util::MapResponseLayer;
 
 use crate::tasks::Tasks;
 use health::Health;
@@ -34,6 +35,7 @@ pub fn serve(tasks: &Tasks, listener: Listener, routes: Routes, health: Health) 
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(STREAM_WINDOW)
             .max_concurrent_streams(STREAMS_MAX)
+            .layer(MapResponseLayer::new(status::with_reason))
             .add_routes(routes.add_service(health.service()).add_service(reflection()))
             .serve_with_incoming_shutdown(incoming, async move { stopping.stopped().await });
         if let Err(error) = server.await {

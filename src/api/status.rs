@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use domain::reason::{Next, Reason};
 use domain::rule::Finding;
+use tonic::body::Body;
+use tonic::codegen::http::Response;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -100,6 +102,22 @@ const fn next_code(next: Next) -> &'static str {
         Next::CheckPeer => "CHECK_PEER",
         Next::ContactPeer => "CONTACT_PEER",
     }
+}
+
+/// Gives a refusal by the transport a reason of the catalogue: a request that is too large, or no request at all,
+/// never reaches a service that could name one.
+#[must_use]
+pub fn with_reason(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if headers.contains_key("grpc-status-details-bin") {
+        return response;
+    }
+    let reason = match Status::from_header_map(headers) {
+        Some(status) if status.code() == Code::OutOfRange => Reason::TooLarge,
+        Some(status) if status.message().contains("failed to decode Protobuf") => Reason::Malformed,
+        _ => return response,
+    };
+    of_reason(reason).into_http()
 }
 
 /// The code of gRPC that programs without our catalogue understand best.

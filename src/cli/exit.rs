@@ -334,6 +334,7 @@ pub(super) fn not_connected(error: &(dyn Error + 'static)) -> Failure {
         Some(tls) => Some(Refused::from_tls(tls)),
         None => e.downcast_ref::<std::io::Error>().and_then(Refused::from_io),
     });
+    let refused = refused.or_else(|| Refused::from_text(&chain(error)));
     match refused {
         Some(refused) => Failure::from(refused),
         None => Failure::unreachable(format!("no connection to the node: {}", chain(error)))

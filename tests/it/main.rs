@@ -17,6 +17,7 @@ mod crash;
 mod demo;
 mod disk;
 mod exchange;
+mod input;
 mod logs;
 mod peers;
 mod support;

@@ -26,6 +26,26 @@ impl Refused {
         Some(Self::from_tls(error))
     }
 
+    /// The reason in the text of an error: the HTTP/2 library keeps no more than the text of an alert that comes
+    /// after the handshake, which is when a server refuses its client.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (_, alert) = text.split_once("received fatal alert: ")?;
+        let known = [
+            ("CertificateExpired", Self::TheyFoundUsExpired),
+            ("CertificateRevoked", Self::TheyFoundUsRevoked),
+            ("UnknownCA", Self::TheyDoNotKnowOurAuthority),
+            ("BadCertificate", Self::TheyRefusedUs),
+            ("UnsupportedCertificate", Self::TheyRefusedUs),
+            ("CertificateUnknown", Self::TheyRefusedUs),
+            ("CertificateRequired", Self::TheyRefusedUs),
+            ("AccessDenied", Self::TheyRefusedUs),
+            ("DecryptError", Self::TheyRefusedUs),
+        ];
+        let found = known.into_iter().find(|(name, _)| alert.starts_with(name));
+        Some(found.map_or(Self::Protocol, |(_, refused)| refused))
+    }
+
     fn from_certificate_error(error: &CertificateError) -> Self {
         match error {
             CertificateError::Other(OtherError(inner)) => {

@@ -131,12 +131,11 @@ impl Network {
         let office = area(code);
         let full = CertificateName::Operator { name: name.parse().unwrap(), area: office };
         let certified = self.certify(&full, Some(role), now());
-        let (cert, key) =
-            (self.path(&format!("{name}-{code}.pem")), self.path(&format!("{name}-{code}.key")));
+        // A name of their own each time: the same operator may ask for a second certificate.
+        let file = |end: &str| self.path(&format!("{name}-{code}-{}.{end}", certified.serial));
+        let (cert, key) = (file("pem"), file("key"));
         std::fs::write(&cert, &certified.chain_pem).unwrap();
-        if !key.exists() {
-            certified.key.save(&key).unwrap();
-        }
+        certified.key.save(&key).unwrap();
         ConnectArgs {
             office: Some(format!("127.0.0.1:{}", self.ports(office).office)),
             cert: Some(cert),
