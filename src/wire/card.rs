@@ -1,4 +1,4 @@
-//! Node cards.
+//! Node cards as protobuf: the bytes that are signed, and reading them with limits.
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Evidence files.
+//! Evidence files as protobuf: one file with all proofs, and reading it with limits.
 
 #[cfg(test)]
 mod tests;

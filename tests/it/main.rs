@@ -13,6 +13,7 @@
 )]
 
 mod command_line;
+mod corpus;
 mod crash;
 mod demo;
 mod disk;
@@ -21,3 +22,4 @@ mod input;
 mod logs;
 mod peers;
 mod support;
+mod tidy;

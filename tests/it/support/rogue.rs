@@ -7,11 +7,12 @@ use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::message::{Content, Kind};
+use exchange::card::SignedCard;
 use exchange::envelope::{Header, SealedEnvelope, pad};
 use exchange::keys::{Sealer as _, SignContext, Signer as _};
 use exchange::lane::{LaneEpoch, LaneSeq};
 use exchange::parcel::{Parcel, ParcelId, ParcelManifest, envelopes_root};
-use exchange::receipt::{Disposition, Offered, Outcome};
+use exchange::receipt::{Disposition, Offered, Outcome, Receipt};
 use liangdi::delivery::link::dial;
 use liangdi::time::random;
 use tokio::sync::mpsc;
@@ -34,6 +35,10 @@ pub struct Rogue {
     pub to: AreaCode,
     pub identity: Arc<Identity>,
     pub epoch: u64,
+    /// The node's card, as it came.
+    pub card: SignedCard,
+    /// The last receipt that came.
+    pub receipt: Option<Receipt>,
     material: TlsMaterial,
     sealer: Sealer,
     next: u64,
@@ -64,8 +69,8 @@ impl Rogue {
         let channel = dial(node.area, &node.endpoint(), &material).await.unwrap();
         let mut client = NodeClient::new(channel);
         let card = client.card().await.unwrap();
-        let card = wire::decode_card(&card.card_bytes).unwrap();
-        let key = SealingPublicKey::from_bytes(&card.sealing_keys[0].public_key).unwrap();
+        let keys = wire::decode_card(&card.card_bytes).unwrap().sealing_keys;
+        let key = SealingPublicKey::from_bytes(&keys[0].public_key).unwrap();
         let sealer = Sealer::new(&key, &mut rand::rng(), now()).unwrap();
         let (out, frames) = open(&mut client).await;
         Self {
@@ -73,6 +78,8 @@ impl Rogue {
             to: node.area,
             identity,
             epoch: u64::from_be_bytes(random()),
+            card,
+            receipt: None,
             material,
             sealer,
             next: 1,
@@ -198,7 +205,9 @@ impl Rogue {
                 if !receipt.chain.is_empty() {
                     self.chain.clone_from(&receipt.chain);
                 }
-                Answer::Receipt(self.check(&sent, &receipt))
+                let answer = Answer::Receipt(self.check(&sent, &receipt));
+                self.receipt = Some(receipt);
+                answer
             }
             Ok(other) => panic!("not a receipt: {other:?}"),
             Err(CallError::Status(status)) => Answer::Ended(office::code(&status)),
@@ -212,7 +221,7 @@ impl Rogue {
     }
 
     /// Checks a receipt as docs/protocol.md says, and gives its dispositions.
-    fn check(&self, parcel: &Parcel, receipt: &exchange::receipt::Receipt) -> Vec<Disposition> {
+    fn check(&self, parcel: &Parcel, receipt: &Receipt) -> Vec<Disposition> {
         let manifest = wire::decode_receipt_manifest(&receipt.manifest_bytes).unwrap();
         let chain = self.material.chains().verify(&self.chain, Purpose::Node, now()).unwrap();
         assert_eq!(chain.identity.area(), self.to);
