@@ -18,6 +18,7 @@ mod crash;
 mod demo;
 mod disk;
 mod exchange;
+mod idle;
 mod input;
 mod logs;
 mod peers;
