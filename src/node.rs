@@ -23,6 +23,7 @@ use crate::delivery::inbound::Inbound;
 use crate::delivery::outbound::Outbound;
 use crate::delivery::peers::Peers;
 use crate::delivery::receipts::Receipts;
+use crate::errors::chain;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
 
@@ -219,7 +220,7 @@ fn open_store(
     options.queue_depth = settings.store.queue_depth;
     options.on_failure = Some(Box::new(move |failure| {
         tracing::error!(
-            error = failure as &dyn std::error::Error,
+            error = chain(failure),
             code = "STORE_UNAVAILABLE",
             "the store has failed and takes nothing any more"
         );
@@ -230,7 +231,12 @@ fn open_store(
         dir: dir.display().to_string(),
         source: Box::new(source),
     })?;
-    tracing::info!(?report, "the store is open");
+    for finding in report.check.iter().flat_map(|check| &check.findings) {
+        tracing::error!(
+            ?finding,
+            "the check of the store after an unclean stop found something wrong"
+        );
+    }
     Ok(store)
 }
 

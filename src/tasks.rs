@@ -41,7 +41,6 @@ impl Stopping {
 
 impl Tasks {
     /// Runs `task` until it ends or the node has drained.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
     pub fn spawn(
         &self,
         name: &'static str,

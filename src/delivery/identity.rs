@@ -14,6 +14,7 @@ use trust::tls::{Api, ConfigError, LoadError, TlsMaterial, TlsPaths};
 
 use crate::api::connection::Open;
 use crate::config::TlsSettings;
+use crate::errors::chain;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
 
@@ -147,7 +148,7 @@ impl NodeIdentity {
                     Ok(()) => tracing::info!("certificates and revocation lists were read again"),
                     // Files are replaced one by one; the next look may find them all.
                     Err(error) => tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = chain(&error),
                         "new certificate files cannot be used; the old ones stay in force"
                     ),
                 }

@@ -145,7 +145,7 @@ async fn kill_minus_nine_loses_nothing_and_doubles_nothing() {
     for county in COUNTIES {
         offices.insert(county, office::connect(&operators[county]).await);
     }
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     let acknowledged = told.acknowledged.values().map(Vec::len).sum::<usize>();
     let messages = all_agree(&offices, &told).await;
     evidence_holds(&network, &offices).await;

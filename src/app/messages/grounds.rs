@@ -50,7 +50,7 @@ pub(super) fn complete(
         },
         None => from_question.filter(|_| by_consent),
     };
-    let from_question = asked.and_then(|asked| asked.service_request.clone());
+    let from_question = asked.and_then(|asked| asked.service_request);
     content.service_request = match grounds.request {
         Some(id) => match from_question.filter(|known| known.request_id == id) {
             Some(known) => Some(known),
