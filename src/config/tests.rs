@@ -44,7 +44,8 @@ fn each_mistake_is_named_with_its_line_and_its_fix() {
         let hit = hit.unwrap_or_else(|| panic!("{bad}: no problem named {setting} in {found:?}"));
         assert!(hit.fix.contains(fix) || hit.problem.contains(fix), "{bad}: {hit:?}");
         if !bad.is_empty() {
-            let line = text.lines().position(|l| l.starts_with(bad)).unwrap() + 1;
+            let lines = text.lines().collect::<Vec<_>>();
+            let line = lines.iter().rposition(|l| l.starts_with(bad)).unwrap() + 1;
             assert_eq!(hit.line, line, "{bad}");
         }
     }
