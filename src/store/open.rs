@@ -58,8 +58,8 @@ pub enum OpenStoreError {
     },
     /// There is no data, but damaged data was set aside earlier: starting empty must be wanted.
     #[error(
-        "there is no database in {}, but a damaged one in {}: rebuild or restore it first, or say that you want \
-         to start empty",
+        "there is no database in {}, but a damaged one in {}: rebuild or restore it first; to start \
+         empty all the same, move that directory elsewhere",
         dir.display(), aside.display()
     )]
     DamagedBefore {
