@@ -1,3 +1,4 @@
 //! What operators need around the node; no personal data anywhere.
 
+pub mod panics;
 pub mod telemetry;

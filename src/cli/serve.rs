@@ -13,6 +13,7 @@ use super::output::Answer;
 use crate::config::Settings;
 use crate::errors::chain;
 use crate::node::{self, NodeError};
+use crate::ops::panics;
 use crate::ops::telemetry::{self, LogFormat};
 
 /// Arguments of the noun.
@@ -33,6 +34,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Answer, Failure> {
     let settings = Settings::load(&args.config).map_err(unusable)?;
     telemetry::start(args.log_format).map_err(|e| Failure::usage(chain(&e)))?;
+    panics::end_the_process();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::failed(format!("no runtime: {e}")))?;
     let told = stdin_ended(args.stop_with_stdin);

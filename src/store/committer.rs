@@ -2,10 +2,10 @@
 //! everybody is answered.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::caught::caught;
 use crate::core::Core;
 use crate::engine::{Bytes, Engine};
 use crate::error::{EngineError, StoreError, StoreFailure};
@@ -87,7 +87,7 @@ impl Committer {
         let before = group.bytes;
         let mut unit = Unit::new(&self.core, group, tails);
         // A unit that panics takes only itself down: its writes are undone like a refusal's.
-        let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut unit)));
+        let ran = caught(|| job.run(&mut unit));
         let bytes = unit.group_bytes() - before;
         let ruling = match ran {
             Ok(Ran::Kept) if bytes > UNIT_BYTES_MAX => Some(Ruling::TooLarge { bytes }),
@@ -114,7 +114,7 @@ impl Committer {
             return;
         }
         // Whatever panics in here, nobody is told that it is stored.
-        let written = catch_unwind(AssertUnwindSafe(|| self.write(group, units, tails)));
+        let written = caught(|| self.write(group, units, tails));
         let written = written.unwrap_or_else(|_| {
             Err(("wrote a group", EngineError::Stopped("the committer panicked".to_owned())))
         });

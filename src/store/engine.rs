@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use crate::caught::{caught, caught_opening};
 use crate::error::EngineError;
 use crate::limits::{EPOCH_FLUSHES, SEGMENT_BYTES};
 
@@ -65,7 +65,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let path = dir.to_path_buf();
         let opener = std::thread::Builder::new().name("store-open".to_owned());
-        let thread = opener.spawn(move || {
+        let open = move || {
             let config = sled::Config::new()
                 .path(&path)
                 .cache_capacity(cache_bytes)
@@ -81,8 +81,12 @@ impl Engine {
                 None => Box::new(file),
             };
             Ok(Self { db, tree, disk, lock })
-        })?;
-        thread.join().unwrap_or_else(|panic| Err(EngineError::Stopped(panic_text(&*panic))))
+        };
+        let thread = opener.spawn(move || caught_opening(open))?;
+        thread
+            .join()
+            .flatten()
+            .unwrap_or_else(|panic| Err(EngineError::Stopped(panic_text(&*panic))))
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
@@ -204,7 +208,7 @@ impl DoubleEndedIterator for Rows {
 /// Turns a panic of sled, its answer to a damaged page, into an error. Nothing of ours is changed
 /// inside, and sled's locks do not poison.
 fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, EngineError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    match caught(work) {
         Ok(done) => done.map_err(EngineError::from),
         Err(panic) => Err(EngineError::Stopped(panic_text(&*panic))),
     }

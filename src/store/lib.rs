@@ -72,6 +72,7 @@ mod committer;
 mod counters;
 mod pending;
 
+mod caught;
 mod core;
 mod engine;
 
@@ -89,6 +90,7 @@ mod check;
 mod compact;
 mod rebuild;
 
+pub use caught::panics_are_caught;
 pub use check::{CheckReport, Finding, Problem, TableCount};
 pub use committer::OnFailure;
 pub use compact::{CompactReport, MaintenanceError, compact};
