@@ -470,3 +470,23 @@ async fn no_mail_is_brought_to_a_peer_that_was_revoked() {
     assert_eq!(office::track(&at_home, &sent.message_id).await.stage(), Stage::Queued);
     assert_eq!(office::list(&at_away, Direction::Received).await.len(), 1);
 }
+
+/// An envelope that has no place in a lane does not make the node forget what it said about its neighbour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_beside_an_unreadable_envelope_stays_a_refusal() {
+    let network = Network::new();
+    let mut node = network.node(HOME, &[]);
+    node.start();
+    let mut rogue = Rogue::connect(&network, ROGUE, &node).await;
+    let (_, first) = rogue.letter();
+    rogue.deliver(vec![first]).await;
+    // As far from the first place as the window reaches.
+    rogue.next = LANE_WINDOW + 1;
+    let header = rogue.header();
+    let bad = rogue.seal_bytes(&header, b"no content");
+    let unreadable = SealedEnvelope::new(vec![0xFF; 8], bad.sealed.clone());
+    let said = words(&rogue.deliver(vec![unreadable, bad.clone()]).await);
+    let again = words(&rogue.deliver(vec![bad]).await);
+    assert_eq!(again, [format!("DUPLICATE {}", said[1])]);
+    node.never_panicked();
+}

@@ -165,7 +165,8 @@ fn keep_parcel(
     sequences: Vec<u64>,
     dispositions: &[Bytes],
 ) -> Result<ParcelKey, AppError> {
-    let first = sequences.iter().copied().min().unwrap_or_default();
+    // What has no place in the lane must not draw the parcel away from where the others are looked for.
+    let first = sequences.iter().copied().filter(|place| *place > 0).min().unwrap_or_default();
     let (side, epoch) = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
     let key = (side, epoch, first, *arrived.parcel_id.as_bytes());
     let row = ParcelRow {

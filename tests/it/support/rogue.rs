@@ -41,7 +41,7 @@ pub struct Rogue {
     pub receipt: Option<Receipt>,
     material: TlsMaterial,
     sealer: Sealer,
-    next: u64,
+    pub next: u64,
     people: u64,
     out: mpsc::Sender<Frame>,
     frames: Frames,
