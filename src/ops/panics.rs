@@ -11,12 +11,17 @@ pub fn end_the_process() {
         let at = info.location().map(ToString::to_string).unwrap_or_default();
         let text = info.payload().downcast_ref::<&'static str>().copied().unwrap_or_default();
         if store::panics_are_caught() {
-            tracing::warn!(at, text, "the store has caught a panic");
+            tracing::warn!(at, text, "something panicked inside the store, which has caught it");
             return;
         }
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or_default();
-        tracing::error!(at, text, thread, "a panic ends the process; nothing acknowledged is lost");
+        tracing::error!(
+            at,
+            text,
+            thread,
+            "a part of the node panicked, so the process ends; nothing acknowledged is lost"
+        );
         process::abort();
     }));
 }
