@@ -8,5 +8,6 @@ pub mod identity;
 pub mod inbound;
 pub mod link;
 pub mod outbound;
+mod parcels;
 pub mod peers;
 pub mod receipts;

@@ -266,7 +266,8 @@ fn courier_settings(settings: &DeliverySettings) -> CourierSettings {
     }
 }
 
-/// Signs the node's card anew several times a day, so that it never ends while the node runs.
+/// Signs the node's card anew several times a day and with each new certificate, so that it never ends while the
+/// node runs.
 fn renew_card(
     tasks: &Tasks,
     settings: &Arc<Settings>,
@@ -276,11 +277,14 @@ fn renew_card(
 ) {
     let (settings, opener) = (settings.clone(), opener.clone());
     let (identity, card, mut stopping) = (identity.clone(), card.clone(), tasks.stopping());
+    let mut looked = identity.looked();
     tasks.spawn("own-card", async move {
         loop {
             tokio::select! {
                 () = stopping.stopped() => return,
                 () = tokio::time::sleep(CARD_EVERY) => {}
+                // A card of the certificate of before ends with that certificate, or is revoked with it.
+                Ok(()) = looked.changed() => if card.is_signed_by(&identity) { continue },
             }
             if let Err(error) = card.renew(&settings, &opener, &identity, SystemClock.now()) {
                 tracing::error!(%error, "the node's card could not be signed anew");

@@ -153,7 +153,7 @@ struct Answers {
 
 impl Answers {
     async fn run(self, mut waiting: mpsc::Receiver<Taken>) {
-        let mut chain_sent = false;
+        let mut chain_sent = None;
         while let Some(taken) = waiting.recv().await {
             let area = taken.peer();
             match self.inbound.answer(&mut chain_sent, taken).await {

@@ -52,7 +52,7 @@ impl NewSubject {
 }
 
 /// An envelope as it lies in the journal: length of the header (4, big-endian), header, sealed body.
-fn journal_entry(envelope: &SealedEnvelope) -> Vec<u8> {
+pub(crate) fn journal_entry(envelope: &SealedEnvelope) -> Vec<u8> {
     let header = &envelope.header_bytes;
     let mut entry = Vec::with_capacity(4 + header.len() + envelope.sealed.len());
     let length = u32::try_from(header.len()).unwrap_or(u32::MAX);

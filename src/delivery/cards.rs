@@ -91,6 +91,12 @@ impl OwnCard {
         Ok(())
     }
 
+    /// Whether the certificate in force is the one that signed it.
+    #[must_use]
+    pub fn is_signed_by(&self, identity: &NodeIdentity) -> bool {
+        self.get().chain.first() == identity.material().identity().chain_der().first()
+    }
+
     /// The card of this moment.
     #[must_use]
     pub fn get(&self) -> Arc<SignedCard> {

@@ -35,6 +35,8 @@ pub struct NodeIdentity {
     looked: watch::Sender<()>,
     paths: TlsPaths,
     suffix: Suffix,
+    /// When the files were changed that were read at the start.
+    first: Stamps,
 }
 
 /// An identity that cannot be used.
@@ -65,6 +67,7 @@ impl NodeIdentity {
             root: settings.root.clone(),
             lists: settings.revocation_lists.clone(),
         };
+        let first = stamps(&paths);
         let material = TlsMaterial::load(&paths, &suffix, LIST_GRACE, now)?;
         Ok(Self {
             node_api: Arc::new(ArcSwap::new(material.server_config(Api::Node)?)),
@@ -73,6 +76,7 @@ impl NodeIdentity {
             looked: watch::Sender::new(()),
             paths,
             suffix,
+            first,
         })
     }
 
@@ -106,7 +110,7 @@ impl NodeIdentity {
     }
 
     /// Hears when the other end of a connection that we opened has to be looked at again.
-    pub(super) fn looked(&self) -> watch::Receiver<()> {
+    pub(crate) fn looked(&self) -> watch::Receiver<()> {
         self.looked.subscribe()
     }
 
@@ -127,7 +131,7 @@ impl NodeIdentity {
         let identity = self.clone();
         let mut stopping = tasks.stopping();
         tasks.spawn("identity", async move {
-            let mut seen = identity.stamps();
+            let mut seen = identity.first.clone();
             let mut warned = None;
             loop {
                 let now = SystemClock.now();
@@ -140,7 +144,7 @@ impl NodeIdentity {
                     () = stopping.stopped() => return,
                     () = tokio::time::sleep(LOOK_EVERY) => {}
                 }
-                let stamps = identity.stamps();
+                let stamps = stamps(&identity.paths);
                 if stamps == seen {
                     continue;
                 }
@@ -187,14 +191,16 @@ impl NodeIdentity {
             }
         }
     }
+}
 
-    /// When each file was last changed.
-    fn stamps(&self) -> Vec<(PathBuf, Option<SystemTime>)> {
-        let TlsPaths { chain, key, root, lists } = &self.paths;
-        let stamp = |path: &PathBuf| {
-            let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-            (path.clone(), changed)
-        };
-        [chain, key, root].into_iter().chain(lists).map(stamp).collect()
-    }
+type Stamps = Vec<(PathBuf, Option<SystemTime>)>;
+
+/// When each file was last changed.
+fn stamps(paths: &TlsPaths) -> Stamps {
+    let TlsPaths { chain, key, root, lists } = paths;
+    let stamp = |path: &PathBuf| {
+        let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        (path.clone(), changed)
+    };
+    [chain, key, root].into_iter().chain(lists).map(stamp).collect()
 }

@@ -225,13 +225,14 @@ impl Inbound {
         Ok(Fit::new(&self.store, &content, body.to_vec(), now))
     }
 
-    /// Waits for the disk, then signs the receipt.
+    /// Waits for the disk, then signs the receipt. `chain_sent` is the signer whose chain the peer has on this
+    /// stream: our certificate may be renewed while it stands.
     ///
     /// # Errors
     /// [`NoReceipt`] when the parcel was not stored or the receipt not signed; then nothing was promised.
     pub async fn answer(
         &self,
-        peer_chain_sent: &mut bool,
+        chain_sent: &mut Option<Digest>,
         taken: Taken,
     ) -> Result<Receipt, NoReceipt> {
         let Taken { peer, manifest, pending } = taken;
@@ -253,8 +254,7 @@ impl Inbound {
         let own_chain = signer.chain_der().to_vec();
         let (key, signer) = (answer.key, signer.signer_id());
         self.receipts.add(Issued { key, signed, signer, chain: own_chain.clone() }).await?;
-        let chain = if *peer_chain_sent { Vec::new() } else { own_chain };
-        *peer_chain_sent = true;
+        let chain = if chain_sent.replace(signer) == Some(signer) { Vec::new() } else { own_chain };
         Ok(Receipt {
             manifest_bytes: Bytes::from(manifest_bytes),
             signature: Bytes::from(signature),

@@ -1,29 +1,31 @@
 //! One task a peer: feeds its courier with events and performs the effects.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::area::AreaCode;
-use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::courier::{Answer, Courier, CourierSettings, Effect, Event, ParcelNo};
-use exchange::envelope::SealedEnvelope;
-use exchange::keys::{SignContext, Signer};
-use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
-use exchange::parcel::{PARCEL_ENVELOPES_MAX, Parcel, ParcelId, ParcelManifest, envelopes_root};
-use exchange::receipt::{Offered, Receipt};
+use exchange::digest::Digest;
+use exchange::keys::SignContext;
+use exchange::lane::{LANE_WINDOW, LaneEpoch, LaneOut, LaneSeq, Mark};
+use exchange::parcel::{PARCEL_ENVELOPES_MAX, Parcel, ParcelId};
+use exchange::receipt::Receipt;
 use exchange::runs::SeqRuns;
 use store::Store;
-use store::messages::{Blob, EnvelopeKey, Side, Signed};
+use store::messages::{EnvelopeKey, Side};
 use store::tables::ENVELOPE;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use wire::{decode_disposition, decode_header, decode_receipt_manifest, encode_manifest};
+use wire::{decode_disposition, decode_receipt_manifest};
 
 use super::identity::NodeIdentity;
 use super::link::{self, LinkEvent};
+use super::parcels::{Loaded, Sent, build};
 use super::peers::{Mail, Peer};
 use crate::app::AppError;
 use crate::app::messages::{envelope_of, settle};
@@ -57,39 +59,10 @@ impl Outbound {
         self.tasks.spawn("courier", async move {
             let stopping = shared.tasks.stopping();
             let (events, incoming) = mpsc::channel(EVENTS_QUEUE);
-            let mut run = Run {
-                courier: Courier::new(shared.settings, LaneOut::new(LaneEpoch::new(0))),
-                epoch: None,
-                shared,
-                peer,
-                events,
-                link: None,
-                links: 0,
-                loaded: HashMap::new(),
-                offered: HashMap::new(),
-                by_id: HashMap::new(),
-                wake: None,
-            };
+            let mut run = Run::new(shared, peer, events);
             run.until_stopped(incoming, stopping).await;
         });
     }
-}
-
-/// A parcel that is read but not yet sent.
-struct Loaded {
-    envelopes: Vec<SealedEnvelope>,
-    sequences: Vec<LaneSeq>,
-}
-
-/// A parcel on its way, as far as the answer has to be checked against it.
-struct Sent {
-    manifest: ParcelManifest,
-    signed: Signed,
-    chain: Vec<Vec<u8>>,
-    offered: Vec<Offered>,
-    sequences: Vec<LaneSeq>,
-    /// The answer, from its arrival until it is kept.
-    answered: Option<Arc<settle::Answered>>,
 }
 
 /// What comes to a courier from outside.
@@ -107,7 +80,8 @@ struct OpenLink {
     out: Option<mpsc::Sender<Parcel>>,
     /// The peer's chain, from the first receipt that carried it.
     chain: Vec<Vec<u8>>,
-    chain_sent: bool,
+    /// Whose chain the peer has: our certificate may be renewed while the link stands.
+    chain_sent: Option<Digest>,
 }
 
 struct Run {
@@ -126,6 +100,22 @@ struct Run {
 }
 
 impl Run {
+    fn new(shared: Outbound, peer: Arc<Peer>, events: mpsc::Sender<Incoming>) -> Self {
+        Self {
+            courier: Courier::new(shared.settings, LaneOut::new(LaneEpoch::new(0))),
+            epoch: None,
+            shared,
+            peer,
+            events,
+            link: None,
+            links: 0,
+            loaded: HashMap::new(),
+            offered: HashMap::new(),
+            by_id: HashMap::new(),
+            wake: None,
+        }
+    }
+
     async fn until_stopped(
         &mut self,
         mut incoming: mpsc::Receiver<Incoming>,
@@ -147,7 +137,7 @@ impl Run {
                     None => break,
                 },
                 () = self.peer.seen() => self.step(Event::PeerSeen),
-                () = tokio::time::sleep(sleep) => self.step(Event::Woken),
+                () = tokio::time::sleep(sleep) => self.woken(),
             }
             let status = self.courier.status();
             self.peer.note(|state| state.courier = Some(status));
@@ -177,6 +167,21 @@ impl Run {
         }
     }
 
+    /// The time of a wish has come, or a minute has passed. A wish is for once: one that came true and stayed
+    /// would come true again at once.
+    fn woken(&mut self) {
+        self.wake = None;
+        // Whoever accepts mail may be gone between the disk and the nudge.
+        match settle::lane(&self.shared.store, self.peer.area) {
+            Ok(Some(lane)) => self.mail(Some((lane.epoch(), lane.next_sequence().prev()))),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(peer = %self.peer.area, %error, "cannot read the lane to a peer");
+            }
+        }
+        self.step(Event::Woken);
+    }
+
     fn mail(&mut self, news: Mail) {
         match news {
             Some((epoch, through)) if self.epoch == Some(epoch) => {
@@ -201,8 +206,10 @@ impl Run {
                 self.step(Event::Kept { parcel });
             }
             Incoming::Kept(parcel, Err(error)) => {
-                // The store has stopped or is stopping; nothing is settled that is not on disk.
+                // Nothing is settled that is not on disk.
                 tracing::error!(peer = %self.peer.area, ?parcel, %error, "a receipt could not be kept");
+                self.forget(parcel);
+                self.step(Event::NotKept { parcel });
             }
         }
     }
@@ -286,8 +293,7 @@ impl Run {
         let identity = self.shared.identity.clone();
         let open = link::open(self.peer.area, self.peer.endpoint.clone(), identity, number, events);
         let task = self.shared.tasks.spawn("link", open);
-        self.link =
-            Some(OpenLink { number, task, out: None, chain: Vec::new(), chain_sent: false });
+        self.link = Some(OpenLink { number, task, out: None, chain: Vec::new(), chain_sent: None });
     }
 
     fn load(&mut self, parcel: ParcelNo, sequences: &SeqRuns, bytes_max: usize) -> Event {
@@ -311,6 +317,10 @@ impl Run {
             if count == 0 || left == 0 {
                 break;
             }
+            // A parcel is found again by its lowest sequence, from at most a window above it.
+            let lowest = loaded.sequences.first().copied().unwrap_or(run.first);
+            let reach = lowest.plus(LANE_WINDOW).get().saturating_sub(run.first.get());
+            let count = count.min(usize::try_from(reach).unwrap_or(usize::MAX));
             let asked = count;
             let entries =
                 self.shared.store.read_from(&ENVELOPE, &key, run.first.get(), count, left)?;
@@ -336,19 +346,19 @@ impl Run {
             Ok(built) => built,
             Err(reason) => {
                 tracing::error!(peer = %self.peer.area, code = reason.code(), "cannot make a parcel");
-                return Some(Event::LinkLost);
+                return Some(Event::PeerMisbehaved);
             }
         };
         let link = self.link.as_mut()?;
-        let chain = if link.chain_sent { Vec::new() } else { sent.chain.clone() };
-        link.chain_sent = true;
+        let known = link.chain_sent.replace(sent.manifest.signer) == Some(sent.manifest.signer);
+        let chain = if known { Vec::new() } else { sent.chain.clone() };
         self.by_id.insert(sent.manifest.parcel_id, parcel);
         self.offered.insert(parcel, sent);
         // The queue holds a window of parcels, so it is never full on a link that stands.
         let out = link.out.as_ref()?;
         match out.try_send(Parcel { chain, ..built }) {
             Ok(()) => None,
-            Err(_) => Some(Event::LinkLost),
+            Err(_) => Some(Event::PeerMisbehaved),
         }
     }
 
@@ -389,6 +399,11 @@ impl Run {
             || chain.leaf.fingerprint != manifest.signer.into_bytes()
         {
             return Err("the receipt is signed by somebody else".to_owned());
+        }
+        // Whoever looks at the evidence asks whether the certificate held at the time in the receipt.
+        if !(chain.leaf.not_before..=chain.leaf.not_after).contains(&manifest.signed) {
+            return Err("the receipt bears a time at which its signer's certificate does not hold"
+                .to_owned());
         }
         chain
             .verify(SignContext::Receipt, &receipt.manifest_bytes, &receipt.signature)
@@ -444,44 +459,4 @@ impl Run {
         self.offered.retain(|_, sent| sent.answered.is_some());
         self.by_id.retain(|_, no| self.offered.contains_key(no));
     }
-}
-
-/// Makes and signs a parcel of what was read.
-fn build(
-    own: AreaCode,
-    peer: AreaCode,
-    loaded: Loaded,
-    signer: &trust::leaf::Identity,
-) -> Result<(Parcel, Sent), Reason> {
-    let digests: Vec<_> = loaded.envelopes.iter().map(SealedEnvelope::digest).collect();
-    let headers = loaded.envelopes.iter().map(|envelope| decode_header(&envelope.header_bytes));
-    let offered = headers
-        .zip(&digests)
-        .map(|(header, digest)| {
-            let message_id = header.map_err(|_| Reason::Internal)?.message_id;
-            Ok(Offered { message_id, digest: *digest })
-        })
-        .collect::<Result<Vec<_>, Reason>>()?;
-    let manifest = ParcelManifest {
-        parcel_id: ParcelId::from_bytes(random()),
-        from: own,
-        to: peer,
-        count: u32::try_from(digests.len()).map_err(|_| Reason::TooLarge)?,
-        root: envelopes_root(&digests),
-        signed: SystemClock.now(),
-        signer: signer.signer_id(),
-    };
-    let bytes = encode_manifest(&manifest);
-    let signature =
-        signer.sign(SignContext::Parcel, &bytes).map_err(|_| Reason::SigningUnavailable)?;
-    let signed = Signed { manifest: Blob(bytes.clone()), signature: Blob(signature.clone()) };
-    let chain = signer.chain_der().to_vec();
-    let parcel = Parcel {
-        manifest_bytes: Bytes::from(bytes),
-        signature: Bytes::from(signature),
-        envelopes: loaded.envelopes,
-        chain: Vec::new(),
-    };
-    let sequences = loaded.sequences;
-    Ok((parcel, Sent { manifest, signed, chain, offered, sequences, answered: None }))
 }

@@ -180,8 +180,10 @@ impl Courier {
             }
             Event::LinkLost => self.link_lost(now, random),
             Event::PeerSeen => {
-                if matches!(self.link, Link::Down { .. }) {
-                    self.link = Link::Down { retry_at: None };
+                // Not quite at once: two nodes that only fail each other would call back and forth.
+                if let Link::Down { retry_at: Some(at) } = self.link {
+                    let soon = self.settings.backoff.retry_at(now, 1, random);
+                    self.link = Link::Down { retry_at: Some(at.min(soon)) };
                 }
             }
             Event::Loaded { parcel, sequences } => {
@@ -194,6 +196,7 @@ impl Courier {
             }
             Event::PeerMisbehaved => self.hang_up(now, random, &mut effects),
             Event::Kept { parcel } => self.kept(parcel),
+            Event::NotKept { parcel } => self.not_kept(parcel, now, random),
             Event::Settled { sequences } => self.settled(&sequences),
             Event::Woken => self.wake_at = None,
         }
@@ -304,6 +307,17 @@ impl Courier {
                 self.waiting.insert((*until, sequence));
             }
         }
+    }
+
+    /// Offered again after a pause; what is wrong here is wrong for the next receipt as well.
+    fn not_kept(&mut self, parcel: ParcelNo, now: UnixMillis, random: u64) {
+        let is_it = |flight: &Flight| {
+            flight.parcel == parcel && matches!(flight.stage, Stage::Keeping { .. })
+        };
+        let Some(at) = self.flights.iter().position(is_it) else { return };
+        let flight = self.flights.swap_remove(at);
+        self.put_back(flight.sequences);
+        self.held_until = self.held_until.max(Some(self.failed(now, random)));
     }
 
     fn settled(&mut self, sequences: &[LaneSeq]) {

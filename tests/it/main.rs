@@ -22,5 +22,6 @@ mod idle;
 mod input;
 mod logs;
 mod peers;
+mod renewal;
 mod support;
 mod tidy;

@@ -35,7 +35,7 @@ pub enum Event {
     },
     /// The stream broke, or could not be opened.
     LinkLost,
-    /// The peer was heard of by another way (it called us): do not wait any longer to call it.
+    /// The peer was heard of by another way (it called us): wait no longer than after a first failure.
     PeerSeen,
     /// The journal answered [`Effect::Load`].
     Loaded {
@@ -55,6 +55,11 @@ pub enum Event {
     PeerMisbehaved,
     /// A receipt and its marks are on disk.
     Kept {
+        /// The parcel it answers.
+        parcel: ParcelNo,
+    },
+    /// A receipt could not be written, though the store goes on: its parcel counts as unanswered.
+    NotKept {
         /// The parcel it answers.
         parcel: ParcelNo,
     },

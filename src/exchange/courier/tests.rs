@@ -149,10 +149,18 @@ fn a_lost_link_brings_everything_back_and_waits_longer_each_time() {
 }
 
 #[test]
-fn a_peer_that_calls_is_called_back_at_once() {
+fn a_peer_that_calls_is_called_back_soon() {
     let (mut bench, _) = Bench::linked(settings(1, 9), 1);
+    // After many failures it would be a minute. Not at once: the other end does the same.
+    for _ in 0..12 {
+        bench.event(Event::LinkLost);
+        bench.pass(60_000);
+        bench.event(Event::Woken);
+    }
     bench.event(Event::LinkLost);
-    assert_eq!(bench.event(Event::PeerSeen)[0], Effect::Connect);
+    assert_eq!(bench.event(Event::PeerSeen), [bench.wake_in(200)]);
+    bench.pass(200);
+    assert_eq!(bench.event(Event::Woken)[0], Effect::Connect);
     assert!(bench.event(Event::PeerSeen).is_empty());
     // Without mail there is nothing to call for.
     assert!(Bench::new(settings(1, 9)).event(Event::PeerSeen).is_empty());
@@ -311,8 +319,21 @@ fn what_was_settled_otherwise_is_not_offered() {
     bench.load(&effects);
     bench.event(Event::Settled { sequences: [2, 3].map(LaneSeq::new).to_vec() });
     bench.event(Event::LinkLost);
-    bench.event(Event::PeerSeen);
+    bench.pass(200);
+    bench.event(Event::Woken);
     assert_eq!(asked(&bench.event(Event::LinkUp { window_parcels: 1 })), [vec![1, 4]]);
+}
+
+#[test]
+fn a_receipt_that_could_not_be_kept_leaves_its_parcel_unanswered() {
+    let (mut bench, effects) = Bench::linked(settings(1, 9), 2);
+    let parcel = bench.load(&effects)[0];
+    bench.event(Event::ReceiptArrived { parcel, answers: vec![Answer::Final; 2] });
+    assert_eq!(bench.event(Event::NotKept { parcel }), [bench.wake_in(200)]);
+    assert!(bench.event(Event::NotKept { parcel }).is_empty());
+    assert_eq!(bench.courier.status().unsettled, 2);
+    bench.pass(200);
+    assert_eq!(asked(&bench.event(Event::Woken)), [vec![1, 2]]);
 }
 
 #[test]
