@@ -15,6 +15,8 @@ use crate::time::SystemClock;
 
 /// How often the truth is looked up.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A group of writes that takes longer hangs at the disk: nothing can be promised until it ends.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// Whether the node serves.
 #[derive(Clone)]
@@ -37,7 +39,7 @@ impl Health {
     /// Why the node does not serve; none when it does.
     #[must_use]
     pub fn trouble(store: &Store, identity: &NodeIdentity) -> Option<&'static str> {
-        if store.failure().is_some() {
+        if store.failure().is_some() || store.busy_for() > STUCK_AFTER {
             return Some("cannot write");
         }
         let material = identity.material();

@@ -160,7 +160,7 @@ impl MessageService for Messages {
         let id = id(&request.get_ref().message_id)?;
         let material = self.identity.material();
         let (lists, signer) = (material.chains().lists(), material.identity().as_ref());
-        let evidence = evidence::export(&ctx, &self.store, lists, signer, id)?;
+        let evidence = evidence::export(&ctx, &self.store, lists, signer, id).await?;
         Ok(Response::new(pb::ExportEvidenceResponse { evidence }))
     }
 }

@@ -28,7 +28,7 @@ const UNREADABLE: AppError = AppError::Internal("a kept proof cannot be read");
 ///
 /// # Errors
 /// A refusal; `NOT_FOUND` when the message is not kept here, and `STATE_FORBIDS` while no receipt is.
-pub fn export(
+pub async fn export(
     ctx: &Ctx,
     store: &Store,
     lists: &RevocationLists,
@@ -44,6 +44,8 @@ pub fn export(
         let detail = "no receipt has come yet; there is nothing to prove";
         return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
     };
+    // Rows can be read while the disk still has to take them. A unit is answered after all that came before it.
+    store.commit(|_| Ok::<_, AppError>(())).await.map_err(AppError::from)?;
     let envelope = super::kept_envelope(store, &row, side)?;
     let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
     let evidence = Evidence {
