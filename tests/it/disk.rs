@@ -108,7 +108,9 @@ async fn a_full_disk_stops_the_node_and_loses_nothing() {
         assert!(acknowledged.len() < 50_000, "the disk is never full");
     };
     println!("full after {} messages: {:?}", acknowledged.len(), refused.code());
-    assert_eq!(office::code(&refused), "STORE_UNAVAILABLE", "{refused:?}");
+    // It may have been a receipt that met the full disk first; then nobody is there any more to say so.
+    let gone = office::code(&refused).is_empty() && refused.code() == tonic::Code::Unavailable;
+    assert!(gone || office::code(&refused) == "STORE_UNAVAILABLE", "{refused:?}");
     home.logged("STORE_UNAVAILABLE", None);
     assert_eq!(home.ended().code(), Some(1));
     home.never_panicked();
