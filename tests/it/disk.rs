@@ -109,7 +109,9 @@ async fn a_full_disk_stops_the_node_and_loses_nothing() {
     };
     println!("full after {} messages: {:?}", acknowledged.len(), refused.code());
     // It may have been a receipt that met the full disk first; then nobody is there any more to say so.
-    let gone = office::code(&refused).is_empty() && refused.code() == tonic::Code::Unavailable;
+    // Its process may end before, or in the middle of, the call that finds out.
+    let broken = [tonic::Code::Unavailable, tonic::Code::Unknown, tonic::Code::Cancelled];
+    let gone = office::code(&refused).is_empty() && broken.contains(&refused.code());
     assert!(gone || office::code(&refused) == "STORE_UNAVAILABLE", "{refused:?}");
     home.logged("STORE_UNAVAILABLE", None);
     assert_eq!(home.ended().code(), Some(1));
