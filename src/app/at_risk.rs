@@ -58,6 +58,7 @@ fn whereabouts(body: &Body) -> Option<&'static str> {
         | Body::Inquiry(_)
         | Body::InquiryAnswer(_)
         | Body::AgreementProposal(_)
-        | Body::AgreementDecision(_) => None,
+        | Body::AgreementDecision(_)
+        | Body::ProgressReport(_) => None,
     }
 }

@@ -244,6 +244,7 @@ fn content(person: PersonReference, bytes: usize) -> anyhow::Result<Content> {
             consent: None,
             service_request: None,
             person: Some(person.clone()),
+            replaces: None,
             body: Body::Inquiry(Inquiry {
                 urgency: Urgency::Normal,
                 service: Service::Other,

@@ -102,6 +102,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("note", "备注"),
     ("number", "号码"),
     ("opened_ms", "打开时间"),
+    ("openings", "已打开的通报"),
     ("operator", "经办人"),
     ("origin_area", "户籍地"),
     ("outcome", "结果"),

@@ -42,6 +42,7 @@ pub fn content_to_pb(content: &Content) -> pb::Content {
         consent: content.consent.as_ref().map(|consent| consent.to_pb(why)),
         service_request: content.service_request.as_ref().map(|request| request.to_pb(why)),
         person: content.person.as_ref().map(|person| person.to_pb(why)),
+        replaces: field::id_bytes(content.replaces.as_ref().map(|id| id.as_bytes())),
         body: Some(content.body.to_pb(why)),
     }
 }
@@ -56,6 +57,7 @@ pub fn content_from_pb(content: pb::Content) -> Result<Content, MalformedContent
         consent,
         service_request,
         person,
+        replaces,
         body,
     } = content;
     Ok(Content {
@@ -66,6 +68,7 @@ pub fn content_from_pb(content: pb::Content) -> Result<Content, MalformedContent
         consent: consent.map(ConsentReference::from_pb).transpose()?,
         service_request: service_request.map(ServiceRequestReference::from_pb).transpose()?,
         person: person.map(PersonReference::from_pb).transpose()?,
+        replaces: field::maybe_id("replaces", &replaces)?,
         body: Body::from_pb(body.ok_or(MalformedContent::Missing("body"))?)?,
     })
 }
@@ -124,6 +127,7 @@ twin_body! {
     InquiryAnswer,
     AgreementProposal,
     AgreementDecision,
+    ProgressReport,
 }
 
 impl Twin for ConsentReference {

@@ -76,7 +76,11 @@ pub async fn send(
     outlet: &dyn Outlet,
     draft: Draft,
 ) -> Result<Accepted, AppError> {
-    ctx.must(permission(draft.content.kind()))?;
+    let kind = draft.content.kind();
+    if kind.is_sent_by_nodes() {
+        return Err(Reason::RoleRequired.into());
+    }
+    ctx.must(permission(kind))?;
     let own = ctx.county();
     if draft.to == own {
         return Err(Refusal::new(Reason::InvalidField).field("to").into());

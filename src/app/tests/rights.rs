@@ -212,6 +212,7 @@ async fn where_a_person_at_risk_lives_is_not_told() {
             document: person.document.clone(),
             name: person.name.clone(),
         }),
+        replaces: None,
         body: Body::ArrivalNotice(ArrivalNotice {
             registration_id: RegistrationId::from_bytes([1; 16]),
             arrived_on: today(),

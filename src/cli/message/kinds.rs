@@ -43,6 +43,7 @@ pub(super) fn one(kind: Kind) -> Result<Answer, Failure> {
         ("basis", codes(kind.bases(), |b| b.code()).join(" | ")),
         ("purpose", codes(kind.purposes(), |p| p.code()).join(" | ")),
         ("needs", kind.needs_consent().map(needs).unwrap_or_default().to_owned()),
+        ("sent", if kind.is_sent_by_nodes() { "by nodes themselves" } else { "" }.to_owned()),
     ];
     let fields = || body.fields();
     let takes = |f: &FieldDescriptor| {
@@ -75,6 +76,7 @@ fn facts(kind: Kind) -> serde_json::Value {
         "purposes": codes(kind.purposes(), |p| p.code()),
         "needs_consent": kind.needs_consent().map(Numbered::code),
         "passes_without_agreement": kind.passes_without_agreement(),
+        "sent_by_nodes": kind.is_sent_by_nodes(),
     })
 }
 

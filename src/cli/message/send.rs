@@ -148,6 +148,7 @@ pub(super) async fn reply(office: &Office, given: Reply) -> Result<Answer, Failu
         consent: question.consent,
         service_request: question.service_request,
         person: question.person,
+        replaces: Vec::new(),
         body: None,
     };
     let content = why(content, kind, &given.why)?;

@@ -4,7 +4,7 @@
 //! an outcome and its date) is judged by `Content::check`, on both sides alike. `Debug` shows the name of the
 //! struct only (`content.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +12,12 @@ use super::kind::Kind;
 use super::outcome::*;
 use super::value::{Children, PrintedNumber};
 use crate::area::AreaCode;
-use crate::id::{AgreementId, CertificateNumber, RegistrationId};
+use crate::id::{AgreementId, CertificateNumber, MessageId, RegistrationId};
 use crate::person::{MaritalStatus, PersonName};
 use crate::purpose::Purpose;
 use crate::service::Service;
 use crate::text::{Note, Passage, WrittenReason};
-use crate::time::{Date, Month};
+use crate::time::{Date, Month, UnixMillis};
 
 /// 流入通报: a person has registered at the residence area.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -317,4 +317,14 @@ pub struct AgreementDecision {
     pub accepted: bool,
     /// Written reason; required when not accepted.
     pub reason: Option<WrittenReason>,
+}
+
+/// Most messages that one report names.
+pub const OPENINGS_MAX: usize = 500;
+
+/// 进展通报: which messages of the recipient were opened here for the first time, and when.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressReport {
+    /// When each of them was opened, by the opener's clock; at most [`OPENINGS_MAX`].
+    pub openings: BTreeMap<MessageId, UnixMillis>,
 }

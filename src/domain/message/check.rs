@@ -166,5 +166,9 @@ impl Content {
         report.refuse_if(answer && self.case.is_none(), Reason::FieldRequired, "case_id");
         let opens = kind.answered_by().is_some();
         report.refuse_if(opens && self.case.is_some(), Reason::FieldNotAllowed, "case_id");
+        let named = self.replaces.is_some();
+        report.refuse_if(named && kind.is_sent_by_nodes(), Reason::FieldNotAllowed, "replaces");
+        let question = named && self.replaces == self.in_reply_to;
+        report.refuse_if(question, Reason::InvalidField, "replaces");
     }
 }

@@ -73,6 +73,7 @@ bodies! {
     InquiryAnswer,
     AgreementProposal,
     AgreementDecision,
+    ProgressReport,
 }
 
 impl fmt::Debug for Body {
@@ -134,6 +135,8 @@ pub struct Content {
     pub service_request: Option<ServiceRequestReference>,
     /// Whom it is about; none for messages between offices.
     pub person: Option<PersonReference>,
+    /// The message that it is sent in place of: that one was refused or ran out of time.
+    pub replaces: Option<MessageId>,
     /// The document itself.
     pub body: Body,
 }
@@ -161,6 +164,7 @@ impl fmt::Debug for Content {
             .field("kind", &self.body)
             .field("case", &self.case)
             .field("in_reply_to", &self.in_reply_to)
+            .field("replaces", &self.replaces)
             .field("basis", &self.basis)
             .field("purpose", &self.purpose)
             .field("person", &self.person)

@@ -56,6 +56,8 @@ numbered! {
         AgreementProposal = 42, "AgreementProposal", "协议提议";
         /// Answer to it.
         AgreementDecision = 43, "AgreementDecision", "协议答复";
+        /// A node tells the sender which of its messages were opened. Sent by nodes, not by persons.
+        ProgressReport = 44, "ProgressReport", "进展通报";
     }
 }
 
@@ -107,7 +109,8 @@ impl Kind {
             | Self::ServiceReport
             | Self::ReferralFeedback
             | Self::InquiryAnswer
-            | Self::AgreementDecision => None,
+            | Self::AgreementDecision
+            | Self::ProgressReport => None,
         }
     }
 
@@ -142,7 +145,8 @@ impl Kind {
             | Self::ServiceReport
             | Self::ReferralFeedback
             | Self::InquiryAnswer
-            | Self::AgreementDecision => None,
+            | Self::AgreementDecision
+            | Self::ProgressReport => None,
         }
     }
 
@@ -172,13 +176,20 @@ impl Kind {
             | Self::Inquiry
             | Self::InquiryAnswer
             | Self::AgreementProposal
-            | Self::AgreementDecision => Direction::EitherWay,
+            | Self::AgreementDecision
+            | Self::ProgressReport => Direction::EitherWay,
         }
     }
 
     /// Whether it is about a person; messages between offices are about none.
     pub const fn needs_person(self) -> bool {
-        !matches!(self, Self::AgreementProposal | Self::AgreementDecision)
+        !matches!(self, Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport)
+    }
+
+    /// Whether nodes send it by themselves, and nobody else may: no person waits for it, so it is on no
+    /// list of work, and nobody corrects it when it is refused.
+    pub const fn is_sent_by_nodes(self) -> bool {
+        matches!(self, Self::ProgressReport)
     }
 
     /// What a consent has to cover before this kind may be sent; a request for a service does as well.
@@ -207,7 +218,8 @@ impl Kind {
             | Self::Inquiry
             | Self::InquiryAnswer
             | Self::AgreementProposal
-            | Self::AgreementDecision => None,
+            | Self::AgreementDecision
+            | Self::ProgressReport => None,
         }
     }
 
@@ -224,7 +236,8 @@ impl Kind {
             | Self::BirthRegistrationStatement
             | Self::BirthRegistrationResult
             | Self::AgreementProposal
-            | Self::AgreementDecision => true,
+            | Self::AgreementDecision
+            | Self::ProgressReport => true,
             Self::OutflowNotice
             | Self::OutflowFeedback
             | Self::PregnancyReport
@@ -267,7 +280,9 @@ impl Kind {
             Self::Inquiry | Self::InquiryAnswer => {
                 &[B::OwnApplication, B::ServiceRequest, B::StatutoryDuty]
             }
-            Self::AgreementProposal | Self::AgreementDecision => &[B::OfficeAgreement],
+            Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport => {
+                &[B::OfficeAgreement]
+            }
         }
     }
 
@@ -297,7 +312,9 @@ impl Kind {
             | Self::ReferralFeedback => &[P::HealthService],
             Self::BirthReport | Self::BirthFeedback => &[P::BirthRegistration, P::HealthService],
             Self::Inquiry | Self::InquiryAnswer => &[P::Verification, P::PersonRights],
-            Self::AgreementProposal | Self::AgreementDecision => &[P::OfficeAgreement],
+            Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport => {
+                &[P::OfficeAgreement]
+            }
         }
     }
 }
@@ -314,7 +331,7 @@ mod tests {
             assert_eq!(answer.answered_by(), None, "answers are not answered");
         }
         assert_eq!(asked.len(), 10);
-        assert_eq!(Kind::ALL.len(), 24);
+        assert_eq!(Kind::ALL.len(), 25);
     }
 
     #[test]
@@ -332,6 +349,14 @@ mod tests {
             assert_eq!(kind.passes_without_agreement(), answer.passes_without_agreement());
             assert_eq!(kind.bases(), answer.bases());
             assert_eq!(kind.purposes(), answer.purposes());
+        }
+    }
+
+    #[test]
+    fn what_nodes_send_is_about_nobody_and_asks_for_nothing() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.is_sent_by_nodes()) {
+            assert!(!kind.needs_person() && kind.passes_without_agreement(), "{kind:?}");
+            assert_eq!((kind.answered_by(), kind.answers(), kind.clock()), (None, None, None));
         }
     }
 

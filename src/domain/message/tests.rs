@@ -257,6 +257,30 @@ fn days_that_have_happened_do_not_lie_in_the_future() {
 }
 
 #[test]
+fn a_progress_report_names_some_messages_and_not_too_many() {
+    let report = |count: usize| {
+        let id = |n: usize| crate::id::MessageId::from_bytes((n as u128).to_be_bytes());
+        let openings = (0..count).map(|n| (id(n), context().now)).collect();
+        wrong(Kind::ProgressReport, |c| c.body = ProgressReport { openings }.into())
+    };
+    assert_eq!(report(0), [(Reason::FieldRequired, "openings")]);
+    assert_eq!(report(OPENINGS_MAX), []);
+    assert_eq!(report(OPENINGS_MAX + 1), [(Reason::TooLarge, "openings")]);
+}
+
+#[test]
+fn a_message_may_name_the_one_it_is_sent_in_place_of() {
+    let old = crate::id::MessageId::from_bytes([9; 16]);
+    for kind in Kind::ALL {
+        let found = wrong(*kind, |c| c.replaces = Some(old));
+        let allowed = !kind.is_sent_by_nodes();
+        assert_eq!(found.is_empty(), allowed, "{kind:?} {found:?}");
+    }
+    let found = wrong(Kind::ArrivalFeedback, |c| c.replaces = c.in_reply_to);
+    assert_eq!(found, [(Reason::InvalidField, "replaces")], "nothing replaces its own question");
+}
+
+#[test]
 fn an_urgent_inquiry_has_the_shorter_clock() {
     let inquiry = |urgency| {
         let question = Passage::new("请协助核实").unwrap();

@@ -55,6 +55,7 @@ impl Messages {
             consent,
             service_request,
             person,
+            replaces: None,
             body,
         })
     }
@@ -156,6 +157,12 @@ impl Messages {
                     reason: self.reason(!accepted),
                 }
                 .into()
+            }
+            Kind::ProgressReport => {
+                let count = 1 + self.people.seeded.below(20);
+                let now = self.context.now;
+                ProgressReport { openings: (0..count).map(|_| (self.message_id(), now)).collect() }
+                    .into()
             }
         })
     }

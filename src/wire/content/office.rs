@@ -1,13 +1,15 @@
-//! Inquiries and agreements ⇄ protobuf.
+//! What offices say to each other: inquiries, agreements, progress ⇄ protobuf.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use domain::id::MessageId;
 use domain::message::{
-    AgreementDecision, AgreementProposal, Inquiry, InquiryAnswer, Kind, Urgency,
+    AgreementDecision, AgreementProposal, Inquiry, InquiryAnswer, Kind, ProgressReport, Urgency,
 };
 use domain::purpose::Purpose;
 use domain::rule::Rule;
 use domain::text::{Note, Passage};
+use domain::time::UnixMillis;
 
 use super::registry::{reason_from, reason_text};
 use super::{MalformedContent, Twin, field};
@@ -117,6 +119,30 @@ impl Twin for AgreementDecision {
             accepted,
             reason: reason_from(&reason)?,
         })
+    }
+}
+
+impl Twin for ProgressReport {
+    type Pb = pb::ProgressReport;
+
+    fn to_pb(&self, _why: &Purpose) -> pb::ProgressReport {
+        let opening = |(id, opened): (&MessageId, &UnixMillis)| pb::Opening {
+            message_id: id.as_bytes().to_vec(),
+            opened_ms: opened.get(),
+        };
+        pb::ProgressReport { openings: self.openings.iter().map(opening).collect() }
+    }
+
+    fn from_pb(twin: pb::ProgressReport) -> Result<Self, MalformedContent> {
+        let pb::ProgressReport { openings: listed } = twin;
+        let mut openings = BTreeMap::new();
+        for pb::Opening { message_id, opened_ms } in listed {
+            let id: MessageId = field::id("openings.message_id", &message_id)?;
+            if openings.insert(id, UnixMillis::new(opened_ms)).is_some() {
+                return Err(MalformedContent::Repeated("openings"));
+            }
+        }
+        Ok(Self { openings })
     }
 }
 

@@ -120,6 +120,36 @@ fn a_list_with_a_value_twice_is_refused() {
 }
 
 #[test]
+fn what_is_replaced_is_written_and_read() {
+    let old = domain::id::MessageId::from_bytes([9; 16]);
+    let content = read(Kind::ArrivalNotice, |c| c.replaces = old.as_bytes().to_vec()).unwrap();
+    assert_eq!(content.replaces, Some(old));
+    assert_eq!(decode_content(&encode_content(&content)).unwrap(), content);
+}
+
+#[test]
+fn a_progress_report_of_full_length_fits_an_envelope_and_names_nothing_twice() {
+    let openings = |count: u64| -> Vec<pb::Opening> {
+        let opening = |n: u64| pb::Opening {
+            message_id: [[0; 8], n.to_be_bytes()].concat(),
+            opened_ms: 1_772_352_000_000 + n,
+        };
+        (0..count).map(opening).collect()
+    };
+    let with = |openings| {
+        move |c: &mut pb::Content| {
+            c.body = Some(pb::content::Body::ProgressReport(pb::ProgressReport { openings }));
+        }
+    };
+    let most = domain::message::OPENINGS_MAX as u64;
+    let full = read(Kind::ProgressReport, with(openings(most))).unwrap();
+    assert!(encode_content(&full).len() <= exchange::envelope::BODY_BYTES_MAX);
+    let twice = [openings(1), openings(1)].concat();
+    let error = read(Kind::ProgressReport, with(twice)).unwrap_err();
+    assert_eq!(error, MalformedContent::Repeated("openings"));
+}
+
+#[test]
 fn urgency_not_stated_is_read_as_normal() {
     let change = |c: &mut pb::Content| {
         let Some(pb::content::Body::Inquiry(body)) = &mut c.body else { return };

@@ -83,6 +83,11 @@ pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
             report.refuse_if(body.version == 0, Reason::InvalidField, "version");
             report.reasoned(!body.accepted, &body.reason);
         }
+        Body::ProgressReport(body) => {
+            report.refuse_if(body.openings.is_empty(), Reason::FieldRequired, "openings");
+            let many = body.openings.len() > OPENINGS_MAX;
+            report.refuse_if(many, Reason::TooLarge, "openings");
+        }
     }
 }
 
@@ -93,7 +98,8 @@ pub(super) fn texts(body: &Body) -> Vec<(&'static str, &str)> {
         | Body::DepartureNotice(_)
         | Body::OutflowNotice(_)
         | Body::CertificateInquiry(_)
-        | Body::CertificateNotice(_) => Vec::new(),
+        | Body::CertificateNotice(_)
+        | Body::ProgressReport(_) => Vec::new(),
         Body::ArrivalFeedback(b) => some(&[
             ("corrected_name", b.corrected_name.as_ref().map(|name| name.raw())),
             ("note", raw(&b.note)),
