@@ -1,9 +1,11 @@
 //! Identifiers: one type each, so that two of them cannot be swapped.
 
 mod certificate_number;
+mod message_ids;
 mod operator;
 
 pub use certificate_number::{CertificateNumber, CertificateNumberError};
+pub use message_ids::MessageIds;
 pub use operator::{OperatorName, OperatorNameError};
 
 use std::fmt;
