@@ -168,18 +168,53 @@ pub(crate) fn check_province(
 ) -> Result<(), Refused> {
     let parsed = parse(issuer)?;
     p256(parsed.public_key()).ok_or(Refused::WeakKey)?;
-    let constraints = parsed.name_constraints().map_err(|_| Refused::Malformed)?;
-    let constraints = constraints.ok_or(Refused::WrongProvince)?;
-    let permitted = constraints.value.permitted_subtrees.as_deref().unwrap_or_default();
-    let [only] = permitted else { return Err(Refused::WrongProvince) };
-    let GeneralName::DNSName(subtree) = only.base else { return Err(Refused::WrongProvince) };
-    // Some CAs write the subtree with a leading dot.
-    let subtree = subtree.strip_prefix('.').unwrap_or(subtree);
-    if constraints.critical && subtree == suffix.province(leaf.area()) {
+    check_signs_certificates(&parsed)?;
+    if subtree(&parsed)? == suffix.province(leaf.area()) {
         Ok(())
     } else {
         Err(Refused::WrongProvince)
     }
+}
+
+/// The one DNS subtree that a province's CA may name, by a critical constraint; without a leading
+/// dot, which some CAs write.
+///
+/// # Errors
+/// [`Refused::WrongProvince`] or [`Refused::Malformed`].
+pub(crate) fn subtree<'a>(issuer: &'a X509Certificate<'_>) -> Result<&'a str, Refused> {
+    let constraints = issuer.name_constraints().map_err(|_| Refused::Malformed)?;
+    let constraints = constraints.filter(|c| c.critical).ok_or(Refused::WrongProvince)?.value;
+    // Excluded subtrees only narrow what is permitted; the path library minds them.
+    let permitted = constraints.permitted_subtrees.as_deref().unwrap_or_default();
+    let [only] = permitted else { return Err(Refused::WrongProvince) };
+    let GeneralName::DNSName(subtree) = only.base else { return Err(Refused::WrongProvince) };
+    Ok(subtree.strip_prefix('.').unwrap_or(subtree))
+}
+
+/// Checks that a CA may sign certificates and lists; the path library looks at the first only, and
+/// only in the basic constraints.
+///
+/// # Errors
+/// [`Refused::WrongChain`] for what is no CA, [`Refused::WrongUsage`] for one that may not sign.
+pub(crate) fn check_signs_certificates(ca: &X509Certificate<'_>) -> Result<(), Refused> {
+    if !ca.is_ca() {
+        return Err(Refused::WrongChain);
+    }
+    let usage = ca.key_usage().map_err(|_| Refused::Malformed)?.ok_or(Refused::WrongUsage)?.value;
+    if usage.key_cert_sign() && usage.crl_sign() { Ok(()) } else { Err(Refused::WrongUsage) }
+}
+
+/// Whether a CA's key signed a certificate that names it as its issuer; ECDSA P-256 with SHA-256
+/// only.
+pub(crate) fn is_signed_by(certificate: &X509Certificate<'_>, ca: &X509Certificate<'_>) -> bool {
+    let algorithm = &certificate.signature_algorithm;
+    algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA256
+        && *algorithm == certificate.tbs_certificate.signature
+        && certificate.issuer().as_raw() == ca.subject().as_raw()
+        && p256(ca.public_key()).is_some_and(|key| {
+            let signed = certificate.tbs_certificate.as_ref();
+            key.verify(signed, &certificate.signature_value.data).is_ok()
+        })
 }
 
 /// The subtree a CA's certificate is constrained to, if it is constrained to one.

@@ -9,7 +9,6 @@
 mod tests;
 
 use std::{
-    cmp::Reverse,
     fmt,
     path::Path,
     sync::{Arc, OnceLock},
@@ -67,6 +66,7 @@ pub struct RevocationList {
     parsed: CertRevocationList<'static>,
     number: Vec<u8>,
     issuer: String,
+    issuer_key_id: Option<Vec<u8>>,
     this_update: UnixMillis,
     next_update: UnixMillis,
     /// The CA certificate whose signature was found good: a list of 100,000 entries is read and
@@ -88,14 +88,20 @@ impl RevocationList {
         }
         let (_, list) = CertificateRevocationList::from_der(der).map_err(|_| BadList::Malformed)?;
         let next_update = list.next_update().ok_or(BadList::Incomplete)?;
-        let number =
-            list.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-                ParsedExtension::CRLNumber(number) => Some(number.to_bytes_be()),
-                _ => None,
-            });
+        let (mut number, mut issuer_key_id) = (None, None);
+        for extension in list.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::CRLNumber(written) => number = Some(written.to_bytes_be()),
+                ParsedExtension::AuthorityKeyIdentifier(key) => {
+                    issuer_key_id = key.key_identifier.as_ref().map(|id| id.0.to_vec());
+                }
+                _ => {}
+            }
+        }
         Ok(Self {
             number: number.ok_or(BadList::Incomplete)?,
             issuer: list.issuer().to_string(),
+            issuer_key_id,
             this_update: millis(list.last_update().timestamp()),
             next_update: millis(next_update.timestamp()),
             parsed,
@@ -132,6 +138,19 @@ impl RevocationList {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Its number at its CA, big-endian without leading zeros.
+    #[must_use]
+    pub fn number(&self) -> &[u8] {
+        &self.number
+    }
+
+    /// The key identifier of its CA as the list states it: a hint where to look for the CA's
+    /// certificate, and no more than that before the signature was checked.
+    #[must_use]
+    pub fn issuer_key_id(&self) -> Option<&[u8]> {
+        self.issuer_key_id.as_deref()
     }
 
     /// When it was issued.
@@ -189,10 +208,17 @@ impl RevocationList {
         Ok(())
     }
 
+    /// Whether this list takes the place of another one of the same CA: by its number, and by its
+    /// time where a CA has used one number twice.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        self.age() > other.age()
+    }
+
     /// Orders the lists of one CA, the newest last.
-    fn age(&self) -> (usize, Vec<u8>, UnixMillis) {
+    fn age(&self) -> (usize, &[u8], UnixMillis) {
         // Numbers are big-endian without leading zeros, so the longer one is the larger one.
-        (self.number.len(), self.number.clone(), self.this_update)
+        (self.number.len(), &self.number, self.this_update)
     }
 
     fn issuer_der(&self) -> &[u8] {
@@ -236,6 +262,44 @@ pub enum LoadListError {
     },
 }
 
+/// Which authority signed a list: SHA-256 of its public key (the uncompressed point, 65 bytes).
+///
+/// Taken from the certificate that the list was checked against, so nobody can claim another's.
+pub type AuthorityId = [u8; 32];
+
+/// A list together with the authority that signed it, checked up to a root of the network by
+/// [`ChainVerifier::verify_list`](crate::verify::ChainVerifier::verify_list).
+#[derive(Clone, Debug)]
+pub struct VerifiedList {
+    list: Arc<RevocationList>,
+    authority: Vec<u8>,
+    authority_id: AuthorityId,
+}
+
+impl VerifiedList {
+    pub(crate) fn new(list: RevocationList, authority: Vec<u8>, authority_id: AuthorityId) -> Self {
+        Self { list: Arc::new(list), authority, authority_id }
+    }
+
+    /// The list.
+    #[must_use]
+    pub fn list(&self) -> &RevocationList {
+        &self.list
+    }
+
+    /// The certificate of the authority that signed it, DER.
+    #[must_use]
+    pub fn authority(&self) -> &[u8] {
+        &self.authority
+    }
+
+    /// Which authority that is.
+    #[must_use]
+    pub fn authority_id(&self) -> AuthorityId {
+        self.authority_id
+    }
+}
+
 /// How one certificate is looked up in the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
@@ -275,8 +339,27 @@ impl RevocationLists {
         Self { lists: self.lists.iter().cloned().chain(more).collect(), grace: self.grace }.sorted()
     }
 
+    /// The same with lists whose authorities were checked: of each of those authorities only the
+    /// newest list is kept, wherever it came from, so that an old one beside it is no alarm.
+    #[must_use]
+    pub fn joined(&self, verified: &[VerifiedList]) -> Self {
+        let mut lists = self.lists.clone();
+        for carried in verified {
+            let of_same = |list: &RevocationList| {
+                list.issuer_der() == carried.list.issuer_der()
+                    && list.check_signer(&carried.authority).is_ok()
+            };
+            if lists.iter().any(|list| of_same(list) && !carried.list.is_newer_than(list)) {
+                continue;
+            }
+            lists.retain(|list| !of_same(list));
+            lists.push(Arc::clone(&carried.list));
+        }
+        Self { lists, grace: self.grace }.sorted()
+    }
+
     fn sorted(mut self) -> Self {
-        self.lists.sort_by_key(|list| Reverse(list.age()));
+        self.lists.sort_by(|a, b| b.age().cmp(&a.age()));
         self
     }
 

@@ -73,6 +73,17 @@ impl Suffix {
         format!("{}.{}", area.province_prefix(), self.0)
     }
 
+    /// Whether this is the subtree of some province, as [`Suffix::province`] writes it.
+    #[must_use]
+    pub fn is_province(&self, subtree: &str) -> bool {
+        let prefix = subtree.strip_suffix(&self.0).and_then(|name| name.strip_suffix('.'));
+        prefix.is_some_and(|prefix| {
+            prefix.len() == 2
+                && area_of_six(&format!("{prefix}0000"))
+                    .is_ok_and(|area| area.province_prefix() == prefix)
+        })
+    }
+
     /// Reads a name from a certificate.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use self::peer::{CallerVerifier, NodeVerifier};
 use crate::{
-    crl::{LoadListError, RevocationList, RevocationLists},
+    crl::{LoadListError, RevocationList, RevocationLists, VerifiedList},
     leaf::{Identity, IdentityError},
     name::{CertificateName, NameError, Suffix},
     refused::Refused,
@@ -181,6 +181,14 @@ impl TlsMaterial {
         let (roots, suffix) = (self.chains.roots().clone(), self.chains.suffix().clone());
         let chains = Arc::new(ChainVerifier::new(roots, suffix, lists));
         Self { chains, ..self.clone() }
+    }
+
+    /// The same with lists that the directory brought, each checked by
+    /// [`ChainVerifier::verify_list`]: of each authority the newest list is in force, whether it
+    /// came from a file or from the directory.
+    #[must_use]
+    pub fn with_directory_lists(&self, verified: &[VerifiedList]) -> Self {
+        self.with_lists(self.chains.lists().joined(verified))
     }
 
     /// Our identity.

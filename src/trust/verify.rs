@@ -1,5 +1,6 @@
 //! Checking chains against the root: the one place that decides whom a certificate speaks for.
 
+mod list;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,107 @@
+//! Checking a revocation list that came from anywhere: who signed it, and whether that is an
+//! authority of this network.
+//!
+//! A list of a province never met comes together with the certificate of its authority. What is
+//! demanded of that certificate is what a chain would demand of it; only its age is judged at the
+//! time at which the list was issued.
+
+#[cfg(test)]
+mod tests;
+
+use rustls_pki_types::CertificateDer;
+use webpki::EndEntityCert;
+use x509_parser::certificate::X509Certificate;
+
+use super::ChainVerifier;
+use crate::{
+    certificate::{self, fingerprint, millis, subtree},
+    crl::{AuthorityId, RevocationList, VerifiedList, When},
+    refused::Refused,
+};
+
+impl ChainVerifier {
+    /// Reads a list (DER) and finds the authority that signed it: a root, or a province's CA among
+    /// `authorities` (certificates in DER, in any order).
+    ///
+    /// # Errors
+    /// [`Refused`]: `RevocationListInvalid` when the list is unreadable, incomplete or signed by
+    /// none of them; otherwise what is wrong with the authority: `WrongAuthority`,
+    /// `WrongProvince`, `WrongChain`, `WrongUsage`, `WeakKey`, `Malformed`; `Expired` or
+    /// `NotYetValid` when the list was issued outside the authority's life, `Revoked` when after
+    /// its revocation.
+    pub fn verify_list(
+        &self,
+        list: &[u8],
+        authorities: &[impl AsRef<[u8]>],
+    ) -> Result<VerifiedList, Refused> {
+        let list = RevocationList::from_der(list).map_err(|_| Refused::RevocationListInvalid)?;
+        let roots = self.roots().certificates().iter().map(AsRef::as_ref);
+        let signers = roots
+            .chain(authorities.iter().map(AsRef::as_ref))
+            .filter(|authority: &&[u8]| list.check_signer(authority).is_ok());
+        let mut refused = Refused::RevocationListInvalid;
+        // A CA whose certificate was renewed with its key has signed by both.
+        for authority in signers {
+            match self.judge_authority(authority, &list) {
+                Ok(id) => return Ok(VerifiedList::new(list, authority.to_vec(), id)),
+                Err(why) => refused = why,
+            }
+        }
+        Err(refused)
+    }
+
+    fn judge_authority(
+        &self,
+        authority: &[u8],
+        list: &RevocationList,
+    ) -> Result<AuthorityId, Refused> {
+        let parsed = certificate::parse(authority)?;
+        let key = certificate::p256(parsed.public_key()).ok_or(Refused::WeakKey)?;
+        if !self.is_root(authority) {
+            self.check_authority(&parsed, list)?;
+        }
+        Ok(fingerprint(key.as_bytes()))
+    }
+
+    fn is_root(&self, certificate: &[u8]) -> bool {
+        self.roots().certificates().iter().any(|root| root.as_ref() == certificate)
+    }
+
+    /// Whether a certificate, whose key signed `list`, is that of a province's CA under a root.
+    fn check_authority(
+        &self,
+        authority: &X509Certificate<'_>,
+        list: &RevocationList,
+    ) -> Result<(), Refused> {
+        let root = self.issuer_of(authority).ok_or(Refused::WrongAuthority)?;
+        if !self.suffix().is_province(subtree(authority)?) {
+            return Err(Refused::WrongProvince);
+        }
+        certificate::check_signs_certificates(authority)?;
+        let (issued, life) = (list.this_update(), authority.validity());
+        if issued < millis(life.not_before.timestamp()) {
+            return Err(Refused::NotYetValid);
+        }
+        if issued > millis(life.not_after.timestamp()) {
+            return Err(Refused::Expired);
+        }
+        let der = CertificateDer::from(authority.as_raw());
+        // Read a second time for what this library is strict about: unknown critical extensions.
+        let strict = EndEntityCert::try_from(&der).map_err(|error| Refused::from_path(&error))?;
+        let listed = When::AsOf(issued);
+        // No list of the root, or one that is too old, is no reason: a node that has none must be
+        // able to take them in any order.
+        match self.lists().check(root, strict.issuer(), strict.serial(), listed) {
+            Err(Refused::Revoked) => Err(Refused::Revoked),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The root (DER) whose key signed a certificate that names it as its issuer.
+    fn issuer_of(&self, certificate: &X509Certificate<'_>) -> Option<&[u8]> {
+        let signed_by = |root: &&[u8]| {
+            certificate::parse(root).is_ok_and(|root| certificate::is_signed_by(certificate, &root))
+        };
+        self.roots().certificates().iter().map(AsRef::as_ref).find(signed_by)
+    }
+}
