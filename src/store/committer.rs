@@ -154,6 +154,7 @@ impl Committer {
             self.frontier = frontier;
         }
         self.core.show();
+        tails.retain(|head, _| !group.removed.contains(head));
         remember(tails, group.tails.into_iter().map(|(head, tail)| (head, tail.next())));
         Ok(())
     }

@@ -104,6 +104,9 @@ pub enum StoreError {
     /// The person whose data this is has been erased, or never existed.
     #[error("the key of this person is not in the store")]
     NoSuchPerson,
+    /// A journal that is kept for ever was asked to go.
+    #[error("journal {0} is kept for ever")]
+    Permanent(&'static str),
     /// A journal that must be gap-free was asked to take an entry elsewhere.
     #[error("journal {journal} continues at {expected}, not at {asked}")]
     OutOfOrder {

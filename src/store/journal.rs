@@ -24,6 +24,7 @@ pub struct Journal<K> {
     prefix: u8,
     first: u64,
     sealed: bool,
+    removable: bool,
     types: PhantomData<fn() -> K>,
 }
 
@@ -49,7 +50,7 @@ impl<K: Key> Journal<K> {
     pub const fn new(name: &'static str, prefix: u8) -> Self {
         assert!(1 + K::WIDTH + POSITION_BYTES <= KEY_BYTES_MAX, "the key is too wide");
         assert!(prefix < 0xFF, "0xFF has no upper neighbour to end a scan at");
-        Self { name, prefix, first: 1, sealed: false, types: PhantomData }
+        Self { name, prefix, first: 1, sealed: false, removable: false, types: PhantomData }
     }
 
     /// The same with another first position.
@@ -62,6 +63,13 @@ impl<K: Key> Journal<K> {
     #[must_use]
     pub const fn sealed(self) -> Self {
         Self { sealed: true, ..self }
+    }
+
+    /// The same for journals that end: each can be removed as a whole, see
+    /// [`Unit::remove_journal`](crate::Unit::remove_journal).
+    #[must_use]
+    pub const fn removable(self) -> Self {
+        Self { removable: true, ..self }
     }
 
     /// The name.
@@ -86,6 +94,16 @@ impl<K: Key> Journal<K> {
         let mut head = KeyBuf::new(self.prefix);
         key.write(&mut head);
         head
+    }
+
+    /// The journal's key in the row key of a page.
+    pub(crate) fn read_head(&self, row_key: &[u8]) -> Result<K, StoreError> {
+        let key = row_key.get(1..K::WIDTH.saturating_add(1)).ok_or(Corrupt::Key);
+        key.and_then(K::read).map_err(StoreError::corrupt(self.name))
+    }
+
+    pub(crate) const fn is_removable(&self) -> bool {
+        self.removable
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -142,6 +160,11 @@ pub(crate) fn position_of(row_key: &[u8]) -> Option<u64> {
 /// Bounds of all pages of a journal that begin at or before `position`.
 pub(crate) fn pages_until(head: &[u8], position: u64) -> (Bound<KeyBuf>, Bound<KeyBuf>) {
     (Bound::Included(page_key(head, 0)), Bound::Included(page_key(head, position)))
+}
+
+/// Bounds of all pages of a journal.
+pub(crate) fn pages_of(head: &KeyBuf) -> (Bound<KeyBuf>, Bound<KeyBuf>) {
+    (Bound::Included(page_key(head.as_slice(), 0)), Bound::Excluded(next_prefix(*head)))
 }
 
 /// Bounds of all pages of a journal that begin after `position`.

@@ -53,7 +53,11 @@ mod value;
 mod table;
 pub mod tables;
 
+pub mod letters;
 pub mod messages;
+pub mod network;
+pub mod origin;
+pub mod transit;
 
 pub mod access;
 pub mod records;

@@ -19,7 +19,7 @@ use crate::ledger::LedgerHead;
 use crate::limits::{SCAN_ROWS_MAX, SNAPSHOT_AFTER_BYTES};
 use crate::pending::{Pending, Task, task};
 use crate::subject::{Kept, PersonHash, Subject};
-use crate::table::{Direct, Personal, Protected, Table, TableInfo, split_personal};
+use crate::table::{Direct, Personal, Protected, Table, TableInfo, next_prefix, split_personal};
 use crate::tables::{LEDGER, SUBJECT};
 use crate::unit::{Unit, empty};
 use crate::value::Value;
@@ -280,6 +280,31 @@ impl Store {
     pub fn last<K: Key>(&self, journal: &Journal<K>, key: &K) -> Result<Option<u64>, StoreError> {
         let next = self.core().journal_next(journal.kind(), &journal.head(key))?;
         Ok(if next > journal.kind().first { next.checked_sub(1) } else { None })
+    }
+
+    /// Keys of the journals under the first fields of a key that have entries, at most `limit` and
+    /// [`SCAN_ROWS_MAX`]. Entries that are just being written may count.
+    ///
+    /// # Errors
+    /// When a key cannot be read.
+    pub fn journals_under<H: Key, K: StartsWith<H>>(
+        &self,
+        journal: &Journal<K>,
+        head: &H,
+        limit: usize,
+    ) -> Result<Vec<K>, StoreError> {
+        let mut low = KeyBuf::new(journal.prefix());
+        head.write(&mut low);
+        let high = Bound::Excluded(next_prefix(low));
+        let mut keys = Vec::new();
+        while keys.len() < limit.min(SCAN_ROWS_MAX) {
+            let bounds = (Bound::Included(low), high);
+            let Some(row) = self.core().engine.range(slices(&bounds)).next() else { break };
+            let key = journal.read_head(&row?.0)?;
+            low = next_prefix(journal.head(&key));
+            keys.push(key);
+        }
+        Ok(keys)
     }
 
     /// Size and root of the ledger as they are on disk.

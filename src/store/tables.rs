@@ -9,16 +9,27 @@ use domain::id::{ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
 use crate::gate::{Gate, RunState};
 use crate::journal::Journal;
 use crate::ledger::StoredFrontier;
+use crate::letters::{
+    ClockRow, DeadLetterRow, DiscardReasonRow, MessageIdKey, NoticeRow, WithdrawnRow,
+};
 use crate::messages::{
     CardRow, ChainRow, LaneInRow, LaneKey, LaneOutRow, MessageKey, MessageRow, ParcelKey,
-    ParcelRow, PeerKey, SealingKeyRow, Signed,
+    ParcelRow, PeerKey, SealingKeyRow, SideKey, Signed,
 };
+use crate::network::{
+    AuthorityKey, DirectoryCursorRow, DirectoryLogRow, OwnCardRow, PeerHeardRow, RevocationListRow,
+};
+use crate::origin::{OriginRow, RestoredRow};
 use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
     RegistrationRow, ServiceRequestRow,
 };
 use crate::subject::{PersonHash, SubjectKey};
 use crate::table::{Personal, Sealed, Table, TableInfo};
+use crate::transit::{
+    BundleRow, ConsignmentRow, CustodyRow, ParcelIdKey, ReturnKey, ReturnRow, TransitQueueKey,
+    TransitRow,
+};
 
 macro_rules! catalogue {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $descriptor:expr;)*) => {
@@ -58,6 +69,10 @@ catalogue! {
     /// Number of the last group of units that was written: one row. See the module `mark`.
     /// Key: nothing. Value: a counter. Written by the committer with every group.
     GROUP: Table<(), u64> = Table::new("group-1", 0x06);
+
+    /// Where the data came from, when they did not simply grow here: one row.
+    /// Key: nothing. Value: [`OriginRow`]. Written by restoring and by rebuilding.
+    ORIGIN: Table<(), OriginRow> = Table::new("origin-1", 0x07);
 
     /// Envelopes as they travelled, by lane.
     /// Key: side (1), peer (6), epoch (8). Positions of sent ones are the lane's sequences; received
@@ -105,6 +120,106 @@ catalogue! {
     /// Our sealing keys, newest last.
     /// Key: when it was made, ms (8). Value: [`SealingKeyRow`], sealed. Written at the first start.
     SEALING_KEY: Table<u64, SealingKeyRow, Sealed> = Table::new("sealing-key-1", 0x2A);
+
+    /// Words of relays about parcels that we sent, received or carried.
+    /// Key: parcel id (16), hop (1): 0 for the first relay on the way. Value: [`CustodyRow`]. Written
+    /// with [`CONSIGNMENT`], [`PARCEL`] and [`TRANSIT`], and with words from further on.
+    CUSTODY: Table<(ParcelIdKey, u8), CustodyRow> = Table::new("custody-1", 0x2B);
+
+    /// Parcels of ours that a relay or a file carries and that their recipient has not answered.
+    /// Key: parcel id (16). Value: [`ConsignmentRow`]. Written with the relay's word or the file,
+    /// deleted with the receipt.
+    CONSIGNMENT: Table<ParcelIdKey, ConsignmentRow> = Table::new("consignment-1", 0x2C);
+
+    /// Parcels that this node carries, or has carried, for others.
+    /// Key: parcel id (16). Value: [`TransitRow`]. Written before our own word is given.
+    TRANSIT: Table<ParcelIdKey, TransitRow> = Table::new("transit-1", 0x2D);
+
+    /// What waits for each next hop, most urgent first.
+    /// Key: next hop (6), effective deadline ms (8), arrival (8). Value: parcel id (16). Written with
+    /// [`TRANSIT`], deleted when the parcel is no longer held.
+    TRANSIT_QUEUE: Table<TransitQueueKey, ParcelIdKey> = Table::new("transit-queue-1", 0x2E);
+
+    /// Envelopes of parcels in transit, as they came.
+    /// Key: parcel id (16). Positions are places in the parcel from 1. Entries: header length (4),
+    /// header, body; see `exchange::envelope`. Written with [`TRANSIT`], removed when it is handed on.
+    TRANSIT_MAIL: Journal<ParcelIdKey> = Journal::new("transit-mail-1", 0x2F).removable();
+
+    /// Signed words on their way back.
+    /// Key: node it is handed to (6), arrival (8). Value: [`ReturnRow`]. Written with the answer to a
+    /// parcel in transit, deleted when that node has taken it.
+    RETURN: Table<ReturnKey, ReturnRow> = Table::new("return-1", 0x30);
+
+    /// Dispositions of receipts in [`RETURN`].
+    /// Key: SHA-256 of the receipt's manifest (32). Positions are places in the parcel from 1. Entries:
+    /// serialised dispositions. Written and removed with [`RETURN`].
+    RETURN_BODY: Journal<[u8; 32]> = Journal::new("return-body-1", 0x31).removable();
+
+    /// What the directory has learned, in that order.
+    /// Key: number from 1 (8). Value: [`DirectoryLogRow`]. Written with [`CARD`] and
+    /// [`REVOCATION_LIST`], the older entry about the same thing deleted.
+    DIRECTORY_LOG: Table<u64, DirectoryLogRow> = Table::new("directory-log-1", 0x32);
+
+    /// The newest revocation list of each authority.
+    /// Key: SHA-256 of the authority's key identifier (32). Value: [`RevocationListRow`]. Written when a
+    /// newer list was checked.
+    REVOCATION_LIST: Table<AuthorityKey, RevocationListRow> =
+        Table::new("revocation-list-1", 0x33);
+
+    /// How far we are in each neighbour's directory.
+    /// Key: peer (6). Value: [`DirectoryCursorRow`]. Written with each answer.
+    DIRECTORY_CURSOR: Table<PeerKey, DirectoryCursorRow> =
+        Table::new("directory-cursor-1", 0x34);
+
+    /// Messages of ours that did not arrive.
+    /// Key: message id (16). Value: [`DeadLetterRow`], sealed. Written with the receipt that refuses it,
+    /// when it expires, when its recipient retires, and by operators.
+    DEAD_LETTER: Table<MessageIdKey, DeadLetterRow, Sealed> = Table::new("dead-letter-1", 0x35);
+
+    /// What this office is told.
+    /// Key: number from 1 (8). Value: [`NoticeRow`]. Written when something is noticed or seen.
+    NOTICE: Table<u64, NoticeRow> = Table::new("notice-1", 0x36);
+
+    /// What is to be done about messages, by time.
+    /// Key: when ms (8), message id (16). Value: [`ClockRow`]. Written with [`MESSAGE`], deleted when done.
+    CLOCK: Table<(u64, MessageIdKey), ClockRow> = Table::new("clock-1", 0x37);
+
+    /// When each peer was last heard.
+    /// Key: peer (6). Value: [`PeerHeardRow`]. Written with mail and receipts, and now and then.
+    PEER_HEARD: Table<PeerKey, PeerHeardRow> = Table::new("peer-heard-1", 0x38);
+
+    /// Received messages that were opened here and whose sender has not been told.
+    /// Key: sender (6), message id (16). Value: when, ms (8). Written when a message is first opened,
+    /// deleted with the report.
+    OPENED: Table<(PeerKey, MessageIdKey), u64> = Table::new("opened-1", 0x39);
+
+    /// For which incarnation of the data lane epochs are open, and what may be missing: one row.
+    /// Key: nothing. Value: [`RestoredRow`]. Written at the first start and at the first start of another
+    /// incarnation.
+    RESTORED: Table<(), RestoredRow> = Table::new("restored-1", 0x3A);
+
+    /// What this node announces in its card: one row.
+    /// Key: nothing. Value: [`OwnCardRow`]. Written by administrators.
+    OWN_CARD: Table<(), OwnCardRow> = Table::new("own-card-1", 0x3B);
+
+    /// Bundle files that were made or read in here.
+    /// Key: bundle id (16). Value: [`BundleRow`]. Written with what the file brought or took.
+    BUNDLE: Table<[u8; 16], BundleRow> = Table::new("bundle-1", 0x3C);
+
+    /// Envelopes of ours that travel without their body from now on.
+    /// Key: side (1), peer (6), epoch (8), sequence (8). Value: [`WithdrawnRow`]. Written when a message
+    /// expires or is withdrawn.
+    WITHDRAWN: Table<(SideKey, u64, u64), WithdrawnRow> = Table::new("withdrawn-1", 0x3D);
+
+    /// Number of the last arrival of a parcel in transit or of a word on its way back: one row.
+    /// Key: nothing. Value: a counter. Written with [`TRANSIT`] and [`RETURN`].
+    ARRIVAL: Table<(), u64> = Table::new("arrival-1", 0x3E);
+
+    /// Why a message was given up.
+    /// Key: message id (16). Value: [`DiscardReasonRow`], under the person's key. Written with
+    /// [`DEAD_LETTER`].
+    DISCARD_REASON: Table<MessageIdKey, DiscardReasonRow, Personal> =
+        Table::new("discard-reason-1", 0x3F);
 
     /// Persons with their history.
     /// Key: person id. Value: [`PersonRow`], under the person's key. Written by `Unit::keep_person`.

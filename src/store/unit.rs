@@ -1,6 +1,6 @@
 //! A unit of work: reads and writes that become visible together or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{Bound, RangeBounds};
 
 use domain::id::PersonId;
@@ -8,7 +8,7 @@ use domain::id::PersonId;
 use crate::core::{Core, slices};
 use crate::engine::{Bytes, Row};
 use crate::error::StoreError;
-use crate::journal::{Journal, Kind, Tail};
+use crate::journal::{Journal, Kind, Tail, pages_of};
 use crate::key::{Key, KeyBuf, StartsWith};
 use crate::limits::{JOURNAL_ENTRY_BYTES_MAX, LEDGER_ENTRY_BYTES_MAX, SCAN_ROWS_MAX};
 use crate::subject::{Kept, Subject};
@@ -21,6 +21,8 @@ use crate::value::Value;
 pub(crate) struct Group {
     pub(crate) rows: BTreeMap<Bytes, Option<Bytes>>,
     pub(crate) tails: HashMap<Bytes, Tail>,
+    /// Journals that were removed; what they had before this group is gone.
+    pub(crate) removed: HashSet<Bytes>,
     /// Persons whose keys were destroyed.
     pub(crate) erased: Vec<PersonId>,
     pub(crate) bytes: usize,
@@ -41,6 +43,13 @@ pub(crate) type Tails = HashMap<Bytes, u64>;
 enum Undo {
     Row(Bytes, Option<Option<Bytes>>),
     Append(Bytes),
+    /// A journal that was removed: what this group had appended to it, and whether it had been removed
+    /// before.
+    Remove {
+        head: Bytes,
+        tail: Option<Tail>,
+        again: bool,
+    },
     Erase,
 }
 
@@ -71,8 +80,19 @@ impl<'a> Unit<'a> {
                         tail.pop();
                     }
                 }
+                Undo::Remove { head, tail, again } => self.take_back_removal(head, tail, again),
                 Undo::Erase => drop(self.group.erased.pop()),
             }
+        }
+    }
+
+    fn take_back_removal(&mut self, head: Bytes, tail: Option<Tail>, again: bool) {
+        if !again {
+            self.group.removed.remove(&head);
+        }
+        match tail {
+            Some(tail) => drop(self.group.tails.insert(head, tail)),
+            None => drop(self.group.tails.remove(&head)),
         }
     }
 
@@ -266,12 +286,40 @@ impl<'a> Unit<'a> {
             return Ok(Some(entry.to_vec()));
         }
         let mut found = None;
+        if self.group.removed.contains(head.as_slice()) {
+            return Ok(found);
+        }
         let span = (position, position.saturating_add(1));
         self.core.journal_entries(journal.kind(), &head, span, |_, entry| {
             found = Some(entry.to_vec());
             false
         })?;
         Ok(found)
+    }
+
+    /// Removes a journal with all its entries; what is appended afterwards begins at the first position
+    /// again.
+    ///
+    /// # Errors
+    /// [`StoreError::Permanent`] for a journal that is not [`Journal::removable`]; else when its pages
+    /// cannot be read.
+    pub fn remove_journal<K: Key>(
+        &mut self,
+        journal: &Journal<K>,
+        key: &K,
+    ) -> Result<(), StoreError> {
+        if !journal.is_removable() {
+            return Err(StoreError::Permanent(journal.name()));
+        }
+        let head = journal.head(key);
+        let pages = self.core.engine.range(slices(&pages_of(&head)));
+        let pages = pages.map(|row| Ok(row?.0)).collect::<Result<Vec<Bytes>, StoreError>>()?;
+        pages.into_iter().for_each(|page| self.write(page, None));
+        let head = Bytes::from(head.as_slice());
+        let tail = self.group.tails.remove(&head);
+        let again = !self.group.removed.insert(head.clone());
+        self.undo.push(Undo::Remove { head, tail, again });
+        Ok(())
     }
 
     /// Appends an entry to the ledger and says at which index (from 0).
@@ -328,6 +376,9 @@ impl<'a> Unit<'a> {
     }
 
     fn next_before_group(&self, kind: Kind, head: &KeyBuf) -> Result<u64, StoreError> {
+        if self.group.removed.contains(head.as_slice()) {
+            return Ok(kind.first);
+        }
         match self.known.get(head.as_slice()) {
             Some(next) => Ok(*next),
             None => self.core.journal_next_on_disk(kind, head),

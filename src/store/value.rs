@@ -69,6 +69,20 @@ impl<T: Versioned> Value for T {
     }
 }
 
+/// Declares rows that still have their first layout.
+macro_rules! first_layouts {
+    ($($row:ty),* $(,)?) => {$(
+        impl $crate::value::Versioned for $row {
+            const VERSION: u8 = 1;
+            type Older = $crate::value::NoOlder;
+            fn upgrade(older: $crate::value::NoOlder) -> Self {
+                match older {}
+            }
+        }
+    )*};
+}
+pub(crate) use first_layouts;
+
 /// The end of a chain of layouts: no bytes decode as it, so no value of it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoOlder {}

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use store::limits::{JOURNAL_ENTRY_BYTES_MAX, UNIT_BYTES_MAX, VALUE_BYTES_MAX};
 use store::{CommitError, Raw, Store, StoreError, Unit};
 
-use crate::support::{INDEX, LANE, LAST, ROWS, SECRET, open};
+use crate::support::{INDEX, LANE, LAST, PASSING, ROWS, SECRET, open};
 
 type Open = fn(&Path) -> Store;
 
@@ -24,6 +24,8 @@ fn suite(open: Open) {
         a_unit_sees_its_own_writes_like_a_map,
         limits_are_refused_in_the_unit,
         journals_have_no_gaps,
+        journals_are_removed_as_a_whole,
+        only_journals_that_end_can_be_removed,
         the_ledger_head_is_that_of_its_entries,
         everything_is_there_after_closing,
     ];
@@ -282,6 +284,103 @@ fn journals_have_no_gaps(open: Open) {
     let wrong = wrong.unwrap_err().refusal().unwrap();
     assert!(matches!(wrong, StoreError::OutOfOrder { expected: 304, asked: 9, .. }), "{wrong}");
     assert!(store.check().is_sound());
+}
+
+#[derive(Debug, Clone)]
+enum Write {
+    Append(u8, usize),
+    Remove(u8),
+    Commit,
+    Refuse,
+}
+
+fn writes() -> impl Strategy<Value = Vec<Write>> {
+    let write = prop_oneof![
+        6 => (0..3_u8, 0..30_000_usize).prop_map(|(key, bytes)| Write::Append(key, bytes)),
+        2 => (0..3_u8).prop_map(Write::Remove),
+        2 => Just(Write::Commit),
+        1 => Just(Write::Refuse),
+    ];
+    prop::collection::vec(write, 1..40)
+}
+
+/// The journals of this test: by key, the entries.
+type Journals = BTreeMap<u8, Vec<Vec<u8>>>;
+
+fn journals_are_removed_as_a_whole(open: Open) {
+    let (temp, mut store) = fresh(open);
+    let mut model = Journals::new();
+    let mut runner = TestRunner::new(Config { cases: 30, ..Config::default() });
+    let units: std::cell::RefCell<Vec<Vec<Write>>> = std::cell::RefCell::default();
+    let gathered = runner.run(&writes(), |writes| {
+        let parts = writes.split_inclusive(|w| matches!(w, Write::Commit | Write::Refuse));
+        units.borrow_mut().extend(parts.map(<[Write]>::to_vec));
+        Ok(())
+    });
+    gathered.unwrap();
+    for (number, unit) in units.into_inner().into_iter().enumerate() {
+        let before = model.clone();
+        if let Ok(after) = store.commit_blocking(move |u| append_and_remove(u, &unit, before)) {
+            model = after;
+        }
+        for (key, entries) in &model {
+            let read = store.read_from(&PASSING, &(7, *key), 1, usize::MAX, usize::MAX).unwrap();
+            assert_eq!(read.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), *entries);
+            assert_eq!(store.last(&PASSING, &(7, *key)).unwrap(), last(entries));
+        }
+        let keys: Vec<_> = model.keys().map(|key| (7, *key)).collect();
+        assert_eq!(store.journals_under(&PASSING, &(7_u8,), 9).unwrap(), keys);
+        assert_eq!(store.journals_under(&PASSING, &(8_u8,), 9).unwrap(), []);
+        if number % 40 == 0 {
+            assert!(store.check().is_sound());
+            drop(store);
+            store = open(temp.path());
+        }
+    }
+}
+
+fn last(entries: &[Vec<u8>]) -> Option<u64> {
+    u64::try_from(entries.len()).ok().filter(|last| *last > 0)
+}
+
+fn append_and_remove(
+    unit: &mut Unit<'_>,
+    writes: &[Write],
+    mut model: Journals,
+) -> Result<Journals, &'static str> {
+    for write in writes {
+        match write {
+            Write::Append(key, bytes) => {
+                let entries = model.entry(*key).or_default();
+                let entry = vec![u8::try_from(entries.len() % 251).unwrap(); *bytes];
+                entries.push(entry.clone());
+                let position = unit.append(&PASSING, &(7, *key), &entry).unwrap();
+                assert_eq!(Some(position), last(entries));
+            }
+            Write::Remove(key) => {
+                unit.remove_journal(&PASSING, &(7, *key)).unwrap();
+                model.remove(key);
+                assert_eq!(unit.read(&PASSING, &(7, *key), 1).unwrap(), None);
+            }
+            Write::Commit => {}
+            Write::Refuse => return Err("refused"),
+        }
+        for (key, entries) in &model {
+            let at = last(entries).unwrap();
+            assert_eq!(unit.next_position(&PASSING, &(7, *key)).unwrap(), at + 1);
+            assert_eq!(unit.read(&PASSING, &(7, *key), at).unwrap().as_ref(), entries.last());
+        }
+    }
+    Ok(model)
+}
+
+fn only_journals_that_end_can_be_removed(open: Open) {
+    let (_temp, store) = fresh(open);
+    commit(&store, |unit| unit.append(&LANE, &1, b"kept"));
+    let refused = store.commit_blocking(|unit| unit.remove_journal(&LANE, &1));
+    let error = refused.unwrap_err().refusal().unwrap();
+    assert!(matches!(error, StoreError::Permanent("lane-1")), "{error}");
+    assert_eq!(store.last(&LANE, &1).unwrap(), Some(1));
 }
 
 fn the_ledger_head_is_that_of_its_entries(open: Open) {

@@ -17,8 +17,11 @@ pub(crate) const LAST: Table<u16, u64> = Table::new("last-1", 0xE2);
 pub(crate) const LANE: Journal<u16> = Journal::new("lane-1", 0xE3);
 /// The same, sealed.
 pub(crate) const SECRET: Journal<u16> = Journal::new("secret-1", 0xE4).sealed();
+/// Journals that come and go.
+pub(crate) const PASSING: Journal<(u8, u8)> = Journal::new("passing-1", 0xEF).removable();
 
-const OWN: [TableInfo; 5] = [ROWS.info(), INDEX.info(), LAST.info(), LANE.info(), SECRET.info()];
+const OWN: [TableInfo; 6] =
+    [ROWS.info(), INDEX.info(), LAST.info(), LANE.info(), SECRET.info(), PASSING.info()];
 
 /// The real tables and those of the tests.
 pub(crate) fn catalogue() -> &'static [TableInfo] {

@@ -9,14 +9,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use store::{CommitError, Raw, Store, StoreError, Unit};
 
-use crate::support::{INDEX, LANE, LAST, ROWS, SECRET, mix, open};
+use crate::support::{INDEX, LANE, LAST, PASSING, ROWS, SECRET, mix, open};
 
 const CLIENTS: u16 = 8;
 /// Rows a client keeps; older ones are deleted by the unit that adds the newest.
 const KEPT: u64 = 200;
 
-/// What a client writes in one unit: a row, an index, two journal entries, a ledger entry, its own
-/// last number, and the deletion of an old row.
+/// Journals that a client has at a time; older ones are removed by the unit that begins the newest.
+const PASSING_KEPT: u64 = 3;
+
+/// What a client writes in one unit: a row, an index, two journal entries, a ledger entry, a journal of
+/// its own, its own last number, and the deletion of an old row and an old journal.
 fn write(unit: &mut Unit<'_>, client: u16, number: u64) -> Result<(), StoreError> {
     unit.put(&ROWS, &(client, number), &Raw(body(client, number)))?;
     unit.put(&INDEX, &(mix(number), client, number), &())?;
@@ -24,10 +27,21 @@ fn write(unit: &mut Unit<'_>, client: u16, number: u64) -> Result<(), StoreError
         unit.delete(&ROWS, &(client, old));
         unit.delete(&INDEX, &(mix(old), client, old));
     }
+    if let Some(old) = number.checked_sub(PASSING_KEPT) {
+        unit.remove_journal(&PASSING, &passing(client, old))?;
+    }
+    for part in [1, 2] {
+        unit.append_at(&PASSING, &passing(client, number), part, &body(client, number))?;
+    }
     unit.append_at(&LANE, &client, number, &body(client, number))?;
     unit.append_at(&SECRET, &client, number, &number.to_be_bytes())?;
     unit.append_ledger(&body(client, number)[..40])?;
     unit.put(&LAST, &client, &number)
+}
+
+/// Names of journals come again after a while, as no parcel's does: harder than life.
+fn passing(client: u16, number: u64) -> (u8, u8) {
+    (client.to_be_bytes()[1], u8::try_from(number % 5).unwrap())
 }
 
 /// Incompressible bytes of varying length that nobody else writes.
@@ -125,6 +139,17 @@ pub(crate) fn verify(store: &Store, acked: &HashMap<u16, u64>) -> u64 {
 fn verify_journals(store: &Store, client: u16, last: u64) {
     assert_eq!(store.last(&LANE, &client).unwrap().unwrap_or_default(), last);
     assert_eq!(store.last(&SECRET, &client).unwrap().unwrap_or_default(), last);
+    let kept: Vec<u64> = ((last + 1).saturating_sub(PASSING_KEPT).max(1)..=last).collect();
+    let mut keys: Vec<(u8, u8)> = kept.iter().map(|number| passing(client, *number)).collect();
+    keys.sort_unstable();
+    let head = (keys.first().map_or(0, |key| key.0),);
+    if last > 0 {
+        assert_eq!(store.journals_under(&PASSING, &head, 99).unwrap(), keys);
+    }
+    for number in kept {
+        let entries = store.read_from(&PASSING, &passing(client, number), 1, 9, 1 << 20).unwrap();
+        assert_eq!(entries, [1, 2].map(|at| (at, body(client, number))));
+    }
     let mut next = 1;
     while next <= last {
         let entries = store.read_from(&LANE, &client, next, 1000, 1 << 20).unwrap();

@@ -1,0 +1,243 @@
+//! Values of the tables about messages that need a person: dead letters, notices, clocks, and what was withdrawn.
+//!
+//! They name areas and messages. What somebody wrote about a message lies under the key of the person it is about.
+
+use std::fmt;
+
+use domain::area::AreaCode;
+use domain::id::{MessageId, OperatorName};
+use domain::reason::Reason;
+use domain::text::Note;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::value::first_layouts;
+
+/// Message id, as it stands in keys.
+pub type MessageIdKey = [u8; 16];
+
+/// Why a message did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeadReason {
+    /// Its recipient refused it.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// Field that the reason is about; empty for none.
+        field: String,
+    },
+    /// It lost its purpose before the recipient had it.
+    Expired,
+    /// The recipient's office has ended its service.
+    RecipientRetired,
+}
+
+/// What was done about a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeadState {
+    /// Nothing yet.
+    Open,
+    /// It was sent again, edited or as it was, as a new message that names it.
+    SentAgain {
+        /// The new message.
+        id: MessageId,
+        /// By whom.
+        by: OperatorName,
+        /// When.
+        at: UnixMillis,
+    },
+    /// It was given up; the reason is in [`crate::tables::DISCARD_REASON`].
+    Discarded {
+        /// By whom.
+        by: OperatorName,
+        /// When.
+        at: UnixMillis,
+    },
+    /// The recipient had it after all: a late receipt says so.
+    Arrived {
+        /// When that receipt was written here.
+        at: UnixMillis,
+    },
+}
+
+/// A message of ours that did not arrive and that a person has to look at.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterRow {
+    /// The recipient.
+    pub to: AreaCode,
+    /// Number of the message's kind.
+    pub kind: u8,
+    /// Why it did not arrive.
+    pub why: DeadReason,
+    /// Since when it is on the list.
+    pub since: UnixMillis,
+    /// What was done about it.
+    pub state: DeadState,
+}
+
+impl fmt::Debug for DeadLetterRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetterRow")
+            .field("to", &self.to)
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a message was given up, in the words of whoever did.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscardReasonRow {
+    /// The words.
+    pub text: Note,
+}
+
+impl fmt::Debug for DiscardReasonRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DiscardReasonRow(..)")
+    }
+}
+
+/// What an office is late with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Late {
+    /// The recipient does not have the message.
+    Undelivered,
+    /// The recipient's office has not opened it.
+    Unopened,
+    /// The recipient's office has not answered it.
+    Unanswered,
+}
+
+/// What an office is told. Stored by place: new ones go to the end, none is ever taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NoticeKind {
+    /// So much of a message's time has passed.
+    Delay {
+        /// The message.
+        message: MessageId,
+        /// Office that has it, or should have it.
+        at: AreaCode,
+        /// What is missing.
+        late: Late,
+        /// 50, 80 or 100.
+        percent: u8,
+    },
+    /// Nothing has come from this area for so many days.
+    Silent {
+        /// The area.
+        area: AreaCode,
+        /// Days.
+        days: u16,
+    },
+    /// Nobody has opened a message for so many days.
+    NotOpened {
+        /// The message.
+        message: MessageId,
+        /// The office; our own for received messages.
+        at: AreaCode,
+        /// Days.
+        days: u16,
+    },
+    /// A peer holds something else under the same name; a new epoch was opened.
+    Conflict {
+        /// The peer.
+        peer: AreaCode,
+        /// The message.
+        message: MessageId,
+    },
+    /// The node was restored from a backup of that time.
+    Restored {
+        /// Time of the backup; none after a rebuild from damaged files.
+        backup: Option<UnixMillis>,
+    },
+    /// The newest revocation list of that authority is too old.
+    ListOld {
+        /// The province; none for the root.
+        authority: Option<AreaCode>,
+        /// When it was issued.
+        issued: UnixMillis,
+    },
+    /// A certificate ends soon.
+    CertificateEnds {
+        /// Whose.
+        area: AreaCode,
+        /// When.
+        at: UnixMillis,
+    },
+    /// A message is on the dead-letter list.
+    DeadLetter {
+        /// The message.
+        message: MessageId,
+        /// Its recipient.
+        to: AreaCode,
+    },
+    /// A peer's office has ended its service.
+    Retired {
+        /// The peer.
+        area: AreaCode,
+    },
+}
+
+/// Something an office is told; offices and messages are named, persons never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeRow {
+    /// When it was noticed.
+    pub at: UnixMillis,
+    /// What it is.
+    pub what: NoticeKind,
+    /// When somebody here said that they have seen it.
+    pub seen: Option<UnixMillis>,
+}
+
+/// What a clock does when its time comes. Stored by place: new ones go to the end, none is ever taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ClockStep {
+    /// Looks whether the message is late, when so much of its time has passed.
+    Delay {
+        /// 50, 80 or 100.
+        percent: u8,
+    },
+    /// Looks whether anybody has opened it after so many days.
+    NotOpened {
+        /// Days.
+        days: u16,
+    },
+    /// It loses its purpose.
+    Expires,
+}
+
+/// What is to be done about a message at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockRow {
+    /// Which side of the message this node is on, as in [`crate::messages::Side::byte`].
+    pub side: u8,
+    /// The steps, in order.
+    pub steps: Vec<ClockStep>,
+}
+
+/// Why an envelope travels without its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WithdrawnWhy {
+    /// Its message has lost its purpose.
+    Expired,
+    /// An operator gave it up.
+    Discarded,
+    /// The person has withdrawn the consent it rested on.
+    ConsentWithdrawn,
+}
+
+/// An envelope of ours that travels as header and hash from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawnRow {
+    /// Its message.
+    pub message: MessageId,
+    /// Why.
+    pub why: WithdrawnWhy,
+    /// When that was decided.
+    pub at: UnixMillis,
+    /// SHA-256 of its sealed body.
+    pub sealed_sha256: Digest,
+}
+
+first_layouts!(DeadLetterRow, DiscardReasonRow, NoticeRow, ClockRow, WithdrawnRow);
