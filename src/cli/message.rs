@@ -79,6 +79,9 @@ struct List {
     /// Only with this county
     #[arg(long, value_name = "CODE")]
     peer: Option<AreaCode>,
+    /// Also what nodes send by themselves: progress reports
+    #[arg(long)]
+    by_nodes: bool,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -138,6 +141,7 @@ async fn list(office: &Office, given: List) -> Result<Answer, Failure> {
         peer: given.peer.map(|a| a.to_string()).unwrap_or_default(),
         page_size: given.page.limit,
         page_token: given.page.after,
+        by_nodes: given.by_nodes,
     };
     let page = office.messages().list_messages(request).await?.into_inner();
     Ok(paged(&page.messages, &page.next_page_token))

@@ -179,6 +179,7 @@ impl Cast {
                 peer: String::new(),
                 page_size: PAGE,
                 page_token,
+                by_nodes: false,
             };
             let page = office.messages().list_messages(request).await;
             let page = page.map_err(call(area))?.into_inner();

@@ -125,7 +125,7 @@ impl MessageService for Messages {
         request: Request<pb::ListMessagesRequest>,
     ) -> Result<Response<pb::ListMessagesResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let pb::ListMessagesRequest { direction, peer, page_size, page_token } =
+        let pb::ListMessagesRequest { direction, peer, page_size, page_token, by_nodes } =
             request.into_inner();
         let side = match pb::Direction::try_from(direction) {
             Ok(pb::Direction::Unspecified) => None,
@@ -134,7 +134,7 @@ impl MessageService for Messages {
             Err(_) => return Err(invalid("direction")),
         };
         let peer = if peer.is_empty() { None } else { Some(area(&peer, "peer")?) };
-        let filter = Filter { side, peer };
+        let filter = Filter { side, peer, by_nodes };
         let token = unhex(&page_token)?;
         let page = read::list(&ctx, &self.store, filter, size(page_size), &token)?;
         let (messages, next_page_token) = self.page(&page);
@@ -198,6 +198,7 @@ fn track_to_pb(track: &Track, next_try: Option<UnixMillis>) -> pb::Track {
         answered_by: text(track.answered.map(|(id, _)| id)),
         in_reply_to: text(track.in_reply_to),
         lane_sequence: track.sequence.get(),
+        ..pb::Track::default()
     }
 }
 

@@ -67,6 +67,7 @@ impl StatusService for NodeStatus {
             units: statistics.units,
             syncs: statistics.syncs,
             certificate_until_ms: material.identity().leaf().not_after.get(),
+            ..pb::GetStatusResponse::default()
         }))
     }
 
@@ -98,5 +99,6 @@ fn peer_to_pb(peer: &Peer) -> pb::Peer {
         last_receipt_ms: millis(state.last_receipt),
         card_known: peer.card().is_some(),
         version: state.version,
+        ..pb::Peer::default()
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use domain::message::Content;
+use domain::message::{Content, Kind};
 use domain::reason::Reason;
 use store::messages::{MessageRow, Side, message_key};
 use store::tables::{MESSAGE, TODO};
@@ -98,6 +98,8 @@ pub struct Filter {
     pub side: Option<Side>,
     /// Only with this county.
     pub peer: Option<AreaCode>,
+    /// Also what nodes send by themselves.
+    pub by_nodes: bool,
 }
 
 /// A page of messages, newest first.
@@ -144,7 +146,8 @@ pub fn list(
 
 impl Filter {
     fn matches(&self, side: Side, row: &MessageRow) -> bool {
-        self.side.is_none_or(|s| s == side) && self.peer.is_none_or(|p| p == row.peer)
+        let wanted = self.by_nodes || !row.kind().is_some_and(Kind::is_sent_by_nodes);
+        wanted && self.side.is_none_or(|s| s == side) && self.peer.is_none_or(|p| p == row.peer)
     }
 }
 

@@ -82,6 +82,7 @@ pub async fn list(office: &Office, direction: pb::Direction) -> Vec<pb::Track> {
             peer: String::new(),
             page_size: 500,
             page_token,
+            by_nodes: false,
         };
         let page = office.messages().list_messages(request).await.unwrap().into_inner();
         all.extend(page.messages);

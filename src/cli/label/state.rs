@@ -1,0 +1,65 @@
+//! Chinese words for the lists that only the office API has: what state something is in.
+
+/// What clerks call a value of one of these lists.
+pub(super) fn of(list: &str, number: i32) -> Option<&'static str> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    LISTS.iter().find(|(name, _)| *name == list).and_then(|(_, words)| words.get(index)).copied()
+}
+
+/// The lists, each from number 1.
+const LISTS: &[(&str, &[&str])] = &[
+    ("Breaker", &["正常", "暂停重试"]),
+    ("DeadLetterCause", &["被对方拒收", "过期未送达", "对方已停办"]),
+    ("DeadLetterState", &["待处理", "已重发", "已放弃", "后已送达"]),
+    ("Fault", &["本节点", "对方节点", "中转节点", "网络", "通报内容"]),
+    (
+        "LinkStepName",
+        &["地址登记", "地址解析", "网络连接", "证书互认", "节点名片", "节点应答", "时钟"],
+    ),
+    (
+        "NextStep",
+        &[
+            "本节点自动重试",
+            "承运中，到期后本节点重试",
+            "对方暂缓，到期后本节点重试",
+            "待对方打开",
+            "待对方答复",
+            "待发出方处理",
+            "已结束",
+        ],
+    ),
+    (
+        "NoticeKind",
+        &[
+            "未送达",
+            "未打开",
+            "未答复",
+            "待我方答复",
+            "久未打开",
+            "久无音讯",
+            "内容冲突",
+            "已从备份恢复",
+            "吊销列表过旧",
+            "证书将到期",
+            "死信待处理",
+            "对方停办",
+        ],
+    ),
+    ("Route", &["直达", "经本省中转", "经对方省中转"]),
+    (
+        "Stage",
+        &[
+            "待发",
+            "对方已入库",
+            "对方已打开",
+            "已答复",
+            "被拒收",
+            "对方暂缓",
+            "中转中",
+            "过期未送达",
+            "对方已停办",
+            "已重发",
+            "已放弃",
+        ],
+    ),
+];
