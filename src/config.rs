@@ -1,5 +1,6 @@
 //! TOML configuration: what was typed ([`raw`]) and what it means ([`Settings`]); opens nothing.
 
+mod limits;
 mod raw;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use store::DataKeySource;
 use toml::Spanned;
 
+pub use self::limits::LimitSettings;
 use self::raw::{RawConfig, RawPeer};
 
 /// Envelopes a clerk's program may hand in while the committer is busy, before it is told to wait.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// Delivery to peers.
     pub delivery: DeliverySettings,
+    /// What peers may ask of this node at one time.
+    pub limits: LimitSettings,
     /// Peers this node calls.
     pub peers: Vec<PeerSettings>,
 }
@@ -199,6 +203,7 @@ impl Check<'_> {
         let suffix = self.suffix(&raw.tls.suffix);
         let data_key = self.key_source(raw);
         let delivery = self.delivery(raw);
+        let limits = self.limits(&raw.limits);
         let peers = self.peers(&raw.peer, area);
         let listen_node = listen_node?;
         Some(Settings {
@@ -221,6 +226,7 @@ impl Check<'_> {
                 queue_depth: QUEUE_DEPTH,
             },
             delivery: delivery?,
+            limits: limits?,
             peers,
         })
     }

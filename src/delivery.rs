@@ -6,6 +6,7 @@
 pub mod cards;
 pub mod identity;
 pub mod inbound;
+pub mod limits;
 pub mod link;
 pub mod outbound;
 mod parcels;

@@ -17,6 +17,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) delivery: RawDelivery,
     #[serde(default)]
+    pub(super) limits: RawLimits,
+    #[serde(default)]
     pub(super) peer: Vec<RawPeer>,
 }
 
@@ -66,6 +68,26 @@ impl Default for RawDelivery {
             backoff_min_ms: unwritten(200),
             backoff_max_ms: unwritten(60_000),
             receipt_timeout_ms: unwritten(30_000),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLimits {
+    pub(super) messages_per_second: Spanned<u32>,
+    pub(super) bytes_per_second: Spanned<u32>,
+    pub(super) connections_per_peer: Spanned<u32>,
+    pub(super) disk_free_min_mb: Spanned<u32>,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self {
+            messages_per_second: unwritten(50_000),
+            bytes_per_second: unwritten(256 * 1024 * 1024),
+            connections_per_peer: unwritten(8),
+            disk_free_min_mb: unwritten(256),
         }
     }
 }

@@ -1,0 +1,36 @@
+//! The section `[limits]`: what peers may ask of this node at one time.
+
+use crate::delivery::limits::rate::RateSettings;
+
+use super::Check;
+use super::raw::RawLimits;
+
+/// What peers may ask of this node at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitSettings {
+    /// Messages and bytes a second of one peer.
+    pub rate: RateSettings,
+    /// Connections of one peer at one time.
+    pub connections_per_peer: usize,
+    /// Bytes of the disk that have to stay free; 0 when nobody cares.
+    pub disk_free_min: u64,
+}
+
+impl Check<'_> {
+    pub(super) fn limits(&mut self, raw: &RawLimits) -> Option<LimitSettings> {
+        let before = self.problems.len();
+        self.range("limits.messages_per_second", &raw.messages_per_second, 10..10_000_001);
+        // A full parcel is a mebibyte; at less than this it would take a peer off for long.
+        self.range("limits.bytes_per_second", &raw.bytes_per_second, 65_536..u32::MAX);
+        self.range("limits.connections_per_peer", &raw.connections_per_peer, 2..1_001);
+        self.range("limits.disk_free_min_mb", &raw.disk_free_min_mb, 0..1_073_741_825);
+        (self.problems.len() == before).then(|| LimitSettings {
+            rate: RateSettings {
+                messages_per_second: *raw.messages_per_second.get_ref(),
+                bytes_per_second: *raw.bytes_per_second.get_ref(),
+            },
+            connections_per_peer: usize::try_from(*raw.connections_per_peer.get_ref()).unwrap_or(2),
+            disk_free_min: u64::from(*raw.disk_free_min_mb.get_ref()) * 1024 * 1024,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! What a peer may ask of this node at one time, and what happens beyond that: it is put off with a time, nothing
+//! that was accepted is lost, and nobody else waits for it.
+//!
+//! | what | bound | beyond it |
+//! |---|---|---|
+//! | messages, bytes a second of one peer | `limits.messages_per_second`, `limits.bytes_per_second` | its parcels are `DEFERRED` with `RATE_LIMITED`; a peer that does not wait is read no further |
+//! | parcels of one peer in the committer's hands | [`TURNS`] | the next waits in its own stream |
+//! | streams of mail of one peer | [`STREAMS`] | the call ends with `RATE_LIMITED` |
+//! | connections of one peer | `limits.connections_per_peer` | the oldest is cut off |
+//! | room on the disk | `limits.disk_free_min_mb` | parcels are `DEFERRED`, new messages refused, with `DISK_NEARLY_FULL` |
+//!
+//! # Memory
+//!
+//! What one peer can make a node hold is bounded by its connections and streams. Each connection holds at most the
+//! window of HTTP/2 (8 MiB) of bytes that were not read yet. Each stream holds the frame that is being read
+//! ([`FRAME_BYTES_MAX`](exchange::parcel::FRAME_BYTES_MAX)), one parcel that is being opened, and those that wait for
+//! the disk: of these at most [`TURNS`] with their contents over all of the peer's streams, and for each stream one
+//! more that is opened and waits for its turn. With the defaults that is 8 × 8 MiB + 8 × 3 × 1.25 MiB + 2 × 2 MiB,
+//! below 100 MiB for a peer that tries, and below 4 MiB for one that has one stream and nothing to send.
+
+pub mod disk;
+pub mod rate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::disk::DiskGuard;
+use self::rate::{ComeBack, Rate, RateSettings};
+
+/// Parcels of one peer that are in the committer's hands at one time.
+pub const TURNS: usize = 2;
+/// Streams of mail that one peer may have open; one is used, the others are those whose end was not noticed yet.
+pub const STREAMS: usize = 8;
+/// How long a node whose disk is nearly full puts its peers off.
+pub const DISK_RETRY: Duration = Duration::from_secs(60);
+
+/// What is put off, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    /// Why, as the catalogue has it.
+    pub reason: Reason,
+    /// Not before this time.
+    pub until: UnixMillis,
+    /// The stream it came by is not to be read for so long.
+    pub pause: Option<Duration>,
+}
+
+/// The bounds of one node towards its peers. Clones share what they count.
+#[derive(Clone, Debug)]
+pub struct Limits(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    rate: RateSettings,
+    disk: DiskGuard,
+    // One entry for each area that ever came with a good certificate; never locked across an await.
+    peers: Mutex<HashMap<AreaCode, Arc<Peer>>>,
+}
+
+/// What is counted for one peer.
+#[derive(Debug)]
+struct Peer {
+    rate: Mutex<Rate>,
+    turns: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+/// A peer's turn at the committer; ends when dropped.
+#[derive(Debug)]
+pub struct Turn(
+    #[expect(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>,
+);
+
+/// One of the streams a peer may have; given back when dropped.
+#[derive(Debug)]
+pub struct StreamSlot(#[expect(dead_code, reason = "held, never looked at")] OwnedSemaphorePermit);
+
+impl Limits {
+    /// Bounds for each peer, and the guard of the disk.
+    #[must_use]
+    pub fn new(rate: RateSettings, disk: DiskGuard) -> Self {
+        Self(Arc::new(Counted { rate, disk, peers: Mutex::default() }))
+    }
+
+    /// The guard of the disk.
+    #[must_use]
+    pub fn disk(&self) -> &DiskGuard {
+        &self.0.disk
+    }
+
+    /// Asks whether a parcel of so many messages and bytes may be taken from whoever hands it over.
+    ///
+    /// # Errors
+    /// [`PutOff`]: the whole parcel is to be answered so, and nothing of it stored.
+    pub fn admit(
+        &self,
+        peer: AreaCode,
+        messages: usize,
+        bytes: usize,
+        now: UnixMillis,
+    ) -> Result<(), PutOff> {
+        self.room(now)?;
+        let peer = self.peer(peer, now);
+        let mut rate = peer.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.take(messages, bytes, now).map_err(|ComeBack { until, pause }| PutOff {
+            reason: Reason::RateLimited,
+            until,
+            pause,
+        })
+    }
+
+    /// Asks whether anything new may be taken on at all.
+    ///
+    /// # Errors
+    /// [`PutOff`] with `DISK_NEARLY_FULL`.
+    pub fn room(&self, now: UnixMillis) -> Result<(), PutOff> {
+        if !self.0.disk.is_nearly_full() {
+            return Ok(());
+        }
+        let until = now.saturating_add(DISK_RETRY);
+        Err(PutOff { reason: Reason::DiskNearlyFull, until, pause: None })
+    }
+
+    /// Waits for a peer's turn at the committer. Those of one peer come in the order in which they asked.
+    pub async fn turn(&self, peer: AreaCode, now: UnixMillis) -> Turn {
+        let turns = self.peer(peer, now).turns.clone();
+        // Never closed, so it never fails.
+        Turn(turns.acquire_owned().await.ok())
+    }
+
+    /// One of the streams of mail that a peer may have open; none when it has them all.
+    #[must_use]
+    pub fn stream(&self, peer: AreaCode, now: UnixMillis) -> Option<StreamSlot> {
+        let streams = self.peer(peer, now).streams.clone();
+        streams.try_acquire_owned().ok().map(StreamSlot)
+    }
+
+    fn peer(&self, area: AreaCode, now: UnixMillis) -> Arc<Peer> {
+        let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            Arc::new(Peer {
+                rate: Mutex::new(Rate::new(self.0.rate, now)),
+                turns: Arc::new(Semaphore::new(TURNS)),
+                streams: Arc::new(Semaphore::new(STREAMS)),
+            })
+        };
+        peers.entry(area).or_insert_with(new).clone()
+    }
+}
