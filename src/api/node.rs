@@ -3,9 +3,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use exchange::card::SignedCard;
+use exchange::directory::DirectoryAnswer;
 use exchange::parcel::FRAME_BYTES_MAX;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -79,6 +81,22 @@ impl NodeService for Service {
         let card = wire::card::signed_card_to_pb(SignedCard::clone(&self.card.get()));
         Ok(Response::new(pb::GetNodeCardResponse { card: Some(card) }))
     }
+
+    async fn sync_directory(
+        &self,
+        request: Request<pb::SyncDirectoryRequest>,
+    ) -> Result<Response<pb::SyncDirectoryResponse>, Status> {
+        node(request.extensions())?;
+        let cards = vec![SignedCard::clone(&self.card.get())];
+        let answer = DirectoryAnswer {
+            cards,
+            revocation_lists: Vec::new(),
+            authorities: Vec::new(),
+            cursor: Bytes::new(),
+            more: false,
+        };
+        Ok(Response::new(wire::directory::answer_to_pb(answer)))
+    }
 }
 
 /// The area of the node that calls.
@@ -117,7 +135,13 @@ impl Inflow {
             };
             let parcel = match Frame::from_request(request) {
                 Ok(Frame::Parcel(parcel)) => parcel,
-                Ok(Frame::Hello(_) | Frame::Receipt(_)) => continue,
+                Ok(
+                    Frame::Hello(_)
+                    | Frame::Receipt(_)
+                    | Frame::Custody(_)
+                    | Frame::Returned(_)
+                    | Frame::ReturnTaken(_),
+                ) => continue,
                 Err(malformed) => {
                     let error = NoReceipt::malformed(&malformed);
                     return self.end(&error).await;

@@ -13,7 +13,8 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::person::PersonReference;
 use domain::reason::Reason;
-use exchange::envelope::SealedEnvelope;
+use exchange::digest::Digest;
+use exchange::envelope::{Body, SealedEnvelope};
 use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
 use store::tables::{ENVELOPE, MESSAGE};
 use store::{Kept, PersonHash, Store, StoreError, Subject, Unit};
@@ -51,14 +52,22 @@ impl NewSubject {
     }
 }
 
-/// An envelope as it lies in the journal: length of the header (4, big-endian), header, sealed body.
+/// Set in the length of the header where the hash of the sealed body lies in place of it. No header comes near it.
+const WITHDRAWN_BIT: u32 = 1 << 31;
+
+/// An envelope as it lies in the journal: length of the header (4, big-endian), header, sealed body; of a withdrawn one
+/// [`WITHDRAWN_BIT`] in the length, and the hash of the body instead.
 pub(crate) fn journal_entry(envelope: &SealedEnvelope) -> Vec<u8> {
     let header = &envelope.header_bytes;
-    let mut entry = Vec::with_capacity(4 + header.len() + envelope.sealed.len());
+    let (bit, body): (u32, &[u8]) = match &envelope.body {
+        Body::Sealed(sealed) => (0, sealed),
+        Body::Withdrawn(hash) => (WITHDRAWN_BIT, hash.as_bytes()),
+    };
+    let mut entry = Vec::with_capacity(4 + header.len() + body.len());
     let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
-    entry.extend_from_slice(&length.to_be_bytes());
+    entry.extend_from_slice(&(length | bit).to_be_bytes());
     entry.extend_from_slice(header);
-    entry.extend_from_slice(&envelope.sealed);
+    entry.extend_from_slice(body);
     entry
 }
 
@@ -66,11 +75,16 @@ pub(crate) fn journal_entry(envelope: &SealedEnvelope) -> Vec<u8> {
 pub(crate) fn envelope_of(entry: Vec<u8>) -> Option<SealedEnvelope> {
     let entry = bytes::Bytes::from(entry);
     let length = entry.get(..4)?.try_into().map(u32::from_be_bytes).ok()?;
-    let end = 4_usize.checked_add(usize::try_from(length).ok()?)?;
+    let end = 4_usize.checked_add(usize::try_from(length & !WITHDRAWN_BIT).ok()?)?;
     if end > entry.len() {
         return None;
     }
-    Some(SealedEnvelope::new(entry.slice(4..end), entry.slice(end..)))
+    let (header, body) = (entry.slice(4..end), entry.slice(end..));
+    if length & WITHDRAWN_BIT == 0 {
+        return Some(SealedEnvelope::new(header, body));
+    }
+    let hash: [u8; 32] = body.as_ref().try_into().ok()?;
+    Some(SealedEnvelope::withdrawn(header, Digest::new(hash)))
 }
 
 /// The envelope of a message, from the journal.

@@ -123,6 +123,10 @@ impl OwnCard {
             version: now.get(),
             valid_from: now,
             valid_until: now.saturating_add(CARD_LIFE),
+            maintenance: Vec::new(),
+            area_changes: Vec::new(),
+            collects: false,
+            retired: None,
         };
         card.check().map_err(|error| AppError::Signing(error.to_string()))?;
         let bytes = encode_card(&card);
@@ -202,7 +206,7 @@ impl Cards {
     /// # Errors
     /// When the store cannot be read.
     pub fn recall(&self, peers: &Peers, now: UnixMillis) -> Result<(), StoreError> {
-        for peer in peers.iter() {
+        for peer in peers.all() {
             let Some(row) = self.store.get(&CARD, &peer_key(peer.area))? else { continue };
             let signed = SignedCard {
                 card_bytes: Bytes::from(row.card.manifest.0),
@@ -221,8 +225,8 @@ impl Cards {
 
     /// Keeps asking each peer for its card: soon while none is known, and every hour.
     pub fn follow(&self, peers: &Peers, tasks: &Tasks, backoff: Backoff) {
-        for peer in peers.iter() {
-            let (cards, peer, mut stopping) = (self.clone(), peer.clone(), tasks.stopping());
+        for peer in peers.all() {
+            let (cards, mut stopping) = (self.clone(), tasks.stopping());
             tasks.spawn("card", async move {
                 let mut failures = 0_u32;
                 let mut noted = false;
@@ -257,7 +261,8 @@ impl Cards {
 
     async fn fetch(&self, peer: &Peer) -> Result<(), String> {
         let material = self.identity.material();
-        let channel = link::dial(peer.area, &peer.endpoint, &material).await;
+        let endpoint = peer.endpoints().into_iter().next().ok_or("nobody says where it is")?;
+        let channel = link::dial(peer.area, &endpoint, &material).await;
         let channel = channel.map_err(|error| chain(&error))?;
         let signed = NodeClient::new(channel).card().await.map_err(|error| chain(&error))?;
         self.take(peer, signed).await.map_err(|error| chain(&error))

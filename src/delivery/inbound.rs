@@ -168,7 +168,9 @@ impl Inbound {
             |_| NoReceipt::parcel(Reason::SignatureInvalid, "the signature does not hold"),
         )?;
         let digests = parcel.digests();
-        manifest.check(&digests).map_err(|fault| NoReceipt::parcel(Reason::Malformed, fault))?;
+        manifest
+            .check(&digests, &parcel.bodiless())
+            .map_err(|fault| NoReceipt::parcel(Reason::Malformed, fault))?;
         Ok((manifest, digests))
     }
 
@@ -203,13 +205,17 @@ impl Inbound {
         now: UnixMillis,
     ) -> Result<Fit, (Reason, Option<String>)> {
         let plain = |reason| (reason, None);
-        let padded = self
-            .opener
-            .open(&header.seal, &envelope.header_bytes, &envelope.sealed)
-            .map_err(|error| match error {
-                OpenError::ProfileUnsupported => plain(Reason::VersionUnsupported),
-                OpenError::OtherKey => plain(Reason::SealedForOtherKey),
-                OpenError::Broken => plain(Reason::Malformed),
+        let Some(sealed) = envelope.sealed() else {
+            let expired = now >= header.expires;
+            return Err(plain(if expired { Reason::Expired } else { Reason::Withdrawn }));
+        };
+        let padded =
+            self.opener.open(&header.seal, &envelope.header_bytes, sealed).map_err(|error| {
+                match error {
+                    OpenError::ProfileUnsupported => plain(Reason::VersionUnsupported),
+                    OpenError::OtherKey => plain(Reason::SealedForOtherKey),
+                    OpenError::Broken => plain(Reason::Malformed),
+                }
             })?;
         let body = unpad(&padded).map_err(|_| plain(Reason::Malformed))?;
         let content = decode_content(body).map_err(|malformed| {

@@ -21,7 +21,7 @@ use tower::service_fn;
 use trust::tls::{ConfigError, TlsMaterial};
 use trust::verify::Purpose;
 use wire::client::NodeClient;
-use wire::frame::{Frame, Hello};
+use wire::frame::{Frame, Hello, feature};
 
 use super::identity::NodeIdentity;
 use super::outbound::Incoming;
@@ -197,7 +197,11 @@ async fn carry(
                 }
             }
             // Mail for us over this stream is not asked for; a later hello says nothing new.
-            Frame::Parcel(_) | Frame::Hello(_) => {}
+            Frame::Parcel(_)
+            | Frame::Hello(_)
+            | Frame::Custody(_)
+            | Frame::Returned(_)
+            | Frame::ReturnTaken(_) => {}
         }
     }
 }
@@ -216,5 +220,6 @@ fn still_holds(area: AreaCode, seen: &Seen, identity: &NodeIdentity) -> Result<(
 /// Our introduction; `window_parcels` is what we take in flight, 0 where we take nothing.
 pub(crate) fn hello(now: UnixMillis, window_parcels: u32) -> Hello {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    Hello { version, features: Vec::new(), now, window_parcels }
+    let features = feature::ALL.map(str::to_owned).to_vec();
+    Hello { version, features, now, window_parcels, collects: false }
 }

@@ -8,7 +8,7 @@ use domain::reason::Reason;
 use exchange::envelope::SealedEnvelope;
 use exchange::keys::{SignContext, Signer};
 use exchange::lane::LaneSeq;
-use exchange::parcel::{Parcel, ParcelId, ParcelManifest, envelopes_root};
+use exchange::parcel::{Parcel, ParcelId, ParcelManifest, bodiless, envelopes_root};
 use exchange::receipt::Offered;
 use store::messages::{Blob, Signed};
 use wire::{decode_header, encode_manifest};
@@ -57,6 +57,7 @@ pub(super) fn build(
         root: envelopes_root(&digests),
         signed: SystemClock.now(),
         signer: signer.signer_id(),
+        withdrawn: bodiless(&loaded.envelopes),
     };
     let bytes = encode_manifest(&manifest);
     let signature =
@@ -68,6 +69,7 @@ pub(super) fn build(
         signature: Bytes::from(signature),
         envelopes: loaded.envelopes,
         chain: Vec::new(),
+        custody: Vec::new(),
     };
     let sequences = loaded.sequences;
     Ok((parcel, Sent { manifest, signed, chain, offered, sequences, answered: None }))

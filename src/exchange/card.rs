@@ -1,6 +1,11 @@
 //! Node cards: where a node is and with which keys to seal for it.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::area::AreaCode;
@@ -10,8 +15,8 @@ use crate::digest::Digest;
 use crate::envelope::AlgorithmProfile;
 use crate::keys::SignContext;
 
-/// Largest serialised card, in bytes.
-pub const CARD_BYTES_MAX: usize = 8 * 1024;
+/// Largest serialised card, in bytes; everything that [`NodeCard::check`] lets pass fits.
+pub const CARD_BYTES_MAX: usize = 16 * 1024;
 /// Longest name of an office, in characters.
 pub const CARD_NAME_CHARS_MAX: usize = 100;
 /// Most endpoints on a card.
@@ -20,6 +25,16 @@ pub const CARD_ENDPOINTS_MAX: usize = 8;
 pub const CARD_ENDPOINT_BYTES_MAX: usize = 260;
 /// Most sealing keys on a card.
 pub const CARD_KEYS_MAX: usize = 8;
+/// Most maintenance windows on a card.
+pub const CARD_WINDOWS_MAX: usize = 8;
+/// Longest note of a maintenance window, in characters.
+pub const WINDOW_NOTE_CHARS_MAX: usize = 100;
+/// Longest maintenance window: mail waits for it, so it must end.
+pub const WINDOW_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Most ended areas on a card. Those that ended long ago give way.
+pub const CARD_CHANGES_MAX: usize = 64;
+/// Most areas that take over from one.
+pub const SUCCESSORS_MAX: usize = 16;
 
 /// Who is where, with which keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +53,36 @@ pub struct NodeCard {
     pub valid_from: UnixMillis,
     /// Until when the card holds.
     pub valid_until: UnixMillis,
+    /// When the node will be out of service, as announced.
+    pub maintenance: Vec<MaintenanceWindow>,
+    /// Areas under this one that have ended, and what became of them.
+    pub area_changes: Vec<AreaChange>,
+    /// The node cannot be called; it collects its mail.
+    pub collects: bool,
+    /// When the office ended its service; nothing is sent to it afterwards.
+    pub retired: Option<UnixMillis>,
+}
+
+/// A time in which a node is out of service: its mail waits with the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MaintenanceWindow {
+    /// From when.
+    pub from: UnixMillis,
+    /// Until when, at most [`WINDOW_MAX`] later.
+    pub until: UnixMillis,
+    /// Why, for people; may be empty.
+    pub note: String,
+}
+
+/// An area that has ended. Believed only on the card of an area above it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AreaChange {
+    /// The area that ended.
+    pub area: AreaCode,
+    /// The areas that took over: one after a merger or a new name, several after a split.
+    pub successors: Vec<AreaCode>,
+    /// From when.
+    pub from: UnixMillis,
 }
 
 /// A host name or address with a port, `host:port` or `[address]:port`.
@@ -92,6 +137,36 @@ pub enum InvalidCard {
     /// It ends before it begins.
     #[error("the card's validity ends before it begins")]
     Validity,
+    /// There are more maintenance windows than [`CARD_WINDOWS_MAX`].
+    #[error("a card has at most {CARD_WINDOWS_MAX} maintenance windows, not {found}")]
+    Windows {
+        /// How many there are.
+        found: usize,
+    },
+    /// A window ends before it begins, or is longer than [`WINDOW_MAX`].
+    #[error("a maintenance window ends after it begins, and at most seven days later")]
+    Window,
+    /// The note of a window is too long, or has control characters.
+    #[error("the note of a window has at most {WINDOW_NOTE_CHARS_MAX} printable characters")]
+    WindowNote,
+    /// There are more changes of areas than [`CARD_CHANGES_MAX`].
+    #[error("a card has at most {CARD_CHANGES_MAX} changes of areas, not {found}")]
+    Changes {
+        /// How many there are.
+        found: usize,
+    },
+    /// An area that is not under that of the card, or is named twice.
+    #[error("a card tells once of each area under its own, which {area} is not")]
+    ChangedArea {
+        /// The area.
+        area: AreaCode,
+    },
+    /// No successor, more than [`SUCCESSORS_MAX`], one twice, or the ended area itself.
+    #[error("the area {area} has 1 to {SUCCESSORS_MAX} different successors, and is none of them")]
+    Successors {
+        /// The area that ended.
+        area: AreaCode,
+    },
 }
 
 impl NodeCard {
@@ -113,7 +188,25 @@ impl NodeCard {
         if self.valid_until <= self.valid_from {
             return Err(InvalidCard::Validity);
         }
-        Ok(())
+        if self.maintenance.len() > CARD_WINDOWS_MAX {
+            return Err(InvalidCard::Windows { found: self.maintenance.len() });
+        }
+        self.maintenance.iter().try_for_each(MaintenanceWindow::check)?;
+        self.check_changes()
+    }
+
+    fn check_changes(&self) -> Result<(), InvalidCard> {
+        if self.area_changes.len() > CARD_CHANGES_MAX {
+            return Err(InvalidCard::Changes { found: self.area_changes.len() });
+        }
+        let mut seen = BTreeSet::new();
+        self.area_changes.iter().try_for_each(|change| {
+            let area = change.area;
+            if area == self.area || !self.area.contains(&area) || !seen.insert(area) {
+                return Err(InvalidCard::ChangedArea { area });
+            }
+            change.check()
+        })
     }
 
     /// Whether the card holds at that time.
@@ -132,10 +225,65 @@ impl NodeCard {
         self.sealing_keys.iter().find(|key| key.profile == profile && now < key.use_until)
     }
 
+    /// When the maintenance that is under way at that time ends; `None` when there is none. Windows that
+    /// touch or overlap count as one.
+    #[must_use]
+    pub fn maintenance_at(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let ends_after = |at: UnixMillis| {
+            let open = self.maintenance.iter().filter(move |w| w.from <= at && at < w.until);
+            open.map(|window| window.until).max()
+        };
+        let mut end = ends_after(now)?;
+        // Each turn passes the end of another window, and there are few of them.
+        while let Some(later) = ends_after(end) {
+            end = later;
+        }
+        Some(end)
+    }
+
+    /// Whether the office has ended its service by that time.
+    #[must_use]
+    pub fn retired_at(&self, now: UnixMillis) -> bool {
+        self.retired.is_some_and(|retired| retired <= now)
+    }
+
     /// Whether this card replaces `other` of the same area.
     #[must_use]
     pub fn replaces(&self, other: &Self) -> bool {
         self.area == other.area && self.version > other.version
+    }
+}
+
+impl MaintenanceWindow {
+    /// Checks what a window must keep to, whoever announces it.
+    ///
+    /// # Errors
+    /// [`InvalidCard`].
+    pub fn check(&self) -> Result<(), InvalidCard> {
+        if self.until <= self.from || self.until.since(self.from) > WINDOW_MAX {
+            return Err(InvalidCard::Window);
+        }
+        let chars = self.note.chars().count();
+        if chars > WINDOW_NOTE_CHARS_MAX || self.note.chars().any(char::is_control) {
+            return Err(InvalidCard::WindowNote);
+        }
+        Ok(())
+    }
+}
+
+impl AreaChange {
+    /// Checks what a change must keep to, whoever tells of it. Whether he may is for [`NodeCard::check`].
+    ///
+    /// # Errors
+    /// [`InvalidCard::Successors`].
+    pub fn check(&self) -> Result<(), InvalidCard> {
+        let area = self.area;
+        let different: BTreeSet<_> = self.successors.iter().collect();
+        let count_is_good = (1..=SUCCESSORS_MAX).contains(&self.successors.len());
+        if !count_is_good || different.len() != self.successors.len() || different.contains(&area) {
+            return Err(InvalidCard::Successors { area });
+        }
+        Ok(())
     }
 }
 
@@ -205,92 +353,4 @@ impl fmt::Display for Endpoint {
 #[must_use]
 pub fn card_signing_input(card_bytes: &[u8]) -> [u8; 32] {
     SignContext::Card.digest(card_bytes).into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples;
-    use crate::samples::NOW;
-
-    fn key(first: u8, use_until: u64) -> SealingKey {
-        SealingKey {
-            profile: AlgorithmProfile::International,
-            public_key: [first; 32],
-            use_until: UnixMillis::new(NOW.get() + use_until),
-        }
-    }
-
-    fn card() -> NodeCard {
-        NodeCard {
-            area: samples::area("410522"),
-            name: "安阳县卫生健康委员会".to_owned(),
-            endpoints: vec!["node.example:7443".parse().unwrap()],
-            sealing_keys: vec![key(1, 10), key(2, 20)],
-            version: 3,
-            valid_from: NOW,
-            valid_until: UnixMillis::new(NOW.get() + 100),
-        }
-    }
-
-    #[test]
-    fn each_fault_of_a_card_has_a_name() {
-        assert_eq!(card().check(), Ok(()));
-        assert_eq!(NodeCard { name: String::new(), ..card() }.check(), Err(InvalidCard::Name));
-        assert_eq!(NodeCard { name: "a\nb".into(), ..card() }.check(), Err(InvalidCard::Name));
-        let endpoints = vec!["h:1".parse().unwrap(); 9];
-        let found = 9;
-        assert_eq!(NodeCard { endpoints, ..card() }.check(), Err(InvalidCard::Endpoints { found }));
-        let found = 0;
-        assert_eq!(
-            NodeCard { sealing_keys: vec![], ..card() }.check(),
-            Err(InvalidCard::Keys { found })
-        );
-        assert_eq!(NodeCard { valid_until: NOW, ..card() }.check(), Err(InvalidCard::Validity));
-    }
-
-    #[test]
-    fn the_first_usable_key_seals() {
-        let at = |millis: u64| {
-            let now = UnixMillis::new(NOW.get() + millis);
-            let card = card();
-            card.sealing_key_at(now, AlgorithmProfile::International).map(|key| key.public_key[0])
-        };
-        assert_eq!([at(9), at(10), at(20)], [Some(1), Some(2), None]);
-        assert_eq!(card().sealing_key_at(NOW, AlgorithmProfile::Shangmi), None);
-        assert_eq!(key(1, 1).key_id(), Digest::of(&[1; 32]).as_bytes()[..8]);
-    }
-
-    #[test]
-    fn validity_and_version_order_cards() {
-        let later = |millis: u64| UnixMillis::new(NOW.get() + millis);
-        assert!(card().holds_at(NOW) && card().holds_at(later(99)) && !card().holds_at(later(100)));
-        let newer = NodeCard { version: 4, ..card() };
-        assert!(newer.replaces(&card()) && !card().replaces(&newer) && !card().replaces(&card()));
-        assert!(!NodeCard { area: samples::area("330106"), ..newer }.replaces(&card()));
-    }
-
-    #[test]
-    fn endpoints_are_host_and_port() {
-        for good in ["a.b-c.example:7443", "10.0.0.1:1", "[2001:db8::1]:65535"] {
-            assert_eq!(good.parse::<Endpoint>().unwrap().as_str(), good);
-        }
-        let endpoint: Endpoint = "[2001:db8::1]:7443".parse().unwrap();
-        assert_eq!((endpoint.host(), endpoint.port()), ("2001:db8::1", 7443));
-        for bad in [
-            "",
-            "host",
-            ":1",
-            "host:",
-            "host:0",
-            "host:65536",
-            "host:+1",
-            "h st:1",
-            "h/x:1",
-            "2001:db8::1:1",
-            "[x]:1",
-        ] {
-            assert_eq!(bad.parse::<Endpoint>(), Err(InvalidEndpoint), "{bad}");
-        }
-    }
 }

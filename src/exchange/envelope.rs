@@ -77,40 +77,96 @@ pub enum AlgorithmProfile {
 
 /// An envelope as it travels and as it is kept: exact bytes, cheap to clone.
 ///
-/// Both parts are reference counted, so that a decoded parcel is not copied envelope by envelope.
+/// The parts are reference counted, so that a decoded parcel is not copied envelope by envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SealedEnvelope {
     /// Serialised header: what is hashed, and the associated data of the seal.
     pub header_bytes: Bytes,
+    /// The sealed body, or what stands in its place.
+    pub body: Body,
+}
+
+/// The second part of an envelope. Both forms give the same digest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Body {
     /// The padded and sealed body, with its tag.
-    pub sealed: Bytes,
+    Sealed(Bytes),
+    /// SHA-256 of the sealed body, in an envelope that its sender has withdrawn or that has expired:
+    /// the lane has no gap, and nothing about a person travels without purpose.
+    Withdrawn(Digest),
 }
 
 impl SealedEnvelope {
-    /// Puts the two parts together.
+    /// An envelope with its body.
     #[must_use]
     pub fn new(header_bytes: impl Into<Bytes>, sealed: impl Into<Bytes>) -> Self {
-        Self { header_bytes: header_bytes.into(), sealed: sealed.into() }
+        Self { header_bytes: header_bytes.into(), body: Body::Sealed(sealed.into()) }
+    }
+
+    /// A withdrawn envelope: its header, and SHA-256 of the sealed body that is not there.
+    #[must_use]
+    pub fn withdrawn(header_bytes: impl Into<Bytes>, sealed_sha256: Digest) -> Self {
+        Self { header_bytes: header_bytes.into(), body: Body::Withdrawn(sealed_sha256) }
+    }
+
+    /// The same envelope without its body, as it travels once it has no purpose any more.
+    #[must_use]
+    pub fn without_body(self) -> Self {
+        let body = Body::Withdrawn(self.sealed_sha256());
+        Self { header_bytes: self.header_bytes, body }
+    }
+
+    /// The sealed body; `None` in a withdrawn envelope.
+    #[must_use]
+    pub const fn sealed(&self) -> Option<&Bytes> {
+        match &self.body {
+            Body::Sealed(sealed) => Some(sealed),
+            Body::Withdrawn(_) => None,
+        }
+    }
+
+    /// SHA-256 of the sealed body, whether it is there or not.
+    #[must_use]
+    pub fn sealed_sha256(&self) -> Digest {
+        match &self.body {
+            Body::Sealed(sealed) => Digest::of(sealed),
+            Body::Withdrawn(hash) => *hash,
+        }
+    }
+
+    /// Whether the body was taken out.
+    #[must_use]
+    pub const fn is_withdrawn(&self) -> bool {
+        matches!(self.body, Body::Withdrawn(_))
     }
 
     /// The digest that names the envelope for ever.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        digest(&self.header_bytes, &Digest::of(&self.sealed))
+        digest(&self.header_bytes, &self.sealed_sha256())
     }
 
-    /// Bytes that count against the limit of a parcel: header and sealed body.
+    /// Bytes that count against the limit of a parcel: header, and sealed body or its hash.
     #[must_use]
     pub fn wire_bytes(&self) -> usize {
-        self.header_bytes.len() + self.sealed.len()
+        let body = match &self.body {
+            Body::Sealed(sealed) => sealed.len(),
+            Body::Withdrawn(hash) => hash.as_bytes().len(),
+        };
+        self.header_bytes.len() + body
     }
 
     /// Whether the parts have sizes that an envelope can have; anything else is `MALFORMED`.
     #[must_use]
     pub fn sizes_are_valid(&self) -> bool {
-        let padded = self.sealed.len().checked_sub(SEAL_TAG_BYTES);
-        (1..=HEADER_BYTES_MAX).contains(&self.header_bytes.len())
-            && padded.is_some_and(|padded| SIZE_CLASSES.binary_search(&padded).is_ok())
+        let body_is_valid = match &self.body {
+            Body::Sealed(sealed) => {
+                let padded = sealed.len().checked_sub(SEAL_TAG_BYTES);
+                padded.is_some_and(|padded| SIZE_CLASSES.binary_search(&padded).is_ok())
+            }
+            Body::Withdrawn(_) => true,
+        };
+        (1..=HEADER_BYTES_MAX).contains(&self.header_bytes.len()) && body_is_valid
     }
 }
 
@@ -212,6 +268,17 @@ mod tests {
         by_hand.extend_from_slice(Digest::of(b"sealed").as_bytes());
         assert_eq!(envelope.digest(), Digest::of(&by_hand));
         assert_eq!(envelope.wire_bytes(), 12);
+    }
+
+    #[test]
+    fn a_withdrawn_envelope_keeps_its_digest_and_loses_its_body() {
+        let envelope = SealedEnvelope::new(&b"header"[..], &b"sealed"[..]);
+        let withdrawn = envelope.clone().without_body();
+        assert_eq!(withdrawn.digest(), envelope.digest());
+        assert_eq!(withdrawn, SealedEnvelope::withdrawn(&b"header"[..], Digest::of(b"sealed")));
+        assert_eq!((withdrawn.is_withdrawn(), withdrawn.sealed()), (true, None));
+        assert_eq!((withdrawn.wire_bytes(), withdrawn.sizes_are_valid()), (38, true));
+        assert_eq!(withdrawn.clone().without_body(), withdrawn);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
 
+use crate::custody::CustodyManifest;
 use crate::digest::Digest;
 use crate::envelope::Header;
 use crate::keys::ChainError;
@@ -43,6 +44,8 @@ pub struct Evidence {
     pub parcel: ParcelProof,
     /// Proof of what the recipient did with it; absent while no receipt is held.
     pub receipt: Option<ReceiptProof>,
+    /// Words of the relays that carried the parcel, in order.
+    pub custody: Vec<CustodyProof>,
     /// Revocation lists at the time of export, DER.
     pub revocation_lists: Vec<Vec<u8>>,
     /// When the file was made, as its maker says.
@@ -83,6 +86,19 @@ pub struct ReceiptProof {
     pub disposition: Disposition,
     /// Inclusion proof, from the leaf up.
     pub path: Vec<Digest>,
+    /// The signer's chain, leaf first, DER.
+    pub chain: Vec<Vec<u8>>,
+}
+
+/// The signed word of a relay that carried the parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustodyProof {
+    /// Serialised manifest.
+    pub manifest_bytes: Bytes,
+    /// The same, parsed.
+    pub manifest: CustodyManifest,
+    /// Signature over the manifest.
+    pub signature: Bytes,
     /// The signer's chain, leaf first, DER.
     pub chain: Vec<Vec<u8>>,
 }

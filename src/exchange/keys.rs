@@ -13,6 +13,8 @@ pub enum SignContext {
     Parcel,
     /// Manifest of a receipt.
     Receipt,
+    /// A relay's word about a parcel.
+    Custody,
     /// Node card.
     Card,
     /// Statement of a reconciliation.
@@ -28,6 +30,7 @@ impl SignContext {
         match self {
             Self::Parcel => "liangdi/v1/parcel",
             Self::Receipt => "liangdi/v1/receipt",
+            Self::Custody => "liangdi/v1/custody",
             Self::Card => "liangdi/v1/card",
             Self::Statement => "liangdi/v1/statement",
             Self::Bundle => "liangdi/v1/bundle",
@@ -241,7 +244,9 @@ mod tests {
     #[test]
     fn message_and_digest_agree_and_contexts_differ() {
         assert_eq!(SignContext::Parcel.message(b"x"), b"liangdi/v1/parcel\0x");
-        for context in [SignContext::Parcel, SignContext::Receipt, SignContext::Card] {
+        let contexts =
+            [SignContext::Parcel, SignContext::Receipt, SignContext::Custody, SignContext::Card];
+        for context in contexts {
             assert_eq!(context.digest(b"m"), Digest::of(&context.message(b"m")));
         }
         assert_ne!(SignContext::Parcel.digest(b"m"), SignContext::Receipt.digest(b"m"));

@@ -10,6 +10,7 @@ pub mod envelope;
 
 pub mod tree;
 
+pub mod custody;
 pub mod parcel;
 pub mod receipt;
 
@@ -19,9 +20,12 @@ pub mod backoff;
 pub mod courier;
 pub mod lane;
 pub mod receiver;
+pub mod route;
 pub mod runs;
 
+pub mod bundle;
 pub mod card;
+pub mod directory;
 pub mod evidence;
 pub mod ledger;
 

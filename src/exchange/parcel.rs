@@ -1,4 +1,4 @@
-//! A signed batch of envelopes from one node to a neighbour, and the checks that need no key.
+//! A signed batch of envelopes from a sender to a recipient, whoever carries it, and the checks that need no key.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use domain::time::UnixMillis;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::custody::CustodyReceipt;
 use crate::digest::Digest;
 use crate::envelope::SealedEnvelope;
 use crate::keys::SignContext;
@@ -21,13 +22,14 @@ pub const PARCEL_BYTES_MAX: usize = 1024 * 1024;
 pub const CHAIN_CERTIFICATES_MAX: usize = 4;
 /// Largest certificate in DER, in bytes.
 pub const CERTIFICATE_BYTES_MAX: usize = 8 * 1024;
-/// Largest manifest, in bytes. Ours have about 170; the rest is room for newer versions.
+/// Largest manifest, in bytes. Ours have about 170, and two for each withdrawn envelope; the rest is room
+/// for newer versions.
 pub const MANIFEST_BYTES_MAX: usize = 2 * 1024;
 /// Largest signature, in bytes; an ECDSA P-256 signature in DER has at most 72.
 pub const SIGNATURE_BYTES_MAX: usize = 256;
-/// Largest frame of the stream, in bytes: a full parcel and everything around it. No larger than needed,
-/// since a decoder's memory is a multiple of what it reads.
-pub const FRAME_BYTES_MAX: usize = PARCEL_BYTES_MAX + 128 * 1024;
+/// Largest frame of the stream, in bytes: a full parcel with the words of all relays and everything around it.
+/// No larger than needed, since a decoder's memory is a multiple of what it reads.
+pub const FRAME_BYTES_MAX: usize = PARCEL_BYTES_MAX + 256 * 1024;
 
 /// Random name of a parcel, repeated in its receipt.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,7 +69,7 @@ pub struct ParcelManifest {
     pub parcel_id: ParcelId,
     /// Area of the node that signed.
     pub from: AreaCode,
-    /// Area of the node the parcel is handed to.
+    /// Area of the node the parcel is for, whoever carries it.
     pub to: AreaCode,
     /// How many envelopes.
     pub count: u32,
@@ -77,6 +79,8 @@ pub struct ParcelManifest {
     pub signed: UnixMillis,
     /// SHA-256 of the signer's certificate in DER.
     pub signer: Digest,
+    /// Positions of the envelopes that travel without their body, ascending, from 0.
+    pub withdrawn: Vec<u32>,
 }
 
 /// A parcel as it travels: exact manifest bytes, their signature, and the envelopes in leaf order.
@@ -88,8 +92,11 @@ pub struct Parcel {
     pub signature: Bytes,
     /// The envelopes in the order of the tree's leaves.
     pub envelopes: Vec<SealedEnvelope>,
-    /// The signer's chain, leaf first, DER; empty when it was sent before on the same stream.
+    /// The signer's chain, leaf first, DER; empty when it was sent before on the same stream. Always there
+    /// when somebody else than the sender hands the parcel over.
     pub chain: Vec<Vec<u8>>,
+    /// Signed words of the relays that carried it so far, in order; empty from the sender.
+    pub custody: Vec<CustodyReceipt>,
 }
 
 impl Parcel {
@@ -97,6 +104,12 @@ impl Parcel {
     #[must_use]
     pub fn digests(&self) -> Vec<Digest> {
         self.envelopes.iter().map(SealedEnvelope::digest).collect()
+    }
+
+    /// Positions of the envelopes that have no body; see [`bodiless`].
+    #[must_use]
+    pub fn bodiless(&self) -> Vec<u32> {
+        bodiless(&self.envelopes)
     }
 }
 
@@ -123,14 +136,18 @@ pub enum ParcelFault {
     /// The root over the digests is not the signed one.
     #[error("the envelopes are not those that were signed")]
     Root,
+    /// The envelopes without a body are not exactly those that the manifest lists.
+    #[error("the envelopes without a body are not those that the manifest lists as withdrawn")]
+    Withdrawn,
 }
 
 impl ParcelManifest {
-    /// Checks that the envelopes with these digests, in this order, are what the manifest stands for.
+    /// Checks that the envelopes with these digests, in this order, are what the manifest stands for, and
+    /// that exactly the listed ones are without a body; `bodiless` is [`Parcel::bodiless`].
     ///
     /// # Errors
     /// [`ParcelFault`] when not.
-    pub fn check(&self, digests: &[Digest]) -> Result<(), ParcelFault> {
+    pub fn check(&self, digests: &[Digest], bodiless: &[u32]) -> Result<(), ParcelFault> {
         match digests.len() {
             0 => return Err(ParcelFault::Empty),
             1..=PARCEL_ENVELOPES_MAX => {}
@@ -142,6 +159,9 @@ impl ParcelManifest {
         if envelopes_root(digests) != self.root {
             return Err(ParcelFault::Root);
         }
+        if self.withdrawn != bodiless {
+            return Err(ParcelFault::Withdrawn);
+        }
         Ok(())
     }
 }
@@ -150,6 +170,13 @@ impl ParcelManifest {
 #[must_use]
 pub fn envelopes_root(digests: &[Digest]) -> Digest {
     tree::root_of(digests)
+}
+
+/// Positions of the envelopes that have no body, ascending, from 0, as a manifest lists them.
+#[must_use]
+pub fn bodiless(envelopes: &[SealedEnvelope]) -> Vec<u32> {
+    let numbered = (0..).zip(envelopes);
+    numbered.filter(|(_, envelope)| envelope.is_withdrawn()).map(|(at, _)| at).collect()
 }
 
 /// `SHA-256("liangdi/v1/parcel" || 0x00 || manifest)`: the hash that is signed.
@@ -175,13 +202,37 @@ mod tests {
     fn a_manifest_stands_for_its_envelopes_in_their_order_only() {
         let digests = [Digest::of(b"a"), Digest::of(b"b")];
         let manifest = samples::parcel_manifest(&digests);
-        assert_eq!(manifest.check(&digests), Ok(()));
-        let swapped = [digests[1], digests[0]];
-        assert_eq!(manifest.check(&swapped), Err(ParcelFault::Root));
+        let check = |digests: &[Digest]| manifest.check(digests, &[]);
+        assert_eq!(check(&digests), Ok(()));
+        assert_eq!(check(&[digests[1], digests[0]]), Err(ParcelFault::Root));
         let found = 1;
-        assert_eq!(manifest.check(&digests[..1]), Err(ParcelFault::Count { stated: 2, found }));
-        assert_eq!(manifest.check(&[]), Err(ParcelFault::Empty));
+        assert_eq!(check(&digests[..1]), Err(ParcelFault::Count { stated: 2, found }));
+        assert_eq!(check(&[]), Err(ParcelFault::Empty));
         let count = PARCEL_ENVELOPES_MAX + 1;
-        assert_eq!(manifest.check(&vec![digests[0]; count]), Err(ParcelFault::TooMany { count }));
+        assert_eq!(check(&vec![digests[0]; count]), Err(ParcelFault::TooMany { count }));
+    }
+
+    #[test]
+    fn exactly_the_listed_envelopes_are_without_a_body() {
+        let with_body = SealedEnvelope::new(&b"one"[..], &b"sealed"[..]);
+        let without = SealedEnvelope::new(&b"two"[..], &b"sealed"[..]).without_body();
+        let parcel = Parcel {
+            manifest_bytes: Bytes::new(),
+            signature: Bytes::new(),
+            envelopes: vec![with_body, without],
+            chain: Vec::new(),
+            custody: Vec::new(),
+        };
+        let digests = parcel.digests();
+        assert_eq!(parcel.bodiless(), [1]);
+        let check = |withdrawn: &[u32]| {
+            let withdrawn = withdrawn.to_vec();
+            let manifest = ParcelManifest { withdrawn, ..samples::parcel_manifest(&digests) };
+            manifest.check(&digests, &parcel.bodiless())
+        };
+        assert_eq!(check(&[1]), Ok(()));
+        for wrong in [&[][..], &[0], &[0, 1], &[1, 1], &[1, 2]] {
+            assert_eq!(check(wrong), Err(ParcelFault::Withdrawn), "{wrong:?}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
 
+use crate::custody::CustodyManifest;
+use crate::custody::CustodyOutcome;
 use crate::digest::Digest;
 use crate::envelope::AlgorithmProfile;
 use crate::envelope::Header;
@@ -27,9 +29,10 @@ pub(crate) fn area(code: &str) -> AreaCode {
     code.parse().unwrap()
 }
 
+/// An id that 410522 may give, with that number above the county.
 pub(crate) fn message_id(number: u64) -> MessageId {
     let mut random = [0; 10];
-    random[2..].copy_from_slice(&number.to_be_bytes());
+    random[2..].copy_from_slice(&((number << 20) | 410_522).to_be_bytes());
     MessageId::new(NOW, random)
 }
 
@@ -81,6 +84,27 @@ pub(crate) fn parcel_manifest(digests: &[Digest]) -> ParcelManifest {
         root: envelopes_root(digests),
         signed: NOW,
         signer: Digest::of(b"leaf of 410522"),
+        withdrawn: Vec::new(),
+    }
+}
+
+/// A relay's word that it holds the parcel.
+pub(crate) fn custody_manifest(
+    parcel: &ParcelManifest,
+    handed_by: AreaCode,
+    relay: AreaCode,
+    next: AreaCode,
+) -> CustodyManifest {
+    CustodyManifest {
+        parcel_id: parcel.parcel_id,
+        parcel_root: parcel.root,
+        relay,
+        handed_by,
+        from: parcel.from,
+        to: parcel.to,
+        outcome: CustodyOutcome::Held { next },
+        signed: UnixMillis::new(NOW.get() + 2),
+        signer: Digest::of(format!("leaf of {relay}").as_bytes()),
     }
 }
 

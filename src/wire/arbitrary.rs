@@ -2,11 +2,19 @@
 
 use bytes::Bytes;
 use domain::area::AreaCode;
+use domain::area::AreaLevel;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
+use exchange::card::AreaChange;
+use exchange::card::MaintenanceWindow;
 use exchange::card::NodeCard;
 use exchange::card::SealingKey;
+use exchange::card::SignedCard;
+use exchange::custody::CustodyManifest;
+use exchange::custody::CustodyOutcome;
+use exchange::custody::CustodyReceipt;
+use exchange::custody::Returned;
 use exchange::digest::Digest;
 use exchange::envelope::AlgorithmProfile;
 use exchange::envelope::Header;
@@ -29,7 +37,7 @@ use crate::frame::Frame;
 use crate::frame::Hello;
 
 pub(crate) fn area() -> impl Strategy<Value = AreaCode> {
-    "[1-9][0-9]{5}".prop_map(|code| code.parse().unwrap())
+    "[1-9][0-9]([0-9]{4}|0000)".prop_map(|code| code.parse().unwrap())
 }
 
 pub(crate) fn time() -> impl Strategy<Value = UnixMillis> {
@@ -48,7 +56,7 @@ fn profile() -> impl Strategy<Value = AlgorithmProfile> {
     prop_oneof![Just(AlgorithmProfile::International), Just(AlgorithmProfile::Shangmi)]
 }
 
-fn seal() -> impl Strategy<Value = SealHeader> {
+pub(crate) fn seal() -> impl Strategy<Value = SealHeader> {
     (profile(), any::<[u8; 8]>(), any::<[u8; 32]>(), any::<u64>()).prop_map(
         |(profile, recipient_key_id, encapsulated_key, counter)| SealHeader {
             profile,
@@ -109,8 +117,10 @@ fn parcel_id() -> impl Strategy<Value = ParcelId> {
 }
 
 pub(crate) fn parcel_manifest() -> impl Strategy<Value = ParcelManifest> {
-    (parcel_id(), area(), area(), any::<u32>(), digest(), time(), digest()).prop_map(
-        |(parcel_id, from, to, count, root, signed, signer)| ParcelManifest {
+    let withdrawn = prop::collection::btree_set(0..1000_u32, 0..5);
+    let count = prop_oneof![1000..2000_u32, 1000..=u32::MAX];
+    (parcel_id(), area(), area(), count, digest(), time(), digest(), withdrawn).prop_map(
+        |(parcel_id, from, to, count, root, signed, signer, withdrawn)| ParcelManifest {
             parcel_id,
             from,
             to,
@@ -118,6 +128,7 @@ pub(crate) fn parcel_manifest() -> impl Strategy<Value = ParcelManifest> {
             root,
             signed,
             signer,
+            withdrawn: withdrawn.into_iter().collect(),
         },
     )
 }
@@ -125,7 +136,8 @@ pub(crate) fn parcel_manifest() -> impl Strategy<Value = ParcelManifest> {
 pub(crate) fn receipt_manifest() -> impl Strategy<Value = ReceiptManifest> {
     let head = (any::<u64>(), digest()).prop_map(|(size, root)| LedgerHead { size, root });
     (parcel_manifest(), digest(), head).prop_map(|(like, parcel_root, ledger_head)| {
-        let ParcelManifest { parcel_id, from, to, count, root, signed, signer } = like;
+        let ParcelManifest { parcel_id, from, to, count, root, signed, signer, withdrawn: _ } =
+            like;
         ReceiptManifest {
             parcel_id,
             parcel_root,
@@ -148,21 +160,70 @@ pub(crate) fn chain(least: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
     vec(vec(any::<u8>(), 1..50), least..4)
 }
 
+fn envelope() -> impl Strategy<Value = SealedEnvelope> {
+    prop_oneof![
+        (bytes(0..100), bytes(1..600)).prop_map(|(header, b)| SealedEnvelope::new(header, b)),
+        (bytes(0..100), digest()).prop_map(|(header, h)| SealedEnvelope::withdrawn(header, h)),
+    ]
+}
+
+/// A parcel from its sender, or with the words of relays; then the chain is there.
 pub(crate) fn parcel() -> impl Strategy<Value = Parcel> {
-    let envelope = (bytes(0..100), bytes(0..600))
-        .prop_map(|(header, sealed)| SealedEnvelope::new(header, sealed));
-    (bytes(1..200), bytes(1..80), vec(envelope, 1..5), chain(0)).prop_map(
-        |(manifest_bytes, signature, envelopes, chain)| Parcel {
+    let way = prop_oneof![
+        chain(0).prop_map(|chain| (chain, Vec::new())),
+        (chain(1), vec(custody(), 1..3)),
+    ];
+    (bytes(1..200), bytes(1..80), vec(envelope(), 1..5), way).prop_map(
+        |(manifest_bytes, signature, envelopes, (chain, custody))| Parcel {
             manifest_bytes,
             signature,
             envelopes,
             chain,
+            custody,
         },
     )
 }
 
+pub(crate) fn custody_manifest() -> impl Strategy<Value = CustodyManifest> {
+    let outcome = prop_oneof![
+        area().prop_map(|next| CustodyOutcome::Held { next }),
+        reason().prop_map(|reason| CustodyOutcome::Refused { reason }),
+        (reason(), any::<u64>().prop_map(UnixMillis::new))
+            .prop_map(|(reason, until)| CustodyOutcome::Deferred { reason, until }),
+    ];
+    (parcel_manifest(), area(), area(), outcome).prop_map(|(like, relay, handed_by, outcome)| {
+        CustodyManifest {
+            parcel_id: like.parcel_id,
+            parcel_root: like.root,
+            relay,
+            handed_by,
+            from: like.from,
+            to: like.to,
+            outcome,
+            signed: like.signed,
+            signer: like.signer,
+        }
+    })
+}
+
+pub(crate) fn custody() -> impl Strategy<Value = CustodyReceipt> {
+    (custody_manifest(), bytes(1..80), chain(1)).prop_map(|(manifest, signature, chain)| {
+        let manifest_bytes = crate::encode_custody_manifest(&manifest).into();
+        CustodyReceipt { manifest_bytes, signature, chain }
+    })
+}
+
+pub(crate) fn returned() -> impl Strategy<Value = Returned> {
+    prop_oneof![receipt_with(1).prop_map(Returned::Receipt), custody().prop_map(Returned::Custody),]
+}
+
 pub(crate) fn receipt() -> impl Strategy<Value = Receipt> {
-    (bytes(1..200), bytes(1..80), vec(bytes(1..100), 1..5), chain(0)).prop_map(
+    receipt_with(0)
+}
+
+/// A receipt with at least that many certificates.
+fn receipt_with(least: usize) -> impl Strategy<Value = Receipt> {
+    (bytes(1..200), bytes(1..80), vec(bytes(1..100), 1..5), chain(least)).prop_map(
         |(manifest_bytes, signature, dispositions, chain)| Receipt {
             manifest_bytes,
             signature,
@@ -172,13 +233,27 @@ pub(crate) fn receipt() -> impl Strategy<Value = Receipt> {
     )
 }
 
+pub(crate) fn signed_card() -> impl Strategy<Value = SignedCard> {
+    (card(), bytes(1..80), chain(1)).prop_map(|(card, signature, chain)| {
+        let card_bytes = crate::encode_card(&card).into();
+        SignedCard { card_bytes, signature, chain }
+    })
+}
+
 pub(crate) fn card() -> impl Strategy<Value = NodeCard> {
     let key = (profile(), any::<[u8; 32]>(), time())
         .prop_map(|(profile, public_key, use_until)| SealingKey { profile, public_key, use_until });
     let endpoint = "[a-z][a-z0-9.-]{0,20}:[1-9][0-9]{0,3}".prop_map(|text| text.parse().unwrap());
     let validity = (0..1_000_000_u64, 1..1_000_000_u64);
-    (area(), "[a-z县]{1,30}", vec(endpoint, 0..4), vec(key, 1..4), any::<u64>(), validity).prop_map(
-        |(area, name, endpoints, sealing_keys, version, (from, length))| NodeCard {
+    let keys = vec(key, 1..4);
+    let basics = (area(), "[a-z县]{1,30}", vec(endpoint, 0..4), keys, any::<u64>(), validity);
+    let retired = prop::option::of(time().prop_filter("0 means none", |time| time.get() != 0));
+    let more = (vec(window(), 0..4), (0..4_u32, time()), any::<bool>(), retired);
+    (basics, more).prop_map(
+        |(
+            (area, name, endpoints, sealing_keys, version, (from, length)),
+            (maintenance, changes, collects, retired),
+        )| NodeCard {
             area,
             name,
             endpoints,
@@ -186,18 +261,53 @@ pub(crate) fn card() -> impl Strategy<Value = NodeCard> {
             version,
             valid_from: UnixMillis::new(from),
             valid_until: UnixMillis::new(from + length),
+            maintenance,
+            area_changes: changes_under(area, changes),
+            collects,
+            retired,
+        },
+    )
+}
+
+fn window() -> impl Strategy<Value = MaintenanceWindow> {
+    (time(), 1..604_800_000_u64, "[a-z维护]{0,20}").prop_map(|(from, length, note)| {
+        MaintenanceWindow { from, until: UnixMillis::new(from.get().saturating_add(length)), note }
+    })
+}
+
+/// What a province says of `count` of its counties; a county has none to say anything of.
+fn changes_under(area: AreaCode, (count, from): (u32, UnixMillis)) -> Vec<AreaChange> {
+    let county = |number: u32| format!("{}{number:04}", area.province_prefix()).parse().unwrap();
+    let change = |number: u32| AreaChange {
+        area: county(number),
+        successors: (1..=number).map(|more| county(5000 + more)).collect(),
+        from,
+    };
+    let is_above = area.level() == AreaLevel::Province;
+    (1..=count).filter(|_| is_above).map(change).collect()
+}
+
+pub(crate) fn hello() -> impl Strategy<Value = Hello> {
+    let features = vec("[a-z]{1,9}", 0..4);
+    ("[0-9.]{0,9}", features, time(), any::<u32>(), any::<bool>()).prop_map(
+        |(version, features, now, window_parcels, collects)| Hello {
+            version,
+            features,
+            now,
+            window_parcels,
+            collects,
         },
     )
 }
 
 pub(crate) fn frame() -> impl Strategy<Value = Frame> {
-    let hello = ("[0-9.]{0,9}", vec("[a-z]{1,9}", 0..4), time(), any::<u32>()).prop_map(
-        |(version, features, now, window_parcels)| Hello { version, features, now, window_parcels },
-    );
     prop_oneof![
-        hello.prop_map(Frame::Hello),
+        hello().prop_map(Frame::Hello),
         parcel().prop_map(Frame::Parcel),
         receipt().prop_map(Frame::Receipt),
+        custody().prop_map(Frame::Custody),
+        returned().prop_map(Frame::Returned),
+        digest().prop_map(Frame::ReturnTaken),
     ]
 }
 

@@ -13,15 +13,19 @@ use prost_types::FileDescriptorSet;
 const PROTO_DIR: &str = "../../proto";
 
 /// Bytes that are passed on without being copied. Chains stay plain: they are small and rare.
-const SHARED_BYTES: [&str; 15] = [
+const SHARED_BYTES: [&str; 19] = [
     ".liangdi.exchange.v1.Envelope",
     ".liangdi.exchange.v1.Parcel.manifest",
     ".liangdi.exchange.v1.Parcel.signature",
     ".liangdi.exchange.v1.Receipt.manifest",
     ".liangdi.exchange.v1.Receipt.signature",
     ".liangdi.exchange.v1.Receipt.dispositions",
+    ".liangdi.exchange.v1.CustodyReceipt.manifest",
+    ".liangdi.exchange.v1.CustodyReceipt.signature",
     ".liangdi.exchange.v1.SignedNodeCard.card",
     ".liangdi.exchange.v1.SignedNodeCard.signature",
+    ".liangdi.exchange.v1.SyncDirectoryRequest.cursor",
+    ".liangdi.exchange.v1.SyncDirectoryResponse.cursor",
     ".liangdi.exchange.v1.EvidenceFile.header",
     ".liangdi.exchange.v1.EvidenceFile.sealed",
     ".liangdi.exchange.v1.ParcelProof.manifest",

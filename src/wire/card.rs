@@ -4,10 +4,16 @@
 mod tests;
 
 use bytes::Bytes;
+use domain::time::UnixMillis;
+use exchange::card::AreaChange;
 use exchange::card::CARD_BYTES_MAX;
+use exchange::card::CARD_CHANGES_MAX;
 use exchange::card::CARD_ENDPOINTS_MAX;
 use exchange::card::CARD_KEYS_MAX;
+use exchange::card::CARD_WINDOWS_MAX;
+use exchange::card::MaintenanceWindow;
 use exchange::card::NodeCard;
+use exchange::card::SUCCESSORS_MAX;
 use exchange::card::SealingKey;
 use exchange::card::SignedCard;
 use exchange::parcel::CERTIFICATE_BYTES_MAX;
@@ -17,7 +23,7 @@ use prost::Message;
 
 use crate::fields::array;
 use crate::fields::at_most;
-use crate::fields::check_ders;
+use crate::fields::check_chain;
 use crate::fields::node_area;
 use crate::fields::profile;
 use crate::fields::profile_number;
@@ -33,7 +39,19 @@ pub const SIGNED_CARD_BYTES_MAX: usize =
 /// Serialises a card: the bytes that are signed.
 #[must_use]
 pub fn encode_card(card: &NodeCard) -> Vec<u8> {
-    let NodeCard { area, name, endpoints, sealing_keys, version, valid_from, valid_until } = card;
+    let NodeCard {
+        area,
+        name,
+        endpoints,
+        sealing_keys,
+        version,
+        valid_from,
+        valid_until,
+        maintenance,
+        area_changes,
+        collects,
+        retired,
+    } = card;
     let card = pb::exchange::NodeCard {
         area: area.to_string(),
         name: name.clone(),
@@ -42,6 +60,10 @@ pub fn encode_card(card: &NodeCard) -> Vec<u8> {
         version: *version,
         valid_from_ms: valid_from.get(),
         valid_until_ms: valid_until.get(),
+        maintenance: maintenance.iter().map(window_to_pb).collect(),
+        area_changes: area_changes.iter().map(change_to_pb).collect(),
+        collects: *collects,
+        retired_ms: retired.map_or(0, UnixMillis::get),
     };
     card.encode_to_vec()
 }
@@ -61,13 +83,20 @@ pub fn decode_card(bytes: &[u8]) -> Result<NodeCard, Malformed> {
         version,
         valid_from_ms,
         valid_until_ms,
+        maintenance,
+        area_changes,
+        collects,
+        retired_ms,
     } = pb::exchange::NodeCard::decode(bytes)?;
     at_most("card.endpoints", endpoints.len(), CARD_ENDPOINTS_MAX)?;
     at_most("card.sealing_keys", sealing_keys.len(), CARD_KEYS_MAX)?;
+    at_most("card.maintenance", maintenance.len(), CARD_WINDOWS_MAX)?;
+    at_most("card.area_changes", area_changes.len(), CARD_CHANGES_MAX)?;
     let endpoints = endpoints.iter().map(|text| text.parse().map_err(Malformed::Endpoint));
     let known = sealing_keys
         .into_iter()
         .filter(|key| profile("card.sealing_keys.profile", key.profile).is_ok());
+    let retired = time("card.retired_ms", retired_ms)?;
     let card = NodeCard {
         area: node_area("card.area", area.as_bytes())?,
         name,
@@ -76,6 +105,10 @@ pub fn decode_card(bytes: &[u8]) -> Result<NodeCard, Malformed> {
         version,
         valid_from: time("card.valid_from_ms", valid_from_ms)?,
         valid_until: time("card.valid_until_ms", valid_until_ms)?,
+        maintenance: maintenance.into_iter().map(window_from_pb).collect::<Result<_, _>>()?,
+        area_changes: area_changes.iter().map(change_from_pb).collect::<Result<_, _>>()?,
+        collects,
+        retired: (retired.get() != 0).then_some(retired),
     };
     card.check().map_err(Malformed::Card)?;
     Ok(card)
@@ -99,6 +132,45 @@ fn sealing_key_from_pb(key: pb::exchange::SealingKey) -> Result<SealingKey, Malf
     })
 }
 
+fn window_to_pb(window: &MaintenanceWindow) -> pb::exchange::MaintenanceWindow {
+    let MaintenanceWindow { from, until, note } = window;
+    pb::exchange::MaintenanceWindow {
+        from_ms: from.get(),
+        until_ms: until.get(),
+        note: note.clone(),
+    }
+}
+
+fn window_from_pb(window: pb::exchange::MaintenanceWindow) -> Result<MaintenanceWindow, Malformed> {
+    let pb::exchange::MaintenanceWindow { from_ms, until_ms, note } = window;
+    Ok(MaintenanceWindow {
+        from: time("card.maintenance.from_ms", from_ms)?,
+        until: time("card.maintenance.until_ms", until_ms)?,
+        note,
+    })
+}
+
+fn change_to_pb(change: &AreaChange) -> pb::exchange::AreaChange {
+    let AreaChange { area, successors, from } = change;
+    pb::exchange::AreaChange {
+        area: area.to_string(),
+        successors: successors.iter().map(ToString::to_string).collect(),
+        from_ms: from.get(),
+    }
+}
+
+fn change_from_pb(change: &pb::exchange::AreaChange) -> Result<AreaChange, Malformed> {
+    let pb::exchange::AreaChange { area, successors, from_ms } = change;
+    let field = "card.area_changes.successors";
+    at_most(field, successors.len(), SUCCESSORS_MAX)?;
+    let successors = successors.iter().map(|code| node_area(field, code.as_bytes()));
+    Ok(AreaChange {
+        area: node_area("card.area_changes.area", area.as_bytes())?,
+        successors: successors.collect::<Result<_, _>>()?,
+        from: time("card.area_changes.from_ms", *from_ms)?,
+    })
+}
+
 /// A signed card as a generated type; moves the bytes.
 #[must_use]
 pub fn signed_card_to_pb(card: SignedCard) -> pb::exchange::SignedNodeCard {
@@ -114,9 +186,7 @@ pub fn signed_card_from_pb(card: pb::exchange::SignedNodeCard) -> Result<SignedC
     let pb::exchange::SignedNodeCard { card, signature, certificate_chain } = card;
     some("signed_card.card", card.len(), CARD_BYTES_MAX)?;
     some("signed_card.signature", signature.len(), SIGNATURE_BYTES_MAX)?;
-    let field = "signed_card.certificate_chain";
-    some(field, certificate_chain.len(), CHAIN_CERTIFICATES_MAX)?;
-    check_ders(field, &certificate_chain, CHAIN_CERTIFICATES_MAX, CERTIFICATE_BYTES_MAX)?;
+    check_chain("signed_card.certificate_chain", &certificate_chain)?;
     Ok(SignedCard { card_bytes: card, signature, chain: certificate_chain })
 }
 

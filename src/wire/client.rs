@@ -3,6 +3,8 @@
 use std::pin::Pin;
 
 use exchange::card::SignedCard;
+use exchange::directory::DirectoryAnswer;
+use exchange::directory::DirectoryQuestion;
 use exchange::parcel::FRAME_BYTES_MAX;
 use tokio_stream::Stream;
 use tokio_stream::StreamExt;
@@ -10,6 +12,8 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::card::signed_card_from_pb;
+use crate::directory::answer_from_pb;
+use crate::directory::question_to_pb;
 use crate::frame::Frame;
 use crate::malformed::Malformed;
 use crate::pb::exchange::GetNodeCardRequest;
@@ -69,5 +73,17 @@ impl NodeClient {
         let response = self.0.get_node_card(GetNodeCardRequest {}).await?.into_inner();
         let card = response.card.ok_or(Malformed::Missing { field: "card" })?;
         Ok(signed_card_from_pb(card)?)
+    }
+
+    /// Asks what is new in the peer's directory, and tells it our own card and lists.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn sync_directory(
+        &mut self,
+        question: DirectoryQuestion,
+    ) -> Result<DirectoryAnswer, CallError> {
+        let response = self.0.sync_directory(question_to_pb(question)).await?.into_inner();
+        Ok(answer_from_pb(response)?)
     }
 }

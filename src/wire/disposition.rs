@@ -100,11 +100,12 @@ pub fn decode_disposition(bytes: &[u8]) -> Result<Disposition, Malformed> {
     } = RawDisposition::read(bytes)?;
     let outcome = match pb::exchange::Outcome::try_from(outcome) {
         Ok(pb::exchange::Outcome::Stored) => Outcome::Stored,
-        Ok(pb::exchange::Outcome::Refused) => {
-            Outcome::Refused { reason: decode_reason(reason)?, field: decode_field(field)? }
-        }
+        Ok(pb::exchange::Outcome::Refused) => Outcome::Refused {
+            reason: decode_reason("disposition.reason", reason)?,
+            field: decode_field(field)?,
+        },
         Ok(pb::exchange::Outcome::Deferred) => Outcome::Deferred {
-            reason: decode_reason(reason)?,
+            reason: decode_reason("disposition.reason", reason)?,
             // A wish, however far; the courier has its own bounds.
             until: UnixMillis::new(retry_after_ms),
         },
@@ -122,8 +123,8 @@ pub fn decode_disposition(bytes: &[u8]) -> Result<Disposition, Malformed> {
     })
 }
 
-fn decode_reason(code: &[u8]) -> Result<Reason, Malformed> {
-    let field = "disposition.reason";
+/// A code of the catalogue; one that this version does not know becomes `REASON_UNKNOWN`.
+pub(crate) fn decode_reason(field: &'static str, code: &[u8]) -> Result<Reason, Malformed> {
     if code.is_empty() {
         return Err(Malformed::Missing { field });
     }

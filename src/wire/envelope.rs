@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
+use exchange::digest::Digest;
+use exchange::envelope::Body;
 use exchange::envelope::HEADER_BYTES_MAX;
 use exchange::envelope::Header;
 use exchange::envelope::SEALED_BYTES_MAX;
@@ -180,18 +183,34 @@ fn decode_seal(raw: RawSeal<'_>) -> Result<SealHeader, Malformed> {
 /// An envelope as a generated type; moves the bytes.
 #[must_use]
 pub fn envelope_to_pb(envelope: SealedEnvelope) -> pb::exchange::Envelope {
-    let SealedEnvelope { header_bytes, sealed } = envelope;
-    pb::exchange::Envelope { header: header_bytes, sealed }
+    let SealedEnvelope { header_bytes: header, body } = envelope;
+    match body {
+        Body::Sealed(sealed) => {
+            pb::exchange::Envelope { header, sealed, sealed_sha256: Bytes::new() }
+        }
+        Body::Withdrawn(hash) => {
+            let sealed_sha256 = Bytes::copy_from_slice(hash.as_bytes());
+            pb::exchange::Envelope { header, sealed: Bytes::new(), sealed_sha256 }
+        }
+    }
 }
 
 /// An envelope from its generated type; moves the bytes. Whether the header can be read is not looked at:
 /// one bad envelope is answered by itself and does not spoil its parcel.
 ///
 /// # Errors
-/// [`Malformed::TooMuch`] when a part is larger than any envelope's.
+/// [`Malformed`] when a part is larger than any envelope's, or when there is neither a body nor a hash, or both.
 pub fn envelope_from_pb(envelope: pb::exchange::Envelope) -> Result<SealedEnvelope, Malformed> {
-    let pb::exchange::Envelope { header, sealed } = envelope;
+    let pb::exchange::Envelope { header, sealed, sealed_sha256 } = envelope;
     at_most("envelope.header", header.len(), HEADER_BYTES_MAX)?;
     at_most("envelope.sealed", sealed.len(), SEALED_BYTES_MAX)?;
-    Ok(SealedEnvelope { header_bytes: header, sealed })
+    match (sealed.is_empty(), sealed_sha256.is_empty()) {
+        (false, true) => Ok(SealedEnvelope::new(header, sealed)),
+        (true, false) => {
+            let hash = array("envelope.sealed_sha256", &sealed_sha256)?;
+            Ok(SealedEnvelope::withdrawn(header, Digest::new(hash)))
+        }
+        (true, true) => Err(Malformed::Missing { field: "envelope.sealed" }),
+        (false, false) => Err(Malformed::Range { field: "envelope.sealed_sha256" }),
+    }
 }

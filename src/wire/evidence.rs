@@ -4,24 +4,29 @@
 mod tests;
 
 use bytes::Bytes;
+use exchange::custody::CUSTODY_WORDS_MAX;
+use exchange::custody::CustodyReceipt;
 use exchange::digest::Digest;
 use exchange::envelope::SEALED_BYTES_MAX;
+use exchange::evidence::CustodyProof;
 use exchange::evidence::EVIDENCE_BYTES_MAX;
 use exchange::evidence::EVIDENCE_FORMAT;
 use exchange::evidence::Evidence;
 use exchange::evidence::ParcelProof;
 use exchange::evidence::REVOCATION_LISTS_MAX;
 use exchange::evidence::ReceiptProof;
-use exchange::parcel::CERTIFICATE_BYTES_MAX;
-use exchange::parcel::CHAIN_CERTIFICATES_MAX;
 use exchange::parcel::SIGNATURE_BYTES_MAX;
 use exchange::tree::PROOF_HASHES_MAX;
 use prost::Message;
 
+use crate::custody::custody_from_pb;
+use crate::custody::custody_to_pb;
+use crate::custody::decode_custody_manifest;
 use crate::disposition::decode_disposition;
 use crate::envelope::decode_header;
 use crate::fields::array;
 use crate::fields::at_most;
+use crate::fields::check_chain;
 use crate::fields::check_ders;
 use crate::fields::some;
 use crate::fields::time;
@@ -40,6 +45,7 @@ pub fn encode_evidence(evidence: Evidence) -> Vec<u8> {
         sealed,
         parcel,
         receipt,
+        custody,
         revocation_lists,
         exported,
     } = evidence;
@@ -52,6 +58,7 @@ pub fn encode_evidence(evidence: Evidence) -> Vec<u8> {
         receipt: receipt.map(receipt_proof_to_pb),
         revocation_lists,
         exported_ms: exported.get(),
+        custody: custody.into_iter().map(custody_proof_to_pb).collect(),
     };
     file.encode_to_vec()
 }
@@ -71,11 +78,13 @@ pub fn decode_evidence(bytes: Bytes) -> Result<Evidence, Malformed> {
         receipt,
         revocation_lists,
         exported_ms,
+        custody,
     } = pb::exchange::EvidenceFile::decode(bytes)?;
     if format != EVIDENCE_FORMAT {
         return Err(Malformed::Range { field: "evidence.format" });
     }
     at_most("evidence.sealed", sealed.len(), SEALED_BYTES_MAX)?;
+    at_most("evidence.custody", custody.len(), CUSTODY_WORDS_MAX)?;
     let lists = "evidence.revocation_lists";
     check_ders(lists, &revocation_lists, REVOCATION_LISTS_MAX, EVIDENCE_BYTES_MAX)?;
     let parcel = parcel.ok_or(Malformed::Missing { field: "evidence.parcel" })?;
@@ -86,6 +95,7 @@ pub fn decode_evidence(bytes: Bytes) -> Result<Evidence, Malformed> {
         sealed: (!sealed.is_empty()).then_some(sealed),
         parcel: parcel_proof_from_pb(parcel)?,
         receipt: receipt.map(receipt_proof_from_pb).transpose()?,
+        custody: custody.into_iter().map(custody_proof_from_pb).collect::<Result<_, _>>()?,
         revocation_lists,
         exported: time("evidence.exported_ms", exported_ms)?,
     })
@@ -160,6 +170,17 @@ fn receipt_proof_from_pb(proof: pb::exchange::ReceiptProof) -> Result<ReceiptPro
     })
 }
 
+fn custody_proof_to_pb(proof: CustodyProof) -> pb::exchange::CustodyReceipt {
+    let CustodyProof { manifest_bytes, manifest: _, signature, chain } = proof;
+    custody_to_pb(CustodyReceipt { manifest_bytes, signature, chain })
+}
+
+fn custody_proof_from_pb(word: pb::exchange::CustodyReceipt) -> Result<CustodyProof, Malformed> {
+    let CustodyReceipt { manifest_bytes, signature, chain } = custody_from_pb(word)?;
+    let manifest = decode_custody_manifest(&manifest_bytes)?;
+    Ok(CustodyProof { manifest_bytes, manifest, signature, chain })
+}
+
 fn path_to_pb(path: &[Digest]) -> Vec<Vec<u8>> {
     path.iter().map(|hash| hash.as_bytes().to_vec()).collect()
 }
@@ -167,10 +188,4 @@ fn path_to_pb(path: &[Digest]) -> Vec<Vec<u8>> {
 fn path_from_pb(field: &'static str, path: &[Vec<u8>]) -> Result<Vec<Digest>, Malformed> {
     at_most(field, path.len(), PROOF_HASHES_MAX)?;
     path.iter().map(|hash| array(field, hash).map(Digest::new)).collect()
-}
-
-/// In a file nothing was sent before, so the chain has to be there.
-fn check_chain(field: &'static str, chain: &[Vec<u8>]) -> Result<(), Malformed> {
-    some(field, chain.len(), CHAIN_CERTIFICATES_MAX)?;
-    check_ders(field, chain, CHAIN_CERTIFICATES_MAX, CERTIFICATE_BYTES_MAX)
 }

@@ -6,6 +6,8 @@
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
 use exchange::envelope::AlgorithmProfile;
+use exchange::parcel::CERTIFICATE_BYTES_MAX;
+use exchange::parcel::CHAIN_CERTIFICATES_MAX;
 
 use crate::malformed::Malformed;
 use crate::pb;
@@ -229,4 +231,10 @@ pub(crate) fn check_ders(
 ) -> Result<(), Malformed> {
     at_most(field, ders.len(), most)?;
     ders.iter().try_for_each(|der| some(field, der.len(), bytes_max))
+}
+
+/// Checks a signer's chain that has to be there: in what goes further than the stream of its signer.
+pub(crate) fn check_chain(field: &'static str, chain: &[Vec<u8>]) -> Result<(), Malformed> {
+    some(field, chain.len(), CHAIN_CERTIFICATES_MAX)?;
+    check_ders(field, chain, CHAIN_CERTIFICATES_MAX, CERTIFICATE_BYTES_MAX)
 }

@@ -4,9 +4,12 @@
 //! the protocol says. Each `encode_…` gives the bytes that are then hashed, signed and kept; nobody
 //! serialises them a second time.
 
+pub mod bundle;
 pub mod card;
 pub mod client;
 pub mod content;
+pub mod custody;
+pub mod directory;
 pub mod disposition;
 pub mod envelope;
 pub mod evidence;
@@ -19,6 +22,8 @@ pub mod records;
 
 pub use card::decode_card;
 pub use card::encode_card;
+pub use custody::decode_custody_manifest;
+pub use custody::encode_custody_manifest;
 pub use disposition::decode_disposition;
 pub use disposition::encode_disposition;
 pub use envelope::decode_header;

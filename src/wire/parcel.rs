@@ -5,6 +5,7 @@ mod tests;
 
 use bytes::Bytes;
 use domain::time::UnixMillis;
+use exchange::custody::CUSTODY_WORDS_MAX;
 use exchange::digest::Digest;
 use exchange::parcel::CERTIFICATE_BYTES_MAX;
 use exchange::parcel::CHAIN_CERTIFICATES_MAX;
@@ -18,10 +19,13 @@ use exchange::parcel::ParcelManifest;
 use exchange::parcel::SIGNATURE_BYTES_MAX;
 use prost::Message;
 
+use crate::custody::custody_from_pb;
+use crate::custody::custody_to_pb;
 use crate::envelope::envelope_from_pb;
 use crate::envelope::envelope_to_pb;
 use crate::fields::array;
 use crate::fields::at_most;
+use crate::fields::check_chain;
 use crate::fields::check_ders;
 use crate::fields::node_area;
 use crate::fields::some;
@@ -32,7 +36,7 @@ use crate::pb;
 /// Serialises a manifest: the bytes that are signed.
 #[must_use]
 pub fn encode_manifest(manifest: &ParcelManifest) -> Vec<u8> {
-    let ParcelManifest { parcel_id, from, to, count, root, signed, signer } = manifest;
+    let ParcelManifest { parcel_id, from, to, count, root, signed, signer, withdrawn } = manifest;
     let manifest = pb::exchange::ParcelManifest {
         parcel_id: parcel_id.as_bytes().to_vec(),
         from: from.to_string(),
@@ -41,6 +45,7 @@ pub fn encode_manifest(manifest: &ParcelManifest) -> Vec<u8> {
         root: root.as_bytes().to_vec(),
         signed_ms: UnixMillis::get(*signed),
         signer: signer.as_bytes().to_vec(),
+        withdrawn: withdrawn.clone(),
     };
     manifest.encode_to_vec()
 }
@@ -51,8 +56,16 @@ pub fn encode_manifest(manifest: &ParcelManifest) -> Vec<u8> {
 /// [`Malformed`] names the first field that is not as the protocol says.
 pub fn decode_manifest(bytes: &[u8]) -> Result<ParcelManifest, Malformed> {
     some("manifest", bytes.len(), MANIFEST_BYTES_MAX)?;
-    let pb::exchange::ParcelManifest { parcel_id, from, to, count, root, signed_ms, signer } =
-        pb::exchange::ParcelManifest::decode(bytes)?;
+    let pb::exchange::ParcelManifest {
+        parcel_id,
+        from,
+        to,
+        count,
+        root,
+        signed_ms,
+        signer,
+        withdrawn,
+    } = pb::exchange::ParcelManifest::decode(bytes)?;
     Ok(ParcelManifest {
         parcel_id: ParcelId::from_bytes(array("manifest.parcel_id", &parcel_id)?),
         from: node_area("manifest.from", from.as_bytes())?,
@@ -61,40 +74,60 @@ pub fn decode_manifest(bytes: &[u8]) -> Result<ParcelManifest, Malformed> {
         root: Digest::new(array("manifest.root", &root)?),
         signed: time("manifest.signed_ms", signed_ms)?,
         signer: Digest::new(array("manifest.signer", &signer)?),
+        withdrawn: positions(withdrawn, count)?,
     })
+}
+
+/// Positions in a parcel, ascending, each below `count`.
+fn positions(positions: Vec<u32>, count: u32) -> Result<Vec<u32>, Malformed> {
+    let field = "manifest.withdrawn";
+    at_most(field, positions.len(), PARCEL_ENVELOPES_MAX)?;
+    let ascend = positions.is_sorted_by(|one, next| one < next);
+    let in_range = positions.last().is_none_or(|last| *last < count);
+    if ascend && in_range { Ok(positions) } else { Err(Malformed::Range { field }) }
 }
 
 /// A parcel as a generated type; moves the bytes.
 #[must_use]
 pub fn parcel_to_pb(parcel: Parcel) -> pb::exchange::Parcel {
-    let Parcel { manifest_bytes, signature, envelopes, chain } = parcel;
+    let Parcel { manifest_bytes, signature, envelopes, chain, custody } = parcel;
     pb::exchange::Parcel {
         manifest: manifest_bytes,
         signature,
         envelopes: envelopes.into_iter().map(envelope_to_pb).collect(),
         certificate_chain: chain,
+        custody: custody.into_iter().map(custody_to_pb).collect(),
     }
 }
 
-/// A parcel from its generated type; moves the bytes. Manifest and headers are decoded by the caller.
+/// A parcel from its generated type; moves the bytes. Manifest, headers and words are decoded by the caller.
 ///
 /// # Errors
-/// [`Malformed`] when a limit of the protocol is exceeded or a part is missing.
+/// [`Malformed`] when a limit of the protocol is exceeded or a part is missing: the chain, too, when others
+/// than the sender have carried the parcel.
 pub fn parcel_from_pb(parcel: pb::exchange::Parcel) -> Result<Parcel, Malformed> {
-    let pb::exchange::Parcel { manifest, signature, envelopes, certificate_chain } = parcel;
+    let pb::exchange::Parcel { manifest, signature, envelopes, certificate_chain, custody } =
+        parcel;
     some("parcel.manifest", manifest.len(), MANIFEST_BYTES_MAX)?;
     some("parcel.signature", signature.len(), SIGNATURE_BYTES_MAX)?;
     some("parcel.envelopes", envelopes.len(), PARCEL_ENVELOPES_MAX)?;
-    check_ders(
-        "parcel.certificate_chain",
-        &certificate_chain,
-        CHAIN_CERTIFICATES_MAX,
-        CERTIFICATE_BYTES_MAX,
-    )?;
+    at_most("parcel.custody", custody.len(), CUSTODY_WORDS_MAX)?;
+    let chain = "parcel.certificate_chain";
+    if custody.is_empty() {
+        check_ders(chain, &certificate_chain, CHAIN_CERTIFICATES_MAX, CERTIFICATE_BYTES_MAX)?;
+    } else {
+        check_chain(chain, &certificate_chain)?;
+    }
     let envelopes = envelopes.into_iter().map(envelope_from_pb).collect::<Result<Vec<_>, _>>()?;
     let bytes = envelopes.iter().map(|envelope| envelope.wire_bytes()).sum();
     at_most("parcel.envelopes", bytes, PARCEL_BYTES_MAX)?;
-    Ok(Parcel { manifest_bytes: manifest, signature, envelopes, chain: certificate_chain })
+    Ok(Parcel {
+        manifest_bytes: manifest,
+        signature,
+        envelopes,
+        chain: certificate_chain,
+        custody: custody.into_iter().map(custody_from_pb).collect::<Result<_, _>>()?,
+    })
 }
 
 /// Serialises a whole parcel, as bundles and journals hold it.

@@ -237,6 +237,10 @@ async fn other_content_under_a_name_that_is_taken_changes_nothing() {
     node.never_panicked();
 }
 
+fn sealed_of(envelope: &SealedEnvelope) -> bytes::Bytes {
+    envelope.sealed().unwrap().clone()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bad_envelope_gets_its_reason_and_the_good_ones_pass() {
     let network = Network::new();
@@ -247,19 +251,19 @@ async fn every_bad_envelope_gets_its_reason_and_the_good_ones_pass() {
 
     parcel.push(("STORED", rogue.letter().1));
     let (_, torn) = rogue.letter();
-    let short = torn.sealed.slice(..torn.sealed.len() - 1);
+    let short = sealed_of(&torn).slice(..sealed_of(&torn).len() - 1);
     parcel.push(("REFUSED MALFORMED", SealedEnvelope::new(torn.header_bytes, short)));
     let (_, bent) = rogue.letter();
-    let mut sealed = bent.sealed.to_vec();
+    let mut sealed = sealed_of(&bent).to_vec();
     sealed[100] ^= 1;
     parcel.push(("REFUSED MALFORMED", SealedEnvelope::new(bent.header_bytes, sealed)));
     let (_, letter) = rogue.letter();
-    parcel.push(("REFUSED MALFORMED", SealedEnvelope::new(vec![0xFF; 100], letter.sealed)));
+    parcel.push(("REFUSED MALFORMED", SealedEnvelope::new(vec![0xFF; 100], sealed_of(&letter))));
     let (header, letter) = rogue.letter();
     // A header that was changed after sealing: what it says is not what was authenticated.
     let mut changed = header;
     changed.due = Some(now().saturating_add(Duration::from_secs(1)));
-    let changed = SealedEnvelope::new(wire::encode_header(&changed), letter.sealed);
+    let changed = SealedEnvelope::new(wire::encode_header(&changed), sealed_of(&letter));
     parcel.push(("REFUSED MALFORMED", changed));
     let header = rogue.header();
     parcel.push(("REFUSED MALFORMED", rogue.seal_bytes(&header, b"not a content")));
@@ -484,7 +488,7 @@ async fn a_refusal_beside_an_unreadable_envelope_stays_a_refusal() {
     rogue.next = LANE_WINDOW + 1;
     let header = rogue.header();
     let bad = rogue.seal_bytes(&header, b"no content");
-    let unreadable = SealedEnvelope::new(vec![0xFF; 8], bad.sealed.clone());
+    let unreadable = SealedEnvelope::new(vec![0xFF; 8], sealed_of(&bad));
     let said = words(&rogue.deliver(vec![unreadable, bad.clone()]).await);
     let again = words(&rogue.deliver(vec![bad]).await);
     assert_eq!(again, [format!("DUPLICATE {}", said[1])]);

@@ -50,11 +50,12 @@ pub async fn export(
     let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
     let evidence = Evidence {
         header,
-        sealed_sha256: Digest::of(&envelope.sealed),
+        sealed_sha256: envelope.sealed_sha256(),
+        sealed: envelope.sealed().cloned(),
         header_bytes: envelope.header_bytes,
-        sealed: Some(envelope.sealed),
         parcel: parcel_proof(store, &word)?,
         receipt: receipt_proof(ctx, store, signer, side, &word)?,
+        custody: Vec::new(),
         revocation_lists: lists.iter().map(|list| list.der().to_vec()).collect(),
         exported: ctx.now,
     };

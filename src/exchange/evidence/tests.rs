@@ -112,6 +112,7 @@ fn evidence_with(
         sealed: Some(Bytes::from_static(b"sealed")),
         parcel,
         receipt: Some(receipt),
+        custody: Vec::new(),
         revocation_lists: Vec::new(),
         exported: NOW,
     }

@@ -1,11 +1,17 @@
 //! Cards come back as they went, and nonsense does not.
 
+use exchange::card::CARD_ENDPOINT_BYTES_MAX;
+use exchange::card::CARD_NAME_CHARS_MAX;
 use exchange::card::InvalidCard;
+use exchange::card::WINDOW_NOTE_CHARS_MAX;
 use exchange::envelope::AlgorithmProfile;
 use proptest::prelude::*;
 
 use super::*;
 use crate::arbitrary;
+
+/// The latest time that is taken.
+const LATE: UnixMillis = UnixMillis::new(253_402_300_799_999);
 
 proptest! {
     #[test]
@@ -14,8 +20,7 @@ proptest! {
     }
 
     #[test]
-    fn a_signed_card_comes_back(card in arbitrary::card(), signature in arbitrary::bytes(1..80), chain in arbitrary::chain(1)) {
-        let signed = SignedCard { card_bytes: encode_card(&card).into(), signature, chain };
+    fn a_signed_card_comes_back(signed in arbitrary::signed_card()) {
         prop_assert_eq!(decode_signed_card(encode_signed_card(signed.clone()).into()), Ok(signed));
     }
 
@@ -42,7 +47,47 @@ fn sample() -> pb::exchange::NodeCard {
         version: 1,
         valid_from_ms: 1,
         valid_until_ms: 2,
+        maintenance: Vec::new(),
+        area_changes: Vec::new(),
+        collects: false,
+        retired_ms: 0,
     }
+}
+
+#[test]
+fn the_largest_card_that_makes_sense_fits() {
+    let area = |number: usize| format!("41{number:04}").parse().unwrap();
+    let key = SealingKey {
+        profile: AlgorithmProfile::International,
+        public_key: [1; 32],
+        use_until: LATE,
+    };
+    let window = MaintenanceWindow {
+        from: UnixMillis::new(LATE.get() - 604_800_000),
+        until: LATE,
+        note: "护".repeat(WINDOW_NOTE_CHARS_MAX),
+    };
+    let change = |number: usize| AreaChange {
+        area: area(number),
+        successors: (0..SUCCESSORS_MAX).map(|more| area(5000 + more)).collect(),
+        from: LATE,
+    };
+    let host = "x".repeat(CARD_ENDPOINT_BYTES_MAX - 5);
+    let card = NodeCard {
+        area: "410000".parse().unwrap(),
+        name: "省".repeat(CARD_NAME_CHARS_MAX),
+        endpoints: vec![format!("{host}:7443").parse().unwrap(); CARD_ENDPOINTS_MAX],
+        sealing_keys: vec![key; CARD_KEYS_MAX],
+        version: u64::MAX,
+        valid_from: UnixMillis::new(LATE.get() - 1),
+        valid_until: LATE,
+        maintenance: vec![window; CARD_WINDOWS_MAX],
+        area_changes: (1..=CARD_CHANGES_MAX).map(change).collect(),
+        collects: true,
+        retired: Some(LATE),
+    };
+    assert_eq!(card.check(), Ok(()));
+    assert_eq!(decode_card(&encode_card(&card)), Ok(card));
 }
 
 #[test]
@@ -75,4 +120,14 @@ fn each_fault_names_its_field() {
     ));
     assert_eq!(fault(|c| c.valid_until_ms = 1), Malformed::Card(InvalidCard::Validity));
     assert_eq!(fault(|c| c.name = "x".repeat(101)), Malformed::Card(InvalidCard::Name));
+    assert_eq!(
+        fault(|c| c.maintenance = vec![Default::default()]),
+        Malformed::Card(InvalidCard::Window)
+    );
+    let of_itself = |c: &mut pb::exchange::NodeCard| {
+        let (area, successors) = ("410522".to_owned(), vec!["410523".to_owned()]);
+        c.area_changes = vec![pb::exchange::AreaChange { area, successors, from_ms: 1 }];
+    };
+    let area = "410522".parse().unwrap();
+    assert_eq!(fault(of_itself), Malformed::Card(InvalidCard::ChangedArea { area }));
 }

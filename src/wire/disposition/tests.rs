@@ -18,7 +18,7 @@ fn from_generated(disposition: pb::exchange::Disposition) -> Result<Disposition,
         decided_ms,
         field,
     } = disposition;
-    let reason = || decode_reason(reason.as_bytes());
+    let reason = || decode_reason("disposition.reason", reason.as_bytes());
     let outcome = match outcome {
         1 => Outcome::Stored,
         2 => Outcome::Refused { reason: reason()?, field: decode_field(field.as_bytes())? },

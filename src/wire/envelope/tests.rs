@@ -143,15 +143,31 @@ fn fields_of_a_newer_version_are_ignored() {
     assert_eq!(decode_header(&bytes), decode_header(&sample().encode_to_vec()));
 }
 
+fn envelope(
+    header: usize,
+    sealed: usize,
+    sealed_sha256: usize,
+) -> Result<SealedEnvelope, Malformed> {
+    envelope_from_pb(pb::exchange::Envelope {
+        header: vec![0; header].into(),
+        sealed: vec![0; sealed].into(),
+        sealed_sha256: vec![0; sealed_sha256].into(),
+    })
+}
+
 #[test]
 fn an_envelope_larger_than_any_is_refused() {
-    let envelope = |header: usize, sealed: usize| {
-        envelope_from_pb(pb::exchange::Envelope {
-            header: vec![0; header].into(),
-            sealed: vec![0; sealed].into(),
-        })
-    };
-    assert!(envelope(HEADER_BYTES_MAX, SEALED_BYTES_MAX).is_ok());
-    assert!(envelope(HEADER_BYTES_MAX + 1, 1).is_err());
-    assert!(envelope(1, SEALED_BYTES_MAX + 1).is_err());
+    assert!(envelope(HEADER_BYTES_MAX, SEALED_BYTES_MAX, 0).is_ok());
+    assert!(envelope(HEADER_BYTES_MAX + 1, 1, 0).is_err());
+    assert!(envelope(1, SEALED_BYTES_MAX + 1, 0).is_err());
+}
+
+#[test]
+fn an_envelope_has_a_body_or_the_hash_of_one() {
+    assert!(envelope(1, 0, 32).unwrap().is_withdrawn());
+    assert_eq!(envelope(1, 0, 0), Err(Malformed::Missing { field: "envelope.sealed" }));
+    let both = Malformed::Range { field: "envelope.sealed_sha256" };
+    assert_eq!(envelope(1, 9, 32), Err(both));
+    let field = "envelope.sealed_sha256";
+    assert_eq!(envelope(1, 0, 31), Err(Malformed::Length { field, expected: 32, found: 31 }));
 }

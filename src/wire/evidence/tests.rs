@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arbitrary;
+use crate::custody::encode_custody_manifest;
 use crate::disposition::encode_disposition;
 use crate::envelope::encode_header;
 use crate::parcel::encode_manifest;
@@ -37,6 +38,13 @@ fn receipt_proof() -> impl Strategy<Value = ReceiptProof> {
     )
 }
 
+fn custody_proof() -> impl Strategy<Value = CustodyProof> {
+    (arbitrary::custody_manifest(), arbitrary::custody()).prop_map(|(manifest, word)| {
+        let manifest_bytes = encode_custody_manifest(&manifest).into();
+        CustodyProof { manifest_bytes, manifest, signature: word.signature, chain: word.chain }
+    })
+}
+
 fn evidence() -> impl Strategy<Value = Evidence> {
     let sealed = prop::option::of(arbitrary::bytes(1..600));
     let receipt = prop::option::of(receipt_proof());
@@ -47,11 +55,21 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         sealed,
         parcel_proof(),
         receipt,
+        prop::collection::vec(custody_proof(), 0..3),
         lists,
         arbitrary::time(),
     )
         .prop_map(
-            |(header, sealed_sha256, sealed, parcel, receipt, revocation_lists, exported)| {
+            |(
+                header,
+                sealed_sha256,
+                sealed,
+                parcel,
+                receipt,
+                custody,
+                revocation_lists,
+                exported,
+            )| {
                 Evidence {
                     header_bytes: encode_header(&header).into(),
                     header,
@@ -59,6 +77,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                     sealed,
                     parcel,
                     receipt,
+                    custody,
                     revocation_lists,
                     exported,
                 }

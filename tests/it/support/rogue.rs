@@ -11,7 +11,7 @@ use exchange::card::SignedCard;
 use exchange::envelope::{Header, SealedEnvelope, pad};
 use exchange::keys::{Sealer as _, SignContext, Signer as _};
 use exchange::lane::{LaneEpoch, LaneSeq};
-use exchange::parcel::{Parcel, ParcelId, ParcelManifest, envelopes_root};
+use exchange::parcel::{Parcel, ParcelId, ParcelManifest, bodiless, envelopes_root};
 use exchange::receipt::{Disposition, Offered, Outcome, Receipt};
 use liangdi::delivery::link::dial;
 use liangdi::time::random;
@@ -164,6 +164,7 @@ impl Rogue {
             root: envelopes_root(&digests),
             signed: now(),
             signer: self.identity.signer_id(),
+            withdrawn: bodiless(envelopes),
         }
     }
 
@@ -176,6 +177,7 @@ impl Rogue {
             signature: Bytes::from(signature),
             envelopes,
             chain: self.identity.chain_der().to_vec(),
+            custody: Vec::new(),
         }
     }
 
@@ -246,8 +248,13 @@ impl Rogue {
 
 async fn open(client: &mut NodeClient) -> (mpsc::Sender<Frame>, Frames) {
     let (out, frames) = mpsc::channel(16);
-    let hello =
-        Hello { version: "rogue".to_owned(), features: Vec::new(), now: now(), window_parcels: 0 };
+    let hello = Hello {
+        version: "rogue".to_owned(),
+        features: Vec::new(),
+        now: now(),
+        window_parcels: 0,
+        collects: false,
+    };
     out.send(Frame::Hello(hello)).await.unwrap();
     let mut frames = client.exchange(ReceiverStream::new(frames)).await.unwrap();
     let first = in_time("the node introduces itself", frames.next()).await;

@@ -1,0 +1,99 @@
+//! Questions and answers come back as they went, and limits hold.
+
+use bytes::Bytes;
+use exchange::parcel::FRAME_BYTES_MAX;
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::arbitrary;
+
+fn question() -> impl Strategy<Value = DirectoryQuestion> {
+    let card = prop::option::of(arbitrary::signed_card());
+    (arbitrary::bytes(0..CURSOR_BYTES_MAX), card, arbitrary::chain(0)).prop_map(
+        |(cursor, own_card, revocation_lists)| DirectoryQuestion {
+            cursor,
+            own_card,
+            revocation_lists,
+        },
+    )
+}
+
+fn answer() -> impl Strategy<Value = DirectoryAnswer> {
+    let cards = prop::collection::vec(arbitrary::signed_card(), 0..3);
+    let lists = (arbitrary::chain(0), arbitrary::chain(0));
+    (cards, lists, arbitrary::bytes(0..CURSOR_BYTES_MAX), any::<bool>()).prop_map(
+        |(cards, (revocation_lists, authorities), cursor, more)| DirectoryAnswer {
+            cards,
+            revocation_lists,
+            authorities,
+            cursor,
+            more,
+        },
+    )
+}
+
+fn read_question(bytes: Vec<u8>) -> Result<DirectoryQuestion, Malformed> {
+    question_from_pb(pb::exchange::SyncDirectoryRequest::decode(Bytes::from(bytes))?)
+}
+
+fn read_answer(bytes: Vec<u8>) -> Result<DirectoryAnswer, Malformed> {
+    answer_from_pb(pb::exchange::SyncDirectoryResponse::decode(Bytes::from(bytes))?)
+}
+
+proptest! {
+    #[test]
+    fn a_question_comes_back(question in question()) {
+        let bytes = question_to_pb(question.clone()).encode_to_vec();
+        prop_assert_eq!(read_question(bytes), Ok(question));
+    }
+
+    #[test]
+    fn an_answer_comes_back(answer in answer()) {
+        let bytes = answer_to_pb(answer.clone()).encode_to_vec();
+        prop_assert_eq!(read_answer(bytes), Ok(answer));
+    }
+
+    #[test]
+    fn anything_can_be_offered(bytes in arbitrary::damaged(answer().prop_map(|a| answer_to_pb(a).encode_to_vec()))) {
+        if let Ok(question) = read_question(bytes.clone()) {
+            let again = question_to_pb(question.clone()).encode_to_vec();
+            prop_assert_eq!(read_question(again), Ok(question));
+        }
+        if let Ok(answer) = read_answer(bytes) {
+            let again = answer_to_pb(answer.clone()).encode_to_vec();
+            prop_assert_eq!(read_answer(again), Ok(answer));
+        }
+    }
+}
+
+#[test]
+fn limits_hold() {
+    let field = |answer: pb::exchange::SyncDirectoryResponse| match answer_from_pb(answer) {
+        Err(Malformed::TooMuch { field, .. }) => field,
+        other => panic!("{other:?}"),
+    };
+    let empty = pb::exchange::SyncDirectoryResponse::default;
+    assert!(answer_from_pb(empty()).is_ok());
+    let cards = vec![pb::exchange::SignedNodeCard::default(); DIRECTORY_CARDS_MAX + 1];
+    let too_many = pb::exchange::SyncDirectoryResponse { cards, ..empty() };
+    assert_eq!(field(too_many), "sync_directory.cards");
+    let revocation_lists = vec![vec![1]; DIRECTORY_LISTS_MAX + 1];
+    let too_many = pb::exchange::SyncDirectoryResponse { revocation_lists, ..empty() };
+    assert_eq!(field(too_many), "sync_directory.revocation_lists");
+    let revocation_lists = vec![vec![1; REVOCATION_LIST_BYTES_MAX + 1]];
+    let too_large = pb::exchange::SyncDirectoryResponse { revocation_lists, ..empty() };
+    assert_eq!(field(too_large), "sync_directory.revocation_lists");
+    let authorities = vec![vec![1]; DIRECTORY_AUTHORITIES_MAX + 1];
+    let too_many = pb::exchange::SyncDirectoryResponse { authorities, ..empty() };
+    assert_eq!(field(too_many), "sync_directory.authorities");
+    let cursor = vec![1; CURSOR_BYTES_MAX + 1].into();
+    let too_long = pb::exchange::SyncDirectoryResponse { cursor, ..empty() };
+    assert_eq!(field(too_long), "sync_directory.cursor");
+}
+
+#[test]
+fn an_answer_that_is_full_and_one_list_more_still_fits() {
+    use exchange::directory::DIRECTORY_BYTES_FULL;
+    assert!(DIRECTORY_BYTES_FULL + REVOCATION_LIST_BYTES_MAX + 64 * 1024 <= FRAME_BYTES_MAX);
+}
