@@ -142,9 +142,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         settings: courier_settings(&settings.delivery),
         tasks: tasks.clone(),
     };
-    for peer in peers.iter() {
-        outbound.start(peer);
-    }
+    outbound.follow(&peers);
     directory.follow(&peers, &tasks, outbound.settings.backoff);
 
     let health = Health::new(store.clone(), identity.clone());

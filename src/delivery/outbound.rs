@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use wire::{decode_disposition, decode_receipt_manifest};
 use super::identity::NodeIdentity;
 use super::link::{self, LinkEvent};
 use super::parcels::{Loaded, Sent, build};
-use super::peers::{Mail, Peer};
+use super::peers::{Mail, Peer, Peers};
 use crate::app::AppError;
 use crate::app::messages::{envelope_of, settle};
 use crate::tasks::{Stopping, Tasks};
@@ -53,6 +53,27 @@ pub struct Outbound {
 }
 
 impl Outbound {
+    /// Starts a courier for each peer, also for those that join later.
+    pub fn follow(&self, peers: &Peers) {
+        let (shared, peers) = (self.clone(), peers.clone());
+        self.tasks.spawn("couriers", async move {
+            let (mut joined, mut stopping) = (peers.joined(), shared.tasks.stopping());
+            let mut started = BTreeSet::new();
+            loop {
+                joined.mark_unchanged();
+                for peer in peers.all() {
+                    if started.insert(peer.area) {
+                        shared.start(&peer);
+                    }
+                }
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    Ok(()) = joined.changed() => {}
+                }
+            }
+        });
+    }
+
     /// Starts the courier of a peer.
     pub fn start(&self, peer: &Arc<Peer>) {
         let (shared, peer) = (self.clone(), peer.clone());
@@ -291,7 +312,11 @@ impl Run {
         }
         let events = self.events.clone();
         let identity = self.shared.identity.clone();
-        let open = link::open(self.peer.area, self.peer.endpoint.clone(), identity, number, events);
+        // Another one each time, when there are several.
+        let endpoints = self.peer.endpoints();
+        let turn = usize::try_from(number).unwrap_or_default();
+        let endpoint = endpoints.get(turn % endpoints.len().max(1)).cloned().unwrap_or_default();
+        let open = link::open(self.peer.area, endpoint, identity, number, events);
         let task = self.shared.tasks.spawn("link", open);
         self.link = Some(OpenLink { number, task, out: None, chain: Vec::new(), chain_sent: None });
     }

@@ -1,177 +1,76 @@
-//! The peers of a node: how to seal for each, how to wake its courier, and what is known of its state.
+//! The peers of a node: any area with a card or a configured endpoint. New ones join while the node runs.
+
+mod peer;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use domain::area::AreaCode;
 use domain::reason::Reason;
-use domain::time::UnixMillis;
-use exchange::card::NodeCard;
-use exchange::courier::CourierStatus;
-use exchange::envelope::AlgorithmProfile;
 use exchange::lane::{LaneEpoch, LaneSeq};
-use tokio::sync::{Notify, watch};
-use trust::seal::{Sealer, SealingPublicKey};
+use tokio::sync::watch;
 
+pub(crate) use self::peer::Mail;
+pub use self::peer::{Peer, PeerState, Progress};
 use crate::app::messages::send::Outlet;
 use crate::config::PeerSettings;
 use crate::time::SystemClock;
 
-/// What a courier is told: how far the journal of which lane reaches.
-pub(crate) type Mail = Option<(LaneEpoch, LaneSeq)>;
-
-/// All peers, by county.
+/// All peers, by county. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Peers(Arc<BTreeMap<AreaCode, Arc<Peer>>>);
+pub struct Peers(Arc<Inner>);
 
-/// One peer.
-pub struct Peer {
-    /// Its county.
-    pub area: AreaCode,
-    /// Where it is called, "host:port".
-    pub endpoint: String,
-    card: ArcSwapOption<NodeCard>,
-    sealer: ArcSwapOption<Sealer>,
-    mail: watch::Sender<Mail>,
-    progress: watch::Sender<Progress>,
-    seen: Notify,
-    // Written by the peer's own tasks, read by whoever asks for the status; never across an await.
-    state: Mutex<PeerState>,
-}
-
-/// How far a peer has answered, since the start of this process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Envelopes for which its signed word has come and holds.
-    pub answered: u64,
-    /// Envelopes of these whose receipt is on our disk.
-    pub kept: u64,
-}
-
-/// What is known of a peer's state.
-#[derive(Clone, Debug, Default)]
-pub struct PeerState {
-    /// What its courier says.
-    pub courier: Option<CourierStatus>,
-    /// Last trouble; none when all is well.
-    pub trouble: Option<String>,
-    /// Its clock less ours, milliseconds.
-    pub skew_ms: i64,
-    /// When its last receipt was kept.
-    pub last_receipt: Option<UnixMillis>,
-    /// Version of its program.
-    pub version: String,
+#[derive(Debug)]
+struct Inner {
+    // Swapped whole when a peer joins, which is rare; read for every message.
+    all: ArcSwap<BTreeMap<AreaCode, Arc<Peer>>>,
+    joined: watch::Sender<usize>,
 }
 
 impl Peers {
     /// The peers of a configuration; no card is known yet.
     #[must_use]
     pub fn new(settings: &[PeerSettings]) -> Self {
-        let peers = settings.iter().map(|s| (s.area, Arc::new(Peer::new(s))));
-        Self(Arc::new(peers.collect()))
+        let peer = |s: &PeerSettings| (s.area, Arc::new(Peer::new(s.area, Some(&s.endpoint))));
+        let all: BTreeMap<_, _> = settings.iter().map(peer).collect();
+        let joined = watch::Sender::new(all.len());
+        Self(Arc::new(Inner { all: ArcSwap::from_pointee(all), joined }))
     }
 
     /// One peer.
     #[must_use]
-    pub fn get(&self, area: AreaCode) -> Option<&Arc<Peer>> {
-        self.0.get(&area.county())
+    pub fn get(&self, area: AreaCode) -> Option<Arc<Peer>> {
+        self.0.all.load().get(&area.county()).cloned()
     }
 
-    /// All of them, in the order of their codes.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Peer>> {
-        self.0.values()
-    }
-}
-
-impl Peer {
-    fn new(settings: &PeerSettings) -> Self {
-        Self {
-            area: settings.area,
-            endpoint: settings.endpoint.clone(),
-            card: ArcSwapOption::empty(),
-            sealer: ArcSwapOption::empty(),
-            mail: watch::Sender::new(None),
-            progress: watch::Sender::default(),
-            seen: Notify::new(),
-            state: Mutex::default(),
-        }
-    }
-
-    /// Its card, once one was seen.
+    /// All of this moment, in the order of their codes.
     #[must_use]
-    pub fn card(&self) -> Option<Arc<NodeCard>> {
-        self.card.load_full()
+    pub fn all(&self) -> Vec<Arc<Peer>> {
+        self.0.all.load().values().cloned().collect()
     }
 
-    /// Puts a card in force, unless the one in force is newer.
-    pub fn learn(&self, card: NodeCard) {
-        if self.card().is_some_and(|known| !card.replaces(&known)) {
-            return;
+    /// The peer of an area, which joins now if it was none before.
+    pub(crate) fn join(&self, area: AreaCode) -> Arc<Peer> {
+        let area = area.county();
+        if let Some(peer) = self.get(area) {
+            return peer;
         }
-        self.card.store(Some(Arc::new(card)));
-        self.sealer.store(None);
+        let new = Arc::new(Peer::new(area, None));
+        self.0.all.rcu(|all| {
+            let mut all = BTreeMap::clone(all);
+            // Somebody else may have been quicker; then his is the one.
+            all.entry(area).or_insert_with(|| new.clone());
+            all
+        });
+        self.0.joined.send_replace(self.0.all.load().len());
+        self.get(area).unwrap_or(new)
     }
 
-    /// What seals for it now: one encapsulation for the life of the process, at most a day.
-    ///
-    /// # Errors
-    /// `PEER_CARD_MISSING` while no card with a usable key is known.
-    pub fn sealer(&self, now: UnixMillis) -> Result<Arc<Sealer>, Reason> {
-        if let Some(sealer) = self.sealer.load_full().filter(|sealer| !sealer.is_stale(now)) {
-            return Ok(sealer);
-        }
-        let card = self.card().ok_or(Reason::PeerCardMissing)?;
-        let key = card.sealing_key_at(now, AlgorithmProfile::International);
-        let public = key.and_then(|key| SealingPublicKey::from_bytes(&key.public_key).ok());
-        let public = public.ok_or(Reason::PeerCardMissing)?;
-        let sealer = Sealer::new(&public, &mut rand::rng(), now);
-        let sealer = Arc::new(sealer.map_err(|_| Reason::PeerCardMissing)?);
-        // Two threads may both make one; each keeps its own counter, so both are good.
-        self.sealer.store(Some(sealer.clone()));
-        Ok(sealer)
-    }
-
-    /// Hears how far the mail for this peer reaches.
-    pub(crate) fn mail(&self) -> watch::Receiver<Mail> {
-        self.mail.subscribe()
-    }
-
-    /// The peer has called us: its courier need not wait any longer to call it.
-    pub fn was_seen(&self) {
-        self.seen.notify_one();
-    }
-
-    /// Resolves when the peer has called us.
-    pub(crate) async fn seen(&self) {
-        self.seen.notified().await;
-    }
-
-    /// Follows how far it has answered.
+    /// Hears when peers join: the number of all. Peers never leave while the node runs.
     #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
-    }
-
-    /// Notes that it has answered further.
-    pub(crate) fn advance(&self, change: impl FnOnce(&mut Progress)) {
-        self.progress.send_modify(change);
-    }
-
-    /// What is known of its state.
-    #[must_use]
-    pub fn state(&self) -> PeerState {
-        self.lock().clone()
-    }
-
-    /// Changes what is known of its state.
-    pub fn note(&self, change: impl FnOnce(&mut PeerState)) {
-        change(&mut self.lock());
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, PeerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn joined(&self) -> watch::Receiver<usize> {
+        self.0.joined.subscribe()
     }
 }
 
@@ -182,22 +81,44 @@ impl Outlet for Peers {
     }
 
     fn nudge(&self, to: AreaCode, epoch: LaneEpoch, through: LaneSeq) {
-        let Some(peer) = self.get(to) else { return };
-        peer.mail.send_if_modified(|mail| {
-            let further = mail.is_none_or(|(known, last)| known != epoch || last < through);
-            if further {
-                *mail = Some((epoch, through));
-            }
-            further
-        });
+        if let Some(peer) = self.get(to) {
+            peer.nudge(epoch, through);
+        }
     }
 }
 
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer")
-            .field("area", &self.area)
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn area(code: &str) -> AreaCode {
+        code.parse().unwrap()
+    }
+
+    #[test]
+    fn a_peer_joins_once_and_everybody_hears_it() {
+        let configured = PeerSettings { area: area("410000"), endpoint: "a.example:1".to_owned() };
+        let peers = Peers::new(&[configured]);
+        let joined = peers.joined();
+        assert!(peers.get(area("440305")).is_none());
+        let first = peers.join(area("440305001"));
+        assert!(joined.has_changed().unwrap());
+        assert!(Arc::ptr_eq(&first, &peers.clone().join(area("440305"))));
+        assert!(Arc::ptr_eq(&first, &peers.get(area("440305")).unwrap()));
+        let all: Vec<_> = peers.all().iter().map(|peer| peer.area).collect();
+        assert_eq!(all, [area("410000"), area("440305")]);
+        assert_eq!(peers.join(area("410000")).endpoints(), ["a.example:1"]);
+    }
+
+    #[test]
+    fn two_that_join_at_once_are_both_there() {
+        let peers = Peers::new(&[]);
+        let codes: Vec<_> = (0..64).map(|n| area(&format!("4101{n:02}"))).collect();
+        std::thread::scope(|scope| {
+            for part in codes.chunks(16) {
+                scope.spawn(|| part.iter().for_each(|code| drop(peers.join(*code))));
+            }
+        });
+        assert_eq!(peers.all().len(), codes.len());
     }
 }

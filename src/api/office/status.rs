@@ -76,7 +76,7 @@ impl StatusService for NodeStatus {
         request: Request<pb::ListPeersRequest>,
     ) -> Result<Response<pb::ListPeersResponse>, Status> {
         self.may(&request)?;
-        let peers = self.peers.iter().map(|peer| peer_to_pb(peer)).collect();
+        let peers = self.peers.all().iter().map(|peer| peer_to_pb(peer)).collect();
         Ok(Response::new(pb::ListPeersResponse { peers }))
     }
 }
@@ -89,7 +89,7 @@ fn peer_to_pb(peer: &Peer) -> pb::Peer {
     pb::Peer {
         area: peer.area.to_string(),
         name: AreaTable::builtin().full_name(&peer.area),
-        endpoint: peer.endpoint.clone(),
+        endpoint: peer.endpoints().into_iter().next().unwrap_or_default(),
         connected,
         waiting: courier.map_or(0, |courier| courier.unsettled),
         in_flight: courier.map_or(0, |courier| courier.in_flight),
