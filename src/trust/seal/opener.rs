@@ -42,6 +42,12 @@ impl Opener {
         Secret::export(|of, out| context.export(of, out)).ok_or(OpenError::Broken)
     }
 
+    /// As if something had opened with this secret before.
+    #[cfg(test)]
+    pub(super) fn remember(&self, id: SealingKeyId, encapsulated_key: [u8; 32], secret: Secret) {
+        self.secrets.insert((id, encapsulated_key), Arc::new(secret));
+    }
+
     #[cfg(test)]
     pub(super) fn secrets(&self) -> usize {
         self.secrets.len()
