@@ -43,6 +43,10 @@ pub enum Permission {
     ReadNumbers,
     /// See state of node, peers and queues, without content.
     OperateNode,
+    /// See where messages are, what troubles their delivery, and what the office is reminded of; without content.
+    FollowDelivery,
+    /// Take a notice off the list, test the way to a peer.
+    TendDelivery,
     /// Read the access log and export evidence.
     ReadAccessLog,
     /// Produce the document of a person's rights.
@@ -63,11 +67,17 @@ impl Role {
                 | P::WriteRecords
                 | P::ExchangeMessages
                 | P::ReadNumbers
+                | P::FollowDelivery
+                | P::TendDelivery
                 | P::ServeRights => true,
                 P::DecideAgreements | P::OperateNode | P::ReadAccessLog | P::ApproveBulk => false,
             },
             Self::Supervisor => match permission {
-                P::DecideAgreements | P::ReadNumbers | P::ApproveBulk => true,
+                P::DecideAgreements
+                | P::ReadNumbers
+                | P::FollowDelivery
+                | P::TendDelivery
+                | P::ApproveBulk => true,
                 P::EnterRegistration
                 | P::ReadPerson
                 | P::WriteRecords
@@ -77,7 +87,7 @@ impl Role {
                 | P::ServeRights => false,
             },
             Self::Administrator => match permission {
-                P::OperateNode => true,
+                P::OperateNode | P::FollowDelivery | P::TendDelivery => true,
                 P::EnterRegistration
                 | P::ReadPerson
                 | P::WriteRecords
@@ -89,12 +99,13 @@ impl Role {
                 | P::ApproveBulk => false,
             },
             Self::Auditor => match permission {
-                P::ReadAccessLog | P::ReadNumbers | P::ApproveBulk => true,
+                P::ReadAccessLog | P::ReadNumbers | P::FollowDelivery | P::ApproveBulk => true,
                 P::EnterRegistration
                 | P::ReadPerson
                 | P::WriteRecords
                 | P::ExchangeMessages
                 | P::DecideAgreements
+                | P::TendDelivery
                 | P::OperateNode
                 | P::ServeRights => false,
             },
@@ -105,6 +116,8 @@ impl Role {
                 | P::ExchangeMessages
                 | P::DecideAgreements
                 | P::ReadNumbers
+                | P::FollowDelivery
+                | P::TendDelivery
                 | P::OperateNode
                 | P::ReadAccessLog
                 | P::ServeRights
@@ -160,5 +173,15 @@ mod tests {
         }
         assert!(!Role::Collector.may(Permission::WriteRecords));
         assert!(!Role::Administrator.may(Permission::ReadAccessLog));
+    }
+
+    #[test]
+    fn everybody_but_a_collector_sees_where_messages_are_and_an_auditor_only_looks() {
+        for role in Role::ALL {
+            let follows = *role != Role::Collector;
+            assert_eq!(role.may(Permission::FollowDelivery), follows, "{role:?}");
+            let tends = follows && *role != Role::Auditor;
+            assert_eq!(role.may(Permission::TendDelivery), tends, "{role:?}");
+        }
     }
 }

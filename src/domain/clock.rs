@@ -82,7 +82,7 @@ impl Notice {
     pub const ALL: [Self; 3] = [Self::Half, Self::Most, Self::Late];
 
     /// Part of the clock after which it is given, in percent.
-    pub const fn percent(self) -> u32 {
+    pub const fn percent(self) -> u8 {
         match self {
             Self::Half => 50,
             Self::Most => 80,
@@ -92,14 +92,24 @@ impl Notice {
 
     /// When it is given for a clock that runs from `start` to `due`.
     pub fn at(self, start: UnixMillis, due: Due) -> UnixMillis {
-        let whole = due.at().since(start);
+        self.between(start, due.at())
+    }
+
+    /// When it is given for a clock that runs from `start` to `end`.
+    pub fn between(self, start: UnixMillis, end: UnixMillis) -> UnixMillis {
+        let whole = end.since(start);
         let part = whole.as_millis().saturating_mul(u128::from(self.percent())) / 100;
         start.saturating_add(Duration::from_millis(u64::try_from(part).unwrap_or(u64::MAX)))
     }
 
     /// The latest notice that is owed at `now`, if any.
     pub fn reached(start: UnixMillis, due: Due, now: UnixMillis) -> Option<Self> {
-        Self::ALL.into_iter().rfind(|notice| notice.at(start, due) <= now)
+        Self::reached_between(start, due.at(), now)
+    }
+
+    /// The same for a clock that runs from `start` to `end`.
+    pub fn reached_between(start: UnixMillis, end: UnixMillis, now: UnixMillis) -> Option<Self> {
+        Self::ALL.into_iter().rfind(|notice| notice.between(start, end) <= now)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod service;
 pub mod synthetic;
 pub mod text;
 pub mod time;
+pub mod watch;
 
 #[cfg(test)]
 mod absent;

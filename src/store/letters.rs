@@ -1,4 +1,4 @@
-//! Values of the tables about messages that need a person: dead letters, notices, clocks, and what was withdrawn.
+//! Values of the tables about messages that need a person: dead letters, notices, and what was withdrawn.
 //!
 //! They name areas and messages. What somebody wrote about a message lies under the key of the person it is about.
 
@@ -98,30 +98,43 @@ impl fmt::Debug for DiscardReasonRow {
     }
 }
 
-/// What an office is late with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Late {
-    /// The recipient does not have the message.
-    Undelivered,
-    /// The recipient's office has not opened it.
-    Unopened,
-    /// The recipient's office has not answered it.
-    Unanswered,
-}
-
 /// What an office is told. Stored by place: new ones go to the end, none is ever taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NoticeKind {
-    /// So much of a message's time has passed.
-    Delay {
-        /// The message.
-        message: MessageId,
-        /// Office that has it, or should have it.
-        at: AreaCode,
-        /// What is missing.
-        late: Late,
+    /// So much of the clock has run, and the recipient does not have the message.
+    NotDelivered {
+        /// The recipient.
+        to: AreaCode,
         /// 50, 80 or 100.
         percent: u8,
+    },
+    /// So much of the clock has run, and nobody at the recipient's office has opened the message.
+    NotOpened {
+        /// The recipient.
+        to: AreaCode,
+        /// 50, 80 or 100.
+        percent: u8,
+    },
+    /// So much of the clock has run, and the recipient's office has not answered the message.
+    NotAnswered {
+        /// The recipient.
+        to: AreaCode,
+        /// 50, 80 or 100.
+        percent: u8,
+    },
+    /// So much of the clock has run, and our own office has not answered the message.
+    ToAnswer {
+        /// The sender.
+        from: AreaCode,
+        /// 50, 80 or 100.
+        percent: u8,
+    },
+    /// Nobody has opened a message for so many days.
+    Unopened {
+        /// The office that has it; our own for received messages.
+        at: AreaCode,
+        /// Days.
+        days: u16,
     },
     /// Nothing has come from this area for so many days.
     Silent {
@@ -130,21 +143,10 @@ pub enum NoticeKind {
         /// Days.
         days: u16,
     },
-    /// Nobody has opened a message for so many days.
-    NotOpened {
-        /// The message.
-        message: MessageId,
-        /// The office; our own for received messages.
-        at: AreaCode,
-        /// Days.
-        days: u16,
-    },
     /// A peer holds something else under the same name; a new epoch was opened.
     Conflict {
         /// The peer.
         peer: AreaCode,
-        /// The message.
-        message: MessageId,
     },
     /// The node was restored from a backup of that time.
     Restored {
@@ -167,8 +169,6 @@ pub enum NoticeKind {
     },
     /// A message is on the dead-letter list.
     DeadLetter {
-        /// The message.
-        message: MessageId,
         /// Its recipient.
         to: AreaCode,
     },
@@ -179,41 +179,51 @@ pub enum NoticeKind {
     },
 }
 
-/// Something an office is told; offices and messages are named, persons never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl NoticeKind {
+    /// What notices of one sort about one area have in common: number of the sort, area, percent.
+    #[must_use]
+    pub fn topic(&self) -> NoticeTopic {
+        let area = |area: AreaCode| crate::messages::peer_key(area);
+        let nobody = [b'0'; 6];
+        match *self {
+            Self::NotDelivered { to, percent } => (1, area(to), percent),
+            Self::NotOpened { to, percent } => (2, area(to), percent),
+            Self::NotAnswered { to, percent } => (3, area(to), percent),
+            Self::ToAnswer { from, percent } => (4, area(from), percent),
+            Self::Unopened { at, .. } => (5, area(at), 0),
+            Self::Silent { area: silent, .. } => (6, area(silent), 0),
+            Self::Conflict { peer } => (7, area(peer), 0),
+            Self::Restored { .. } => (8, nobody, 0),
+            Self::ListOld { authority, .. } => (9, authority.map_or(nobody, area), 0),
+            Self::CertificateEnds { area: whose, .. } => (10, area(whose), 0),
+            Self::DeadLetter { to } => (11, area(to), 0),
+            Self::Retired { area: retired } => (12, area(retired), 0),
+        }
+    }
+}
+
+/// Sort of a notice, area it is about, percent of the clock.
+pub type NoticeTopic = (u8, [u8; 6], u8);
+
+/// Most messages that one notice names; it counts all.
+pub const NOTICE_MESSAGES_MAX: usize = 20;
+
+/// Something an office is told; offices and messages are named, persons never. What happens to many messages of one
+/// area on one day is one notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeRow {
-    /// When it was noticed.
+    /// When it was first noticed.
     pub at: UnixMillis,
+    /// When something was last added to it.
+    pub last: UnixMillis,
     /// What it is.
     pub what: NoticeKind,
-    /// When somebody here said that they have seen it.
-    pub seen: Option<UnixMillis>,
-}
-
-/// What a clock does when its time comes. Stored by place: new ones go to the end, none is ever taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ClockStep {
-    /// Looks whether the message is late, when so much of its time has passed.
-    Delay {
-        /// 50, 80 or 100.
-        percent: u8,
-    },
-    /// Looks whether anybody has opened it after so many days.
-    NotOpened {
-        /// Days.
-        days: u16,
-    },
-    /// It loses its purpose.
-    Expires,
-}
-
-/// What is to be done about a message at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockRow {
-    /// Which side of the message this node is on, as in [`crate::messages::Side::byte`].
-    pub side: u8,
-    /// The steps, in order.
-    pub steps: Vec<ClockStep>,
+    /// How many messages it is about.
+    pub count: u32,
+    /// The first of them, at most [`NOTICE_MESSAGES_MAX`].
+    pub messages: Vec<MessageId>,
+    /// Who took it off the list, and when.
+    pub done: Option<(OperatorName, UnixMillis)>,
 }
 
 /// Why an envelope travels without its body.
@@ -240,4 +250,4 @@ pub struct WithdrawnRow {
     pub sealed_sha256: Digest,
 }
 
-first_layouts!(DeadLetterRow, DiscardReasonRow, NoticeRow, ClockRow, WithdrawnRow);
+first_layouts!(DeadLetterRow, DiscardReasonRow, NoticeRow, WithdrawnRow);

@@ -10,7 +10,7 @@ use crate::gate::{Gate, RunState};
 use crate::journal::Journal;
 use crate::ledger::StoredFrontier;
 use crate::letters::{
-    ClockRow, DeadLetterRow, DiscardReasonRow, MessageIdKey, NoticeRow, WithdrawnRow,
+    DeadLetterRow, DiscardReasonRow, MessageIdKey, NoticeRow, NoticeTopic, WithdrawnRow,
 };
 use crate::messages::{
     CardRow, ChainRow, LaneInRow, LaneKey, LaneOutRow, MessageKey, MessageRow, ParcelKey,
@@ -177,12 +177,15 @@ catalogue! {
     DEAD_LETTER: Table<MessageIdKey, DeadLetterRow, Sealed> = Table::new("dead-letter-1", 0x35);
 
     /// What this office is told.
-    /// Key: number from 1 (8). Value: [`NoticeRow`]. Written when something is noticed or seen.
+    /// Key: number from 1 (8). Value: [`NoticeRow`]. Written when something is noticed or done; the
+    /// oldest go when there are too many.
     NOTICE: Table<u64, NoticeRow> = Table::new("notice-1", 0x36);
 
-    /// What is to be done about messages, by time.
-    /// Key: when ms (8), message id (16). Value: [`ClockRow`]. Written with [`MESSAGE`], deleted when done.
-    CLOCK: Table<(u64, MessageIdKey), ClockRow> = Table::new("clock-1", 0x37);
+    /// Which messages are to be looked at when, packed: a row for each message would cost more than
+    /// everything else about it.
+    /// Key: when, second (8). Entries: message id (16), side (1), what was noticed before (1). Written
+    /// with [`MESSAGE`], removed when it was looked at.
+    CLOCK: Journal<u64> = Journal::new("clock-1", 0x37).removable();
 
     /// When each peer was last heard.
     /// Key: peer (6). Value: [`PeerHeardRow`]. Written with mail and receipts, and now and then.
@@ -220,6 +223,11 @@ catalogue! {
     /// [`DEAD_LETTER`].
     DISCARD_REASON: Table<MessageIdKey, DiscardReasonRow, Personal> =
         Table::new("discard-reason-1", 0x3F);
+
+    /// The newest notice about one thing, and how many notices there were.
+    /// Key: sort (1), area (6), percent (1); all zero for the count. Value: number (8). Written with
+    /// [`NOTICE`].
+    NOTICE_TOPIC: Table<NoticeTopic, u64> = Table::new("notice-topic-1", 0x52);
 
     /// Persons with their history.
     /// Key: person id. Value: [`PersonRow`], under the person's key. Written by `Unit::keep_person`.
