@@ -140,6 +140,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::SenderMismatch
         | R::VersionUnsupported => Code::InvalidArgument,
         R::Expired
+        | R::Withdrawn
         | R::BasisRequired
         | R::ConsentWithdrawn
         | R::NotAgreed
@@ -147,6 +148,10 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::CaseClosed
         | R::AlreadyAnswered
         | R::StateForbids
+        | R::AreaSplit
+        | R::AreaEnded
+        | R::AreaRetired
+        | R::NodeRetiring
         | R::PeerCardMissing
         | R::SealedForOtherKey
         | R::EpochUnknown

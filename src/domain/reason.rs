@@ -32,6 +32,8 @@ coded! {
         SealedForOtherKey = "SEALED_FOR_OTHER_KEY";
         /// The message's time has run out.
         Expired = "EXPIRED";
+        /// The sender has withdrawn the message before it was stored.
+        Withdrawn = "WITHDRAWN";
         /// The bytes are not what the protocol says.
         Malformed = "MALFORMED";
         /// Larger than a named limit.
@@ -74,6 +76,14 @@ coded! {
         DateInFuture = "DATE_IN_FUTURE";
         /// No such area in the table.
         UnknownArea = "UNKNOWN_AREA";
+        /// The area has ended, and several took over.
+        AreaSplit = "AREA_SPLIT";
+        /// The area has ended, and nobody took over.
+        AreaEnded = "AREA_ENDED";
+        /// The area's node has ended its service.
+        AreaRetired = "AREA_RETIRED";
+        /// This node is ending its service.
+        NodeRetiring = "NODE_RETIRING";
         /// The peer's node card is not in the directory.
         PeerCardMissing = "PEER_CARD_MISSING";
         /// The peer cannot be reached.
