@@ -15,6 +15,7 @@ use exchange::keys::SignContext;
 use exchange::lane::{LANE_WINDOW, LaneEpoch, LaneOut, LaneSeq, Mark};
 use exchange::parcel::{PARCEL_ENVELOPES_MAX, Parcel, ParcelId};
 use exchange::receipt::Receipt;
+use exchange::route::{Route, Routes};
 use exchange::runs::SeqRuns;
 use store::Store;
 use store::messages::{EnvelopeKey, Side};
@@ -123,7 +124,11 @@ struct Run {
 impl Run {
     fn new(shared: Outbound, peer: Arc<Peer>, events: mpsc::Sender<Incoming>) -> Self {
         Self {
-            courier: Courier::new(shared.settings, LaneOut::new(LaneEpoch::new(0))),
+            courier: Courier::new(
+                shared.settings,
+                LaneOut::new(LaneEpoch::new(0)),
+                Routes::direct(),
+            ),
             epoch: None,
             shared,
             peer,
@@ -178,7 +183,7 @@ impl Run {
         match settle::lane(&self.shared.store, self.peer.area) {
             Ok(Some(lane)) => {
                 self.epoch = Some(lane.epoch());
-                self.courier = Courier::new(self.shared.settings, lane);
+                self.courier = Courier::new(self.shared.settings, lane, Routes::direct());
                 self.step(Event::Woken);
             }
             Ok(None) => {}
@@ -247,14 +252,17 @@ impl Run {
                     state.version.clone_from(&hello.version);
                     state.skew_ms = skew_ms;
                 });
-                self.step(Event::LinkUp { window_parcels: hello.window_parcels });
+                self.step(Event::LinkUp {
+                    route: Route::Direct,
+                    window_parcels: hello.window_parcels,
+                });
             }
             LinkEvent::Lost { why } => {
                 tracing::info!(peer = %self.peer.area, why, "no link to the peer");
                 self.peer.note(|state| state.trouble = Some(why));
                 self.link = None;
                 self.forget_unanswered();
-                self.step(Event::LinkLost);
+                self.step(Event::LinkLost { route: Route::Direct });
             }
             LinkEvent::Receipt(receipt) => self.receipt(receipt),
         }
@@ -265,7 +273,8 @@ impl Run {
         while let Some(event) = events.pop() {
             let now = SystemClock.now();
             let random = u64::from_be_bytes(random());
-            let empty = Courier::new(self.shared.settings, LaneOut::new(LaneEpoch::new(0)));
+            let lane = LaneOut::new(LaneEpoch::new(0));
+            let empty = Courier::new(self.shared.settings, lane, Routes::direct());
             let courier = std::mem::replace(&mut self.courier, empty);
             let (courier, effects) = courier.step(event, now, random);
             self.courier = courier;
@@ -278,11 +287,11 @@ impl Run {
     /// Performs an effect; says what it came to, if that is known at once.
     fn perform(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Connect => {
+            Effect::Connect { .. } => {
                 self.connect();
                 None
             }
-            Effect::Disconnect => {
+            Effect::Disconnect { .. } => {
                 if let Some(link) = self.link.take() {
                     link.task.abort();
                 }
@@ -292,8 +301,13 @@ impl Run {
             Effect::Load { parcel, sequences, bytes_max } => {
                 Some(self.load(parcel, &sequences, bytes_max))
             }
-            Effect::Send { parcel } => self.send(parcel),
-            Effect::Keep { parcel, marks } => {
+            Effect::Look { sequences } => {
+                // First come, first served: deadlines are not read yet.
+                let deadlines = sequences.iter().map(|s| (s, UnixMillis::new(s.get()))).collect();
+                Some(Event::Looked { deadlines })
+            }
+            Effect::Send { parcel, .. } => self.send(parcel),
+            Effect::Keep { parcel, marks } | Effect::KeepCustody { parcel, marks } => {
                 self.keep(parcel, marks);
                 None
             }

@@ -8,6 +8,7 @@ mod inbound;
 mod outbound;
 #[cfg(test)]
 mod tests;
+pub mod v1;
 
 use std::fmt;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! admission        original known      answer                     remembered
 //! Fresh, CheckId   no                  verdict, or EXPIRED        message / refusal / nothing
+//! Fresh, CheckId   no, withdrawn       WITHDRAWN, or EXPIRED      the refusal
 //! Fresh, CheckId   same content        the original outcome       that the sequence is used
 //! Fresh, CheckId   other content       CONFLICT                   the refusal; the original stays
 //! Seen             same content        the original outcome       nothing
@@ -11,6 +12,9 @@
 //! TooFarAhead      –                   deferred WINDOW_EXCEEDED   nothing
 //! OtherEpoch       –                   deferred EPOCH_UNKNOWN     nothing
 //! ```
+//!
+//! A withdrawn envelope is one that came without its body because its sender has signed that it has
+//! withdrawn it. The original of its message id is its original, whatever the body was.
 //!
 //! The caller marks the sequence in its [`LaneIn`](crate::lane::LaneIn) exactly when
 //! [`Effect::uses_sequence`] says so, in the same unit that stores the effect, and signs the disposition
@@ -129,37 +133,44 @@ pub fn decide(
     original: Option<&Original>,
     header: &Header,
     digest: Digest,
+    withdrawn: bool,
     verdict: Verdict,
     now: UnixMillis,
 ) -> Decision {
-    decide_without_opening(admission, original, header, digest, now)
+    decide_without_opening(admission, original, header, digest, withdrawn, now)
         .unwrap_or_else(|| judge(header, digest, verdict, now))
 }
 
 /// Decides about one envelope as far as that needs no look into it. `None` means that it has to be opened
-/// and checked, and then goes to [`judge`]; duplicates and the expired never cost that.
+/// and checked, and then goes to [`judge`]; duplicates, the expired and the withdrawn never cost that.
 #[must_use]
 pub fn decide_without_opening(
     admission: Admission,
     original: Option<&Original>,
     header: &Header,
     digest: Digest,
+    withdrawn: bool,
     now: UnixMillis,
 ) -> Option<Decision> {
     let answer = Answer { header, digest, now };
+    let same = |original: &Original| {
+        original.message_id == header.message_id
+            && (original.digest == digest || original.same_body || withdrawn)
+    };
     match (admission, original) {
         (Admission::Fresh | Admission::CheckId, None) if header.expires <= now => {
             Some(answer.refuse(Reason::Expired, None))
         }
-        (Admission::Fresh | Admission::CheckId, None) => None,
-        (Admission::Fresh | Admission::CheckId, Some(original)) => {
-            Some(if same_message(original, header, digest) {
-                answer.repeat(original, Effect::RecordRepeat)
-            } else {
-                answer.refuse(Reason::Conflict, None)
-            })
+        (Admission::Fresh | Admission::CheckId, None) if withdrawn => {
+            Some(answer.refuse(Reason::Withdrawn, None))
         }
-        (Admission::Seen, Some(original)) => Some(if same_message(original, header, digest) {
+        (Admission::Fresh | Admission::CheckId, None) => None,
+        (Admission::Fresh | Admission::CheckId, Some(original)) => Some(if same(original) {
+            answer.repeat(original, Effect::RecordRepeat)
+        } else {
+            answer.refuse(Reason::Conflict, None)
+        }),
+        (Admission::Seen, Some(original)) => Some(if same(original) {
             answer.repeat(original, Effect::Nothing)
         } else {
             let refusal = answer.refuse(Reason::Conflict, None);
@@ -209,11 +220,6 @@ pub fn refuse_misdirected(
     now: UnixMillis,
 ) -> Disposition {
     Answer { header, digest, now }.refuse(reason, None).disposition
-}
-
-/// One content under one name: the same bytes, or the same message sealed again.
-fn same_message(original: &Original, header: &Header, digest: Digest) -> bool {
-    original.message_id == header.message_id && (original.digest == digest || original.same_body)
 }
 
 /// What every answer about one envelope has in common.

@@ -144,6 +144,42 @@ impl SeqRuns {
         taken
     }
 
+    /// Those that are not above `limit`.
+    #[must_use]
+    pub fn up_to(&self, limit: LaneSeq) -> Self {
+        let below = self.0.iter().take_while(|run| run.first <= limit);
+        Self(below.map(|run| Run { first: run.first, last: run.last.min(limit) }).collect())
+    }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut rest = Vec::new();
+        let mut others = other.0.iter().peekable();
+        for &Run { first, last } in &self.0 {
+            let mut from = Some(first);
+            while let (Some(start), Some(taken)) = (from, others.peek().copied()) {
+                if taken.first > last {
+                    break;
+                }
+                if taken.last >= start && start < taken.first {
+                    rest.push(Run { first: start, last: taken.first.prev() });
+                }
+                // One that reaches to the end of this run may reach into the next as well.
+                if taken.last >= last {
+                    from = None;
+                } else {
+                    from = Some(start.max(taken.last.next()));
+                    others.next();
+                }
+            }
+            if let Some(start) = from {
+                rest.push(Run { first: start, last });
+            }
+        }
+        Self(rest)
+    }
+
     /// How many sequences are in it, counting no further than `most` and none above `limit`.
     #[must_use]
     pub fn count_up_to(&self, most: u64, limit: LaneSeq) -> u64 {

@@ -2,6 +2,10 @@
 //!
 //! The tables themselves are in the catalogue, [`crate::tables`].
 
+#[cfg(test)]
+mod tests;
+mod v1;
+
 use std::fmt;
 
 use domain::area::AreaCode;
@@ -14,7 +18,7 @@ use exchange::parcel::ParcelId;
 use serde::{Deserialize, Serialize};
 use zeroize::ZeroizeOnDrop;
 
-use crate::value::{NoOlder, Versioned};
+use crate::value::{Versioned, first_layouts};
 
 /// County of a peer, as it stands in keys: six ASCII digits.
 pub type PeerKey = [u8; 6];
@@ -177,6 +181,22 @@ pub struct LaneInRow {
     pub lane: LaneIn,
 }
 
+impl Versioned for LaneOutRow {
+    const VERSION: u8 = 2;
+    type Older = v1::LaneOutRow;
+    fn upgrade(older: v1::LaneOutRow) -> Self {
+        Self { lane: older.lane.into() }
+    }
+}
+
+impl Versioned for LaneInRow {
+    const VERSION: u8 = 2;
+    type Older = v1::LaneInRow;
+    fn upgrade(older: v1::LaneInRow) -> Self {
+        Self { lane: older.lane.into() }
+    }
+}
+
 /// Serialised manifest and its signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
@@ -204,15 +224,6 @@ pub struct ParcelRow {
 pub struct ChainRow {
     /// Leaf first, DER.
     pub certificates: Vec<Blob>,
-}
-
-/// A peer's signed card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CardRow {
-    /// Serialised card and its signature.
-    pub card: Signed,
-    /// The signer's chain, leaf first, DER.
-    pub chain: Vec<Blob>,
 }
 
 /// One of this node's sealing keys.
@@ -263,24 +274,10 @@ pub fn side_key(side: Side, peer: AreaCode) -> SideKey {
     key
 }
 
-macro_rules! first_layouts {
-    ($($row:ty),* $(,)?) => {$(
-        impl Versioned for $row {
-            const VERSION: u8 = 1;
-            type Older = NoOlder;
-            fn upgrade(older: NoOlder) -> Self {
-                match older {}
-            }
-        }
-    )*};
-}
 first_layouts!(
     MessageRow,
-    LaneOutRow,
-    LaneInRow,
     ParcelRow,
     ChainRow,
-    CardRow,
     SealingKeyRow,
     Signed,
 );

@@ -223,7 +223,8 @@ impl Taking<'_, '_> {
         let (header, digest) = (&opened.header, opened.digest);
         let admission = self.lane(header.epoch)?.admit(header);
         let original = match admission {
-            Admission::Fresh | Admission::CheckId => self.known_message(opened)?,
+            Admission::Fresh => None,
+            Admission::CheckId => self.known_message(opened)?,
             Admission::Seen => match self.known_message(opened)? {
                 Some(original) if original.digest == digest => Some(original),
                 _ => self.known_place(header, digest)?,
@@ -235,6 +236,7 @@ impl Taking<'_, '_> {
             original.as_ref(),
             header,
             digest,
+            opened.envelope.is_withdrawn(),
             self.now,
         );
         let decision = match early {
@@ -250,7 +252,7 @@ impl Taking<'_, '_> {
             self.store(opened, fit)?;
         }
         if decision.effect.uses_sequence() {
-            self.lane(header.epoch)?.mark(header.sequence);
+            self.lane(header.epoch)?.mark(header.sequence, header.message_id);
         }
         Ok(decision)
     }

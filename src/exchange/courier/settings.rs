@@ -20,7 +20,7 @@ pub struct CourierSettings {
     /// While a parcel is on its way, the next waits for so many messages: signatures are paid by the parcel.
     /// 1 sends everything at once.
     pub fill: u32,
-    /// A receipt that takes longer, or a stream that takes longer to open, counts as a lost link.
+    /// An answer that takes longer, or a stream that takes longer to open, counts as a lost link.
     pub receipt_timeout: Duration,
     /// Waits between tries.
     pub backoff: Backoff,
@@ -28,8 +28,17 @@ pub struct CourierSettings {
     pub defer_min: Duration,
     /// A deferral is at most this long, whatever the peer says: nothing is put off for ever.
     pub defer_max: Duration,
-    /// A pause of all mail is at most this long; then one parcel asks again.
+    /// A pause of all mail, or of a relay, is at most this long; then one parcel asks again.
     pub hold_max: Duration,
+    /// After so long without a link on one route the next one is tried as well.
+    pub route_patience: Duration,
+    /// After so many failures in a row on one route the next one is tried as well.
+    pub failures_before_next_route: u32,
+    /// While there are other routes, one that fails is tried again at least this often.
+    pub direct_probe_max: Duration,
+    /// What a relay or a file holds is offered again, by another route if there is one, when no receipt of
+    /// the recipient has come for so long. For as long, the relay is doubted.
+    pub custody_patience: Duration,
 }
 
 impl Default for CourierSettings {
@@ -44,6 +53,10 @@ impl Default for CourierSettings {
             defer_min: Duration::from_secs(1),
             defer_max: Duration::from_secs(86_400),
             hold_max: Duration::from_secs(3600),
+            route_patience: Duration::from_secs(10),
+            failures_before_next_route: 3,
+            direct_probe_max: Duration::from_secs(60),
+            custody_patience: Duration::from_secs(3600),
         }
     }
 }

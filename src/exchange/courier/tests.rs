@@ -7,11 +7,15 @@ use domain::reason::Reason;
 use super::*;
 use crate::lane::LANE_WINDOW;
 use crate::lane::LaneEpoch;
+use crate::lane::Mark;
 use crate::receipt::Outcome;
 use crate::samples::NOW;
 
 /// Jitter at its longest, so that waits are the bounds.
 const LONGEST: u64 = u64::MAX;
+const CONNECT: Effect = Effect::Connect { route: Route::Direct };
+const DISCONNECT: Effect = Effect::Disconnect { route: Route::Direct };
+const LINK_LOST: Event = Event::LinkLost { route: Route::Direct };
 
 struct Bench {
     courier: Courier,
@@ -20,19 +24,32 @@ struct Bench {
 
 impl Bench {
     fn new(settings: CourierSettings) -> Self {
-        let courier = Courier::new(settings, LaneOut::new(LaneEpoch::new(1)));
+        let courier = Courier::new(settings, LaneOut::new(LaneEpoch::new(1)), Routes::direct());
         Self { courier, now: NOW }
     }
 
     /// A courier with a link and so many messages that it has been told of.
     fn linked(settings: CourierSettings, mail: u64) -> (Self, Vec<Effect>) {
         let mut bench = Self::new(settings);
-        assert_eq!(bench.event(mail_through(mail)), [Effect::Connect, bench.wake_in(30_000)]);
-        let effects = bench.event(Event::LinkUp { window_parcels: 100 });
+        assert_eq!(bench.event(mail_through(mail)), [CONNECT, bench.wake_in(30_000)]);
+        let effects = bench.event(Event::LinkUp { route: Route::Direct, window_parcels: 100 });
         (bench, effects)
     }
 
+    /// What the courier wants then. A question for deadlines is answered at once: first come, first due.
     fn event(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = self.unanswered(event);
+        while let Some(at) = effects.iter().position(|e| matches!(e, Effect::Look { .. })) {
+            let Effect::Look { sequences } = effects.swap_remove(at) else { unreachable!() };
+            let deadlines = sequences.iter().map(|s| (s, UnixMillis::new(s.get()))).collect();
+            let more = self.unanswered(Event::Looked { deadlines });
+            effects.retain(|effect| !more.contains(effect));
+            effects.extend(more);
+        }
+        effects
+    }
+
+    fn unanswered(&mut self, event: Event) -> Vec<Effect> {
         let (courier, effects) = self.courier.clone().step(event, self.now, LONGEST);
         self.courier = courier;
         effects
@@ -51,7 +68,7 @@ impl Bench {
         let mut sent = Vec::new();
         for (parcel, sequences) in loads(effects) {
             let effects = self.event(Event::Loaded { parcel, sequences });
-            assert!(effects.contains(&Effect::Send { parcel }));
+            assert!(effects.contains(&Effect::Send { parcel, route: Route::Direct }));
             sent.push(parcel);
         }
         sent
@@ -74,10 +91,12 @@ fn mail_through(last: u64) -> Event {
 fn loads(effects: &[Effect]) -> Vec<(ParcelNo, SeqRuns)> {
     let load = |effect: &Effect| match effect {
         Effect::Load { parcel, sequences, bytes_max: _ } => Some((*parcel, sequences.clone())),
-        Effect::Connect
-        | Effect::Disconnect
+        Effect::Connect { .. }
+        | Effect::Disconnect { .. }
+        | Effect::Look { .. }
         | Effect::Send { .. }
         | Effect::Keep { .. }
+        | Effect::KeepCustody { .. }
         | Effect::WakeAt(_) => None,
     };
     effects.iter().filter_map(load).collect()
@@ -122,7 +141,7 @@ fn nothing_is_settled_without_a_receipt_that_fits() {
     bench.event(Event::Kept { parcel });
     assert_eq!(bench.courier.lane().waiting(), 2);
     let effects = bench.event(Event::ReceiptArrived { parcel, answers: vec![Answer::Final] });
-    assert_eq!(effects, [Effect::Disconnect, bench.wake_in(200)]);
+    assert_eq!(effects, [DISCONNECT, bench.wake_in(200)]);
     assert_eq!(bench.courier.lane().waiting(), 2);
 }
 
@@ -132,20 +151,20 @@ fn a_lost_link_brings_everything_back_and_waits_longer_each_time() {
     bench.load(&effects[..2]);
     let mut bound = 200;
     for _ in 0..12 {
-        assert_eq!(bench.event(Event::LinkLost), [bench.wake_in(bound)]);
+        assert_eq!(bench.event(LINK_LOST), [bench.wake_in(bound)]);
         assert_eq!(bench.courier.status().in_flight, 0);
         bench.pass(bound);
-        assert_eq!(bench.event(Event::Woken)[0], Effect::Connect);
+        assert_eq!(bench.event(Event::Woken)[0], CONNECT);
         bound = (bound * 2).min(60_000);
     }
-    let effects = bench.event(Event::LinkUp { window_parcels: 100 });
+    let effects = bench.event(Event::LinkUp { route: Route::Direct, window_parcels: 100 });
     assert_eq!(asked(&effects), [vec![1, 2], vec![3, 4], vec![5]]);
     // A standing link alone does not make the waits short again; a kept receipt does.
     assert_eq!(bench.courier.status().failures, 12);
     let parcel = bench.load(&effects)[0];
     bench.answer(parcel, vec![Answer::Final; 2]);
     assert_eq!(bench.courier.status().failures, 0);
-    assert_eq!(bench.event(Event::LinkLost), [bench.wake_in(200)]);
+    assert_eq!(bench.event(LINK_LOST), [bench.wake_in(200)]);
 }
 
 #[test]
@@ -153,14 +172,14 @@ fn a_peer_that_calls_is_called_back_soon() {
     let (mut bench, _) = Bench::linked(settings(1, 9), 1);
     // After many failures it would be a minute. Not at once: the other end does the same.
     for _ in 0..12 {
-        bench.event(Event::LinkLost);
+        bench.event(LINK_LOST);
         bench.pass(60_000);
         bench.event(Event::Woken);
     }
-    bench.event(Event::LinkLost);
+    bench.event(LINK_LOST);
     assert_eq!(bench.event(Event::PeerSeen), [bench.wake_in(200)]);
     bench.pass(200);
-    assert_eq!(bench.event(Event::Woken)[0], Effect::Connect);
+    assert_eq!(bench.event(Event::Woken)[0], CONNECT);
     assert!(bench.event(Event::PeerSeen).is_empty());
     // Without mail there is nothing to call for.
     assert!(Bench::new(settings(1, 9)).event(Event::PeerSeen).is_empty());
@@ -171,24 +190,30 @@ fn a_receipt_or_a_link_that_does_not_come_ends_the_patience() {
     let (mut bench, effects) = Bench::linked(settings(1, 9), 1);
     bench.load(&effects);
     bench.pass(29_999);
-    assert!(!bench.event(Event::Woken).contains(&Effect::Disconnect));
+    assert!(!bench.event(Event::Woken).contains(&DISCONNECT));
     bench.pass(1);
-    assert_eq!(bench.event(Event::Woken), [Effect::Disconnect, bench.wake_in(200)]);
+    assert_eq!(bench.event(Event::Woken), [DISCONNECT, bench.wake_in(200)]);
     bench.pass(200);
-    assert_eq!(bench.event(Event::Woken), [Effect::Connect, bench.wake_in(30_000)]);
+    assert_eq!(bench.event(Event::Woken), [CONNECT, bench.wake_in(30_000)]);
     bench.pass(30_000);
-    assert_eq!(bench.event(Event::Woken), [Effect::Disconnect, bench.wake_in(400)]);
+    assert_eq!(bench.event(Event::Woken), [DISCONNECT, bench.wake_in(400)]);
 }
 
 #[test]
 fn the_smaller_window_counts() {
     let mut bench = Bench::new(settings(5, 1));
     bench.event(mail_through(9));
-    assert_eq!(asked(&bench.event(Event::LinkUp { window_parcels: 2 })).len(), 2);
+    assert_eq!(
+        asked(&bench.event(Event::LinkUp { route: Route::Direct, window_parcels: 2 })).len(),
+        2
+    );
     assert_eq!(asked(&Bench::linked(settings(5, 1), 9).1).len(), 5);
     let mut bench = Bench::new(settings(0, 0));
     bench.event(mail_through(9));
-    assert_eq!(asked(&bench.event(Event::LinkUp { window_parcels: 0 })), [vec![1]]);
+    assert_eq!(
+        asked(&bench.event(Event::LinkUp { route: Route::Direct, window_parcels: 0 })),
+        [vec![1]]
+    );
 }
 
 #[test]
@@ -210,7 +235,11 @@ fn what_does_not_fit_goes_into_the_next_parcel() {
     let (mut bench, effects) = Bench::linked(settings(1, 9), 4);
     let (parcel, _) = loads(&effects)[0];
     let sequences = [1, 2].map(LaneSeq::new).into_iter().collect();
-    assert!(bench.event(Event::Loaded { parcel, sequences }).contains(&Effect::Send { parcel }));
+    assert!(
+        bench
+            .event(Event::Loaded { parcel, sequences })
+            .contains(&Effect::Send { parcel, route: Route::Direct })
+    );
     assert_eq!(asked(&bench.answer(parcel, vec![Answer::Final; 2])), [vec![3, 4]]);
 }
 
@@ -285,7 +314,7 @@ fn a_pause_and_a_lost_link_together_do_not_spin() {
     let parcel = bench.load(&effects)[0];
     let until = bench.now.saturating_add(Duration::from_secs(600));
     bench.answer(parcel, vec![deferred(until, true)]);
-    bench.event(Event::LinkLost);
+    bench.event(LINK_LOST);
     bench.pass(300_000);
     assert_eq!(bench.event(Event::Woken), [Effect::WakeAt(until)]);
 }
@@ -317,11 +346,14 @@ fn no_more_is_offered_than_the_recipient_can_remember() {
 fn what_was_settled_otherwise_is_not_offered() {
     let (mut bench, effects) = Bench::linked(settings(1, 2), 4);
     bench.load(&effects);
-    bench.event(Event::Settled { sequences: [2, 3].map(LaneSeq::new).to_vec() });
-    bench.event(Event::LinkLost);
+    bench.event(Event::Marked { marks: [2, 3].map(|n| Mark::Settled(LaneSeq::new(n))).to_vec() });
+    bench.event(LINK_LOST);
     bench.pass(200);
     bench.event(Event::Woken);
-    assert_eq!(asked(&bench.event(Event::LinkUp { window_parcels: 1 })), [vec![1, 4]]);
+    assert_eq!(
+        asked(&bench.event(Event::LinkUp { route: Route::Direct, window_parcels: 1 })),
+        [vec![1, 4]]
+    );
 }
 
 #[test]
@@ -342,9 +374,10 @@ fn a_restart_knows_what_was_put_off_and_what_is_new() {
     (0..4).for_each(|_| assert!(lane.assign() > LaneSeq::BEFORE_FIRST));
     let until = NOW.saturating_add(Duration::from_secs(9));
     lane.apply([Mark::Settled(LaneSeq::new(3)), Mark::Deferred(LaneSeq::new(2), until)]);
-    let mut bench = Bench { courier: Courier::new(settings(1, 9), lane), now: NOW };
-    assert!(bench.event(Event::Woken).contains(&Effect::Connect));
-    let effects = bench.event(Event::LinkUp { window_parcels: 1 });
+    let mut bench =
+        Bench { courier: Courier::new(settings(1, 9), lane, Routes::direct()), now: NOW };
+    assert!(bench.event(Event::Woken).contains(&CONNECT));
+    let effects = bench.event(Event::LinkUp { route: Route::Direct, window_parcels: 1 });
     assert_eq!(asked(&effects), [vec![1, 4]]);
     assert_eq!(bench.courier.status().next_try, Some(until));
 }

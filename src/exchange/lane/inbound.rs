@@ -1,8 +1,9 @@
-//! What the receiver remembers of a lane: a high-water mark and a window of bits above it.
+//! What the receiver remembers of a lane: a high-water mark, a window of bits above it, and the newest message.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use domain::id::MessageId;
 use domain::time::UnixMillis;
 use serde::Deserialize;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use super::LANE_WINDOW;
 use super::LaneEpoch;
 use super::LaneSeq;
+use super::v1;
 use crate::envelope::Header;
 
 /// Allowance for a sender's fast clock when an id is compared with the time its lane opened: messages
@@ -20,9 +22,10 @@ const WORD_BITS: u64 = 64;
 /// What the lane says about an envelope, before anything else is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Admission {
-    /// Never seen here, and it cannot have travelled in another epoch.
+    /// Never seen here, and its message id cannot be known: it is newer than any in this lane, was made
+    /// after any other lane could have brought it, and no other sender may give it.
     Fresh,
-    /// Never seen here, but it may have travelled in another epoch: look the message id up.
+    /// Never seen here, but its message may have come in another place or epoch: look the message id up.
     CheckId,
     /// Seen here: look up what became of it.
     Seen,
@@ -49,6 +52,8 @@ pub struct LaneIn {
     /// Bits of what was seen above. With `next = high_water + 1`, bit n of word w stands for sequence
     /// `64 * (next / 64 + w) + n`. Empty as long as everything comes in order.
     above: VecDeque<u64>,
+    /// The greatest message id of all that was seen; `None` while that is not known.
+    newest: Option<MessageId>,
 }
 
 impl LaneIn {
@@ -59,7 +64,13 @@ impl LaneIn {
     /// epoch only, no message can have come in another, and no id needs a lookup.
     #[must_use]
     pub const fn open(epoch: LaneEpoch, opened: Option<UnixMillis>) -> Self {
-        Self { epoch, opened, high_water: LaneSeq::BEFORE_FIRST, above: VecDeque::new() }
+        Self {
+            epoch,
+            opened,
+            high_water: LaneSeq::BEFORE_FIRST,
+            above: VecDeque::new(),
+            newest: None,
+        }
     }
 
     /// The epoch.
@@ -95,6 +106,12 @@ impl LaneIn {
         self.high_water.plus(LANE_WINDOW)
     }
 
+    /// The greatest message id of all that was seen; `None` while that is not known.
+    #[must_use]
+    pub const fn newest(&self) -> Option<MessageId> {
+        self.newest
+    }
+
     /// How many have been seen above the high-water mark; 0 when nothing is missing.
     #[must_use]
     pub fn seen_above(&self) -> u32 {
@@ -113,11 +130,23 @@ impl LaneIn {
         if header.sequence > self.highest() {
             return Admission::TooFarAhead { highest: self.highest() };
         }
-        let made = header.message_id.timestamp();
-        match self.opened {
-            Some(opened) if made <= opened.saturating_add(CLOCK_ALLOWANCE) => Admission::CheckId,
-            Some(_) | None => Admission::Fresh,
-        }
+        if self.is_new_message(header) { Admission::Fresh } else { Admission::CheckId }
+    }
+
+    /// Whether nothing that was stored can have this message's id, so that it need not be looked for.
+    ///
+    /// Ids grow within a lane, so one above all seen here is new to this lane; what was made after the
+    /// newest lane opened is new to the other lanes of its sender; and an id names the county that gave it,
+    /// so another sender's message cannot have it.
+    fn is_new_message(&self, header: &Header) -> bool {
+        let id = header.message_id;
+        let newest_here = match self.newest {
+            Some(newest) => id > newest,
+            None => self.high_water == LaneSeq::BEFORE_FIRST && self.above.is_empty(),
+        };
+        let after_the_others =
+            |opened: UnixMillis| id.timestamp() > opened.saturating_add(CLOCK_ALLOWANCE);
+        newest_here && self.opened.is_none_or(after_the_others) && id.names(header.from)
     }
 
     /// Whether the sequence has been seen.
@@ -130,14 +159,16 @@ impl LaneIn {
         self.above.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// Remembers that the sequence has got its final answer. To be stored in the unit that stores the answer.
+    /// Remembers that the sequence has got its final answer, and which message was in it. To be stored in
+    /// the unit that stores the answer.
     ///
     /// Returns whether the lane has changed: `false` for what was seen before and for what the window
     /// does not reach.
-    pub fn mark(&mut self, sequence: LaneSeq) -> bool {
+    pub fn mark(&mut self, sequence: LaneSeq, id: MessageId) -> bool {
         if self.has_seen(sequence) || sequence > self.highest() {
             return false;
         }
+        self.newest = self.newest.max(Some(id));
         if sequence == self.high_water.next() && self.above.is_empty() {
             self.high_water = sequence;
             return true;
@@ -175,5 +206,13 @@ impl LaneIn {
         let words = sequence.get() / WORD_BITS - self.high_water.next().get() / WORD_BITS;
         // Beyond the window there are no words, so the largest index simply finds nothing.
         (usize::try_from(words).unwrap_or(usize::MAX), 1 << (sequence.get() % WORD_BITS))
+    }
+}
+
+impl From<v1::LaneIn> for LaneIn {
+    /// Which message was the newest is not known, so the next one is looked up.
+    fn from(older: v1::LaneIn) -> Self {
+        let v1::LaneIn { epoch, opened, high_water, above } = older;
+        Self { epoch, opened, high_water, above, newest: None }
     }
 }

@@ -1,4 +1,4 @@
-//! What the sender remembers of a lane: the next number, what is settled, what was put off.
+//! What the sender remembers of a lane: the next number, what is settled, what was put off, what a relay holds.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,35 +10,59 @@ use serde::Serialize;
 use super::LANE_WINDOW;
 use super::LaneEpoch;
 use super::LaneSeq;
+use super::v1;
 use crate::runs::Run;
 use crate::runs::SeqRuns;
 
 /// What the sender remembers of one lane. Stored; changed in the unit that gives a number to a message,
-/// and in the unit that keeps a receipt.
+/// and in the unit that keeps a receipt or a relay's word.
 ///
-/// Invariant: what is settled is not put off, and both are below `next`.
+/// Invariant: no sequence is more than one of settled, deferred and in custody, and all are below `next`;
+/// no set in `in_custody` is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LaneOut {
     epoch: LaneEpoch,
     next: LaneSeq,
     settled: SeqRuns,
     deferred: BTreeMap<LaneSeq, UnixMillis>,
+    /// By the time at which patience with the relay ends: a parcel has one time for all that is in it.
+    in_custody: BTreeMap<UnixMillis, SeqRuns>,
 }
 
-/// What a kept receipt, or a person, changes about one sequence.
+/// What a kept receipt, a relay's word, a file or a person changes about one sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mark {
     /// It has its final answer: stored, refused, or withdrawn by a person.
     Settled(LaneSeq),
     /// It is to be offered again, not before the time.
     Deferred(LaneSeq, UnixMillis),
+    /// A relay holds it, or a file; it is to be offered again when there is no final answer by that time.
+    InCustody(LaneSeq, UnixMillis),
+}
+
+impl Mark {
+    /// The sequence it is about.
+    #[must_use]
+    pub const fn sequence(self) -> LaneSeq {
+        match self {
+            Self::Settled(sequence)
+            | Self::Deferred(sequence, _)
+            | Self::InCustody(sequence, _) => sequence,
+        }
+    }
 }
 
 impl LaneOut {
     /// A lane in which nothing has been sent.
     #[must_use]
     pub const fn new(epoch: LaneEpoch) -> Self {
-        Self { epoch, next: LaneSeq::FIRST, settled: SeqRuns::new(), deferred: BTreeMap::new() }
+        Self {
+            epoch,
+            next: LaneSeq::FIRST,
+            settled: SeqRuns::new(),
+            deferred: BTreeMap::new(),
+            in_custody: BTreeMap::new(),
+        }
     }
 
     /// The epoch.
@@ -102,7 +126,19 @@ impl LaneOut {
         &self.deferred
     }
 
-    /// What has a number but no final answer and was not put off.
+    /// What relays and files hold, by the time at which patience with them ends.
+    #[must_use]
+    pub const fn in_custody(&self) -> &BTreeMap<UnixMillis, SeqRuns> {
+        &self.in_custody
+    }
+
+    /// Until when the sequence is not to be offered, whether it was put off or is in custody.
+    #[must_use]
+    pub fn rests_until(&self, sequence: LaneSeq) -> Option<UnixMillis> {
+        self.deferred.get(&sequence).copied().or_else(|| self.custody_until(sequence))
+    }
+
+    /// What has a number but no final answer, was not put off and is in nobody's custody.
     #[must_use]
     pub fn unsettled(&self) -> SeqRuns {
         let mut unsettled = SeqRuns::new();
@@ -112,8 +148,9 @@ impl LaneOut {
             from = run.last.next();
         }
         unsettled.insert_run(Run { first: from, last: self.last_assigned() });
-        for sequence in self.deferred.keys() {
-            unsettled.remove(*sequence);
+        let held = self.in_custody.values().flat_map(SeqRuns::iter);
+        for sequence in self.deferred.keys().copied().chain(held) {
+            unsettled.remove(sequence);
         }
         unsettled
     }
@@ -124,35 +161,63 @@ impl LaneOut {
         self.last_assigned().get().saturating_sub(self.settled.count())
     }
 
-    /// Applies what a kept receipt says. Marks that are known already, or about numbers that were never
-    /// given, change nothing; a settled sequence is never put off again.
+    /// Applies what a kept receipt or a relay's word says. Marks that are known already, or about numbers
+    /// that were never given, change nothing; a settled sequence is never put off again.
+    ///
+    /// Of two marks of one kind the later time holds: what is repeated late must not bring a try forward. Of
+    /// two kinds the last word holds: a recipient's deferral says that it has seen the envelope, which
+    /// is more than a relay can say; a relay's word that comes after it says that it has been handed over again.
     pub fn apply(&mut self, marks: impl IntoIterator<Item = Mark>) {
         for mark in marks {
+            let sequence = mark.sequence();
+            if !self.was_assigned(sequence) || self.is_settled(sequence) {
+                continue;
+            }
             match mark {
-                Mark::Settled(sequence) if self.was_assigned(sequence) => {
+                Mark::Settled(_) => {
                     self.settled.insert(sequence);
                     self.deferred.remove(&sequence);
+                    self.leave_custody(sequence);
                 }
-                Mark::Deferred(sequence, until) if self.was_assigned(sequence) => {
-                    self.defer(sequence, until);
+                Mark::Deferred(_, until) => {
+                    self.leave_custody(sequence);
+                    let known = self.deferred.entry(sequence).or_insert(until);
+                    *known = until.max(*known);
                 }
-                Mark::Settled(_) | Mark::Deferred(..) => {}
+                Mark::InCustody(_, until) => {
+                    self.deferred.remove(&sequence);
+                    let until = self.leave_custody(sequence).max(Some(until)).unwrap_or(until);
+                    self.in_custody.entry(until).or_default().insert(sequence);
+                }
             }
         }
     }
 
-    /// The later time holds: a receipt that is repeated late must not bring a try forward.
-    fn defer(&mut self, sequence: LaneSeq, until: UnixMillis) {
-        if self.is_settled(sequence) {
-            return;
+    fn custody_until(&self, sequence: LaneSeq) -> Option<UnixMillis> {
+        let mut held = self.in_custody.iter();
+        held.find(|(_, sequences)| sequences.contains(sequence)).map(|(until, _)| *until)
+    }
+
+    /// Nobody holds it any more; says until when somebody was to.
+    fn leave_custody(&mut self, sequence: LaneSeq) -> Option<UnixMillis> {
+        let until = self.custody_until(sequence)?;
+        if let Entry::Occupied(mut held) = self.in_custody.entry(until) {
+            held.get_mut().remove(sequence);
+            if held.get().is_empty() {
+                held.remove();
+            }
         }
-        match self.deferred.entry(sequence) {
-            Entry::Occupied(mut known) => *known.get_mut() = until.max(*known.get()),
-            Entry::Vacant(place) => drop(place.insert(until)),
-        }
+        Some(until)
     }
 
     fn was_assigned(&self, sequence: LaneSeq) -> bool {
         (LaneSeq::FIRST..self.next).contains(&sequence)
+    }
+}
+
+impl From<v1::LaneOut> for LaneOut {
+    fn from(older: v1::LaneOut) -> Self {
+        let v1::LaneOut { epoch, next, settled, deferred } = older;
+        Self { epoch, next, settled, deferred, in_custody: BTreeMap::new() }
     }
 }

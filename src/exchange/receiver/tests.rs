@@ -28,7 +28,7 @@ fn refused(reason: Reason) -> Outcome {
 }
 
 fn decided(admission: Admission, original: Option<&Original>) -> Decision {
-    decide(admission, original, &samples::header(1), digest(), Verdict::Accept, NOW)
+    decide(admission, original, &samples::header(1), digest(), false, Verdict::Accept, NOW)
 }
 
 fn deferred(reason: Reason, by: Duration) -> Outcome {
@@ -38,7 +38,8 @@ fn deferred(reason: Reason, by: Duration) -> Outcome {
 #[test]
 fn fresh_envelopes_get_the_verdict() {
     let with = |verdict| {
-        let decision = decide(Admission::Fresh, None, &samples::header(1), digest(), verdict, NOW);
+        let header = samples::header(1);
+        let decision = decide(Admission::Fresh, None, &header, digest(), false, verdict, NOW);
         assert_eq!((decision.disposition.duplicate, decision.disposition.decided), (false, NOW));
         (decision.disposition.outcome, decision.effect)
     };
@@ -111,13 +112,38 @@ fn only_fresh_envelopes_expire() {
     let mut header = samples::header(1);
     header.expires = NOW;
     let decide = |admission, original: Option<&Original>| {
-        decide(admission, original, &header, digest(), Verdict::Accept, NOW)
+        decide(admission, original, &header, digest(), false, Verdict::Accept, NOW)
     };
     let fresh = decide(Admission::Fresh, None);
     assert_eq!(fresh.disposition.outcome, refused(Reason::Expired));
     assert_eq!(fresh.effect, Effect::RecordRefusal);
     let stored = original(Outcome::Stored);
     assert_eq!(decide(Admission::Seen, Some(&stored)).disposition.outcome, Outcome::Stored);
+}
+
+#[test]
+fn what_was_withdrawn_is_refused_unless_it_was_seen() {
+    let mut header = samples::header(1);
+    let withdrawn = |header: &Header, admission, original: Option<&Original>| {
+        decide(admission, original, header, digest(), true, Verdict::Accept, NOW)
+    };
+    for admission in [Admission::Fresh, Admission::CheckId] {
+        let decision = withdrawn(&header, admission, None);
+        assert_eq!(decision.disposition.outcome, refused(Reason::Withdrawn));
+        assert_eq!(decision.effect, Effect::RecordRefusal);
+    }
+    // It may have been stored before it was withdrawn; also in another epoch, under another digest.
+    let mut stored = original(Outcome::Stored);
+    let same = withdrawn(&header, Admission::Seen, Some(&stored));
+    assert_eq!((same.disposition.outcome, same.effect), (Outcome::Stored, Effect::Nothing));
+    stored.digest = Digest::of(b"the envelope of the earlier epoch");
+    let again = withdrawn(&header, Admission::CheckId, Some(&stored));
+    assert_eq!((again.disposition.outcome, again.effect), (Outcome::Stored, Effect::RecordRepeat));
+    stored.message_id = samples::message_id(2);
+    assert!(withdrawn(&header, Admission::Seen, Some(&stored)).is_conflict());
+    header.expires = NOW;
+    let expired = withdrawn(&header, Admission::Fresh, None);
+    assert_eq!(expired.disposition.outcome, refused(Reason::Expired));
 }
 
 #[test]
@@ -164,7 +190,7 @@ proptest! {
     #[test]
     fn stored_is_never_claimed_for_nothing(
         admission in any_admission(), outcome in prop::option::of(any_outcome()),
-        same_digest in any::<bool>(), same_body in any::<bool>(), accept in any::<bool>(), expired in any::<bool>(),
+        same_digest in any::<bool>(), same_body in any::<bool>(), withdrawn in any::<bool>(), accept in any::<bool>(), expired in any::<bool>(),
     ) {
         let mut header = samples::header(1);
         if expired { header.expires = NOW; }
@@ -174,12 +200,14 @@ proptest! {
             ..original(outcome)
         });
         let verdict = if accept { Verdict::Accept } else { Verdict::Refuse { reason: Reason::Malformed, field: None } };
-        let Decision { disposition, effect } = decide(admission, known.as_ref(), &header, digest(), verdict, NOW);
+        let Decision { disposition, effect } = decide(admission, known.as_ref(), &header, digest(), withdrawn, verdict, NOW);
         let was_stored = known.as_ref().is_some_and(|known| known.outcome == Outcome::Stored);
         prop_assert_eq!(effect == Effect::Store, disposition.outcome == Outcome::Stored && !disposition.duplicate);
         if disposition.outcome == Outcome::Stored {
             prop_assert!(effect == Effect::Store || (disposition.duplicate && was_stored));
         }
+        // What came without its body is stored by nobody.
+        prop_assert!(!withdrawn || effect != Effect::Store);
         // A deferral leaves no trace, and what was seen stays as it is.
         prop_assert!(disposition.outcome.is_final() || effect == Effect::Nothing);
         prop_assert!(admission != Admission::Seen || effect == Effect::Nothing);

@@ -68,6 +68,16 @@ proptest! {
         merged.merge(runs(&b));
         prop_assert_eq!(merged, runs(&a.union(&b).copied().collect()));
     }
+
+    #[test]
+    fn without_is_difference_and_up_to_is_a_cut(
+        a in prop::collection::btree_set(1..60_u64, 0..40), b in prop::collection::btree_set(1..60_u64, 0..40), limit in 0..70_u64,
+    ) {
+        let runs = |set: &BTreeSet<u64>| set.iter().copied().map(LaneSeq::new).collect::<SeqRuns>();
+        prop_assert_eq!(runs(&a).without(&runs(&b)), runs(&a.difference(&b).copied().collect()));
+        let cut = a.iter().copied().filter(|n| *n <= limit).collect();
+        prop_assert_eq!(runs(&a).up_to(LaneSeq::new(limit)), runs(&cut));
+    }
 }
 
 #[test]
@@ -88,6 +98,8 @@ fn the_end_of_the_numbers_is_no_trap() {
     runs.insert(end);
     runs.insert_run(Run { first: LaneSeq::new(u64::MAX - 1), last: end });
     assert_eq!(runs.count(), 2);
+    assert!(runs.without(&SeqRuns::from_iter([end])).count() == 1 && runs.up_to(end) == runs);
+    assert!(runs.without(&runs).is_empty());
     assert!(runs.remove(end));
     assert_eq!(runs.take_first(u64::MAX, end).count(), 1);
 }

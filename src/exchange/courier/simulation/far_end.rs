@@ -63,10 +63,11 @@ impl FarEnd {
         };
         let digest = Digest::of(format!("{header:?}").as_bytes());
         let verdict = self.verdict(seed, message, now);
-        let decision = receiver::decide(admission, original.as_ref(), header, digest, verdict, now);
+        let decision =
+            receiver::decide(admission, original.as_ref(), header, digest, false, verdict, now);
         let disposition = decision.disposition;
         if decision.effect.uses_sequence() {
-            assert!(self.lane(header.epoch, now).mark(header.sequence));
+            assert!(self.lane(header.epoch, now).mark(header.sequence, header.message_id));
             let original = Original {
                 message_id: header.message_id,
                 digest,
@@ -114,7 +115,8 @@ impl FarEnd {
         let header = Header { epoch, ..samples::header(sequence.get()) };
         let admission = self.lanes[&epoch].admit(&header);
         let (original, forged) = (Some(original), Digest::of(b"other content"));
-        let decision = receiver::decide(admission, original, &header, forged, Verdict::Accept, now);
+        let decision =
+            receiver::decide(admission, original, &header, forged, false, Verdict::Accept, now);
         assert!(decision.is_conflict());
         assert_eq!(decision.effect, receiver::Effect::Nothing);
     }

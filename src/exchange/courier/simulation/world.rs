@@ -23,6 +23,8 @@ use crate::lane::LaneSeq;
 use crate::lane::Mark;
 use crate::receipt::Disposition;
 use crate::receipt::Outcome;
+use crate::route::Route;
+use crate::route::Routes;
 use crate::runs::SeqRuns;
 use crate::samples;
 
@@ -99,7 +101,7 @@ impl World {
             settings,
             backup: disk.clone(),
             disk,
-            courier: Courier::new(settings, lane),
+            courier: Courier::new(settings, lane, Routes::direct()),
             timer: None,
             jobs: Vec::new(),
             loaded: BTreeMap::new(),
@@ -128,10 +130,12 @@ impl World {
             return;
         }
         match self.jobs.swap_remove(which % self.jobs.len()) {
-            Job::Connect if luck == Luck::Bad => self.happen(Event::LinkLost),
+            Job::Connect if luck == Luck::Bad => {
+                self.happen(Event::LinkLost { route: Route::Direct })
+            }
             Job::Connect => {
                 self.connection += 1;
-                self.happen(Event::LinkUp { window_parcels: 3 });
+                self.happen(Event::LinkUp { route: Route::Direct, window_parcels: 3 });
             }
             Job::Load { parcel, sequences } => self.load(parcel, sequences, luck),
             Job::Keep { parcel, marks, dispositions } => self.keep(parcel, marks, &dispositions),
@@ -188,7 +192,7 @@ impl World {
     /// The stream breaks. Parcels may still lie in some buffer and arrive later; receipts are gone.
     pub(super) fn link_lost(&mut self) {
         self.forget_link();
-        self.happen(Event::LinkLost);
+        self.happen(Event::LinkLost { route: Route::Direct });
     }
 
     pub(super) fn peer_seen(&mut self) {
@@ -200,7 +204,7 @@ impl World {
         self.jobs.clear();
         self.loaded.clear();
         self.timer = None;
-        self.courier = Courier::new(self.settings, self.disk.lane.clone());
+        self.courier = Courier::new(self.settings, self.disk.lane.clone(), Routes::direct());
         assert_eq!(self.courier.lane(), &self.disk.lane);
         self.happen(Event::Woken);
     }
@@ -218,7 +222,7 @@ impl World {
         if !self.disk.lane.is_settled(sequence) {
             self.disk.lane.apply([Mark::Settled(sequence)]);
             self.disk.withdrawn.push(self.disk.journal[at]);
-            self.happen(Event::Settled { sequences: vec![sequence] });
+            self.happen(Event::Marked { marks: vec![Mark::Settled(sequence)] });
         }
     }
 
@@ -307,21 +311,26 @@ impl World {
 
     fn note(&mut self, effect: Effect) {
         match effect {
-            Effect::Connect => {
+            Effect::Connect { .. } => {
                 assert!(matches!(self.courier.status().link, Link::Connecting { .. }));
                 self.jobs.push(Job::Connect);
             }
-            Effect::Disconnect => self.forget_link(),
+            Effect::Disconnect { .. } => self.forget_link(),
             Effect::Load { parcel, sequences, bytes_max: _ } => {
                 assert!(sequences.count() <= u64::from(self.settings.envelopes_max));
                 self.jobs.push(Job::Load { parcel, sequences });
             }
-            Effect::Send { parcel } => self.send(parcel),
+            Effect::Send { parcel, .. } => self.send(parcel),
             Effect::Keep { parcel, marks } => {
                 let dispositions = self.answered_waiting.remove(&parcel).unwrap();
                 self.loaded.remove(&parcel);
                 self.jobs.push(Job::Keep { parcel, marks, dispositions });
             }
+            Effect::Look { sequences } => {
+                let deadlines = sequences.iter().map(|s| (s, UnixMillis::new(s.get()))).collect();
+                self.happen(Event::Looked { deadlines });
+            }
+            Effect::KeepCustody { .. } => panic!("there is no relay"),
             Effect::WakeAt(at) => {
                 assert!(at > self.now, "waking in the past is spinning");
                 self.timer = Some(at);
