@@ -126,7 +126,6 @@ struct Outgoing {
     to: AreaCode,
     now: UnixMillis,
     expires: UnixMillis,
-    id: MessageId,
     new_epoch: u64,
     content: Content,
     bytes: Vec<u8>,
@@ -151,7 +150,6 @@ impl Outgoing {
             to,
             now: ctx.now,
             expires,
-            id: MessageId::new(ctx.now, crate::time::random()),
             new_epoch: u64::from_be_bytes(crate::time::random()),
             subject: NewSubject::of(store, content.person.as_ref(), ctx.now),
             content,
@@ -161,19 +159,22 @@ impl Outgoing {
         })
     }
 
-    /// Writes the message with everything that follows from it.
+    /// Writes the message with everything that follows from it. Its id is made here, on the committer
+    /// thread, so that ids grow along the lane: that is how the recipient knows without a lookup that a
+    /// message is no duplicate.
     fn accept(&mut self, unit: &mut Unit<'_>) -> Result<(Accepted, LaneEpoch), AppError> {
         grounds::still_stand(unit, &self.content, self.to)?;
         at_risk::keep_hidden(unit, &self.content)?;
+        let id = crate::time::next_message_id(self.own, self.now);
         let case = match self.content.in_reply_to {
-            Some(asked) => self.answer(unit, asked)?,
-            None => self.id,
+            Some(asked) => self.answer(unit, asked, id)?,
+            None => id,
         };
         let epoch = self.epoch(unit)?;
         let lane = EnvelopeKey::of(Side::Sent, self.to, epoch).key();
         let position = unit.next_position(&ENVELOPE, &lane)?;
         let sequence = LaneSeq::new(position);
-        let (header, envelope) = self.seal(epoch, sequence)?;
+        let (header, envelope) = self.seal(id, epoch, sequence)?;
         let digest = envelope.digest();
         unit.append_at(&ENVELOPE, &lane, position, &journal_entry(&envelope))?;
         let entry = LedgerEntry::of(&header, digest, Direction::Sent);
@@ -196,8 +197,8 @@ impl Outgoing {
             content: Blob(self.bytes.clone()),
         };
         let subject = self.subject.get(unit)?;
-        unit.put_personal(&MESSAGE, &subject, &message_key(self.id, Side::Sent), &row)?;
-        Ok((Accepted { id: self.id, case: CaseId::from(case), sequence }, epoch))
+        unit.put_personal(&MESSAGE, &subject, &message_key(id, Side::Sent), &row)?;
+        Ok((Accepted { id, case: CaseId::from(case), sequence }, epoch))
     }
 
     /// The outcome of an earlier call with the same key.
@@ -226,6 +227,7 @@ impl Outgoing {
 
     fn seal(
         &mut self,
+        id: MessageId,
         epoch: LaneEpoch,
         sequence: LaneSeq,
     ) -> Result<(Header, SealedEnvelope), AppError> {
@@ -233,7 +235,7 @@ impl Outgoing {
         let seal = self.sealer.next_seal().map_err(cannot)?;
         let counter = seal.counter;
         let header = Header {
-            message_id: self.id,
+            message_id: id,
             from: self.own,
             to: self.to,
             epoch,
@@ -250,7 +252,12 @@ impl Outgoing {
     }
 
     /// Ties an answer to the message it answers, and takes that off the desk. Says which case it is.
-    fn answer(&self, unit: &mut Unit<'_>, asked: MessageId) -> Result<MessageId, AppError> {
+    fn answer(
+        &self,
+        unit: &mut Unit<'_>,
+        asked: MessageId,
+        id: MessageId,
+    ) -> Result<MessageId, AppError> {
         let about = |reason| AppError::from(Refusal::new(reason).field("in_reply_to"));
         let question = match unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))? {
             Some(Kept::Value { value, .. }) => value,
@@ -268,7 +275,7 @@ impl Outgoing {
         if let Some(due) = question.due {
             unit.delete(&TODO, &(due.get(), *asked.as_bytes()));
         }
-        let answered = Some((self.id, self.now));
+        let answered = Some((id, self.now));
         update(unit, asked, Side::Received, |row| row.answered = answered)
     }
 }
