@@ -40,6 +40,13 @@ pub(super) struct NotAnAnswer {
 }
 
 impl Courier {
+    /// The route that a parcel is for; `None` when it is not on its way any more.
+    #[must_use]
+    pub fn route_of(&self, parcel: ParcelNo) -> Option<Route> {
+        let is_it = |flight: &&Flight| flight.parcel == parcel;
+        self.flights.iter().find(is_it).map(|flight| flight.route)
+    }
+
     pub(super) fn loaded(
         &mut self,
         parcel: ParcelNo,

@@ -1,10 +1,14 @@
 //! Behaviour of one courier, event by event.
 
+mod priority;
+mod routes;
+
 use std::time::Duration;
 
 use domain::reason::Reason;
 
 use super::*;
+use crate::backoff::Backoff;
 use crate::lane::LANE_WINDOW;
 use crate::lane::LaneEpoch;
 use crate::lane::Mark;
