@@ -200,6 +200,15 @@ impl CustodyManifest {
     }
 }
 
+/// How far a parcel has come, by the words it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// Who carries it: the last relay, or the sender when there is none.
+    pub last: AreaCode,
+    /// To whom the last relay said it would hand it; `None` when it comes from the sender.
+    pub next: Option<AreaCode>,
+}
+
 /// Checks that these words, in this order, tell of one way from the parcel's sender on: each relay held
 /// the parcel and had it from the one before, none twice, and each names the next.
 ///
@@ -231,15 +240,6 @@ pub fn check_way<'a>(
         way = Way { last: word.relay, next: Some(next) };
     }
     Ok(way)
-}
-
-/// How far a parcel has come, by the words it carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Way {
-    /// Who carries it: the last relay, or the sender when there is none.
-    pub last: AreaCode,
-    /// To whom the last relay said it would hand it; `None` when it comes from the sender.
-    pub next: Option<AreaCode>,
 }
 
 /// `SHA-256("liangdi/v1/custody" || 0x00 || manifest)`: the hash that is signed.

@@ -20,6 +20,7 @@ pub mod backoff;
 pub mod courier;
 pub mod lane;
 pub mod receiver;
+pub mod relay;
 pub mod route;
 pub mod runs;
 
