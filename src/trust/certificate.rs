@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use domain::{access::Role, time::UnixMillis};
 use ring::digest::{SHA256, digest};
 use x509_parser::{
@@ -25,6 +27,9 @@ use crate::{
     name::{CertificateName, Suffix, role_from_text},
     refused::Refused,
 };
+
+/// How much longer than the profile says a certificate may live.
+const LIFE_MARGIN: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// SHA-256 of a certificate in DER.
 pub type Fingerprint = [u8; 32];
@@ -88,11 +93,48 @@ impl Leaf {
     }
 }
 
+/// Longest serial number (RFC 5280, 4.1.2.2), in bytes.
+const SERIAL_BYTES_MAX: usize = 20;
+
+/// Reads a certificate, and demands of its form what the path library leaves open.
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Refused> {
-    match X509Certificate::from_der(der) {
-        Ok((rest, parsed)) if rest.is_empty() && parsed.version() == X509Version::V3 => Ok(parsed),
-        _ => Err(Refused::Malformed),
+    let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| Refused::Malformed)?;
+    let serial = parsed.raw_serial();
+    let positive = serial.first().is_some_and(|first| *first < 0x80)
+        && serial.iter().any(|byte| *byte != 0)
+        && serial.len() <= SERIAL_BYTES_MAX;
+    // An extension that is there twice would mean what its reader likes.
+    let once = parsed.tbs_certificate.extensions_map().is_ok();
+    if rest.is_empty() && parsed.version() == X509Version::V3 && positive && once {
+        Ok(parsed)
+    } else {
+        Err(Refused::Malformed)
     }
+}
+
+/// Checks that a certificate lives no longer than its kind may, and than its issuer does.
+///
+/// # Errors
+/// [`Refused::WrongValidity`].
+pub(crate) fn check_life(
+    life: (UnixMillis, UnixMillis),
+    longest: Duration,
+    issuer_ends: UnixMillis,
+) -> Result<(), Refused> {
+    let (from, until) = life;
+    // A CA's clock, and dates that it rounds to whole days.
+    let longest = longest.saturating_add(LIFE_MARGIN);
+    if until.since(from) <= longest && until <= issuer_ends {
+        Ok(())
+    } else {
+        Err(Refused::WrongValidity)
+    }
+}
+
+/// From when until when a certificate is valid.
+pub(crate) fn life(parsed: &X509Certificate<'_>) -> (UnixMillis, UnixMillis) {
+    let validity = parsed.validity();
+    (millis(validity.not_before.timestamp()), millis(validity.not_after.timestamp()))
 }
 
 /// Milliseconds of a certificate's time; times before 1970 count as 1970.
@@ -122,6 +164,9 @@ fn only_dns<'a>(names: &SubjectAlternativeName<'a>) -> Option<&'a str> {
     }
 }
 
+/// The first bit of a key usage, and no other.
+const DIGITAL_SIGNATURE: u16 = 1;
+
 /// A node serves and calls; an operator only calls. Anything more or less is refused.
 fn check_usage(parsed: &X509Certificate<'_>, name: &CertificateName) -> Result<(), Refused> {
     let usage = parsed.key_usage().map_err(|_| Refused::Malformed)?.ok_or(Refused::WrongUsage)?;
@@ -137,9 +182,7 @@ fn check_usage(parsed: &X509Certificate<'_>, name: &CertificateName) -> Result<(
         || extended.ocsp_signing
         || !extended.other.is_empty();
     let serves = matches!(name, CertificateName::Node(_));
-    let fits = usage.value.digital_signature()
-        && !usage.value.key_cert_sign()
-        && !usage.value.crl_sign()
+    let fits = usage.value.flags == DIGITAL_SIGNATURE
         && extended.client_auth
         && extended.server_auth == serves
         && !others;

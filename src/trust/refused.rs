@@ -33,6 +33,8 @@ pub enum Refused {
     RevocationListTooOld,
     /// The revocation list of one of the issuers is not signed by it, or not usable.
     RevocationListInvalid,
+    /// The certificate or its CA's is valid for longer than the profile allows, or than its issuer.
+    WrongValidity,
     /// The certificate's key usages are not those of the profile.
     WrongUsage,
     /// An operator's certificate where a node's is required.
@@ -69,7 +71,7 @@ pub enum Refused {
 impl Refused {
     /// Every reason; the area codes of [`Refused::WrongArea`] are the caller's.
     #[must_use]
-    pub fn all(expected: AreaCode, found: AreaCode) -> [Self; 24] {
+    pub fn all(expected: AreaCode, found: AreaCode) -> [Self; 25] {
         [
             Self::NoCertificate,
             Self::Malformed,
@@ -82,6 +84,7 @@ impl Refused {
             Self::RevocationListMissing,
             Self::RevocationListTooOld,
             Self::RevocationListInvalid,
+            Self::WrongValidity,
             Self::WrongUsage,
             Self::OperatorNotNode,
             Self::NodeNotOperator,
@@ -173,6 +176,11 @@ impl Refused {
                 "our revocation list of the issuer is not signed by it: replace it",
                 "本节点的吊销列表签名不正确：请更换",
             ),
+            Self::WrongValidity => (
+                "WRONG_VALIDITY",
+                "the certificate or its CA's is valid for longer than the profile allows, or beyond its issuer's end",
+                "证书或其签发机构证书的有效期超过规范上限，或晚于其上级证书的截止时间",
+            ),
             Self::WrongUsage => (
                 "WRONG_USAGE",
                 "the key usages of the certificate are not those of the profile for this purpose",
@@ -260,7 +268,7 @@ mod tests {
 
     use super::*;
 
-    fn all() -> [Refused; 24] {
+    fn all() -> [Refused; 25] {
         Refused::all("410522".parse().unwrap(), "440305".parse().unwrap())
     }
 

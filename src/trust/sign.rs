@@ -81,6 +81,7 @@ impl From<Refused> for ChainError {
             Refused::WrongProvince | Refused::BadName => Self::NameNotAllowed,
             Refused::OperatorNotNode | Refused::WrongUsage => Self::WrongUse,
             Refused::WrongChain
+            | Refused::WrongValidity
             | Refused::NodeNotOperator
             | Refused::UnknownRole
             | Refused::WrongArea { .. }

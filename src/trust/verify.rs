@@ -12,8 +12,9 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as 
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
 use crate::{
+    authority::{NODE_LIFETIME, OPERATOR_LIFETIME, PROVINCE_LIFETIME},
     cache::Cache,
-    certificate::{self, Fingerprint, Leaf, check_province},
+    certificate::{self, Fingerprint, Leaf, check_life, check_province},
     crl::{RevocationList, RevocationLists, When},
     files::{self, FileError},
     key::{BadSignature, PublicKey},
@@ -340,10 +341,8 @@ impl ChainVerifier {
         };
         let province_der = province.der();
         check_province(&province_der, &leaf.name, &self.suffix)?;
-        let parsed = certificate::parse(&province_der)?;
-        let validity = parsed.validity();
-        let begins = certificate::millis(validity.not_before.timestamp());
-        let ends = certificate::millis(validity.not_after.timestamp());
+        let root = self.roots.certificate_of(path.anchor()).ok_or(Refused::WrongAuthority)?;
+        let (begins, ends) = check_lives(&leaf, &province_der, root)?;
         let mut verified = VerifiedChain {
             identity,
             lists_good_until: UnixMillis::new(u64::MAX),
@@ -352,7 +351,6 @@ impl ChainVerifier {
             leaf,
         };
         if let Some((lists, when)) = revocation {
-            let root = self.roots.certificate_of(path.anchor()).ok_or(Refused::WrongAuthority)?;
             let end = path.end_entity();
             let judged = [(root, province), (province_der.as_ref(), end)]
                 .map(|(issuer, cert)| lists.check(issuer, cert.issuer(), cert.serial(), when));
@@ -368,6 +366,23 @@ impl ChainVerifier {
         }
         Ok(verified)
     }
+}
+
+/// Checks how long the certificates of a chain live; gives the life of the province's CA.
+fn check_lives(
+    leaf: &Leaf,
+    province: &[u8],
+    root: &[u8],
+) -> Result<(UnixMillis, UnixMillis), Refused> {
+    let life = certificate::life(&certificate::parse(province)?);
+    let (_, root_ends) = certificate::life(&certificate::parse(root)?);
+    check_life(life, PROVINCE_LIFETIME, root_ends)?;
+    let longest = match leaf.name {
+        CertificateName::Node(_) => NODE_LIFETIME,
+        CertificateName::Operator { .. } => OPERATOR_LIFETIME,
+    };
+    check_life((leaf.not_before, leaf.not_after), longest, life.1)?;
+    Ok(life)
 }
 
 /// Whether a leaf is of the kind that a purpose demands.

@@ -14,7 +14,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::ChainVerifier;
 use crate::{
-    certificate::{self, fingerprint, millis, subtree},
+    certificate::{self, fingerprint, subtree},
     crl::{AuthorityId, RevocationList, VerifiedList, When},
     refused::Refused,
 };
@@ -78,11 +78,11 @@ impl ChainVerifier {
             return Err(Refused::WrongProvince);
         }
         certificate::check_signs_certificates(authority)?;
-        let (issued, life) = (list.this_update(), authority.validity());
-        if issued < millis(life.not_before.timestamp()) {
+        let (issued, (from, until)) = (list.this_update(), certificate::life(authority));
+        if issued < from {
             return Err(Refused::NotYetValid);
         }
-        if issued > millis(life.not_after.timestamp()) {
+        if issued > until {
             return Err(Refused::Expired);
         }
         let der = CertificateDer::from(authority.as_raw());

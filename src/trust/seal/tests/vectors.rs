@@ -160,8 +160,11 @@ fn the_cipher_seals_every_published_message() {
     }
 }
 
+/// An envelope as another implementation sealed it: what its header says of the seal, then header, body, sealed body.
+type SealedElsewhere = (SealHeader, [Vec<u8>; 3]);
+
 /// A key whose envelopes another implementation sealed, and those envelopes.
-fn sealed_elsewhere() -> (Opener, Vec<(SealHeader, [Vec<u8>; 3])>) {
+fn sealed_elsewhere() -> (Opener, Vec<SealedElsewhere>) {
     let golden: Value = serde_json::from_str(include_str!("../../testdata/seals.json")).unwrap();
     let pair = SealingKeyPair::from_private_bytes(&bytes(&golden, "recipient")).unwrap();
     assert_eq!(pair.id().as_slice(), bytes(&golden, "recipient_key_id"));
@@ -194,10 +197,10 @@ struct Published(Vec<u8>);
 
 impl rand::RngCore for Published {
     fn next_u32(&mut self) -> u32 {
-        unimplemented!("keys are made of whole bytes")
+        unreachable!("keys are made of whole bytes")
     }
     fn next_u64(&mut self) -> u64 {
-        unimplemented!("keys are made of whole bytes")
+        unreachable!("keys are made of whole bytes")
     }
     fn fill_bytes(&mut self, to: &mut [u8]) {
         to.copy_from_slice(&self.0);
