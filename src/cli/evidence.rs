@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::{AreaCode, AreaTable};
-use exchange::evidence::{EVIDENCE_BYTES_MAX, Flaw, Proven, ProvenAnswer, SignedBy, TimeBy};
+use exchange::evidence::{
+    Carried, EVIDENCE_BYTES_MAX, Flaw, Proven, ProvenAnswer, SignedBy, TimeBy,
+};
 use exchange::receipt::Outcome;
 use serde_json::{Value, json};
 
@@ -63,6 +65,14 @@ fn told(proven: &Proven) -> Answer {
         ("signed 签名时间", time(&proven.sent)),
         ("certificate 证书", proven.sent.certificate.to_string()),
     ];
+    pairs.extend(proven.carried.iter().map(|hop| {
+        let from = place(hop.handed_by);
+        let way = format!("from {from} to {}", place(hop.next));
+        (
+            "carried by 转递",
+            format!("{}, {}, {way}", place(hop.by.area), output::time(hop.by.signed)),
+        )
+    }));
     match answered {
         None => pairs
             .push(("answered 回执", "no receipt in the file: nothing says it arrived".to_owned())),
@@ -90,6 +100,7 @@ fn told(proven: &Proven) -> Answer {
         "digest": proven.digest.to_string(),
         "body_present": proven.body_present,
         "sent": signed(&proven.sent),
+        "carried": proven.carried.iter().map(carried).collect::<Vec<_>>(),
         "answered": answered.map(|a| json!({
             "by": signed(&a.by),
             "outcome": code(&a.outcome),
@@ -110,6 +121,7 @@ fn place(area: AreaCode) -> String {
 fn time(signed: &SignedBy) -> String {
     let whose = match signed.time_by {
         TimeBy::OtherSide => "its certificate was valid when the other side signed the receipt",
+        TimeBy::Relay => "its certificate was valid when the first relay took it",
         TimeBy::Signer => "by its own clock",
     };
     format!("{} ({whose})", output::time(signed.signed))
@@ -121,7 +133,19 @@ fn signed(by: &SignedBy) -> Value {
         "signed_ms": by.signed.get(),
         "certificate": by.certificate.to_string(),
         "chain_valid_at_ms": by.chain_valid_at.get(),
-        "time_by": match by.time_by { TimeBy::OtherSide => "OTHER_SIDE", TimeBy::Signer => "SIGNER" },
+        "time_by": match by.time_by {
+            TimeBy::OtherSide => "OTHER_SIDE",
+            TimeBy::Relay => "RELAY",
+            TimeBy::Signer => "SIGNER",
+        },
+    })
+}
+
+fn carried(hop: &Carried) -> Value {
+    json!({
+        "by": signed(&hop.by),
+        "handed_by": hop.handed_by.as_str(),
+        "next": hop.next.as_str(),
     })
 }
 

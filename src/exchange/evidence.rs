@@ -9,6 +9,7 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
 
+use crate::custody::CustodyFault;
 use crate::custody::CustodyManifest;
 use crate::digest::Digest;
 use crate::envelope::Header;
@@ -114,8 +115,21 @@ pub struct Proven {
     pub body_present: bool,
     /// Who sent it.
     pub sent: SignedBy,
+    /// Who carried it, in order, as far as the file holds their words.
+    pub carried: Vec<Carried>,
     /// What the recipient answered; `None` when the file holds no receipt.
     pub answered: Option<ProvenAnswer>,
+}
+
+/// What a relay's word proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Carried {
+    /// The relay, and when it said that it held the parcel.
+    pub by: SignedBy,
+    /// Who had handed it over.
+    pub handed_by: AreaCode,
+    /// To whom it was to be handed.
+    pub next: AreaCode,
 }
 
 /// What the recipient's receipt proves.
@@ -153,25 +167,33 @@ pub struct SignedBy {
 pub enum TimeBy {
     /// The other side's signed time: the signer cannot have chosen it.
     OtherSide,
+    /// The signed time of the relay that took the parcel first: the signer cannot have chosen that either.
+    Relay,
     /// The signer's own.
     Signer,
 }
 
-/// Which of the two signed lists a flaw is in.
+/// Which of the signed parts a flaw is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The sender's parcel.
     Parcel,
+    /// The word of a relay.
+    Custody {
+        /// The relay, as it says.
+        relay: AreaCode,
+    },
     /// The recipient's receipt.
     Receipt,
 }
 
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Parcel => "parcel",
-            Self::Receipt => "receipt",
-        })
+        match self {
+            Self::Parcel => f.write_str("parcel"),
+            Self::Custody { relay } => write!(f, "word of relay {relay}"),
+            Self::Receipt => f.write_str("receipt"),
+        }
     }
 }
 
@@ -233,13 +255,26 @@ pub enum Flaw {
     /// The disposition is about another envelope or stands at another place than the envelope.
     #[error("the disposition is about another envelope")]
     OtherEnvelope,
-    /// The receipt was signed long before the parcel.
-    #[error("the receipt of {receipt} is older than its parcel of {parcel}")]
-    ReceiptBeforeParcel {
-        /// When the parcel was signed.
-        parcel: UnixMillis,
-        /// When the receipt was signed.
-        receipt: UnixMillis,
+    /// The words of the relays do not tell of one way of this parcel.
+    #[error("the words of the relays do not fit the parcel")]
+    CustodyWrong(#[source] CustodyFault),
+    /// A node has carried it that carries nothing between these areas.
+    #[error("{relay} carries nothing between these areas")]
+    NotARelay {
+        /// The node.
+        relay: AreaCode,
+    },
+    /// One part was signed long before another that must have been there before it.
+    #[error("the {later} of {later_at} is older than the {earlier} of {earlier_at}")]
+    OutOfOrder {
+        /// What comes first.
+        earlier: Part,
+        /// When it was signed.
+        earlier_at: UnixMillis,
+        /// What comes later.
+        later: Part,
+        /// When that was signed.
+        later_at: UnixMillis,
     },
     /// The outcome was decided after the receipt was signed.
     #[error("the outcome of {decided} is younger than its receipt of {receipt}")]

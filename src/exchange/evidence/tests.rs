@@ -200,9 +200,11 @@ fn well_signed_lies_have_names() {
     );
     assert_eq!(
         parcel_of(|m| m.signed = UnixMillis::new(NOW.get() + 3_600_000)),
-        Flaw::ReceiptBeforeParcel {
-            parcel: UnixMillis::new(NOW.get() + 3_600_000),
-            receipt: UnixMillis::new(NOW.get() + 5)
+        Flaw::OutOfOrder {
+            earlier: Part::Parcel,
+            earlier_at: UnixMillis::new(NOW.get() + 3_600_000),
+            later: Part::Receipt,
+            later_at: UnixMillis::new(NOW.get() + 5)
         }
     );
     assert_eq!(parcel_of(|m| m.to = samples::area("110101")), Flaw::OtherParcel);
@@ -231,4 +233,96 @@ fn a_header_of_somebody_else_is_not_proven_by_a_good_parcel() {
     let flaw = flaw_after(|e| e.header.to = samples::area("110101"));
     let (addressed, signer) = (samples::area("110101"), samples::area("330106"));
     assert_eq!(flaw, Flaw::NotTheRecipient { addressed, signer });
+}
+
+/// A word as its relay signed it.
+fn custody_proof(manifest: CustodyManifest) -> CustodyProof {
+    let manifest_bytes = Bytes::from(format!("{manifest:?}"));
+    let chain = chain_of(manifest.relay.as_str());
+    let signature = sign(&chain[0], SignContext::Custody, &manifest_bytes);
+    CustodyProof { manifest_bytes, manifest, signature, chain }
+}
+
+fn word(handed_by: &str, relay: &str, next: &str) -> CustodyManifest {
+    let parcel = good().parcel.manifest;
+    let area = samples::area;
+    samples::custody_manifest(&parcel, area(handed_by), area(relay), area(next))
+}
+
+/// The words of both relays of the way, signed as the closure leaves them.
+fn carried_with(change: impl FnOnce(&mut [CustodyManifest; 2])) -> Evidence {
+    let mut words = [word("410522", "410000", "330000"), word("410000", "330000", "330106")];
+    change(&mut words);
+    Evidence { custody: words.map(custody_proof).into(), ..good() }
+}
+
+#[test]
+fn the_words_of_relays_prove_the_way_and_the_time_that_counts_for_the_sender() {
+    let proven = carried_with(|_| {}).verify(&Keys).unwrap();
+    let way: Vec<_> = proven
+        .carried
+        .iter()
+        .map(|hop| [hop.handed_by, hop.by.area, hop.next].map(|area| area.to_string()))
+        .collect();
+    assert_eq!(way, [["410522", "410000", "330000"], ["410000", "330000", "330106"]]);
+    let taken = UnixMillis::new(NOW.get() + 2);
+    assert_eq!((proven.sent.chain_valid_at, proven.sent.time_by), (taken, TimeBy::Relay));
+    assert_eq!(proven.carried[1].by.signed, taken);
+    // The word of the second relay may have been lost on its way back.
+    let mut first = carried_with(|_| {});
+    first.custody.pop();
+    assert_eq!(first.verify(&Keys).unwrap().carried.len(), 1);
+    // Mail that travels longer than its sender's certificate lives.
+    let late = |m: &mut ReceiptManifest| m.signed = UnixMillis::new(NOW.get() + 86_400_000);
+    let mut slow = evidence_with(|_| {}, |_| {}, late);
+    slow.custody = carried_with(|_| {}).custody;
+    assert!(slow.verify(&Keys).is_ok());
+}
+
+#[test]
+fn a_broken_word_spoils_the_file() {
+    let flaw = |evidence: Evidence| evidence.verify(&Keys).unwrap_err();
+    let spoiled = |change: fn(&mut CustodyProof)| {
+        let mut evidence = carried_with(|_| {});
+        change(&mut evidence.custody[0]);
+        flaw(evidence)
+    };
+    let part = Part::Custody { relay: samples::area("410000") };
+    assert_eq!(spoiled(|w| w.signature = Bytes::new()), Flaw::SignatureWrong(part));
+    assert_eq!(
+        spoiled(|w| w.manifest_bytes = Bytes::from_static(b"x")),
+        Flaw::SignatureWrong(part)
+    );
+    assert_eq!(
+        spoiled(|w| w.chain = vec![b"another leaf of 410000".to_vec()]),
+        Flaw::CertificateDiffers(part)
+    );
+    let at = UnixMillis::new(NOW.get() + 2);
+    assert_eq!(spoiled(|w| w.chain.clear()), Flaw::Chain { part, at, source: ChainError::Empty });
+    let borrowed = carried_with(|[one, _]| one.signer = Digest::of(b"leaf of 330000"));
+    assert_eq!(flaw(borrowed), Flaw::CertificateDiffers(part));
+}
+
+#[test]
+fn words_of_another_way_or_parcel_have_names() {
+    let flaw =
+        |change: fn(&mut [CustodyManifest; 2])| carried_with(change).verify(&Keys).unwrap_err();
+    let other = flaw(|[one, _]| one.parcel_root = Digest::of(b"x"));
+    assert_eq!(other, Flaw::CustodyWrong(CustodyFault::ParcelRoot));
+    let other = flaw(|[one, _]| one.parcel_id = crate::parcel::ParcelId::from_bytes([9; 16]));
+    assert_eq!(other, Flaw::CustodyWrong(CustodyFault::OtherParcel));
+    let swapped = flaw(|words| words.swap(0, 1));
+    assert!(matches!(swapped, Flaw::CustodyWrong(CustodyFault::HandedBy { .. })));
+    let stray = flaw(|words| {
+        *words = [word("410522", "410000", "510000"), word("410000", "510000", "330106")];
+    });
+    assert_eq!(stray, Flaw::NotARelay { relay: samples::area("510000") });
+    let hour = |m: &mut CustodyManifest| m.signed = UnixMillis::new(NOW.get() + 3_600_000);
+    let late = carried_with(|[_, two]| hour(two)).verify(&Keys).unwrap_err();
+    let earlier = Part::Custody { relay: samples::area("330000") };
+    let earlier_at = UnixMillis::new(NOW.get() + 3_600_000);
+    let (later, later_at) = (Part::Receipt, UnixMillis::new(NOW.get() + 5));
+    assert_eq!(late, Flaw::OutOfOrder { earlier, earlier_at, later, later_at });
+    let late = carried_with(|[one, _]| hour(one)).verify(&Keys).unwrap_err();
+    assert!(matches!(late, Flaw::OutOfOrder { later: Part::Custody { .. }, .. }));
 }

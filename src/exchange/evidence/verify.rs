@@ -4,6 +4,7 @@ use domain::area::AreaCode;
 use domain::time::UnixMillis;
 
 use super::CLOCK_TOLERANCE;
+use super::Carried;
 use super::Evidence;
 use super::Flaw;
 use super::Part;
@@ -12,18 +13,23 @@ use super::ProvenAnswer;
 use super::ReceiptProof;
 use super::SignedBy;
 use super::TimeBy;
+use crate::custody::CustodyFault;
+use crate::custody::CustodyOutcome;
+use crate::custody::check_way;
 use crate::digest::Digest;
 use crate::envelope;
 use crate::keys::ChainVerifier;
 use crate::keys::SignContext;
 use crate::receipt::Offered;
+use crate::relay::may_carry;
 use crate::tree;
 
 impl Evidence {
     /// Verifies the file against the root behind `chains`.
     ///
-    /// The sender's chain counts at the time the recipient signed, its own time only when there is no
-    /// receipt; the recipient's chain counts at its own signed time.
+    /// The sender's chain counts at the time the first relay signed; when none carried it, at the time the
+    /// recipient signed; its own time only when there is no receipt either. The chains of relays and of the
+    /// recipient count at their own signed times.
     ///
     /// # Errors
     /// [`Flaw`] names the first thing that does not hold.
@@ -33,6 +39,7 @@ impl Evidence {
             return Err(Flaw::BodyDiffers);
         }
         let digest = envelope::digest(&self.header_bytes, &self.sealed_sha256);
+        let carried = self.verify_custody(chains)?;
         let sent = self.verify_parcel(chains, &digest)?;
         let receipt = self.receipt.as_ref();
         let answered =
@@ -42,8 +49,45 @@ impl Evidence {
             digest,
             body_present: self.sealed.is_some(),
             sent,
+            carried,
             answered,
         })
+    }
+
+    /// Each word is signed by the relay it names, and together they tell of one way from the sender on. The
+    /// last ones may be missing: a word that comes back can be lost.
+    fn verify_custody(&self, chains: &dyn ChainVerifier) -> Result<Vec<Carried>, Flaw> {
+        let parcel = &self.parcel.manifest;
+        check_way(self.custody.iter().map(|proof| &proof.manifest), parcel)
+            .map_err(Flaw::CustodyWrong)?;
+        let mut before = (Part::Parcel, parcel.signed);
+        let carried = self.custody.iter().map(|proof| {
+            let word = &proof.manifest;
+            if !may_carry(word.relay, word.handed_by, word.from, word.to) {
+                return Err(Flaw::NotARelay { relay: word.relay });
+            }
+            let signed = Signed {
+                part: Part::Custody { relay: word.relay },
+                manifest_bytes: &proof.manifest_bytes,
+                signature: &proof.signature,
+                stated_area: word.relay,
+                certificate: word.signer,
+                chain: &proof.chain,
+            };
+            let by = signed.verify_at_its_own_time(chains, word.signed, &self.revocation_lists)?;
+            let this = (signed.part, word.signed);
+            in_order(before, this)?;
+            before = this;
+            let CustodyOutcome::Held { next } = word.outcome else {
+                return Err(Flaw::CustodyWrong(CustodyFault::NotHeld));
+            };
+            Ok(Carried { by, handed_by: word.handed_by, next })
+        });
+        let carried = carried.collect::<Result<Vec<_>, _>>()?;
+        if let Some(receipt) = &self.receipt {
+            in_order(before, (Part::Receipt, receipt.manifest.signed))?;
+        }
+        Ok(carried)
     }
 
     fn verify_parcel(&self, chains: &dyn ChainVerifier, digest: &Digest) -> Result<SignedBy, Flaw> {
@@ -53,9 +97,10 @@ impl Evidence {
         if !tree::verify_inclusion(&leaf, index, count, &proof.path, &manifest.root) {
             return Err(Flaw::PathWrong(Part::Parcel));
         }
-        let (chain_valid_at, time_by) = match &self.receipt {
-            Some(receipt) => (receipt.manifest.signed, TimeBy::OtherSide),
-            None => (manifest.signed, TimeBy::Signer),
+        let (chain_valid_at, time_by) = match (self.custody.first(), &self.receipt) {
+            (Some(word), _) => (word.manifest.signed, TimeBy::Relay),
+            (None, Some(receipt)) => (receipt.manifest.signed, TimeBy::OtherSide),
+            (None, None) => (manifest.signed, TimeBy::Signer),
         };
         let signed = Signed {
             part: Part::Parcel,
@@ -98,19 +143,16 @@ impl Evidence {
             certificate: manifest.signer,
             chain: &proof.chain,
         };
-        signed.verify(chains, manifest.signed, &self.revocation_lists)?;
+        let by = signed.verify_at_its_own_time(chains, manifest.signed, &self.revocation_lists)?;
         if manifest.from != self.header.to {
             return Err(Flaw::NotTheRecipient { addressed: self.header.to, signer: manifest.from });
         }
-        check_times(self.parcel.manifest.signed, disposition.decided, manifest.signed)?;
+        let (decided, receipt) = (disposition.decided, manifest.signed);
+        if decided > receipt.saturating_add(CLOCK_TOLERANCE) {
+            return Err(Flaw::DecidedAfterReceipt { decided, receipt });
+        }
         Ok(ProvenAnswer {
-            by: SignedBy {
-                area: manifest.from,
-                signed: manifest.signed,
-                certificate: manifest.signer,
-                chain_valid_at: manifest.signed,
-                time_by: TimeBy::Signer,
-            },
+            by,
             outcome: disposition.outcome.clone(),
             duplicate: disposition.duplicate,
             decided: disposition.decided,
@@ -130,18 +172,17 @@ impl Evidence {
 }
 
 /// Two clocks differ a little; one node's own clock may be set back a little between two signatures.
-fn check_times(parcel: UnixMillis, decided: UnixMillis, receipt: UnixMillis) -> Result<(), Flaw> {
-    let latest = receipt.saturating_add(CLOCK_TOLERANCE);
-    if parcel > latest {
-        return Err(Flaw::ReceiptBeforeParcel { parcel, receipt });
-    }
-    if decided > latest {
-        return Err(Flaw::DecidedAfterReceipt { decided, receipt });
+fn in_order(
+    (earlier, earlier_at): (Part, UnixMillis),
+    (later, later_at): (Part, UnixMillis),
+) -> Result<(), Flaw> {
+    if earlier_at > later_at.saturating_add(CLOCK_TOLERANCE) {
+        return Err(Flaw::OutOfOrder { earlier, earlier_at, later, later_at });
     }
     Ok(())
 }
 
-/// What parcels and receipts have in common: a manifest, its signature, the signer's chain.
+/// What parcels, words and receipts have in common: a manifest, its signature, the signer's chain.
 struct Signed<'a> {
     part: Part,
     manifest_bytes: &'a [u8],
@@ -152,6 +193,22 @@ struct Signed<'a> {
 }
 
 impl Signed<'_> {
+    fn verify_at_its_own_time(
+        &self,
+        chains: &dyn ChainVerifier,
+        signed: UnixMillis,
+        revocation_lists: &[Vec<u8>],
+    ) -> Result<SignedBy, Flaw> {
+        self.verify(chains, signed, revocation_lists)?;
+        Ok(SignedBy {
+            area: self.stated_area,
+            signed,
+            certificate: self.certificate,
+            chain_valid_at: signed,
+            time_by: TimeBy::Signer,
+        })
+    }
+
     fn verify(
         &self,
         chains: &dyn ChainVerifier,
@@ -171,6 +228,7 @@ impl Signed<'_> {
         }
         let context = match part {
             Part::Parcel => SignContext::Parcel,
+            Part::Custody { .. } => SignContext::Custody,
             Part::Receipt => SignContext::Receipt,
         };
         chains
