@@ -1,7 +1,8 @@
 //! The signed word of a relay about a parcel that it carries, and words on their way back.
 //!
 //! A relay is trusted for nothing but time: its word says that it holds a parcel it cannot open, and to
-//! whom it will hand it. Only the recipient's own receipt settles anything.
+//! whom it will hand it. Only the recipient's own receipt settles anything. The recipient itself gives such a
+//! word only to refuse a parcel that a relay hands over and that it cannot answer with a receipt.
 
 #[cfg(test)]
 mod tests;
@@ -127,8 +128,8 @@ pub enum CustodyFault {
         /// Area in the word.
         found: AreaCode,
     },
-    /// It is the word of the sender or of the recipient, neither of which is a relay of this parcel, or the relay
-    /// says that it hands the parcel to itself or back to where it came from.
+    /// It is the word of the sender, or of the recipient that it holds its own mail, or the relay says that it
+    /// hands the parcel to itself or back to where it came from.
     #[error("the way that the word tells of makes no sense")]
     Way,
     /// A parcel that travels carries a word that says it was not taken.
@@ -162,18 +163,15 @@ impl CustodyManifest {
         if self.from != parcel.from || self.to != parcel.to {
             return Err(CustodyFault::OtherAddress);
         }
-        let ends = [self.from, self.to];
-        let next_is_possible = match self.outcome {
+        let way_is_possible = match self.outcome {
             CustodyOutcome::Held { next } => {
-                ![self.relay, self.handed_by, self.from].contains(&next)
+                self.relay != self.to && ![self.relay, self.handed_by, self.from].contains(&next)
             }
+            // The recipient, too, may not take a parcel that a relay hands over.
             CustodyOutcome::Refused { .. } | CustodyOutcome::Deferred { .. } => true,
         };
-        if ends.contains(&self.relay)
-            || self.relay == self.handed_by
-            || self.handed_by == self.to
-            || !next_is_possible
-        {
+        let is_handed_on = ![self.from, self.handed_by].contains(&self.relay);
+        if !way_is_possible || !is_handed_on || self.handed_by == self.to {
             return Err(CustodyFault::Way);
         }
         Ok(())

@@ -66,6 +66,12 @@ fn a_word_that_cannot_be_is_not_believed_whoever_brings_it() {
     let refused = CustodyOutcome::Refused { reason: Reason::NotForUs };
     let refused = CustodyManifest { outcome: refused, ..word("410522", "410000", "330000") };
     assert_eq!(refused.check_about(&parcel()), Ok(()));
+    // The recipient does not take what a relay hands over.
+    let (handed_by, relay) = (area("330000"), area("330106"));
+    let refused = CustodyManifest { handed_by, relay, ..refused };
+    assert_eq!(refused.check_about(&parcel()), Ok(()));
+    senseless(CustodyManifest { relay: area("410522"), ..refused.clone() });
+    senseless(CustodyManifest { handed_by: relay, relay: handed_by, ..refused });
 }
 
 #[test]
