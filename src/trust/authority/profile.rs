@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use domain::{access::Role, area::AreaCode, time::UnixMillis};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use time::OffsetDateTime;
 
@@ -90,8 +90,20 @@ pub(super) fn leaf(
         }
         CertificateName::Operator { .. } => vec![ExtendedKeyUsagePurpose::ClientAuth],
     };
+    params.crl_distribution_points = vec![directory(name, suffix)?];
     date(&mut params, validity)?;
     Ok(params)
+}
+
+/// Where the list that a leaf is looked up in can be had: from the directory of its province's node. Nodes get it
+/// there without being told; this is for those who look at a certificate with other tools.
+fn directory(
+    name: &CertificateName,
+    suffix: &Suffix,
+) -> Result<CrlDistributionPoint, AuthorityError> {
+    let node = suffix.node(name.area().province())?;
+    let uri = format!("https://{node}/liangdi.exchange.v1.NodeService/SyncDirectory");
+    Ok(CrlDistributionPoint { uris: vec![uri] })
 }
 
 fn authority(
