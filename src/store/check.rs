@@ -4,16 +4,18 @@ use std::fmt;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
+use domain::id::PersonId;
 use exchange::tree::{Frontier, leaf_hash};
 
 use crate::core::{Core, slices};
-use crate::engine::Row;
 use crate::error::{Corrupt, StoreError};
 use crate::journal::{Kind, Page};
 use crate::key::KeyBuf;
 use crate::ledger::StoredFrontier;
 use crate::limits::FINDINGS_MAX;
+use crate::seal::Keys;
 use crate::store::Store;
+use crate::subject::Subject;
 use crate::table::{Content, Protection, TableInfo, next_prefix, split_personal};
 use crate::tables::{FRONTIER, LEDGER};
 
@@ -93,7 +95,7 @@ impl CheckReport {
         self.findings.is_empty()
     }
 
-    fn find(&mut self, table: &'static str, key: &[u8], problem: Problem) {
+    pub(crate) fn find(&mut self, table: &'static str, key: &[u8], problem: Problem) {
         if self.findings.len() >= FINDINGS_MAX {
             self.more_findings += 1;
             return;
@@ -128,27 +130,36 @@ impl Store {
     }
 
     fn check_until(&self, deadline: Option<Instant>) -> CheckReport {
-        let started = Instant::now();
-        let mut report = CheckReport { complete: true, ..CheckReport::default() };
-        check_ledger(self.core(), deadline.is_none(), &mut report);
-        check_prefixes(self.core(), self.catalogue(), &mut report);
-        let mut left = self.catalogue().len();
-        for table in self.catalogue() {
-            // Every table gets an equal part of what time is left.
-            let share = deadline.map(|deadline| {
-                let rest = deadline.saturating_duration_since(Instant::now());
-                Instant::now() + rest / u32::try_from(left).unwrap_or(u32::MAX).max(1)
-            });
-            left = left.saturating_sub(1);
-            Walk { core: self.core(), table, deadline: share }.run(&mut report);
-        }
-        report.took = started.elapsed();
-        if !report.is_sound() {
-            let findings = report.findings.len();
-            tracing::error!(findings, first = ?report.findings.first(), "store check failed");
-        }
-        report
+        check_all(self.core(), self.catalogue(), deadline)
     }
+}
+
+/// Reads every row, or as many as there is time for.
+pub(crate) fn check_all(
+    core: &Core,
+    catalogue: &[TableInfo],
+    deadline: Option<Instant>,
+) -> CheckReport {
+    let started = Instant::now();
+    let mut report = CheckReport { complete: true, ..CheckReport::default() };
+    check_ledger(core, deadline.is_none(), &mut report);
+    check_prefixes(core, catalogue, &mut report);
+    let mut left = catalogue.len();
+    for table in catalogue {
+        // Every table gets an equal part of what time is left.
+        let share = deadline.map(|deadline| {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            Instant::now() + rest / u32::try_from(left).unwrap_or(u32::MAX).max(1)
+        });
+        left = left.saturating_sub(1);
+        check_table(core, table, share, &mut report);
+    }
+    report.took = started.elapsed();
+    if !report.is_sound() {
+        let findings = report.findings.len();
+        tracing::error!(findings, first = ?report.findings.first(), "store check failed");
+    }
+    report
 }
 
 /// Rows under prefixes that no table has.
@@ -193,51 +204,79 @@ fn compare_ledger(core: &Core, all: bool, report: &mut CheckReport) -> Result<()
     Ok(())
 }
 
-/// One table on its way through a check.
-pub(crate) struct Walk<'a> {
-    pub(crate) core: &'a Core,
-    pub(crate) table: &'a TableInfo,
-    pub(crate) deadline: Option<Instant>,
-}
-
-impl Walk<'_> {
-    fn run(&self, report: &mut CheckReport) {
-        let first = KeyBuf::new(self.table.prefix);
-        let bounds = (Bound::Included(first), Bound::Excluded(next_prefix(first)));
-        let mut rows = self.core.engine.range(slices(&bounds));
-        let back = self.deadline.is_some();
-        let mut count = TableCount { table: self.table.name, rows: 0, bytes: 0 };
-        let mut neighbour = None;
-        loop {
-            // Looking at the clock costs as much as looking at a small row.
-            let look = count.rows.is_multiple_of(64);
-            if look && self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+fn check_table(
+    core: &Core,
+    table: &TableInfo,
+    deadline: Option<Instant>,
+    report: &mut CheckReport,
+) {
+    let first = KeyBuf::new(table.prefix);
+    let bounds = (Bound::Included(first), Bound::Excluded(next_prefix(first)));
+    let mut rows = core.engine.range(slices(&bounds));
+    let back = deadline.is_some();
+    let mut count = TableCount { table: table.name, rows: 0, bytes: 0 };
+    let mut neighbour = None;
+    let walk = Walk { opens: core, table };
+    loop {
+        // Looking at the clock costs as much as looking at a small row.
+        let look = count.rows.is_multiple_of(64);
+        if look && deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            report.complete = false;
+            break;
+        }
+        let Some(row) = (if back { rows.next_back() } else { rows.next() }) else { break };
+        match row {
+            Ok((key, value)) => {
+                count.rows += 1;
+                count.bytes += u64::try_from(key.len() + value.len()).unwrap_or_default();
+                walk.row(&key, &value, &mut neighbour, report);
+            }
+            Err(error) => {
+                // The engine cannot pass a damaged page; `rebuild` goes around it.
+                report.find(table.name, first.as_slice(), Problem::Row(error.into()));
                 report.complete = false;
                 break;
             }
-            let Some(row) = (if back { rows.next_back() } else { rows.next() }) else { break };
-            match row {
-                Ok(row) => {
-                    count.rows += 1;
-                    count.bytes += u64::try_from(row.0.len() + row.1.len()).unwrap_or_default();
-                    self.row(&row, &mut neighbour, report);
-                }
-                Err(error) => {
-                    // The engine cannot pass a damaged page; `rebuild` goes around it.
-                    report.find(self.table.name, first.as_slice(), Problem::Row(error.into()));
-                    report.complete = false;
-                    break;
-                }
-            }
         }
-        report.rows += count.rows;
-        report.bytes += count.bytes;
-        report.tables.push(count);
     }
+    report.rows += count.rows;
+    report.bytes += count.bytes;
+    report.tables.push(count);
+}
 
+/// What opens sealed values: a store, or the keys of a backup.
+pub(crate) trait Opens {
+    /// Everything derived from the data key.
+    fn keys(&self) -> &Keys;
+    /// The key of a person, unless it was erased.
+    fn subject(&self, person: PersonId) -> Result<Option<Subject>, StoreError>;
+}
+
+impl Opens for Core {
+    fn keys(&self) -> &Keys {
+        &self.keys
+    }
+    fn subject(&self, person: PersonId) -> Result<Option<Subject>, StoreError> {
+        Self::subject(self, person)
+    }
+}
+
+/// One table on its way through a check.
+pub(crate) struct Walk<'a, O> {
+    pub(crate) opens: &'a O,
+    pub(crate) table: &'a TableInfo,
+}
+
+impl<O: Opens> Walk<'_, O> {
     /// Checks one row, and a page against the one before it on the way.
-    pub(crate) fn row(&self, row: &Row, neighbour: &mut Option<Span>, report: &mut CheckReport) {
-        let key = &row.0;
+    pub(crate) fn row(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        neighbour: &mut Option<Span>,
+        report: &mut CheckReport,
+    ) {
+        let row = (key, value);
         let read = match self.table.content {
             Content::Rows { key_width, check } => self.value(row, key_width, check, report),
             Content::Journal { first, .. } => self.page(row, first).map(|span| {
@@ -254,12 +293,12 @@ impl Walk<'_> {
 
     fn value(
         &self,
-        (key, value): &Row,
+        (key, value): (&[u8], &[u8]),
         width: usize,
         check: fn(&[u8], &[u8]) -> Result<(), Corrupt>,
         report: &mut CheckReport,
     ) -> Result<(), StoreError> {
-        let (name, keys) = (self.table.name, &self.core.keys);
+        let (name, keys) = (self.table.name, self.opens.keys());
         let bad = StoreError::corrupt(name);
         let field = key.get(1..).filter(|field| field.len() == width);
         let Some(field) = field else { return Err(bad(Corrupt::Key)) };
@@ -270,7 +309,7 @@ impl Walk<'_> {
                 .and_then(|table| table.open(key, value))
                 .and_then(|plain| check(field, &plain)),
             Protection::Personal => match split_personal(value) {
-                Ok((person, sealed)) => match self.core.subject(person)? {
+                Ok((person, sealed)) => match self.opens.subject(person)? {
                     Some(subject) => subject
                         .key(keys, name)
                         .and_then(|person| person.open(key, sealed))
@@ -286,10 +325,10 @@ impl Walk<'_> {
         checked.map_err(bad)
     }
 
-    fn page(&self, (key, value): &Row, first: u64) -> Result<Span, StoreError> {
+    fn page(&self, (key, value): (&[u8], &[u8]), first: u64) -> Result<Span, StoreError> {
         let sealed = self.table.protection == Protection::Sealed;
         let kind = Kind { name: self.table.name, prefix: self.table.prefix, first, sealed };
-        let page: Page<'_> = kind.page(&self.core.keys, key, value)?;
+        let page: Page<'_> = kind.page(self.opens.keys(), key, value)?;
         let head = key.get(..key.len().saturating_sub(8)).unwrap_or_default().to_vec();
         Ok(Span { head, begin: page.first(), end: page.next() })
     }

@@ -134,6 +134,8 @@ impl Committer {
         erased.iter().for_each(|person| self.core.subjects.forget(*person));
         self.core.hide(group.tails.iter().map(|(head, tail)| (head.clone(), tail.first)));
         let (rows, bytes) = (group.rows.len(), group.bytes);
+        // Before anybody can see it in the tree: a backup that has seen part of a group has all of it.
+        self.core.tap.record(self.group + 1, group.rows.iter());
         let started = Instant::now();
         let applied = self.core.engine.apply(std::mem::take(&mut group.rows).into_iter());
         applied.map_err(|error| ("wrote a group", error))?;

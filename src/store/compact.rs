@@ -13,7 +13,9 @@ use crate::limits::{COPY_BYTES, COPY_ROWS};
 use crate::open::{OpenStoreError, admit, open_engine, read_row};
 use crate::options::Options;
 use crate::seal::Keys;
+use crate::table::Table;
 use crate::tables::GATE;
+use crate::value::Value;
 
 /// Why a store could not be compacted or rebuilt. The data is where it was.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +103,8 @@ pub fn compact(dir: &Path, mut options: Options) -> Result<CompactReport, Mainte
     clear(&sibling(dir, REPLACED))?;
     let mut copy = Copy::begin(&new_dir, options.cache_bytes)?;
     for row in all(&old) {
-        copy.add(row.map_err(unreadable)?)?;
+        let (key, value) = row.map_err(unreadable)?;
+        copy.change(key, Some(value))?;
     }
     let new = copy.finish()?;
     let rows = compare(&old, &new, &new_dir)?;
@@ -133,16 +136,37 @@ impl Copy {
         })?;
         let engine = Engine::open(dir, cache_bytes, None, lock);
         let engine = engine.map_err(|source| write_error(dir, source))?;
-        Ok(Self { engine, dir: dir.to_path_buf(), rows: Vec::new(), bytes: 0 })
+        Ok(Self::of(engine, dir))
     }
 
-    pub(crate) fn add(&mut self, (key, value): Row) -> Result<(), MaintenanceError> {
-        self.bytes += key.len() + value.len();
-        self.rows.push((key, Some(value)));
+    /// Goes on with a copy that is open.
+    pub(crate) fn of(engine: Engine, dir: &Path) -> Self {
+        Self { engine, dir: dir.to_path_buf(), rows: Vec::new(), bytes: 0 }
+    }
+
+    /// Writes a row, or deletes it.
+    pub(crate) fn change(
+        &mut self,
+        key: Bytes,
+        value: Option<Bytes>,
+    ) -> Result<(), MaintenanceError> {
+        self.bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
+        self.rows.push((key, value));
         if self.rows.len() >= COPY_ROWS || self.bytes >= COPY_BYTES {
             self.write()?;
         }
         Ok(())
+    }
+
+    /// Writes the one row of a table.
+    pub(crate) fn write_row<V: Value>(
+        &mut self,
+        table: &Table<(), V>,
+        value: &V,
+    ) -> Result<(), MaintenanceError> {
+        let mut bytes = Vec::new();
+        table.encode(value, &mut bytes).map_err(MaintenanceError::Read)?;
+        self.change(Bytes::from(table.key(&()).as_slice()), Some(Bytes::from(bytes)))
     }
 
     /// Writes what is left and waits for the disk, once: a copy counts only when it is complete.

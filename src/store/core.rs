@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use domain::id::PersonId;
 use zeroize::Zeroizing;
 
+use crate::backup::tap::Tap;
 use crate::counters::Counters;
 use crate::engine::{Bytes, Engine};
 use crate::error::{StoreError, StoreFailure};
@@ -26,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) subjects: SubjectCache,
     pub(crate) counters: Counters,
+    /// Where groups are copied while a backup is being made.
+    pub(crate) tap: Tap,
     /// Set once, by the committer, when a write, flush or sync has failed.
     pub(crate) failure: OnceLock<StoreFailure>,
     /// When the committer began the group it is at, in milliseconds since `since`, plus one; 0 while
@@ -47,6 +50,7 @@ impl Core {
             keys,
             subjects: SubjectCache::default(),
             counters: Counters::default(),
+            tap: Tap::default(),
             failure: OnceLock::new(),
             busy: AtomicU64::new(0),
             since: Instant::now(),

@@ -34,7 +34,8 @@ pub(crate) fn lock(dir: &Path) -> Result<File, LockError> {
     }
 }
 
-fn create_private(dir: &Path) -> io::Result<()> {
+/// Creates a directory that only its owner can read, and those above it; one that is there stays as it is.
+pub(crate) fn create_private(dir: &Path) -> io::Result<()> {
     let mut how = fs::DirBuilder::new();
     how.recursive(true);
     #[cfg(unix)]
@@ -107,15 +108,20 @@ pub(crate) fn sibling(dir: &Path, suffix: &str) -> PathBuf {
 
 /// Moves the directory to a name that says what happened and when.
 pub(crate) fn set_aside(dir: &Path, now: u64) -> io::Result<PathBuf> {
-    let names = (0_u32..100).map(|again| match again {
-        0 => sibling(dir, &format!("{DAMAGED}{now}")),
-        _ => sibling(dir, &format!("{DAMAGED}{now}-{again}")),
-    });
-    let free = names.into_iter().find(|path| !path.exists());
-    let aside = free.ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
+    let aside = free_name(dir, DAMAGED, now)?;
     fs::rename(dir, &aside)?;
     sync_name(dir)?;
     Ok(aside)
+}
+
+/// A name beside the directory that nothing has, with what happened and when.
+pub(crate) fn free_name(dir: &Path, what: &str, now: u64) -> io::Result<PathBuf> {
+    let names = (0_u32..100).map(|again| match again {
+        0 => sibling(dir, &format!("{what}{now}")),
+        _ => sibling(dir, &format!("{what}{now}-{again}")),
+    });
+    let free = names.into_iter().find(|path| !path.exists());
+    free.ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))
 }
 
 const DAMAGED: &str = ".damaged-";

@@ -90,10 +90,15 @@ mod migrate;
 mod open;
 mod options;
 
+mod backup;
 mod check;
 mod compact;
 mod rebuild;
 
+pub use backup::{
+    BackupError, BackupHeader, BackupReport, KEYS_SUFFIX, Progress, RestoreReport, Restoring, SUFFIX,
+    VerifyReport, Watch, newest_keys, restore, verify,
+};
 pub use caught::panics_are_caught;
 pub use check::{CheckReport, Finding, Problem, TableCount};
 pub use committer::OnFailure;

@@ -50,6 +50,17 @@ pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// start need not replay them.
 pub const SNAPSHOT_AFTER_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Most bytes of changes in one chunk of a backup.
+pub const BACKUP_CHUNK_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most bytes of recorded writes that wait for a backup; what was taken out to be written may be as much again. Beyond
+/// that the backup is given up, because the node is not to wait for it.
+pub const BACKUP_LOG_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// After this many bytes a backup waits for the disk. A file system may have a sync of the store wait for whatever else
+/// was written, and this is what bounds it.
+pub const BACKUP_SYNC_BYTES: usize = 4 * 1024 * 1024;
+
 /// Findings that a check lists; the rest are only counted.
 pub const FINDINGS_MAX: usize = 100;
 

@@ -41,14 +41,6 @@ impl Mark {
         let number = u128::from(group) << 64 | u128::from(!group);
         write_all_at(&self.0, &number.to_be_bytes())
     }
-
-    /// For a database that does not go on where the old one ended.
-    pub(crate) fn remove(dir: &Path) -> io::Result<()> {
-        match std::fs::remove_file(dir.join(NAME)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
 }
 
 #[cfg(unix)]
@@ -91,7 +83,5 @@ mod tests {
         assert_eq!(mark.read().unwrap(), None);
         std::fs::write(&path, [1; 7]).unwrap();
         assert_eq!(mark.read().unwrap(), None);
-        Mark::remove(temp.path()).unwrap();
-        Mark::remove(temp.path()).unwrap();
     }
 }

@@ -156,14 +156,11 @@ impl Store {
     /// The first write of a run: from here on a stop without closing is seen at the next start.
     fn mark_open(
         &self,
-        mut gate: Gate,
+        gate: Gate,
         created: bool,
         options: &Options,
     ) -> Result<Gate, OpenStoreError> {
-        if options.restored && !created {
-            gate.incarnation += 1;
-        }
-        let changed = (created || options.restored).then(|| gate.clone());
+        let changed = created.then(|| gate.clone());
         let run = RunState::Open { opened: options.now.get() };
         let marked = self.commit_blocking(move |unit| {
             if let Some(gate) = changed {
@@ -254,9 +251,6 @@ fn read_head(
     options: &Options,
 ) -> Result<(Engine, Head), OpenStoreError> {
     let io = |source| OpenStoreError::Io { dir: dir.to_path_buf(), source };
-    if options.restored {
-        Mark::remove(dir).map_err(io)?;
-    }
     let marked = Mark::open(dir).and_then(|mark| mark.read()).map_err(io)?.unwrap_or_default();
     let head = head_rows(&engine, keys).and_then(|head| match marked.checked_sub(head.group) {
         None | Some(0) => Ok(head),

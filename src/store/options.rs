@@ -33,9 +33,6 @@ pub struct Options {
     pub check_time: Duration,
     /// Begin with an empty store although damaged data was set aside beside it.
     pub start_empty: bool,
-    /// The data comes from a backup: it may be older than what peers have seen, so it gets a new
-    /// incarnation.
-    pub restored: bool,
     /// Called once, with the reason, when the store stops for good.
     pub on_failure: Option<OnFailure>,
     /// Schema this program writes, and the steps to it.
@@ -61,7 +58,6 @@ impl Options {
             group_bytes: GROUP_BYTES_MAX,
             check_time: Duration::from_secs(3),
             start_empty: false,
-            restored: false,
             on_failure: None,
             schema: SCHEMA,
             migrations: MIGRATIONS,

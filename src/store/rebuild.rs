@@ -19,9 +19,10 @@ use crate::limits::FINDINGS_MAX;
 use crate::mark::Mark;
 use crate::open::{OpenStoreError, admit, new_gate, read_row};
 use crate::options::Options;
+use crate::origin::OriginRow;
 use crate::seal::Keys;
 use crate::table::{Table, TableInfo, next_prefix};
-use crate::tables::{FRONTIER, GATE, GROUP, LEDGER, RUN};
+use crate::tables::{FRONTIER, GATE, GROUP, LEDGER, ORIGIN, RUN};
 use crate::value::Value;
 
 /// A part of a table that could not be read.
@@ -92,7 +93,8 @@ pub fn rebuild(
     clear(&unfinished)?;
     let mut saving =
         Saving { core: &core, copy: Copy::begin(&unfinished, options.cache_bytes)?, report };
-    let own = [GATE.name(), RUN.name(), GROUP.name(), FRONTIER.name(), LEDGER.name()];
+    let own =
+        [GATE.name(), RUN.name(), GROUP.name(), FRONTIER.name(), ORIGIN.name(), LEDGER.name()];
     for table in options.catalogue.iter().filter(|table| !own.contains(&table.name)) {
         saving.table(table)?;
     }
@@ -100,6 +102,7 @@ pub fn rebuild(
     saving.row(&GATE, &gate)?;
     saving.row(&RUN, &RunState::Clean { opened: options.now.get() })?;
     saving.row(&GROUP, &group)?;
+    saving.row(&ORIGIN, &OriginRow { backup: None, group, restored: options.now })?;
     saving.row(&FRONTIER, &frontier)?;
     let Saving { copy, report, .. } = saving;
     drop(copy.finish()?);
@@ -180,7 +183,8 @@ impl Saving<'_> {
 
     fn makes_sense(&mut self, table: &TableInfo, row: &Row) -> bool {
         let mut check = CheckReport::default();
-        Walk { core: self.core, table, deadline: None }.row(row, &mut None, &mut check);
+        let walk = Walk { opens: self.core, table };
+        walk.row(&row.0, &row.1, &mut None, &mut check);
         let sound = check.is_sound();
         let listed = self.report.left_out.len() < FINDINGS_MAX;
         match check.findings.pop() {
@@ -221,13 +225,12 @@ impl Saving<'_> {
     }
 
     fn row<V: Value>(&mut self, table: &Table<(), V>, value: &V) -> Result<(), MaintenanceError> {
-        let mut bytes = Vec::new();
-        table.encode(value, &mut bytes).map_err(MaintenanceError::Read)?;
-        self.add((Bytes::from(table.key(&()).as_slice()), Bytes::from(bytes)))
+        self.report.rows += 1;
+        self.copy.write_row(table, value)
     }
 
     fn add(&mut self, row: Row) -> Result<(), MaintenanceError> {
         self.report.rows += 1;
-        self.copy.add(row)
+        self.copy.change(row.0, Some(row.1))
     }
 }

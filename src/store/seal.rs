@@ -34,10 +34,13 @@ impl DataKey {
     }
 
     fn derive(&self, salt: &[u8], purpose: &str, name: &str) -> Zeroizing<[u8; KEY_BYTES]> {
+        self.expand(salt, &[b"liangdi/at-rest/v1/", purpose.as_bytes(), b"/", name.as_bytes()])
+    }
+
+    fn expand(&self, salt: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; KEY_BYTES]> {
         let mut out = Zeroizing::new([0; KEY_BYTES]);
-        let info = [b"liangdi/at-rest/v1/".as_slice(), purpose.as_bytes(), b"/", name.as_bytes()];
         let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(&*self.0);
-        let filled = extracted.expand(&info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *out));
+        let filled = extracted.expand(info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *out));
         // HKDF fails only for more than 255 blocks of output.
         debug_assert!(filled.is_ok());
         out
@@ -138,6 +141,13 @@ impl Keys {
         let slot = self.tables.get(usize::from(prefix)).ok_or(Corrupt::Sealed)?;
         let key = slot.get_or_init(|| SealingKey::new(&self.data.derive(&[], "table", name)));
         key.as_ref().ok_or(Corrupt::Sealed)
+    }
+
+    /// The key of one backup file, whose salt no other has.
+    pub(crate) fn backup(&self, salt: &[u8; KEY_BYTES]) -> Result<aead::LessSafeKey, Corrupt> {
+        let key = self.data.expand(salt, &[b"liangdi/v1/backup"]);
+        let key = aead::UnboundKey::new(&aead::AES_256_GCM, &*key).map_err(|_| Corrupt::Sealed)?;
+        Ok(aead::LessSafeKey::new(key))
     }
 
     /// The key of one person in one table.

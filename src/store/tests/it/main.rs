@@ -7,6 +7,7 @@
     reason = "clippy excuses test functions, but not their helpers"
 )]
 
+mod backup;
 mod conformance;
 mod crash;
 mod damage;

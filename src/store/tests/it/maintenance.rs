@@ -155,31 +155,6 @@ fn a_damaged_snapshot_costs_nothing_but_time() {
 }
 
 #[test]
-fn a_restored_backup_is_a_new_incarnation() {
-    let temp = tempfile::tempdir().unwrap();
-    let dir = temp.path().join("store");
-    fill(&dir);
-    let backup = temp.path().join("backup");
-    fs::create_dir(&backup).unwrap();
-    for entry in fs::read_dir(&dir).unwrap().map(Result::unwrap) {
-        if entry.path().is_file() {
-            fs::copy(entry.path(), backup.join(entry.file_name())).unwrap();
-        }
-    }
-    let store = open(&dir);
-    store.commit_blocking(|unit| unit.put(&LAST, &1, &77)).unwrap();
-    drop(store);
-    // Only the database is old: the mark tells that something is missing.
-    fs::copy(dir.join("mark"), backup.join("mark")).unwrap();
-    let mut restored = options();
-    restored.restored = true;
-    let (store, report) = Store::open(&backup, restored).unwrap();
-    assert_eq!(report.incarnation, 2);
-    drop(store);
-    assert_eq!(Store::open(&backup, options()).unwrap().1.incarnation, 2);
-}
-
-#[test]
 fn an_older_database_under_a_newer_mark_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("store");

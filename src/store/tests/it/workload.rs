@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use store::{CommitError, Raw, Store, StoreError, Unit};
+use domain::time::UnixMillis;
+use store::{CommitError, Progress, Raw, Store, StoreError, Unit};
 
 use crate::support::{INDEX, LANE, LAST, PASSING, ROWS, SECRET, mix, open};
 
@@ -20,7 +22,7 @@ const PASSING_KEPT: u64 = 3;
 
 /// What a client writes in one unit: a row, an index, two journal entries, a ledger entry, a journal of
 /// its own, its own last number, and the deletion of an old row and an old journal.
-fn write(unit: &mut Unit<'_>, client: u16, number: u64) -> Result<(), StoreError> {
+pub(crate) fn write(unit: &mut Unit<'_>, client: u16, number: u64) -> Result<(), StoreError> {
     unit.put(&ROWS, &(client, number), &Raw(body(client, number)))?;
     unit.put(&INDEX, &(mix(number), client, number), &())?;
     if let Some(old) = number.checked_sub(KEPT) {
@@ -56,11 +58,26 @@ pub(crate) fn run_child() {
     let acks = PathBuf::from(std::env::var_os("LIANGDI_CHILD_ACKS").unwrap());
     let store = open(Path::new(&dir));
     std::thread::scope(|scope| {
+        if let Some(backups) = std::env::var_os("LIANGDI_CHILD_BACKUPS") {
+            scope.spawn({
+                let store = &store;
+                move || backup_loop(store, Path::new(&backups))
+            });
+        }
         for client in 0..CLIENTS {
             let (store, acks) = (&store, &acks);
             scope.spawn(move || client_loop(store, client, acks));
         }
     });
+}
+
+/// Makes one backup after the other, each with a name of its own.
+fn backup_loop(store: &Store, dir: &Path) {
+    let mut go_on = |_: &Progress| ControlFlow::Continue(());
+    loop {
+        let now = u64::try_from(unix_nanos() / 1_000_000).unwrap();
+        store.backup(dir, 2, UnixMillis::new(now), &mut go_on).unwrap();
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "compared with the time of a simulated power cut")]
@@ -86,14 +103,23 @@ fn client_loop(store: &Store, client: u16, acks: &Path) {
 
 /// The same test binary again, as a writer.
 pub(crate) fn spawn_child(dir: &Path, acks: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    child(dir, acks).spawn().unwrap()
+}
+
+/// The same, with a backup always under way.
+pub(crate) fn spawn_child_with_backups(dir: &Path, acks: &Path, backups: &Path) -> Child {
+    child(dir, acks).env("LIANGDI_CHILD_BACKUPS", backups).spawn().unwrap()
+}
+
+fn child(dir: &Path, acks: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "crash::child", "--ignored", "--nocapture", "--test-threads", "1"])
         .env("LIANGDI_CHILD_DIR", dir)
         .env("LIANGDI_CHILD_ACKS", acks)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    command
 }
 
 /// The last number each client was told to be stored, before a moment.
