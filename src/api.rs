@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod connection;
+pub mod door;
 pub mod health;
 pub mod listener;
 pub mod node;

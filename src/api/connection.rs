@@ -33,11 +33,14 @@ pub struct Connection {
     _entry: Entry,
 }
 
-/// The open connections of a listener, so that those of a peer that is revoked can be cut off.
-#[derive(Clone, Debug, Default)]
+/// The open connections of a listener, so that those of a peer that is revoked can be cut off, and the oldest of one
+/// that has too many.
+#[derive(Clone, Debug)]
 pub struct Open {
     // Touched at accept, at close and at a reload; never across an await.
     connections: Arc<Mutex<OpenConnections>>,
+    /// Most connections of one caller.
+    per_caller: usize,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,7 @@ struct OpenConnections {
 
 #[derive(Debug)]
 struct OpenConnection {
+    who: PeerIdentity,
     chain: Vec<CertificateDer<'static>>,
     cut: CancellationToken,
 }
@@ -58,7 +62,20 @@ struct Entry {
     number: u64,
 }
 
+impl Default for Open {
+    /// No connections yet, and no bound for one caller.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
 impl Open {
+    /// No connections yet, and at most `per_caller` of one caller at a time.
+    #[must_use]
+    pub fn new(per_caller: usize) -> Self {
+        Self { connections: Arc::default(), per_caller }
+    }
+
     /// How many connections are open.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -78,12 +95,30 @@ impl Open {
         bad.map(|c| c.cut.cancel()).count()
     }
 
-    fn enter(&self, chain: Vec<CertificateDer<'static>>) -> (Entry, CancellationToken) {
+    /// Enters a connection. With it its caller may have too many; then the oldest goes, since it is the likeliest to
+    /// be one whose end was not noticed, and a caller who floods only harms himself.
+    fn enter(
+        &self,
+        who: &PeerIdentity,
+        chain: Vec<CertificateDer<'static>>,
+    ) -> (Entry, CancellationToken) {
         let cut = CancellationToken::new();
         let mut open = self.lock();
         let number = open.next;
         open.next += 1;
-        open.by_number.insert(number, OpenConnection { chain, cut: cut.clone() });
+        let connection = OpenConnection { who: who.clone(), chain, cut: cut.clone() };
+        open.by_number.insert(number, connection);
+        // Those that are cut off already are on their way out and do not count.
+        let same = open.by_number.iter().filter(|(_, c)| c.who == *who && !c.cut.is_cancelled());
+        let mut numbers: Vec<u64> = same.map(|(number, _)| *number).collect();
+        if numbers.len() > self.per_caller {
+            numbers.sort_unstable();
+            numbers.truncate(numbers.len() - self.per_caller);
+            let oldest = numbers.iter().filter_map(|number| open.by_number.get(number));
+            let cut = oldest.map(|c| c.cut.cancel()).count();
+            let area = who.area();
+            tracing::warn!(%area, cut, code = "RATE_LIMITED", "a caller has too many connections; its oldest are cut off");
+        }
         (Entry { open: self.clone(), number }, cut)
     }
 
@@ -107,7 +142,7 @@ impl Connection {
         chain: Vec<CertificateDer<'static>>,
         open: &Open,
     ) -> Self {
-        let (entry, cut) = open.enter(chain);
+        let (entry, cut) = open.enter(&remote.identity, chain);
         Self { stream, remote, cut: Box::pin(cut.cancelled_owned()), _entry: entry }
     }
 
@@ -131,8 +166,9 @@ impl Connected for Connection {
     }
 }
 
-fn revoked() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the peer's certificate no longer holds")
+fn cut() -> io::Error {
+    let why = "the caller's certificate no longer holds, or it has too many connections";
+    io::Error::new(io::ErrorKind::ConnectionAborted, why)
 }
 
 impl AsyncRead for Connection {
@@ -142,7 +178,7 @@ impl AsyncRead for Connection {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.cut_off(cx) {
-            return Poll::Ready(Err(revoked()));
+            return Poll::Ready(Err(cut()));
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
@@ -175,5 +211,30 @@ impl AsyncWrite for Connection {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(code: &str) -> PeerIdentity {
+        PeerIdentity::Node(code.parse().unwrap())
+    }
+
+    #[test]
+    fn of_one_caller_the_oldest_connections_go_and_others_stay() {
+        let open = Open::new(2);
+        let (flood, quiet) = (node("410522"), node("440305"));
+        let (_quiet, quiet_cut) = open.enter(&quiet, vec![]);
+        let entered: Vec<_> = (0..5).map(|_| open.enter(&flood, vec![])).collect();
+        let cut: Vec<_> = entered.iter().map(|(_, cut)| cut.is_cancelled()).collect();
+        assert_eq!(cut, [true, true, true, false, false]);
+        assert!(!quiet_cut.is_cancelled());
+        assert_eq!(open.len(), 6, "they go once they notice");
+        drop(entered);
+        assert_eq!(open.len(), 1);
+        let (_again, cut) = open.enter(&flood, vec![]);
+        assert!(!cut.is_cancelled());
     }
 }

@@ -18,6 +18,7 @@ use trust::tls::Api;
 use trust::verify::{PeerIdentity, caller_from_chain};
 
 use super::connection::{Connection, Open, Remote};
+use super::door::{Door, Knock, TooMany};
 use crate::tasks::Tasks;
 
 /// A handshake that takes longer is given up; half a handshake holds nothing for longer than this.
@@ -33,6 +34,7 @@ pub struct Listener {
     tcp: TcpListener,
     api: Api,
     tls: Arc<ArcSwap<ServerConfig>>,
+    door: Door,
     open: Open,
     suffix: Suffix,
 }
@@ -51,7 +53,13 @@ impl Listener {
         let tcp = TcpListener::bind(address).await.map_err(|e| {
             io::Error::new(e.kind(), format!("cannot listen on {address} for the {api} API: {e}"))
         })?;
-        Ok(Self { tcp, api, tls, open: Open::default(), suffix })
+        Ok(Self { tcp, api, tls, door: Door::default(), open: Open::default(), suffix })
+    }
+
+    /// The same with at most so many connections of one caller at a time.
+    #[must_use]
+    pub fn with_connections_per_caller(self, per_caller: usize) -> Self {
+        Self { open: Open::new(per_caller), ..self }
     }
 
     /// The address it listens on, with the real port.
@@ -83,7 +91,11 @@ impl Listener {
                 };
                 match stream {
                     Ok((tcp, address)) => {
-                        own_tasks.spawn("handshake", self.shake(tcp, address, slot, &accepted));
+                        if let Some(knock) = self.knock(address) {
+                            let places = (slot, knock);
+                            own_tasks
+                                .spawn("handshake", self.shake(tcp, address, places, &accepted));
+                        }
                     }
                     // Out of file descriptors, most likely: wait for some to come back.
                     Err(error) => {
@@ -96,17 +108,32 @@ impl Listener {
         ReceiverStream::new(incoming)
     }
 
+    /// A place at the door; none when too many are there, and then the connection is closed.
+    fn knock(&self, address: SocketAddr) -> Option<Knock> {
+        match self.door.knock(address.ip(), self.open.len()) {
+            Ok(knock) => Some(knock),
+            // One line an address: a flood of connections must not become a flood of lines.
+            Err(TooMany::First) => {
+                let (api, code) = (self.api, "RATE_LIMITED");
+                tracing::warn!(%api, %address, code, "turned away: too many connections at one time");
+                None
+            }
+            Err(TooMany::Again) => None,
+        }
+    }
+
     fn shake(
         &self,
         tcp: TcpStream,
         address: SocketAddr,
-        slot: OwnedSemaphorePermit,
+        places: (OwnedSemaphorePermit, Knock),
         accepted: &mpsc::Sender<io::Result<Connection>>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let acceptor = TlsAcceptor::from(self.tls.load_full());
         let (api, open, suffix) = (self.api, self.open.clone(), self.suffix.clone());
         let accepted = accepted.clone();
         async move {
+            let (slot, knock) = places;
             let stream = shake_hands(acceptor, tcp, api, address).await;
             drop(slot);
             let Some(stream) = stream else { return };
@@ -114,6 +141,7 @@ impl Listener {
             let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let chain = certificates.iter().map(|c| c.clone().into_owned()).collect();
             let connection = Connection::new(stream, remote, chain, &open);
+            drop(knock);
             // The receiver is gone only when the server has stopped; then the connection closes.
             let _stopped = accepted.send(Ok(connection)).await.is_err();
         }
