@@ -1,5 +1,7 @@
 //! TOML configuration: what was typed ([`raw`]) and what it means ([`Settings`]); opens nothing.
 
+mod backup;
+mod directory;
 mod limits;
 mod raw;
 
@@ -15,6 +17,8 @@ use serde::Serialize;
 use store::DataKeySource;
 use toml::Spanned;
 
+pub use self::backup::BackupSettings;
+pub use self::directory::DirectorySettings;
 pub use self::limits::LimitSettings;
 use self::raw::{RawConfig, RawPeer};
 
@@ -42,8 +46,12 @@ pub struct Settings {
     pub store: StoreSettings,
     /// Delivery to peers.
     pub delivery: DeliverySettings,
+    /// Cards, keys and revocation lists.
+    pub directory: DirectorySettings,
     /// What peers may ask of this node at one time.
     pub limits: LimitSettings,
+    /// Where backups go.
+    pub backup: BackupSettings,
     /// Peers this node calls.
     pub peers: Vec<PeerSettings>,
 }
@@ -85,6 +93,8 @@ pub struct DeliverySettings {
     pub backoff_max: Duration,
     /// A parcel without a receipt for so long takes the link down.
     pub receipt_timeout: Duration,
+    /// The node cannot be called: it collects its mail over streams that it opens.
+    pub collects: bool,
 }
 
 /// A peer this node calls.
@@ -203,7 +213,9 @@ impl Check<'_> {
         let suffix = self.suffix(&raw.tls.suffix);
         let data_key = self.key_source(raw);
         let delivery = self.delivery(raw);
+        let directory = self.directory(&raw.directory);
         let limits = self.limits(&raw.limits);
+        let backup = self.backup(&raw.backup, &raw.data_dir);
         let peers = self.peers(&raw.peer, area);
         let listen_node = listen_node?;
         Some(Settings {
@@ -226,7 +238,9 @@ impl Check<'_> {
                 queue_depth: QUEUE_DEPTH,
             },
             delivery: delivery?,
+            directory: directory?,
             limits: limits?,
+            backup: backup?,
             peers,
         })
     }
@@ -310,6 +324,7 @@ impl Check<'_> {
             backoff_min: millis(&d.backoff_min_ms),
             backoff_max: millis(&d.backoff_max_ms),
             receipt_timeout: millis(&d.receipt_timeout_ms),
+            collects: d.collects,
         })
     }
 

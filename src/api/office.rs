@@ -6,6 +6,7 @@ mod consent;
 mod message;
 mod registration;
 mod status;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -16,10 +17,15 @@ use wire::pb::office::consent_service_server::ConsentServiceServer;
 use wire::pb::office::message_service_server::MessageServiceServer;
 use wire::pb::office::registration_service_server::RegistrationServiceServer;
 use wire::pb::office::status_service_server::StatusServiceServer;
+use wire::pb::office::upkeep_service_server::UpkeepServiceServer;
 
 use crate::config::Settings;
+use crate::delivery::directory::Directory;
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::peers::Peers;
+use crate::tasks::Tasks;
+
+pub(crate) use upkeep::to_pb as backup_to_pb;
 
 /// Largest request of a clerk's program, bytes: a message of the largest size, and what is around it.
 const REQUEST_BYTES_MAX: usize = 128 * 1024;
@@ -35,6 +41,10 @@ pub struct Parts {
     pub identity: Arc<NodeIdentity>,
     /// Its peers.
     pub peers: Peers,
+    /// What it knows of the network, and says of itself.
+    pub directory: Directory,
+    /// The tasks of the node, for work that outlasts a call.
+    pub tasks: Tasks,
 }
 
 /// The routes of the office API.
@@ -45,9 +55,11 @@ pub fn routes(parts: Parts) -> Routes {
     let consents = ConsentServiceServer::new(consent::Consents::new(&parts));
     let messages = MessageServiceServer::new(message::Messages::new(&parts));
     let status = StatusServiceServer::new(status::NodeStatus::new(&parts));
+    let upkeep = UpkeepServiceServer::new(upkeep::Upkeep::new(&parts));
     Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(messages.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(status.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(upkeep.max_decoding_message_size(REQUEST_BYTES_MAX))
 }

@@ -17,7 +17,11 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) delivery: RawDelivery,
     #[serde(default)]
+    pub(super) directory: RawDirectory,
+    #[serde(default)]
     pub(super) limits: RawLimits,
+    #[serde(default)]
+    pub(super) backup: RawBackup,
     #[serde(default)]
     pub(super) peer: Vec<RawPeer>,
 }
@@ -59,6 +63,7 @@ pub(super) struct RawDelivery {
     pub(super) backoff_min_ms: Spanned<u32>,
     pub(super) backoff_max_ms: Spanned<u32>,
     pub(super) receipt_timeout_ms: Spanned<u32>,
+    pub(super) collects: bool,
 }
 
 impl Default for RawDelivery {
@@ -68,7 +73,21 @@ impl Default for RawDelivery {
             backoff_min_ms: unwritten(200),
             backoff_max_ms: unwritten(60_000),
             receipt_timeout_ms: unwritten(30_000),
+            collects: false,
         }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawDirectory {
+    pub(super) refresh_s: Spanned<u32>,
+    pub(super) rotate_keys_days: Spanned<u32>,
+}
+
+impl Default for RawDirectory {
+    fn default() -> Self {
+        Self { refresh_s: unwritten(300), rotate_keys_days: unwritten(60) }
     }
 }
 
@@ -89,6 +108,19 @@ impl Default for RawLimits {
             connections_per_peer: unwritten(8),
             disk_free_min_mb: unwritten(256),
         }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawBackup {
+    pub(super) dir: Option<PathBuf>,
+    pub(super) keep: Spanned<u32>,
+}
+
+impl Default for RawBackup {
+    fn default() -> Self {
+        Self { dir: None, keep: unwritten(7) }
     }
 }
 

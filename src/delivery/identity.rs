@@ -1,14 +1,15 @@
-//! The node's certificate and what others are checked against; read again when the files change.
+//! The node's certificate and what others are checked against; read again when the files change, and put in force anew
+//! when the directory brings revocation lists.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use domain::time::UnixMillis;
 use rustls::ServerConfig;
 use tokio::sync::watch;
-use trust::crl::Freshness;
+use trust::crl::{Freshness, VerifiedList};
 use trust::name::Suffix;
 use trust::tls::{Api, ConfigError, LoadError, TlsMaterial, TlsPaths};
 
@@ -33,6 +34,11 @@ pub struct NodeIdentity {
     office_api: Arc<ArcSwap<ServerConfig>>,
     /// Told whenever the other ends of open connections have to be looked at again.
     looked: watch::Sender<()>,
+    // What the directory has brought, the newest list of each authority. Held while lists and files are put together,
+    // so that neither a reload nor the directory takes back what the other has just put in force.
+    carried: Mutex<Vec<VerifiedList>>,
+    /// The connections that others have opened to us.
+    doors: OnceLock<Vec<(Api, Open)>>,
     paths: TlsPaths,
     suffix: Suffix,
     /// When the files were changed that were read at the start.
@@ -74,6 +80,8 @@ impl NodeIdentity {
             office_api: Arc::new(ArcSwap::new(material.server_config(Api::Office)?)),
             material: ArcSwap::from_pointee(material),
             looked: watch::Sender::new(()),
+            carried: Mutex::default(),
+            doors: OnceLock::new(),
             paths,
             suffix,
             first,
@@ -100,12 +108,43 @@ impl NodeIdentity {
     ///
     /// # Errors
     /// [`IdentityError`]; the identity of before stays in force then.
-    pub fn reload(&self, doors: &[(Api, Open)], now: UnixMillis) -> Result<(), IdentityError> {
+    pub fn reload(&self, now: UnixMillis) -> Result<(), IdentityError> {
         let material = TlsMaterial::load(&self.paths, &self.suffix, LIST_GRACE, now)?;
-        self.node_api.store(material.server_config(Api::Node)?);
-        self.office_api.store(material.server_config(Api::Office)?);
+        let carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        self.put(&material, &carried, now)
+    }
+
+    /// Puts revocation lists in force that the directory has brought, beside those of the files: the newest of each
+    /// authority counts, wherever it came from. Open connections whose certificate no longer holds are cut off.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; the lists of before stay in force then.
+    pub fn carry(&self, lists: Vec<VerifiedList>, now: UnixMillis) -> Result<(), IdentityError> {
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        for list in lists {
+            let same = |known: &&mut VerifiedList| known.authority_id() == list.authority_id();
+            match carried.iter_mut().find(same) {
+                Some(known) if list.list().is_newer_than(known.list()) => *known = list,
+                Some(_) => {}
+                None => carried.push(list),
+            }
+        }
+        self.put(&self.material(), &carried, now)
+    }
+
+    fn put(
+        &self,
+        material: &TlsMaterial,
+        carried: &[VerifiedList],
+        now: UnixMillis,
+    ) -> Result<(), IdentityError> {
+        let material = material.with_lists(material.chains().lists().joined(carried));
+        let (node, office) =
+            (material.server_config(Api::Node)?, material.server_config(Api::Office)?);
+        self.node_api.store(node);
+        self.office_api.store(office);
         self.material.store(Arc::new(material));
-        self.cut_off(doors, now);
+        self.cut_off(now);
         Ok(())
     }
 
@@ -115,10 +154,10 @@ impl NodeIdentity {
     }
 
     /// Cuts off open connections whose certificate no longer holds.
-    fn cut_off(&self, doors: &[(Api, Open)], now: UnixMillis) {
+    fn cut_off(&self, now: UnixMillis) {
         self.looked.send_replace(());
         let material = self.material();
-        for (api, open) in doors {
+        for (api, open) in self.doors.get().into_iter().flatten() {
             let cut = open.cut_off(|chain| material.still_holds(chain, *api, now).is_ok());
             if cut > 0 {
                 tracing::warn!(%api, cut, code = "SENDER_REVOKED", "cut off open connections whose certificate no longer holds");
@@ -126,8 +165,11 @@ impl NodeIdentity {
         }
     }
 
-    /// Watches the files and reloads when one of them changes.
+    /// Watches the files and reloads when one of them changes; `doors` are the connections to cut off then. To be
+    /// called once.
     pub fn watch(self: &Arc<Self>, tasks: &Tasks, doors: Vec<(Api, Open)>) {
+        // A second call changes nothing.
+        let _known = self.doors.set(doors).is_err();
         let identity = self.clone();
         let mut stopping = tasks.stopping();
         tasks.spawn("identity", async move {
@@ -137,7 +179,7 @@ impl NodeIdentity {
                 let now = SystemClock.now();
                 if warned.is_none_or(|at: UnixMillis| now.since(at) >= WARN_EVERY) {
                     identity.warn(now);
-                    identity.cut_off(&doors, now);
+                    identity.cut_off(now);
                     warned = Some(now);
                 }
                 tokio::select! {
@@ -148,7 +190,7 @@ impl NodeIdentity {
                 if stamps == seen {
                     continue;
                 }
-                match identity.reload(&doors, SystemClock.now()) {
+                match identity.reload(SystemClock.now()) {
                     Ok(()) => tracing::info!("certificates and revocation lists were read again"),
                     // Files are replaced one by one; the next look may find them all.
                     Err(error) => tracing::warn!(

@@ -4,15 +4,19 @@ mod peer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use domain::area::AreaCode;
+use domain::area::{AreaCode, AreaLevel, AreaTable};
 use domain::reason::Reason;
+use domain::time::UnixMillis;
 use exchange::lane::{LaneEpoch, LaneSeq};
 use tokio::sync::watch;
 
 pub(crate) use self::peer::Mail;
-pub use self::peer::{Peer, PeerState, Progress};
+pub use self::peer::{CARD_GRACE, CardState, Peer, PeerState, Progress};
+use super::directory::areas::{AreaChanges, Destination};
+use crate::app::Refusal;
 use crate::app::messages::send::Outlet;
 use crate::config::PeerSettings;
 use crate::time::SystemClock;
@@ -23,19 +27,36 @@ pub struct Peers(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    own: AreaCode,
     // Swapped whole when a peer joins, which is rare; read for every message.
     all: ArcSwap<BTreeMap<AreaCode, Arc<Peer>>>,
     joined: watch::Sender<usize>,
+    // What became of areas, swapped when the node of an area above says so.
+    changes: ArcSwap<AreaChanges>,
+    /// This node is about to end its service.
+    retiring: AtomicBool,
 }
 
 impl Peers {
-    /// The peers of a configuration; no card is known yet.
+    /// The peers that the configuration of the node of `own` names; no card is known yet.
     #[must_use]
-    pub fn new(settings: &[PeerSettings]) -> Self {
+    pub fn new(own: AreaCode, settings: &[PeerSettings]) -> Self {
         let peer = |s: &PeerSettings| (s.area, Arc::new(Peer::new(s.area, Some(&s.endpoint))));
         let all: BTreeMap<_, _> = settings.iter().map(peer).collect();
         let joined = watch::Sender::new(all.len());
-        Self(Arc::new(Inner { all: ArcSwap::from_pointee(all), joined }))
+        Self(Arc::new(Inner {
+            own,
+            all: ArcSwap::from_pointee(all),
+            joined,
+            changes: ArcSwap::default(),
+            retiring: AtomicBool::new(false),
+        }))
+    }
+
+    /// Our own area.
+    #[must_use]
+    pub fn own(&self) -> AreaCode {
+        self.0.own
     }
 
     /// One peer.
@@ -67,6 +88,62 @@ impl Peers {
         self.get(area).unwrap_or(new)
     }
 
+    /// What became of areas, as the nodes above them say.
+    #[must_use]
+    pub fn changes(&self) -> Arc<AreaChanges> {
+        self.0.changes.load_full()
+    }
+
+    pub(super) fn put_changes(&self, changes: AreaChanges) {
+        self.0.changes.store(Arc::new(changes));
+    }
+
+    /// Lets nothing new be sent any more, or again.
+    pub(super) fn close_sends(&self, closed: bool) {
+        self.0.retiring.store(closed, Ordering::Relaxed);
+    }
+
+    /// Where mail for an area goes at that time: to itself, or to whoever took over from it.
+    ///
+    /// # Errors
+    /// `AREA_SPLIT` names the areas to choose from; `AREA_ENDED`, `AREA_RETIRED` and `UNKNOWN_AREA` where nobody takes
+    /// it; `PEER_CARD_MISSING` for an area that the directory may still tell of; `NODE_RETIRING` when we are about to
+    /// end our own service.
+    pub fn destination_at(&self, to: AreaCode, now: UnixMillis) -> Result<AreaCode, Refusal> {
+        let refuse = |reason| Err(Refusal::new(reason).field("to"));
+        if self.0.retiring.load(Ordering::Relaxed) {
+            return refuse(Reason::NodeRetiring);
+        }
+        let retired = |peer: &Peer| peer.card().is_some_and(|card| card.retired_at(now));
+        let serves = |area| self.get(area).is_some_and(|peer| peer.is_known() && !retired(&peer));
+        match self.changes().destination(to, now, AreaTable::builtin(), serves) {
+            Destination::Area(area) if area == self.0.own => Ok(area),
+            Destination::Area(area) => match self.get(area) {
+                Some(peer) if retired(&peer) => refuse(Reason::AreaRetired),
+                Some(_) => Ok(area),
+                // The directory may tell of it yet.
+                None if self.has_directory() => refuse(Reason::PeerCardMissing),
+                None => refuse(Reason::UnknownArea),
+            },
+            Destination::Split(areas) => {
+                let name =
+                    |area: &AreaCode| format!("{area} {}", AreaTable::builtin().full_name(area));
+                let names: Vec<_> = areas.iter().map(name).collect();
+                let refusal = Refusal::new(Reason::AreaSplit).field("to");
+                Err(refusal.detail(names.join(", ")))
+            }
+            Destination::Ended => refuse(Reason::AreaEnded),
+            Destination::Unknown => refuse(Reason::UnknownArea),
+        }
+    }
+
+    /// Whether somebody tells us of areas that nobody has configured: the node of an area above, or other provinces.
+    fn has_directory(&self) -> bool {
+        let own = self.0.own;
+        let above = [own.prefecture(), own.province()];
+        own.level() == AreaLevel::Province || above.iter().any(|area| self.get(*area).is_some())
+    }
+
     /// Hears when peers join: the number of all. Peers never leave while the node runs.
     #[must_use]
     pub fn joined(&self) -> watch::Receiver<usize> {
@@ -75,6 +152,10 @@ impl Peers {
 }
 
 impl Outlet for Peers {
+    fn destination(&self, to: AreaCode) -> Result<AreaCode, Refusal> {
+        self.destination_at(to, SystemClock.now())
+    }
+
     fn sealer(&self, to: AreaCode) -> Result<Arc<dyn exchange::keys::Sealer>, Reason> {
         let peer = self.get(to).ok_or(Reason::UnknownArea)?;
         Ok(peer.sealer(SystemClock.now())?)
@@ -83,6 +164,10 @@ impl Outlet for Peers {
     fn nudge(&self, to: AreaCode, epoch: LaneEpoch, through: LaneSeq) {
         if let Some(peer) = self.get(to) {
             peer.nudge(epoch, through);
+            if !peer.has_courier() {
+                // Whoever starts couriers looks at all peers then.
+                self.0.joined.send_modify(|_| {});
+            }
         }
     }
 }
@@ -98,7 +183,7 @@ mod tests {
     #[test]
     fn a_peer_joins_once_and_everybody_hears_it() {
         let configured = PeerSettings { area: area("410000"), endpoint: "a.example:1".to_owned() };
-        let peers = Peers::new(&[configured]);
+        let peers = Peers::new(area("410522"), &[configured]);
         let joined = peers.joined();
         assert!(peers.get(area("440305")).is_none());
         let first = peers.join(area("440305001"));
@@ -112,7 +197,7 @@ mod tests {
 
     #[test]
     fn two_that_join_at_once_are_both_there() {
-        let peers = Peers::new(&[]);
+        let peers = Peers::new(area("410522"), &[]);
         let codes: Vec<_> = (0..64).map(|n| area(&format!("4101{n:02}"))).collect();
         std::thread::scope(|scope| {
             for part in codes.chunks(16) {

@@ -1,7 +1,9 @@
 //! One peer: where it is called, how to seal for it, how to wake its courier, and what is known of its state.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use domain::area::AreaCode;
@@ -11,11 +13,30 @@ use exchange::card::NodeCard;
 use exchange::courier::CourierStatus;
 use exchange::envelope::AlgorithmProfile;
 use exchange::lane::{LaneEpoch, LaneSeq};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use trust::seal::{Sealer, SealingPublicKey};
 
 /// What a courier is told: how far the journal of which lane reaches.
 pub(crate) type Mail = Option<(LaneEpoch, LaneSeq)>;
+
+/// For so long after the end of a card messages are still sealed for its node, with an alarm: the directory may be out
+/// of reach, but the node need not be.
+pub const CARD_GRACE: Duration = Duration::from_secs(30 * 86_400);
+
+/// What a peer's card is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CardState {
+    /// It holds.
+    Good,
+    /// It has ended and is used in grace; an alarm.
+    InGrace,
+    /// It ended too long ago to be used.
+    Ended,
+    /// The certificate that signed it does not hold any more: revoked, as a rule.
+    Disbelieved,
+    /// None was ever seen.
+    Missing,
+}
 
 /// One peer.
 pub struct Peer {
@@ -24,10 +45,11 @@ pub struct Peer {
     configured: Option<String>,
     card: ArcSwapOption<NodeCard>,
     card_version: watch::Sender<u64>,
+    /// Version of the card that is not believed any more; 0 for none.
+    disbelieved: AtomicU64,
     sealer: ArcSwapOption<Sealer>,
     mail: watch::Sender<Mail>,
     progress: watch::Sender<Progress>,
-    seen: Notify,
     // Written by the peer's own tasks, read by whoever asks for the status; never across an await.
     state: Mutex<PeerState>,
 }
@@ -63,10 +85,10 @@ impl Peer {
             configured: configured.map(str::to_owned),
             card: ArcSwapOption::empty(),
             card_version: watch::Sender::new(0),
+            disbelieved: AtomicU64::new(0),
             sealer: ArcSwapOption::empty(),
             mail: watch::Sender::new(None),
             progress: watch::Sender::default(),
-            seen: Notify::new(),
             state: Mutex::default(),
         }
     }
@@ -75,6 +97,11 @@ impl Peer {
     #[must_use]
     pub const fn is_configured(&self) -> bool {
         self.configured.is_some()
+    }
+
+    /// Whether there is anything to call it by or to seal with for it.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_configured() || self.card().is_some()
     }
 
     /// Where it can be called, "host:port", best first: as configured, then as its card says. Whoever answers there has
@@ -116,17 +143,47 @@ impl Peer {
         self.card_version.subscribe()
     }
 
+    /// What its card is worth at that time.
+    #[must_use]
+    pub fn card_state(&self, now: UnixMillis) -> CardState {
+        match self.card() {
+            None => CardState::Missing,
+            Some(card) if self.disbelieved.load(Ordering::Relaxed) == card.version => {
+                CardState::Disbelieved
+            }
+            Some(card) if now < card.valid_until => CardState::Good,
+            Some(card) if now < card.valid_until.saturating_add(CARD_GRACE) => CardState::InGrace,
+            Some(_) => CardState::Ended,
+        }
+    }
+
+    /// Notes whether a card that is in force is still believed. Says whether that is news.
+    pub(in crate::delivery) fn believe(&self, card: &NodeCard, believed: bool) -> bool {
+        let disbelieved = if believed { 0 } else { card.version };
+        let before = self.disbelieved.swap(disbelieved, Ordering::Relaxed);
+        if !believed {
+            self.sealer.store(None);
+        }
+        before != disbelieved
+    }
+
     /// Until when it is out of service, as it has announced; none when it serves now.
     #[must_use]
     pub fn maintenance_until(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.card().and_then(|card| card.maintenance_at(now))
     }
 
-    /// What seals for it now: one encapsulation for the life of the process, at most a day.
+    /// What seals for it now: one encapsulation for a card and the life of the process, at most a day.
     ///
     /// # Errors
     /// `PEER_CARD_MISSING` while no card with a usable key is known.
     pub fn sealer(&self, now: UnixMillis) -> Result<Arc<Sealer>, Reason> {
+        match self.card_state(now) {
+            CardState::Good | CardState::InGrace => {}
+            CardState::Ended | CardState::Disbelieved | CardState::Missing => {
+                return Err(Reason::PeerCardMissing);
+            }
+        }
         if let Some(sealer) = self.sealer.load_full().filter(|sealer| !sealer.is_stale(now)) {
             return Ok(sealer);
         }
@@ -152,19 +209,14 @@ impl Peer {
         });
     }
 
+    /// Whether somebody hears how far the mail reaches.
+    pub(super) fn has_courier(&self) -> bool {
+        self.mail.receiver_count() > 0
+    }
+
     /// Hears how far the mail for this peer reaches.
     pub(crate) fn mail(&self) -> watch::Receiver<Mail> {
         self.mail.subscribe()
-    }
-
-    /// The peer has called us: its courier need not wait any longer to call it.
-    pub fn was_seen(&self) {
-        self.seen.notify_one();
-    }
-
-    /// Resolves when the peer has called us.
-    pub(crate) async fn seen(&self) {
-        self.seen.notified().await;
     }
 
     /// Follows how far it has answered.
@@ -200,5 +252,98 @@ impl fmt::Debug for Peer {
             .field("area", &self.area)
             .field("endpoints", &self.endpoints())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exchange::card::SealingKey;
+
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis::new(1_794_326_400_000);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn after(days: u32) -> UnixMillis {
+        NOW.saturating_add(days * DAY)
+    }
+
+    fn card(version: u64, key: &trust::seal::SealingKeyPair) -> NodeCard {
+        NodeCard {
+            area: "440305".parse().unwrap(),
+            name: "x".to_owned(),
+            endpoints: ["a.example:1", "b.example:2"].map(|e| e.parse().unwrap()).to_vec(),
+            sealing_keys: vec![SealingKey {
+                profile: AlgorithmProfile::International,
+                public_key: *key.public().as_bytes(),
+                use_until: after(90),
+            }],
+            version,
+            valid_from: NOW,
+            valid_until: after(30),
+            maintenance: Vec::new(),
+            area_changes: Vec::new(),
+            collects: false,
+            retired: None,
+        }
+    }
+
+    fn key() -> trust::seal::SealingKeyPair {
+        trust::seal::SealingKeyPair::generate(&mut rand::rng())
+    }
+
+    fn sealed_to(peer: &Peer, now: UnixMillis) -> Result<[u8; 8], Reason> {
+        use exchange::keys::Sealer as _;
+        Ok(peer.sealer(now)?.next_seal().unwrap().recipient_key_id)
+    }
+
+    #[test]
+    fn a_card_seals_in_grace_and_then_no_more() {
+        let (peer, key) = (Peer::new("440305".parse().unwrap(), None), key());
+        assert_eq!(peer.card_state(NOW), CardState::Missing);
+        assert_eq!(sealed_to(&peer, NOW), Err(Reason::PeerCardMissing));
+        peer.learn(card(1, &key));
+        for (days, state) in
+            [(29, CardState::Good), (30, CardState::InGrace), (59, CardState::InGrace)]
+        {
+            assert_eq!(peer.card_state(after(days)), state);
+            assert_eq!(sealed_to(&peer, after(days)), Ok(key.id()));
+        }
+        assert_eq!(peer.card_state(after(60)), CardState::Ended);
+        assert_eq!(sealed_to(&peer, after(60)), Err(Reason::PeerCardMissing));
+    }
+
+    #[test]
+    fn a_newer_card_switches_the_key_and_an_older_one_does_not() {
+        let (peer, old, new) = (Peer::new("440305".parse().unwrap(), None), key(), key());
+        let changes = peer.card_changes();
+        peer.learn(card(1, &old));
+        assert_eq!(sealed_to(&peer, NOW), Ok(old.id()));
+        peer.learn(card(2, &new));
+        assert_eq!(sealed_to(&peer, NOW), Ok(new.id()));
+        peer.learn(card(1, &old));
+        assert_eq!(sealed_to(&peer, NOW), Ok(new.id()));
+        assert_eq!(*changes.borrow(), 2);
+    }
+
+    #[test]
+    fn nothing_is_sealed_for_a_card_that_is_not_believed() {
+        let (peer, old, new) = (Peer::new("440305".parse().unwrap(), None), key(), key());
+        peer.learn(card(1, &old));
+        sealed_to(&peer, NOW).unwrap();
+        assert!(peer.believe(&card(1, &old), false) && !peer.believe(&card(1, &old), false));
+        assert_eq!(peer.card_state(NOW), CardState::Disbelieved);
+        assert_eq!(sealed_to(&peer, NOW), Err(Reason::PeerCardMissing));
+        // A card that a new certificate has signed is another one.
+        peer.learn(card(2, &new));
+        assert_eq!(sealed_to(&peer, NOW), Ok(new.id()));
+    }
+
+    #[test]
+    fn a_configured_address_comes_first_and_the_cards_after_it() {
+        let peer = Peer::new("440305".parse().unwrap(), Some("b.example:2"));
+        assert_eq!(peer.endpoints(), ["b.example:2"]);
+        peer.learn(card(1, &key()));
+        assert_eq!(peer.endpoints(), ["b.example:2", "a.example:1"]);
     }
 }

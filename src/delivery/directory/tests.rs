@@ -1,0 +1,528 @@
+//! The directory without a network: what is believed, kept, served and in force.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::card::{AreaChange, NodeCard};
+use exchange::directory::DirectoryQuestion;
+use exchange::keys::{SignContext, Signer as _};
+use store::network::{AreaChangeRow, WindowRow};
+use store::tables::DIRECTORY_LOG;
+use store::{DataKey, Options};
+use tempfile::TempDir;
+use trust::authority::{ProvinceAuthority, RevocationReason, RootAuthority};
+use trust::leaf::{Identity, request};
+use trust::name::{CertificateName, Suffix};
+use wire::encode_card;
+
+use super::keys::SealingKeys;
+use super::*;
+use crate::app::Refusal;
+use crate::config::{PeerSettings, Settings};
+use crate::delivery::peers::CardState;
+
+fn area(code: &str) -> AreaCode {
+    code.parse().unwrap()
+}
+
+fn now() -> UnixMillis {
+    SystemClock.now()
+}
+
+/// Two provinces and their authorities.
+struct Net {
+    dir: TempDir,
+    root: RootAuthority,
+    provinces: Vec<ProvinceAuthority>,
+}
+
+impl Net {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root =
+            RootAuthority::create(&dir.path().join("root"), &Suffix::default(), now()).unwrap();
+        let province = |code: &&str| {
+            ProvinceAuthority::create(&dir.path().join(code), &root, area(code), now()).unwrap()
+        };
+        let provinces = ["410000", "440000"].iter().map(province).collect();
+        std::fs::write(dir.path().join("root.pem"), root.certificate_pem()).unwrap();
+        Self { dir, root, provinces }
+    }
+
+    fn authority(&self, of: AreaCode) -> &ProvinceAuthority {
+        self.provinces.iter().find(|p| p.province() == of.province()).unwrap()
+    }
+
+    /// The list of an area's authority as of now, DER.
+    fn list(&self, code: &str) -> Vec<u8> {
+        self.authority(area(code)).revocation_list(now()).unwrap().der().to_vec()
+    }
+
+    /// The certificate of an area's authority, DER.
+    fn ca(&self, code: &str) -> Vec<u8> {
+        self.authority(area(code)).certificate().to_vec()
+    }
+
+    /// Certificate and key of a node, as files in its directory; the serial number.
+    fn certify(&self, code: &str) -> (PathBuf, String) {
+        let home = self.dir.path().join(format!("node-{code}"));
+        std::fs::create_dir_all(&home).unwrap();
+        let made = request(&CertificateName::Node(area(code)), &Suffix::default()).unwrap();
+        made.key.save(&home.join("node.key")).unwrap();
+        let issued =
+            self.authority(area(code)).issue_node(&made.csr_pem, area(code), now()).unwrap();
+        std::fs::write(home.join("node.pem"), &issued.chain_pem).unwrap();
+        (home, issued.record.serial)
+    }
+
+    /// Somebody's card, signed with a certificate of its own.
+    fn card(&self, code: &str, change: impl FnOnce(&mut NodeCard)) -> SignedCard {
+        let (home, _) = self.certify(code);
+        self.sign(&home, code, change)
+    }
+
+    fn sign(&self, home: &Path, code: &str, change: impl FnOnce(&mut NodeCard)) -> SignedCard {
+        let suffix = Suffix::default();
+        let identity = Identity::load(&home.join("node.pem"), &home.join("node.key"), &suffix);
+        let identity = identity.unwrap();
+        let pair = trust::seal::SealingKeyPair::generate(&mut rand::rng());
+        let mut card = NodeCard {
+            area: area(code),
+            name: "x".to_owned(),
+            endpoints: vec!["node.example:1".parse().unwrap()],
+            sealing_keys: vec![exchange::card::SealingKey {
+                profile: exchange::envelope::AlgorithmProfile::International,
+                public_key: *pair.public().as_bytes(),
+                use_until: now().saturating_add(Duration::from_secs(86_400)),
+            }],
+            version: 1,
+            valid_from: now(),
+            valid_until: now().saturating_add(Duration::from_secs(86_400)),
+            maintenance: Vec::new(),
+            area_changes: Vec::new(),
+            collects: false,
+            retired: None,
+        };
+        change(&mut card);
+        let bytes = encode_card(&card);
+        let signature = identity.sign(SignContext::Card, &bytes).unwrap();
+        SignedCard {
+            card_bytes: bytes.into(),
+            signature: signature.into(),
+            chain: identity.chain_der().to_vec(),
+        }
+    }
+
+    /// A node of `code` that has the lists of the root and of its own province in its files, and names its province.
+    fn node(&self, code: &str) -> Node {
+        let (home, _) = self.certify(code);
+        let lists = [
+            self.root.revocation_list(now()).unwrap(),
+            self.authority(area(code)).revocation_list(now()).unwrap(),
+        ];
+        let text: String = lists.iter().map(trust::crl::RevocationList::pem).collect();
+        std::fs::write(home.join("lists.pem"), text).unwrap();
+        DataKey::create(&home.join("data.key")).unwrap();
+        let config = format!(
+            "area = \"{code}\"\nname = \"x\"\ndata_dir = \"data\"\n[listen]\nnode = \"127.0.0.1:1\"\noffice = \"127.0.0.1:2\"\n\
+             [tls]\ncertificate = \"node.pem\"\nkey = \"node.key\"\nroot = \"../root.pem\"\nrevocation_lists = [\"lists.pem\"]\n\
+             [store]\nkey_file = \"data.key\"\ncache_mb = 4\n"
+        );
+        let mut settings = Settings::parse(&config, &home).unwrap();
+        let province = area(code).province();
+        if province != area(code) {
+            settings.peers =
+                vec![PeerSettings { area: province, endpoint: "p.example:1".to_owned() }];
+        }
+        Node::open(settings)
+    }
+}
+
+struct Node {
+    settings: Arc<Settings>,
+    directory: Directory,
+}
+
+impl Node {
+    fn open(settings: impl Into<Arc<Settings>>) -> Self {
+        let settings = settings.into();
+        let identity = Arc::new(NodeIdentity::load(&settings.tls, now()).unwrap());
+        let key = DataKey::load(&settings.store.data_key).unwrap();
+        let options = Options::new(settings.area.as_str(), key, now());
+        let (store, report) = Store::open(&settings.store_dir(), options).unwrap();
+        let keys = Arc::new(SealingKeys::open(&store, now()).unwrap());
+        let own = OwnCard::open(settings.clone(), store.clone(), identity.clone(), keys, now());
+        let peers = Peers::new(settings.area, &settings.peers);
+        let directory = Directory::open(Parts {
+            store,
+            incarnation: report.incarnation,
+            identity,
+            peers,
+            card: Arc::new(own.unwrap()),
+        });
+        Self { settings, directory: directory.unwrap() }
+    }
+
+    fn restart(self) -> Self {
+        self.directory.0.parts.store.close().unwrap();
+        let settings = self.settings.clone();
+        drop(self);
+        Self::open(settings)
+    }
+
+    fn peers(&self) -> &Peers {
+        &self.directory.0.parts.peers
+    }
+
+    async fn hears(&self, said: Said) -> Taken {
+        self.directory.take(area("410000"), said).await.unwrap()
+    }
+
+    async fn hears_cards(&self, cards: Vec<SignedCard>) -> Taken {
+        self.hears(Said { cards, ..Said::default() }).await
+    }
+
+    fn state(&self, code: &str) -> CardState {
+        self.peers().get(area(code)).map_or(CardState::Missing, |peer| peer.card_state(now()))
+    }
+
+    fn version(&self, code: &str) -> u64 {
+        self.peers().get(area(code)).and_then(|peer| peer.card()).map_or(0, |card| card.version)
+    }
+
+    fn destination(&self, to: &str) -> Result<AreaCode, Refusal> {
+        self.peers().destination_at(area(to), now())
+    }
+
+    /// What somebody gets who asks page by page, and his last cursor.
+    async fn tells(&self, caller: &str, cursor: &[u8]) -> (Vec<(String, u64)>, usize, Bytes) {
+        let (mut cards, mut lists, mut cursor) = (Vec::new(), 0, Bytes::copy_from_slice(cursor));
+        loop {
+            let question =
+                DirectoryQuestion { cursor, own_card: None, revocation_lists: Vec::new() };
+            let answer = self.directory.answer(area(caller), question).await.unwrap();
+            assert!(answer.revocation_lists.is_empty() || !answer.authorities.is_empty());
+            let card = |signed: &SignedCard| {
+                let card = decode_card(&signed.card_bytes).unwrap();
+                (card.area.to_string(), card.version)
+            };
+            cards.extend(answer.cards.iter().map(card));
+            lists += answer.revocation_lists.len();
+            cursor = answer.cursor;
+            if !answer.more {
+                return (cards, lists, cursor);
+            }
+        }
+    }
+}
+
+fn taken(news: usize, faults: usize) -> Taken {
+    Taken { news, faults }
+}
+
+/// The list and the authority of the other province, which the node has never met.
+fn of_the_other(net: &Net) -> Said {
+    Said { lists: vec![net.list("440000")], authorities: vec![net.ca("440000")], ..Said::default() }
+}
+
+#[tokio::test]
+async fn a_county_it_never_heard_of_becomes_a_peer_for_good() {
+    let net = Net::new();
+    let node = net.node("410522");
+    let card = net.card("440305", |_| {});
+    // Without the list of its authority nobody can say that it was not revoked: the card waits.
+    assert_eq!(node.hears_cards(vec![card]).await, taken(0, 0));
+    assert_eq!(node.destination("440305").unwrap_err().reason, Reason::PeerCardMissing);
+    // With the list, card and list are in force at once.
+    assert_eq!(node.hears(of_the_other(&net)).await, taken(2, 0));
+    assert_eq!(
+        (node.destination("440305").unwrap(), node.state("440305")),
+        (area("440305"), CardState::Good)
+    );
+    assert_eq!(node.peers().get(area("440305")).unwrap().endpoints(), ["node.example:1"]);
+    let node = node.restart();
+    assert_eq!(node.state("440305"), CardState::Good);
+    node.directory.look_again();
+    assert_eq!(node.state("440305"), CardState::Good);
+    assert_eq!(node.directory.lists(now()).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn only_what_proves_itself_is_taken_and_one_fault_stops_nothing_else() {
+    let net = Net::new();
+    let node = net.node("410522");
+    let good = |code: &str, version: u64| net.card(code, |card| card.version = version);
+    let mut altered = good("410523", 5);
+    altered.signature = good("410523", 5).signature;
+    let mut foreign = good("410526", 5);
+    foreign.chain = good("410527", 5).chain;
+    let mut rubbish = good("410502", 5);
+    rubbish.card_bytes = Bytes::from_static(b"\xFF\xFF");
+    let said = vec![altered, foreign, good("410503", 2), rubbish, good("410505", 2)];
+    assert_eq!(node.hears_cards(said).await, taken(2, 3));
+    assert_eq!((node.version("410523"), node.version("410526"), node.version("410503")), (0, 0, 2));
+    // Older ones and the same again are no news and no fault; a newer one is.
+    assert_eq!(node.hears_cards(vec![good("410503", 1), good("410503", 2)]).await, taken(0, 0));
+    assert_eq!(node.hears_cards(vec![good("410503", 9), good("410503", 3)]).await, taken(1, 0));
+    assert_eq!(node.version("410503"), 9);
+    // Nobody tells us who we are.
+    assert_eq!(node.hears_cards(vec![good("410522", u64::MAX)]).await, taken(0, 0));
+    assert!(node.peers().get(area("410522")).is_none());
+    // A card that ended long ago is nothing, one that ended lately is used in grace, with an alarm.
+    let ended = |code: &str, days: u64| {
+        let until = now().saturating_sub(Duration::from_secs(days * 86_400));
+        net.card(code, move |card| {
+            card.valid_until = until;
+            card.valid_from = until.saturating_sub(Duration::from_secs(1));
+        })
+    };
+    assert_eq!(node.hears_cards(vec![ended("410506", 31), ended("410527", 29)]).await, taken(1, 0));
+    assert_eq!(
+        (node.state("410506"), node.state("410527")),
+        (CardState::Missing, CardState::InGrace)
+    );
+}
+
+#[tokio::test]
+async fn a_neighbour_that_lies_costs_little_and_changes_nothing() {
+    let net = Net::new();
+    let node = net.node("410522");
+    let mut lie = net.card("410523", |card| card.version = 7);
+    lie.signature = Bytes::from_static(&[0x30, 0]);
+    let lists = vec![vec![0x30; 100]; 40];
+    let said =
+        Said { cards: vec![lie; 200], lists, authorities: vec![vec![1, 2, 3]], cursor: None };
+    assert_eq!(node.hears(said).await, taken(0, FAULTS_MAX));
+    // Cards of areas that nobody knows wait, at most one an area, and for nothing.
+    let codes: Vec<String> = (10..14).map(|n| format!("4199{n}")).collect();
+    let twice =
+        [1, 2].into_iter().flat_map(|version| codes.iter().map(move |code| (code, version)));
+    let cards = twice.map(|(code, version)| net.card(code, |card| card.version = version));
+    let cards = cards.collect();
+    assert_eq!(node.hears_cards(cards).await, taken(0, 0));
+    assert_eq!(node.directory.known().waiting.len(), 4);
+    let log = node.directory.0.parts.store.scan(&DIRECTORY_LOG, .., 100).unwrap();
+    assert!(log.is_empty(), "{log:?}");
+}
+
+#[tokio::test]
+async fn everything_is_told_once_and_newest() {
+    let net = Net::new();
+    let node = net.node("410000");
+    node.directory.publish().await.unwrap();
+    node.hears(of_the_other(&net)).await;
+    let counties = ["410522", "410523", "440305"];
+    for version in 1..4 {
+        let cards = counties.iter().map(|code| net.card(code, |card| card.version = version));
+        assert_eq!(node.hears_cards(cards.collect()).await, taken(3, 0));
+    }
+    let log = node.directory.0.parts.store.scan(&DIRECTORY_LOG, .., 100).unwrap();
+    assert_eq!(log.len(), 5, "one entry about each thing: {log:?}");
+    let (cards, lists, cursor) = node.tells("440000", &[]).await;
+    let areas: Vec<_> =
+        cards.iter().map(|(area, version)| (area.as_str(), (*version).min(4))).collect();
+    assert_eq!(areas, [("410000", 4), ("410522", 3), ("410523", 3), ("440305", 3)]);
+    assert_eq!(lists, 1);
+    // From the cursor on there is nothing, also after a restart; then what is new.
+    assert_eq!(node.tells("440000", &cursor).await, (vec![], 0, cursor.clone()));
+    let node = node.restart();
+    assert_eq!(node.tells("440000", &cursor).await, (vec![], 0, cursor.clone()));
+    node.hears_cards(vec![net.card("410523", |card| card.version = 8)]).await;
+    let (cards, lists, next) = node.tells("440000", &cursor).await;
+    assert_eq!((cards, lists), (vec![("410523".to_owned(), 8)], 0));
+    // Nobody is told of himself.
+    assert_eq!(node.tells("410523", &cursor).await, (vec![], 0, next));
+    // A cursor that means nothing here starts over.
+    for strange in [&b"x"[..], &[0xFF; 12], &[0; 12], &[0; 64]] {
+        assert_eq!(node.tells("440000", strange).await.0.len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn pages_are_bounded_and_lead_to_the_end() {
+    let net = Net::new();
+    let node = net.node("410000");
+    let table = domain::area::AreaTable::builtin();
+    let counties: Vec<_> = table.counties_of(&area("410000")).iter().map(|a| a.code).collect();
+    // One certificate signs for all: only who holds it may, but here the store is asked, not the signature.
+    let (home, _) = net.certify("410522");
+    for county in &counties {
+        let signed = net.sign(&home, "410522", |card| card.name = "x".repeat(90));
+        let row = rows::card_row(signed, 1, now());
+        let (inner, heard) = (node.directory.0.clone(), Heard { from: *county, at: now() });
+        let county = *county;
+        let store = node.directory.0.parts.store.clone();
+        store
+            .commit_blocking(move |unit| keep_card(unit, &inner.numbers, county, row, heard))
+            .unwrap();
+    }
+    let (mut pages, mut cards, mut cursor) = (0, 0, Bytes::new());
+    loop {
+        let question = DirectoryQuestion { cursor, own_card: None, revocation_lists: Vec::new() };
+        let answer = node.directory.answer(area("440000"), question).await.unwrap();
+        let bytes: usize =
+            answer.cards.iter().map(|c| wire::card::encode_signed_card(c.clone()).len()).sum();
+        assert!(bytes < exchange::directory::DIRECTORY_BYTES_FULL + 64 * 1024, "{bytes}");
+        pages += 1;
+        cards += answer.cards.len();
+        cursor = answer.cursor;
+        if !answer.more {
+            break;
+        }
+    }
+    assert_eq!(cards, counties.len());
+    assert!((1..20).contains(&pages), "{pages}");
+}
+
+#[tokio::test]
+async fn a_revocation_that_the_directory_brings_is_in_force_at_once_and_for_good() {
+    let net = Net::new();
+    let node = net.node("410522");
+    let (home, serial) = net.certify("440305");
+    let card = net.sign(&home, "440305", |_| {});
+    let chain = card.chain.clone();
+    node.hears(Said { cards: vec![card], ..of_the_other(&net) }).await;
+    let old = of_the_other(&net);
+    let identity = node.directory.0.parts.identity.clone();
+    let holds = |identity: &NodeIdentity| {
+        let material = identity.material();
+        material.chains().verify(&chain, trust::verify::Purpose::Node, now()).map(drop)
+    };
+    let mut looked = identity.looked();
+    looked.mark_unchanged();
+    assert_eq!(holds(&identity), Ok(()));
+    net.authority(area("440000")).revoke(&serial, RevocationReason::KeyCompromise, now()).unwrap();
+    assert_eq!(node.hears(of_the_other(&net)).await, taken(1, 0));
+    assert_eq!(holds(&identity), Err(Refused::Revoked));
+    assert!(looked.has_changed().unwrap(), "open connections are looked at");
+    // Nothing is sealed for it any more, and an older list takes nothing back.
+    node.directory.look_again();
+    assert_eq!(node.state("440305"), CardState::Disbelieved);
+    assert_eq!(node.hears(old).await, taken(0, 0));
+    identity.reload(now()).unwrap();
+    assert_eq!(holds(&identity), Err(Refused::Revoked));
+    let node = node.restart();
+    assert_eq!(holds(&node.directory.0.parts.identity), Err(Refused::Revoked));
+    node.directory.look_again();
+    assert_eq!(node.state("440305"), CardState::Disbelieved);
+    // A new certificate signs a newer card.
+    assert_eq!(
+        node.hears_cards(vec![net.card("440305", |card| card.version = 2)]).await,
+        taken(1, 0)
+    );
+    assert_eq!(node.state("440305"), CardState::Good);
+}
+
+#[tokio::test]
+async fn mail_goes_where_the_province_says() {
+    let net = Net::new();
+    let node = net.node("440305");
+    let card = |code: &str, version: u64, changes: &[(&str, &[&str])]| {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(ended, successors)| AreaChange {
+                area: area(ended),
+                successors: successors.iter().map(|code| area(code)).collect(),
+                from: now(),
+            })
+            .collect();
+        net.card(code, move |card| {
+            card.version = version;
+            card.area_changes = changes;
+        })
+    };
+    let said = Said {
+        lists: vec![net.list("410000")],
+        authorities: vec![net.ca("410000")],
+        // The last one has a code that is younger than the table of this program.
+        cards: vec![card("410522", 1, &[]), card("410523", 1, &[]), card("419999", 1, &[])],
+        cursor: None,
+    };
+    assert_eq!(node.hears(said).await, taken(3, 0));
+    assert_eq!(node.destination("410522").unwrap(), area("410522"));
+    assert_eq!(node.destination("419999").unwrap_err().reason, Reason::UnknownArea);
+    // The province has the last word, and with it the new area is known.
+    let merged = card("410000", 1, &[("410522", &["410523"]), ("410526", &["419999", "410523"])]);
+    node.hears_cards(vec![merged]).await;
+    for node in [&node.restart()] {
+        assert_eq!(node.destination("410522").unwrap(), area("410523"));
+        let refusal = node.destination("410526").unwrap_err();
+        assert_eq!(refusal.reason, Reason::AreaSplit);
+        let text = refusal.detail.unwrap();
+        assert!(text.contains("419999") && text.contains("410523 河南省"), "{text}");
+        // A county cannot say so, not even of its neighbour.
+        let usurper = card("410502", 1, &[("410503", &["410502"])]);
+        assert_eq!(node.hears_cards(vec![usurper]).await, taken(0, 1));
+        assert_eq!(node.destination("410503").unwrap_err().reason, Reason::PeerCardMissing);
+        // Taken back.
+        node.hears_cards(vec![card("410000", 2, &[])]).await;
+        assert_eq!(node.destination("410522").unwrap(), area("410522"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_writes_to_a_node_that_has_retired_or_from_one_that_is_about_to() {
+    let net = Net::new();
+    let node = net.node("410522");
+    node.hears_cards(vec![net.card("410523", |card| card.retired = Some(now()))]).await;
+    assert_eq!(node.destination("410523").unwrap_err().reason, Reason::AreaRetired);
+    let retire = |at: Option<UnixMillis>| {
+        node.directory.announce(move |row| {
+            row.retiring = at;
+            Ok(())
+        })
+    };
+    node.hears_cards(vec![net.card("410526", |_| {})]).await;
+    assert!(node.destination("410526").is_ok());
+    retire(Some(now())).await.unwrap();
+    assert_eq!(node.destination("410526").unwrap_err().reason, Reason::NodeRetiring);
+    retire(None).await.unwrap();
+    assert!(node.destination("410526").is_ok());
+}
+
+#[tokio::test]
+async fn our_own_card_is_signed_anew_only_when_it_says_something_else() {
+    let net = Net::new();
+    let node = net.node("410000");
+    node.directory.renew().await.unwrap();
+    let first = node.directory.own_card().card();
+    node.directory.renew().await.unwrap();
+    let node = node.restart();
+    node.directory.renew().await.unwrap();
+    assert_eq!(node.directory.own_card().card(), first, "also after a restart");
+    let in_an_hour = now().saturating_add(Duration::from_secs(3_600));
+    let window = WindowRow { from: now(), until: in_an_hour, note: "升级".to_owned() };
+    let change =
+        AreaChangeRow { area: area("410522"), successors: vec![area("410523")], from: now() };
+    node.directory
+        .announce(move |row| {
+            row.windows.push(window);
+            row.area_changes.push(change);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let second = node.directory.own_card().card();
+    assert!(second.version > first.version);
+    assert_eq!(node.directory.own_card().maintenance_until(now()), Some(in_an_hour));
+    // Our own word counts for us as well, and everybody can have it.
+    assert_eq!(node.destination("410522").unwrap_err().reason, Reason::PeerCardMissing);
+    let (cards, _, _) = node.tells("440000", &[]).await;
+    assert_eq!(cards, [("410000".to_owned(), second.version)]);
+    // A new certificate signs a new card, and so does the course of time.
+    let own = node.directory.own_card();
+    assert!(!own.renew(now().saturating_add(Duration::from_secs(9 * 86_400))).unwrap());
+    assert!(own.renew(now().saturating_add(Duration::from_secs(11 * 86_400))).unwrap());
+    net.certify("410000");
+    node.directory.0.parts.identity.reload(now()).unwrap();
+    assert!(own.renew(now()).unwrap());
+    // What cannot stand in a card is not announced.
+    let long = WindowRow { from: now(), until: in_an_hour, note: "x".repeat(101) };
+    let refused = node.directory.announce(move |row| {
+        row.windows.push(long);
+        Ok(())
+    });
+    assert!(refused.await.is_err());
+}
