@@ -1,0 +1,198 @@
+//! Messages: the story of each told again from what was noted, and compared with the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::reason::Reason;
+
+use super::{Broken, Facts, Promise, Verdict, all, at_the_end};
+use crate::history::{Entry, Fact, Word};
+use crate::mail::MessageNo;
+use crate::plan::NodeNo;
+
+/// What a node has on its disk, by what was noted.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    stored: BTreeSet<MessageNo>,
+    accepted: BTreeSet<MessageNo>,
+    settled: BTreeMap<MessageNo, Word>,
+    withdrawn: BTreeSet<MessageNo>,
+    /// The first final word it has signed.
+    said: BTreeMap<MessageNo, Word>,
+}
+
+/// The story of a world.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    nodes: BTreeMap<NodeNo, Known>,
+    backups: BTreeMap<NodeNo, Known>,
+    /// Every final word that was signed.
+    said: BTreeMap<MessageNo, Vec<Word>>,
+    /// What each node has had and lost by being restored.
+    pub(super) lost: BTreeMap<NodeNo, BTreeSet<MessageNo>>,
+    /// Recipients of messages.
+    accepted: BTreeMap<MessageNo, (NodeNo, NodeNo)>,
+}
+
+/// Tells the story again, and notes where it is not true.
+pub(super) fn replay(facts: &Facts<'_>, verdict: &mut Verdict) -> Story {
+    let mut story = Story::default();
+    for entry in facts.history.entries() {
+        if let Some((promise, message, why)) = story.next(entry) {
+            let (node, at, message) = (entry.node, Some(entry.at), Some(message));
+            verdict.add(Broken { promise, node, message, parcel: None, at, why });
+        }
+    }
+    story
+}
+
+type Wrong = (Promise, MessageNo, &'static str);
+
+impl Story {
+    fn next(&mut self, entry: &Entry) -> Option<Wrong> {
+        let node = entry.node;
+        match entry.fact {
+            Fact::Accepted { message, to } => {
+                self.accepted.insert(message, (node, to));
+                self.known(node).accepted.insert(message);
+            }
+            Fact::Withdrawn { message } => drop(self.known(node).withdrawn.insert(message)),
+            Fact::Departed { message, body, .. } => {
+                if body && self.known(node).withdrawn.contains(&message) {
+                    let why = "a body left its sender after it was withdrawn";
+                    return Some((Promise::WithdrawnStays, message, why));
+                }
+            }
+            Fact::Wrote { message, again } => {
+                let first = self.known(node).stored.insert(message);
+                if again || !first {
+                    return Some((Promise::StoredOnce, message, "it was written a second time"));
+                }
+            }
+            Fact::Said { message, word, .. } => return self.said(node, message, word),
+            Fact::Settled { message, word } => return self.settled(node, message, word),
+            Fact::BackedUp => {
+                let known = self.known(node).clone();
+                self.backups.insert(node, known);
+            }
+            Fact::Restored => self.restored(node),
+            _ => {}
+        }
+        None
+    }
+
+    fn known(&mut self, node: NodeNo) -> &mut Known {
+        self.nodes.entry(node).or_default()
+    }
+
+    fn said(&mut self, node: NodeNo, message: MessageNo, word: Word) -> Option<Wrong> {
+        let truth = Promise::ReceiptsAreTrue;
+        if word == Word::Refused(Reason::Conflict) {
+            return Some((Promise::NobodyConflicts, message, "a conflict was found"));
+        }
+        let stored = self.known(node).stored.contains(&message);
+        if word == Word::Stored && !stored {
+            return Some((truth, message, "signed as stored, but not on disk"));
+        }
+        if matches!(word, Word::Refused(_)) && stored {
+            return Some((truth, message, "signed as refused, but on disk"));
+        }
+        if matches!(word, Word::Deferred(_)) {
+            return None;
+        }
+        let all = self.said.entry(message).or_default();
+        if !all.contains(&word) {
+            all.push(word);
+        }
+        // A recipient that was restored does not remember what it said since its backup, and judges anew.
+        let first = *self.known(node).said.entry(message).or_insert(word);
+        (first != word).then_some((truth, message, "first it said otherwise"))
+    }
+
+    fn settled(&mut self, node: NodeNo, message: MessageNo, word: Word) -> Option<Wrong> {
+        if matches!(word, Word::Deferred(_)) {
+            return None;
+        }
+        let signed = self.said.get(&message).is_some_and(|said| said.contains(&word));
+        self.known(node).settled.insert(message, word);
+        (!signed).then_some((Promise::SettledIsTrue, message, "nobody has signed that"))
+    }
+
+    /// The disk is as it was at the backup; what came since is lost, and everybody may know it.
+    fn restored(&mut self, node: NodeNo) {
+        let backup = self.backups.get(&node).cloned().unwrap_or_default();
+        let now = std::mem::replace(self.known(node), backup.clone());
+        let lost = self.lost.entry(node).or_default();
+        lost.extend(now.stored.difference(&backup.stored));
+        lost.extend(now.accepted.difference(&backup.accepted));
+    }
+
+    /// Whether a node has had this message and lost it by being restored.
+    pub(super) fn has_lost(&self, node: NodeNo, message: MessageNo) -> bool {
+        self.lost.get(&node).is_some_and(|lost| lost.contains(&message))
+    }
+}
+
+/// Compares the story with the disks.
+pub(super) fn check_the_end(facts: &Facts<'_>, story: &Story, verdict: &mut Verdict) {
+    let nothing = Known::default();
+    for (node, ends) in all(facts) {
+        let known = story.nodes.get(&node).unwrap_or(&nothing);
+        let received: BTreeSet<_> = ends.received.iter().copied().collect();
+        let sent: BTreeSet<_> = ends.sent.iter().copied().collect();
+        let broken = |message, why| Broken {
+            message: Some(message),
+            ..at_the_end(Promise::DisksAreTrue, node, why)
+        };
+        for message in known.stored.symmetric_difference(&received) {
+            verdict.add(broken(*message, "what was stored and what is there differ"));
+        }
+        for message in known.accepted.difference(&sent) {
+            verdict.add(broken(*message, "what was accepted is not there"));
+        }
+    }
+    for (message, (from, to)) in &story.accepted {
+        one(facts, story, *message, (*from, *to), verdict);
+    }
+}
+
+fn one(
+    facts: &Facts<'_>,
+    story: &Story,
+    message: MessageNo,
+    (from, to): (NodeNo, NodeNo),
+    verdict: &mut Verdict,
+) {
+    verdict.accepted += 1;
+    let (Some(sender), Some(recipient)) =
+        (facts.ends.get(from.index()), facts.ends.get(to.index()))
+    else {
+        return;
+    };
+    let kept = Promise::AcceptedIsKept;
+    let broken = |node, why| Broken { message: Some(message), ..at_the_end(kept, node, why) };
+    let is_stored =
+        recipient.received.binary_search(&message).is_ok() || recipient.received.contains(&message);
+    verdict.stored += usize::from(is_stored);
+    let known = story.nodes.get(&from);
+    let knows = known.is_some_and(|known| known.accepted.contains(&message));
+    if !knows {
+        // The sender was restored and does not know that it has accepted it.
+        if !is_stored {
+            verdict.missing.push((from, message));
+        }
+        return;
+    }
+    match sender.settled.get(&message) {
+        None => verdict.add(broken(from, "it has no final word")),
+        Some(Word::Stored) if is_stored => {}
+        Some(Word::Stored) if story.has_lost(to, message) => verdict.missing.push((to, message)),
+        Some(Word::Stored) => verdict.add(broken(to, "settled as stored, and not there")),
+        Some(Word::Refused(_)) => {
+            verdict.refused += 1;
+            if is_stored {
+                verdict.add(broken(to, "settled as refused, and there"));
+            }
+        }
+        Some(Word::Deferred(_)) => verdict.add(broken(from, "its last word is no final word")),
+    }
+}

@@ -1,0 +1,227 @@
+//! The tables of a simulated node: the keys and rows of the store that the exchange needs, with the store's names.
+
+use std::rc::Rc;
+
+use domain::id::MessageId;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::lane::{LaneEpoch, LaneIn, LaneOut, LaneSeq};
+use exchange::ledger::LedgerEntry;
+use exchange::parcel::{ParcelId, ParcelManifest};
+use exchange::receipt::Disposition;
+use exchange::tree::Frontier;
+
+use crate::mail::{Content, Envelope, Parcel, Receipt, Returned, Signed, Word};
+use crate::plan::NodeNo;
+
+/// Which end of a message the node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Side {
+    /// It sent it.
+    Sent,
+    /// It received it.
+    Received,
+}
+
+/// Key of a row. Rows of one table lie together, in the order of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Key {
+    /// `LEDGER`: position.
+    Ledger(u64),
+    /// `FRONTIER`.
+    Frontier,
+    /// `ENVELOPE`, sent: peer, epoch, sequence.
+    Envelope(NodeNo, LaneEpoch, LaneSeq),
+    /// `MESSAGE`.
+    Message(Side, MessageId),
+    /// `LANE_EPOCH`: peer.
+    Epoch(NodeNo),
+    /// `LANE_OUT`: peer, epoch.
+    LaneOut(NodeNo, LaneEpoch),
+    /// `LANE_IN`: peer, epoch.
+    LaneIn(NodeNo, LaneEpoch),
+    /// `PARCEL` and `RECEIPT`: peer, epoch, lowest sequence, name.
+    Parcel(Side, NodeNo, LaneEpoch, LaneSeq, ParcelId),
+    /// `CUSTODY`: name, hop.
+    Custody(ParcelId, u8),
+    /// `CONSIGNMENT`: name.
+    Consignment(ParcelId),
+    /// `TRANSIT` with `TRANSIT_MAIL`: name.
+    Transit(ParcelId),
+    /// `TRANSIT_QUEUE`: next hop, effective deadline, arrival.
+    Queue(NodeNo, UnixMillis, u64),
+    /// `RETURN` with `RETURN_BODY`: toward, arrival.
+    Return(NodeNo, u64),
+    /// `WITHDRAWN`: peer, epoch, sequence.
+    Withdrawn(NodeNo, LaneEpoch, LaneSeq),
+    /// `ARRIVAL`.
+    Arrival,
+    /// `RESTORED`.
+    Restored,
+}
+
+/// A row. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Row {
+    /// A counter, an epoch, or the mere fact.
+    Number(u64),
+    /// Name of a parcel.
+    Name(ParcelId),
+    Ledger(Rc<LedgerEntry>),
+    Frontier(Rc<Frontier>),
+    Envelope(Rc<Envelope>),
+    Message(Rc<MessageRow>),
+    LaneOut(Rc<LaneOut>),
+    LaneIn(Rc<LaneIn>),
+    Parcel(Rc<ParcelRow>),
+    Word(Rc<Word>),
+    Consignment(Rc<ConsignmentRow>),
+    Transit(Rc<TransitRow>),
+    Return(Rc<ReturnRow>),
+}
+
+/// A message, as one side keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct MessageRow {
+    pub(crate) peer: NodeNo,
+    pub(crate) epoch: LaneEpoch,
+    pub(crate) sequence: LaneSeq,
+    pub(crate) digest: Digest,
+    pub(crate) content: Content,
+    pub(crate) expires: UnixMillis,
+    pub(crate) due: Option<UnixMillis>,
+    pub(crate) stored: UnixMillis,
+    /// The message that answers it.
+    pub(crate) answered: Option<MessageId>,
+}
+
+/// A parcel with what became of its envelopes.
+#[derive(Clone, Debug)]
+pub(crate) struct ParcelRow {
+    /// Places of the envelopes in the lane; 0 for what has none.
+    pub(crate) sequences: Vec<u64>,
+    pub(crate) dispositions: Vec<Disposition>,
+    /// The recipient's word, at the sender.
+    pub(crate) receipt: Option<Rc<Receipt>>,
+}
+
+/// Who carries a parcel of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// A relay that has given its word.
+    Relay(NodeNo),
+    /// A file.
+    File,
+}
+
+/// A parcel of ours that somebody else carries.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsignmentRow {
+    pub(crate) peer: NodeNo,
+    pub(crate) epoch: LaneEpoch,
+    pub(crate) sequences: Vec<LaneSeq>,
+    pub(crate) parcel: Rc<Signed<ParcelManifest>>,
+    pub(crate) carrier: Carrier,
+    pub(crate) until: UnixMillis,
+}
+
+/// What became of a parcel in transit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransitState {
+    /// It waits for its turn.
+    Waiting,
+    /// The next hop asked to wait.
+    PutOff { until: UnixMillis },
+    /// The next hop has given its word; the content is gone.
+    HandedOn,
+    /// The recipient has answered; the content is gone.
+    Answered,
+    /// It can go no further; the content is gone.
+    GivenUp { reason: Reason },
+}
+
+impl TransitState {
+    /// Whether the content is here and has to be handed on.
+    pub(crate) const fn is_held(self) -> bool {
+        matches!(self, Self::Waiting | Self::PutOff { .. })
+    }
+}
+
+/// A parcel that the node carries for others.
+#[derive(Clone, Debug)]
+pub(crate) struct TransitRow {
+    pub(crate) parcel: Rc<Signed<ParcelManifest>>,
+    /// The parcel itself while it is held.
+    pub(crate) content: Option<Rc<Parcel>>,
+    pub(crate) handed_by: NodeNo,
+    pub(crate) next: NodeNo,
+    pub(crate) deadline: UnixMillis,
+    pub(crate) arrival: u64,
+    pub(crate) state: TransitState,
+    /// The node's own word; none while it is being signed.
+    pub(crate) own_word: Option<Rc<Word>>,
+}
+
+/// A signed word on its way back.
+#[derive(Clone, Debug)]
+pub(crate) struct ReturnRow {
+    pub(crate) word: Returned,
+}
+
+macro_rules! rows {
+    ($($variant:ident: $type:ty, $read:ident;)*) => {
+        $(impl From<$type> for Row {
+            fn from(row: $type) -> Self {
+                Self::$variant(Rc::new(row))
+            }
+        })*
+
+        impl Row {
+            $(#[doc = concat!("The row as one of ", stringify!($type), ", if it is one.")]
+            pub(crate) fn $read(&self) -> Option<&Rc<$type>> {
+                match self {
+                    Self::$variant(row) => Some(row),
+                    _ => None,
+                }
+            })*
+        }
+    };
+}
+
+rows! {
+    Ledger: LedgerEntry, ledger;
+    Frontier: Frontier, frontier;
+    Envelope: Envelope, envelope;
+    Message: MessageRow, message;
+    LaneOut: LaneOut, lane_out;
+    LaneIn: LaneIn, lane_in;
+    Parcel: ParcelRow, parcel;
+    Consignment: ConsignmentRow, consignment;
+    Transit: TransitRow, transit;
+    Return: ReturnRow, returned;
+}
+
+impl From<Rc<Word>> for Row {
+    fn from(word: Rc<Word>) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl Row {
+    /// The number, if it is one.
+    pub(crate) const fn number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The name of a parcel, if it is one.
+    pub(crate) const fn name(&self) -> Option<ParcelId> {
+        match self {
+            Self::Name(name) => Some(*name),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! The shell of a courier: `delivery::outbound`.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use domain::time::UnixMillis;
+use exchange::courier::{Answer, Courier, CustodyAnswer, Effect, Event, ParcelNo};
+use exchange::custody::CustodyOutcome;
+use exchange::digest::Digest;
+use exchange::lane::{LANE_WINDOW, LaneEpoch, LaneOut, LaneSeq, Mark};
+use exchange::parcel::{PARCEL_ENVELOPES_MAX, ParcelId, ParcelManifest, envelopes_root};
+use exchange::receipt::Offered;
+use exchange::relay::effective_deadline;
+use exchange::route::{Route, Routes};
+use exchange::runs::SeqRuns;
+
+use super::session::Room;
+use super::units::{Answered, Consigned, Work, check};
+use super::{Inner, Node, SLEEP_MAX, Timer, Waiter, World};
+use crate::disk::rows::{Key, Row};
+use crate::history::{Fact, ParcelName};
+use crate::mail::{Carried, Envelope, Parcel, Receipt, Signed, Word};
+use crate::plan::{NodeNo, Plan};
+
+/// Name of a courier: peer and epoch.
+pub(super) type Of = (NodeNo, LaneEpoch);
+
+/// A courier with what its shell knows.
+#[derive(Debug)]
+pub(crate) struct Run {
+    courier: Courier,
+    routes: Routes,
+    announced: Option<UnixMillis>,
+    /// Parcels that were read and have a place on the session with a neighbour.
+    ready: BTreeMap<ParcelNo, (NodeNo, Vec<(LaneSeq, Carried)>)>,
+    /// Parcels that wait for room on a session.
+    wanted: BTreeMap<ParcelNo, (NodeNo, SeqRuns, usize)>,
+    offered: BTreeMap<ParcelNo, Sent>,
+    wake: Option<UnixMillis>,
+    /// Number of the last timer that was set, and when it runs out.
+    timer: (u64, Option<crate::timeline::Moment>),
+}
+
+/// A parcel on its way, as far as the answer has to be checked against it.
+#[derive(Debug)]
+struct Sent {
+    route: Route,
+    since: UnixMillis,
+    parcel: Rc<Signed<ParcelManifest>>,
+    offered: Vec<Offered>,
+    sequences: Vec<LaneSeq>,
+    answered: Option<Said>,
+}
+
+/// The answer to a parcel, from its arrival until it is kept.
+#[derive(Clone, Debug)]
+enum Said {
+    Receipt(Box<Answered>),
+    Held(Box<Consigned>),
+}
+
+impl Run {
+    /// Messages without a final answer.
+    pub(super) fn waiting(&self) -> u64 {
+        self.courier.lane().waiting()
+    }
+}
+
+/// The neighbour to whom mail for `peer` is handed by a route.
+fn neighbour(plan: &Plan, own: NodeNo, peer: NodeNo, route: Route) -> Option<NodeNo> {
+    match route {
+        Route::Direct => Some(peer),
+        Route::OwnRelay => plan.province(own),
+        Route::PeerRelay => plan.province(peer),
+    }
+}
+
+/// The route on which a neighbour is the one to whom mail for `peer` is handed.
+pub(super) fn route_by(plan: &Plan, own: NodeNo, peer: NodeNo, by: NodeNo) -> Option<Route> {
+    let is_it = |route: &Route| neighbour(plan, own, peer, *route) == Some(by);
+    relays(plan, own, peer).with(Route::Direct).iter().find(is_it)
+}
+
+/// The relays by which a peer can be reached, each once.
+fn relays(plan: &Plan, own: NodeNo, peer: NodeNo) -> Routes {
+    let (ours, theirs) = (plan.province(own), plan.province(peer));
+    let mut routes = Routes::none();
+    if ours.is_some_and(|ours| ours != peer) {
+        routes = routes.with(Route::OwnRelay);
+    }
+    if theirs.is_some_and(|theirs| theirs != own && Some(theirs) != ours) {
+        routes = routes.with(Route::PeerRelay);
+    }
+    routes
+}
+
+impl Node {
+    /// The couriers of all lanes with mail that is not settled.
+    pub(super) fn find_lanes(&mut self, world: &mut World) {
+        let all = Key::Envelope(NodeNo::new(0), LaneEpoch::new(0), LaneSeq::BEFORE_FIRST)
+            ..=Key::Envelope(
+                NodeNo::new(u32::MAX),
+                LaneEpoch::new(u64::MAX),
+                LaneSeq::new(u64::MAX),
+            );
+        let mut lanes: Vec<(Of, LaneSeq)> = Vec::new();
+        for (key, _) in self.disk.durable_range(all) {
+            let Key::Envelope(peer, epoch, sequence) = *key else { continue };
+            match lanes.last_mut() {
+                Some((of, last)) if *of == (peer, epoch) => *last = sequence,
+                _ => lanes.push(((peer, epoch), sequence)),
+            }
+        }
+        for (of, _) in lanes {
+            if self.lane(of).waiting() > 0 {
+                self.ensure(of, world);
+                self.tell(Inner::Courier(of, Event::Woken));
+            }
+        }
+    }
+
+    /// A lane as it is on disk.
+    fn lane(&self, of: Of) -> LaneOut {
+        let row = self.disk.get(&Key::LaneOut(of.0, of.1)).and_then(Row::lane_out);
+        let mut lane = row.map_or_else(|| LaneOut::new(of.1), |row| LaneOut::clone(row));
+        let last = self.disk.durable_range(super::units::lane_of(of.0, of.1)).next_back();
+        if let Some((Key::Envelope(_, _, sequence), _)) = last {
+            lane.assigned_through(*sequence);
+        }
+        lane
+    }
+
+    fn ensure(&mut self, of: Of, world: &World) {
+        if self.memory.as_ref().is_none_or(|memory| memory.couriers.contains_key(&of)) {
+            return;
+        }
+        let routes = self.routes_to(of.0, world);
+        let courier = Courier::new(world.plan.courier, self.lane(of), routes);
+        let run = Run {
+            courier,
+            routes,
+            announced: None,
+            ready: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            offered: BTreeMap::new(),
+            wake: None,
+            timer: (0, None),
+        };
+        if let Some(memory) = &mut self.memory {
+            memory.couriers.insert(of, run);
+        }
+        self.look_around(of, world);
+    }
+
+    /// New mail lies in a lane.
+    pub(super) fn nudge(
+        &mut self,
+        peer: NodeNo,
+        epoch: LaneEpoch,
+        through: LaneSeq,
+        world: &World,
+    ) {
+        self.ensure((peer, epoch), world);
+        self.tell(Inner::Courier((peer, epoch), Event::Mail { through }));
+    }
+
+    pub(super) fn couriers_to(&self, peer: NodeNo) -> Vec<Of> {
+        let all = (peer, LaneEpoch::new(0))..=(peer, LaneEpoch::new(u64::MAX));
+        let memory = self.memory.iter();
+        memory.flat_map(|memory| memory.couriers.range(all.clone()).map(|(of, _)| *of)).collect()
+    }
+
+    // What the world is like.
+
+    /// Which ways lead to a peer now.
+    fn routes_to(&self, peer: NodeNo, world: &World) -> Routes {
+        let collects = world.plan.node(peer).is_none_or(|node| node.collects);
+        let relays = relays(&world.plan, self.no, peer);
+        if !collects || self.stands(peer) { relays.with(Route::Direct) } else { relays }
+    }
+
+    /// A neighbour that collects has come or gone.
+    pub(super) fn routes_changed(&mut self, neighbour: NodeNo, world: &World) {
+        for of in self.couriers_to(neighbour) {
+            self.look_around(of, world);
+        }
+    }
+
+    /// Which ways lead to the peer now, and whether it serves.
+    fn look_around(&mut self, of: Of, world: &World) {
+        let routes = self.routes_to(of.0, world);
+        let announced = world.window_of(of.0);
+        let Some(run) = self.run(of) else { return };
+        let changed = (run.routes != routes, run.announced != announced);
+        (run.routes, run.announced) = (routes, announced);
+        if changed.0 {
+            self.tell(Inner::Courier(of, Event::RoutesChanged { routes }));
+        }
+        if changed.1 {
+            self.tell(Inner::Courier(of, Event::HoldUntil { until: announced }));
+        }
+    }
+
+    /// Somebody has announced that it is out of service, or that it is not.
+    pub(crate) fn card_changed(&mut self, peer: NodeNo, world: &mut World) {
+        if self.held.is_some() || !self.runs() {
+            return;
+        }
+        for of in self.couriers_to(peer) {
+            self.look_around(of, world);
+        }
+        let until = world.window_of(peer);
+        self.tell(Inner::Forwarder(peer, exchange::relay::Event::HoldUntil { until }));
+        self.settle_down(world);
+    }
+
+    fn run(&mut self, of: Of) -> Option<&mut Run> {
+        self.memory.as_mut().and_then(|memory| memory.couriers.get_mut(&of))
+    }
+
+    // Events and effects.
+
+    pub(super) fn step_courier(&mut self, of: Of, event: Event, world: &mut World) {
+        let now = self.now(world);
+        let random = world.dice.node.any();
+        let settings = world.plan.courier;
+        let Some(run) = self.run(of) else { return };
+        let empty = Courier::new(settings, LaneOut::new(of.1), Routes::none());
+        let courier = std::mem::replace(&mut run.courier, empty);
+        let loaded = match &event {
+            Event::Loaded { parcel, .. } => Some(*parcel),
+            _ => None,
+        };
+        let (courier, effects) = courier.step(event, now, random);
+        let in_flight = courier.status().in_flight;
+        run.courier = courier;
+        world.peaks.courier_envelopes = world.peaks.courier_envelopes.max(in_flight);
+        for effect in effects {
+            self.perform(of, effect, world);
+        }
+        // What was read for a link that is gone needs no place.
+        let unsent = loaded.and_then(|no| self.run(of)?.ready.remove(&no));
+        if let Some((neighbour, _)) = unsent {
+            self.give_back_place(neighbour, world);
+        }
+        self.sleep(of, world);
+    }
+
+    fn perform(&mut self, of: Of, effect: Effect, world: &mut World) {
+        let waiter = Waiter::Courier(of.0, of.1);
+        match effect {
+            Effect::Connect { route } => {
+                if let Some(neighbour) = neighbour(&world.plan, self.no, of.0, route) {
+                    self.wish(neighbour, waiter, world);
+                }
+            }
+            Effect::Disconnect { route } => self.disconnect(of, route, world),
+            Effect::Load { parcel, sequences, bytes_max } => {
+                self.load(of, parcel, sequences, bytes_max, world);
+            }
+            Effect::Look { sequences } => {
+                let deadlines = self.deadlines(of, &sequences);
+                self.tell(Inner::Courier(of, Event::Looked { deadlines }));
+            }
+            Effect::Send { parcel, route } => self.send_loaded(of, parcel, route, world),
+            Effect::Keep { parcel, marks } => self.keep(of, parcel, marks, world),
+            Effect::KeepCustody { parcel, marks } => self.keep_custody(of, parcel, marks, world),
+            Effect::WakeAt(at) => {
+                if let Some(run) = self.run(of) {
+                    run.wake = Some(at);
+                }
+            }
+        }
+    }
+
+    /// Sets the timer of a courier, when it would run out earlier than the one that is set.
+    fn sleep(&mut self, of: Of, world: &mut World) {
+        let now = self.now(world);
+        let Some(run) = self.run(of) else { return };
+        // A courier with nothing to do sleeps until it is nudged; looking at its lane every minute changes nothing.
+        let expects = run.wake.is_some() || run.courier.lane().waiting() > 0;
+        if !expects {
+            run.timer.1 = None;
+            return;
+        }
+        let sleep = run.wake.map_or(SLEEP_MAX, |at| at.since(now).min(SLEEP_MAX));
+        let at = world.now.later(sleep);
+        if run.timer.1.is_none_or(|set| set > at || set <= world.now) {
+            run.timer = (run.timer.0 + 1, Some(at));
+            let wish = run.timer.0;
+            self.set_timer(Timer::Courier(of.0, of.1), wish, at, world);
+        }
+    }
+
+    /// The time of a wish has come, or a minute has passed.
+    pub(super) fn courier_woken(&mut self, of: Of, wish: u64, world: &mut World) {
+        let Some(run) = self.run(of) else { return };
+        if run.timer.0 != wish {
+            return;
+        }
+        (run.timer.1, run.wake) = (None, None);
+        let through = self.lane(of).last_assigned();
+        self.tell(Inner::Courier(of, Event::Mail { through }));
+        self.look_around(of, world);
+        self.tell(Inner::Courier(of, Event::Woken));
+    }
+
+    /// Lets go of a session, which goes on for others; one that owes us answers for too long is ended.
+    fn disconnect(&mut self, of: Of, route: Route, world: &mut World) {
+        let Some(neighbour) = neighbour(&world.plan, self.no, of.0, route) else { return };
+        let (now, patience) = (self.now(world), world.plan.courier.receipt_timeout);
+        let Some(run) = self.run(of) else { return };
+        let overdue = |sent: &Sent| {
+            let owed = sent.route == route && sent.answered.is_none();
+            owed && sent.since.saturating_add(patience) <= now
+        };
+        let is_dead = run.offered.values().any(overdue);
+        self.forget_unanswered(of, route);
+        self.unwish(neighbour, Waiter::Courier(of.0, of.1), is_dead, world);
+    }
+
+    /// What was on its way by a route gets new parcels; what is being kept stays known.
+    pub(super) fn forget_unanswered(&mut self, of: Of, route: Route) {
+        if let Some(run) = self.run(of) {
+            run.offered.retain(|_, sent| sent.route != route || sent.answered.is_some());
+        }
+    }
+
+    pub(super) fn forget_parcel(&mut self, of: Of, no: ParcelNo) {
+        if let Some(run) = self.run(of) {
+            run.offered.remove(&no);
+        }
+    }
+
+    /// Reads a parcel once there is room for it on the session.
+    fn load(
+        &mut self,
+        of: Of,
+        no: ParcelNo,
+        sequences: SeqRuns,
+        bytes_max: usize,
+        world: &mut World,
+    ) {
+        let Some(run) = self.run(of) else { return };
+        let Some(route) = run.courier.route_of(no) else { return };
+        let Some(neighbour) = neighbour(&world.plan, self.no, of.0, route) else { return };
+        let Some(run) = self.run(of) else { return };
+        run.wanted.insert(no, (neighbour, sequences, bytes_max));
+        // Without a session there is no room to come: the loss of the link is on its way to the courier.
+        self.ask_for_room(neighbour, Room::Courier(of, no), world);
+    }
+
+    /// There is room for a parcel. Says whether it is taken.
+    pub(super) fn room_for_courier(&mut self, of: Of, no: ParcelNo, world: &World) -> bool {
+        let Some(run) = self.run(of) else { return false };
+        let Some((neighbour, sequences, bytes_max)) = run.wanted.remove(&no) else { return false };
+        let loaded = self.read_mail(of, &sequences, bytes_max, world);
+        let sequences = loaded.iter().map(|(sequence, _)| *sequence).collect();
+        if let Some(run) = self.run(of) {
+            run.ready.insert(no, (neighbour, loaded));
+        }
+        self.tell(Inner::Courier(of, Event::Loaded { parcel: no, sequences }));
+        true
+    }
+
+    /// Envelopes of a lane, as many of the first as fit. What has expired or was withdrawn comes without its body.
+    fn read_mail(
+        &self,
+        of: Of,
+        sequences: &SeqRuns,
+        bytes_max: usize,
+        world: &World,
+    ) -> Vec<(LaneSeq, Carried)> {
+        let (now, mut loaded, mut left) = (self.now(world), Vec::new(), bytes_max);
+        let reach =
+            sequences.first().map_or(LaneSeq::BEFORE_FIRST, |first| first.plus(LANE_WINDOW));
+        for sequence in sequences.iter().take(PARCEL_ENVELOPES_MAX) {
+            let Some(envelope) = self.envelope(of, sequence) else { break };
+            let bytes = usize::try_from(envelope.open().bytes).unwrap_or(usize::MAX);
+            if sequence >= reach || (bytes > left && !loaded.is_empty()) {
+                break;
+            }
+            left = left.saturating_sub(bytes);
+            let withdrawn = self.disk.get(&Key::Withdrawn(of.0, of.1, sequence)).is_some();
+            let with_body = envelope.header.expires > now && !withdrawn;
+            let envelope = Rc::clone(envelope);
+            loaded.push((sequence, Carried { envelope, with_body }));
+        }
+        loaded
+    }
+
+    /// What lies in a place of a lane, on disk.
+    pub(super) fn envelope(&self, of: Of, sequence: LaneSeq) -> Option<&Rc<Envelope>> {
+        self.disk.durable(&Key::Envelope(of.0, of.1, sequence)).and_then(Row::envelope)
+    }
+
+    fn deadlines(&self, of: Of, sequences: &SeqRuns) -> Vec<(LaneSeq, UnixMillis)> {
+        let deadline = |sequence| {
+            let header = &self.envelope(of, sequence)?.header;
+            Some((sequence, effective_deadline(header.due, header.created)))
+        };
+        sequences.iter().filter_map(deadline).collect()
+    }
+
+    /// Makes, signs and sends a parcel of what was read.
+    fn send_loaded(&mut self, of: Of, no: ParcelNo, route: Route, world: &mut World) {
+        let now = self.now(world);
+        let (parcel, sequences, offered) = {
+            let ready = self.run(of).and_then(|run| run.ready.remove(&no));
+            let Some((_, loaded)) = ready else { return };
+            let (sequences, carried): (Vec<_>, Vec<_>) = loaded.into_iter().unzip();
+            let (parcel, offered) = self.build(of.0, carried, now, world);
+            (parcel, sequences, offered)
+        };
+        let signed = Rc::clone(&parcel.signed);
+        let sent = Sent { route, since: now, parcel: signed, offered, sequences, answered: None };
+        if let Some(run) = self.run(of) {
+            run.offered.insert(no, sent);
+        }
+        if let Some(neighbour) = neighbour(&world.plan, self.no, of.0, route) {
+            self.departs(&parcel, neighbour, world);
+            self.send_parcel(neighbour, Waiter::Courier(of.0, of.1), parcel, world);
+        }
+    }
+
+    fn build(
+        &self,
+        peer: NodeNo,
+        carried: Vec<Carried>,
+        now: UnixMillis,
+        world: &mut World,
+    ) -> (Parcel, Vec<Offered>) {
+        let offered: Vec<_> = carried.iter().map(|c| offered(&c.envelope)).collect();
+        let digests: Vec<Digest> = offered.iter().map(|offered| offered.digest).collect();
+        let envelopes: Rc<[Carried]> = carried.into();
+        let numbered = (0..).zip(envelopes.iter());
+        let withdrawn = numbered.filter(|(_, c)| !c.with_body).map(|(at, _)| at).collect();
+        let manifest = ParcelManifest {
+            parcel_id: ParcelId::from_bytes(world.dice.node.bytes()),
+            from: self.area,
+            to: world.plan.area(peer),
+            count: u32::try_from(digests.len()).unwrap_or(u32::MAX),
+            root: envelopes_root(&digests),
+            signed: now,
+            signer: self.key.signer_id(),
+            withdrawn,
+        };
+        let signed = self.key.sign(manifest);
+        (Parcel { signed, envelopes, custody: Vec::new() }, offered)
+    }
+
+    /// Notes which messages leave in a parcel of ours.
+    fn departs(&self, parcel: &Parcel, hand: NodeNo, world: &mut World) {
+        let name = ParcelName::from(parcel.manifest().parcel_id);
+        for carried in parcel.envelopes.iter() {
+            let (message, body) = (carried.envelope.open().message, carried.with_body);
+            world.note(self.no, Fact::Departed { message, parcel: name, hand, body });
+        }
+    }
+
+    // Answers.
+
+    /// Which parcel of a courier has this name.
+    fn parcel_of(&mut self, of: Of, id: ParcelId) -> Option<(ParcelNo, &mut Sent)> {
+        let mut offered = self.run(of)?.offered.iter_mut();
+        let found = offered.find(|(_, sent)| sent.parcel.manifest().parcel_id == id);
+        found.map(|(no, sent)| (*no, sent))
+    }
+
+    /// A receipt came on a session, for a parcel of this courier.
+    pub(super) fn receipt(&mut self, of: Of, receipt: &Rc<Receipt>, world: &mut World) {
+        let peer = of.0;
+        let Some((no, sent)) = self.parcel_of(of, receipt.manifest().parcel_id) else { return };
+        let fits = (receipt.signed.by() == peer)
+            .then(|| check(receipt, sent.parcel.manifest(), &sent.offered))
+            .flatten();
+        let Some(dispositions) = fits else { return self.misbehaves(of, world) };
+        let answers = dispositions.iter().map(|d| Answer::from(&d.outcome)).collect();
+        let answered = Answered {
+            peer,
+            epoch: of.1,
+            sequences: sent.sequences.clone(),
+            receipt: Rc::clone(receipt),
+            dispositions,
+        };
+        sent.answered = Some(Said::Receipt(Box::new(answered)));
+        self.tell(Inner::Courier(of, Event::ReceiptArrived { parcel: no, answers }));
+    }
+
+    /// The same for the word of a relay.
+    pub(super) fn custody(&mut self, of: Of, word: &Rc<Word>, world: &mut World) {
+        let (plan, own, area) = (Rc::clone(&world.plan), self.no, self.area);
+        let manifest = word.manifest();
+        let Some((no, sent)) = self.parcel_of(of, manifest.parcel_id) else { return };
+        let relay = neighbour(&plan, own, of.0, sent.route).filter(|relay| *relay == word.by());
+        let fits = relay.filter(|relay| {
+            let parcel = sent.parcel.manifest();
+            manifest.check_answers(parcel, plan.area(*relay), area).is_ok()
+        });
+        let Some(relay) = fits else { return self.misbehaves(of, world) };
+        let answer = match manifest.outcome {
+            CustodyOutcome::Held { .. } => {
+                let consigned = Consigned {
+                    peer: of.0,
+                    epoch: of.1,
+                    sequences: sent.sequences.clone(),
+                    parcel: Rc::clone(&sent.parcel),
+                    relay,
+                    word: Rc::clone(word),
+                };
+                sent.answered = Some(Said::Held(Box::new(consigned)));
+                CustodyAnswer::Held
+            }
+            CustodyOutcome::Refused { .. } => CustodyAnswer::Refused,
+            CustodyOutcome::Deferred { until, .. } => CustodyAnswer::Deferred { until },
+        };
+        if answer != CustodyAnswer::Held {
+            self.forget_parcel(of, no);
+        }
+        self.tell(Inner::Courier(of, Event::CustodyArrived { parcel: no, answer }));
+    }
+
+    fn misbehaves(&mut self, of: Of, world: &mut World) {
+        world.peaks.misbehaved += 1;
+        self.tell(Inner::Courier(of, Event::PeerMisbehaved));
+    }
+
+    fn keep(&mut self, of: Of, no: ParcelNo, marks: Vec<Mark>, world: &mut World) {
+        let answered = self.run(of).and_then(|run| run.offered.get(&no)?.answered.clone());
+        if let Some(Said::Receipt(answered)) = answered {
+            self.enqueue(Work::Settle { courier: of, no, answered, marks }, world);
+        }
+    }
+
+    fn keep_custody(&mut self, of: Of, no: ParcelNo, marks: Vec<Mark>, world: &mut World) {
+        let answered = self.run(of).and_then(|run| run.offered.get(&no)?.answered.clone());
+        if let Some(Said::Held(consigned)) = answered {
+            self.enqueue(Work::Consign { courier: of, no, consigned, marks }, world);
+        }
+    }
+}
+
+/// What the sender remembers of an envelope, to check the answer.
+pub(super) fn offered(envelope: &Envelope) -> Offered {
+    Offered { message_id: envelope.header.message_id, digest: envelope.digest() }
+}

@@ -1,0 +1,492 @@
+//! Carrying parcels for others: `delivery::relay`. And what a relay does that cannot be trusted.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::custody::{CustodyManifest, CustodyOutcome};
+use exchange::parcel::{ParcelId, ParcelManifest};
+use exchange::relay::{
+    Answer, Effect, Ending, Event, FlightNo, Forwarder, ForwarderSettings, parcel_deadline,
+};
+use exchange::tree;
+
+use super::session::{Room, Via};
+use super::units::{Change, Handed, OnBehalf, Said, Taken, Work};
+use super::{Inner, Node, SLEEP_MAX, Timer, Waiter, World};
+use crate::disk::rows::{Key, Row, TransitRow, TransitState};
+use crate::history::{Fact, ParcelName};
+use crate::mail::{Frame, Parcel, Receipt, Word};
+use crate::plan::NodeNo;
+use crate::timeline::Moment;
+
+/// Parcels that a relay that cannot be trusted keeps for later.
+const STASH_MAX: usize = 16;
+
+/// A forwarder with what its shell knows.
+#[derive(Debug)]
+pub(crate) struct Forwarding {
+    forwarder: Forwarder,
+    flights: BTreeMap<FlightNo, Flight>,
+    /// What is in the forwarder's hands while a parcel is looked for.
+    looking: Option<(FlightNo, Vec<FlightNo>)>,
+    wake: Option<UnixMillis>,
+    timer: (u64, Option<Moment>),
+}
+
+#[derive(Debug)]
+struct Flight {
+    name: ParcelId,
+    said: Option<Said>,
+}
+
+fn settings() -> ForwarderSettings {
+    ForwarderSettings::default()
+}
+
+impl Node {
+    /// The forwarders of everything that waits, and the words that do.
+    pub(super) fn find_transit(&mut self, world: &mut World) {
+        let mut nexts = Vec::new();
+        for (key, _) in self.disk.durable_range(queue(NodeNo::new(0), NodeNo::new(u32::MAX))) {
+            if let Key::Queue(next, ..) = *key
+                && nexts.last() != Some(&next)
+            {
+                nexts.push(next);
+            }
+        }
+        for next in nexts {
+            self.forward(next);
+        }
+        let all = Key::Return(NodeNo::new(0), 0)..=Key::Return(NodeNo::new(u32::MAX), u64::MAX);
+        let mut toward = Vec::new();
+        for (key, _) in self.disk.durable_range(all) {
+            if let Key::Return(to, _) = *key
+                && toward.last() != Some(&to)
+            {
+                toward.push(to);
+            }
+        }
+        for to in toward {
+            self.tell(Inner::Returns(to));
+        }
+        let _ = world;
+    }
+
+    /// One more parcel waits for a next hop; its forwarder is started when there is none.
+    fn forward(&mut self, next: NodeNo) {
+        let waiting = self.disk.durable_range(queue(next, next)).count();
+        let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
+        let Some(memory) = &mut self.memory else { return };
+        if memory.forwarders.contains_key(&next) {
+            return self.tell(Inner::Forwarder(next, Event::Mail));
+        }
+        let forwarding = Forwarding {
+            forwarder: Forwarder::new(settings(), waiting),
+            flights: BTreeMap::new(),
+            looking: None,
+            wake: None,
+            timer: (0, None),
+        };
+        memory.forwarders.insert(next, forwarding);
+        self.tell(Inner::Forwarder(next, Event::Woken));
+    }
+
+    // Taking a parcel.
+
+    /// A parcel for others came that this node carries.
+    pub(super) fn hold(
+        &mut self,
+        via: Via,
+        handed_by: NodeNo,
+        parcel: Parcel,
+        next: AreaCode,
+        world: &mut World,
+    ) {
+        let now = self.now(world);
+        let headers = parcel.envelopes.iter().map(|carried| &carried.envelope.header);
+        let deadline = parcel_deadline(headers, now);
+        let Some(next) = world.plan.at(next) else {
+            let hand = world.plan.area(handed_by);
+            self.refuse_hand(via, parcel.manifest(), hand, Reason::UnknownArea, world);
+            return self.turn_ends(via, world);
+        };
+        let handed = Box::new(Handed { parcel: Rc::new(parcel), handed_by, next, deadline });
+        self.enqueue(Work::Hold { handed, via }, world);
+    }
+
+    /// It is on disk: our word is signed, kept and given.
+    pub(super) fn holds(
+        &mut self,
+        taken: Taken,
+        manifest: &ParcelManifest,
+        handed_by: NodeNo,
+        via: Via,
+        world: &mut World,
+    ) {
+        let hand = world.plan.area(handed_by);
+        let word = match taken {
+            Taken::New { next } => {
+                let word = self.sign_held(manifest, hand, next, world);
+                self.keep_own_word(manifest.parcel_id, &word, Some(next), world);
+                word
+            }
+            Taken::Known(row) => match (row.state, &row.own_word) {
+                (TransitState::GivenUp { reason }, _) => {
+                    self.sign_word(manifest, hand, CustodyOutcome::Refused { reason }, world)
+                }
+                (_, Some(word)) if row.handed_by == handed_by => Rc::clone(word),
+                _ => {
+                    let word = self.sign_held(manifest, hand, row.next, world);
+                    self.keep_own_word(manifest.parcel_id, &word, None, world);
+                    word
+                }
+            },
+        };
+        self.turn_ends(via, world);
+        self.reply(via, Frame::Custody(word), world);
+    }
+
+    fn keep_own_word(
+        &mut self,
+        parcel: ParcelId,
+        word: &Rc<Word>,
+        next: Option<NodeNo>,
+        world: &mut World,
+    ) {
+        self.enqueue(Work::KeepOwnWord { parcel, word: Rc::clone(word), next }, world);
+    }
+
+    /// Our word is on disk: the parcel may go on, since the word travels with it.
+    pub(super) fn kept_own_word(&mut self, parcel: ParcelId, next: NodeNo, world: &mut World) {
+        if self.rogue(world) && world.dice.rogue.chance(500) {
+            return self.enqueue(Work::Vanish(parcel), world);
+        }
+        self.forward(next);
+    }
+
+    fn sign_held(
+        &self,
+        parcel: &ParcelManifest,
+        handed_by: AreaCode,
+        next: NodeNo,
+        world: &mut World,
+    ) -> Rc<Word> {
+        let name = ParcelName::from(parcel.parcel_id);
+        world.note(self.no, Fact::Held { parcel: name, next });
+        let outcome = CustodyOutcome::Held { next: world.plan.area(next) };
+        self.sign_word(parcel, handed_by, outcome, world)
+    }
+
+    fn sign_word(
+        &self,
+        parcel: &ParcelManifest,
+        handed_by: AreaCode,
+        outcome: CustodyOutcome,
+        world: &World,
+    ) -> Rc<Word> {
+        self.key.sign(CustodyManifest {
+            parcel_id: parcel.parcel_id,
+            parcel_root: parcel.root,
+            relay: self.area,
+            handed_by,
+            from: parcel.from,
+            to: parcel.to,
+            outcome,
+            signed: self.now(world),
+            signer: self.key.signer_id(),
+        })
+    }
+
+    pub(super) fn refuse_hand(
+        &mut self,
+        via: Via,
+        parcel: &ParcelManifest,
+        handed_by: AreaCode,
+        reason: Reason,
+        world: &mut World,
+    ) {
+        let word = self.sign_word(parcel, handed_by, CustodyOutcome::Refused { reason }, world);
+        self.reply(via, Frame::Custody(word), world);
+    }
+
+    pub(super) fn put_off_hand(
+        &mut self,
+        via: Via,
+        parcel: &ParcelManifest,
+        handed_by: AreaCode,
+        (reason, until): (Reason, UnixMillis),
+        world: &mut World,
+    ) {
+        let outcome = CustodyOutcome::Deferred { reason, until };
+        let word = self.sign_word(parcel, handed_by, outcome, world);
+        self.reply(via, Frame::Custody(word), world);
+    }
+
+    // Handing it on.
+
+    fn forwarding(&mut self, next: NodeNo) -> Option<&mut Forwarding> {
+        self.memory.as_mut().and_then(|memory| memory.forwarders.get_mut(&next))
+    }
+
+    pub(super) fn step_forwarder(&mut self, next: NodeNo, event: Event, world: &mut World) {
+        let now = self.now(world);
+        let random = world.dice.node.any();
+        let Some(known) = self.forwarding(next) else { return };
+        let forwarder = std::mem::replace(&mut known.forwarder, Forwarder::new(settings(), 0));
+        let (forwarder, effects) = forwarder.step(event, now, random);
+        let in_flight = forwarder.status().in_flight;
+        known.forwarder = forwarder;
+        world.peaks.forwarder_parcels = world.peaks.forwarder_parcels.max(in_flight);
+        for effect in effects {
+            self.perform_forward(next, effect, world);
+        }
+        self.sleep_forward(next, world);
+    }
+
+    fn perform_forward(&mut self, next: NodeNo, effect: Effect, world: &mut World) {
+        match effect {
+            Effect::Connect => self.wish(next, Waiter::Forwarder(next), world),
+            Effect::Disconnect => self.unwish(next, Waiter::Forwarder(next), true, world),
+            Effect::LoadNext { flight, not } => {
+                if let Some(known) = self.forwarding(next) {
+                    known.looking = Some((flight, not));
+                }
+                self.ask_for_room(next, Room::Forwarder(next, flight), world);
+            }
+            Effect::Send { flight } => self.send_flight(next, flight, world),
+            Effect::Keep { flight, ending } => self.keep_flight(next, flight, ending, world),
+            Effect::WakeAt(at) => {
+                if let Some(known) = self.forwarding(next) {
+                    known.wake = Some(at);
+                }
+            }
+        }
+    }
+
+    fn sleep_forward(&mut self, next: NodeNo, world: &mut World) {
+        let now = self.now(world);
+        let Some(known) = self.forwarding(next) else { return };
+        let Some(wake) = known.wake else {
+            known.timer.1 = None;
+            return;
+        };
+        let at = world.now.later(wake.since(now).min(SLEEP_MAX));
+        if known.timer.1.is_none_or(|set| set > at || set <= world.now) {
+            known.timer = (known.timer.0 + 1, Some(at));
+            let wish = known.timer.0;
+            self.set_timer(Timer::Forwarder(next), wish, at, world);
+        }
+    }
+
+    pub(super) fn forwarder_woken(&mut self, next: NodeNo, wish: u64, _world: &mut World) {
+        let Some(known) = self.forwarding(next).filter(|known| known.timer.0 == wish) else {
+            return;
+        };
+        (known.timer.1, known.wake) = (None, None);
+        self.tell(Inner::Forwarder(next, Event::Woken));
+    }
+
+    /// There is room for a parcel: the most urgent that is not in hand is read. Says whether the room is used.
+    pub(super) fn room_for_forwarder(
+        &mut self,
+        next: NodeNo,
+        flight: FlightNo,
+        _world: &World,
+    ) -> bool {
+        let Some(known) = self.forwarding(next) else { return false };
+        let Some((_, not)) = known.looking.take_if(|(looking, _)| *looking == flight) else {
+            return false;
+        };
+        // What was another flight and is not named is in the queue again.
+        known.flights.retain(|number, _| not.contains(number));
+        let in_hand: Vec<_> = known.flights.values().map(|flight| flight.name).collect();
+        let found = self.most_urgent(next, &in_hand);
+        if let (Some(name), Some(known)) = (found, self.forwarding(next)) {
+            known.flights.insert(flight, Flight { name, said: None });
+        }
+        let found = found.is_some();
+        self.tell(Inner::Forwarder(next, Event::Loaded { flight, found }));
+        found
+    }
+
+    fn most_urgent(&self, next: NodeNo, not: &[ParcelId]) -> Option<ParcelId> {
+        let names = self.disk.durable_range(queue(next, next)).filter_map(|(_, row)| row.name());
+        let held = |name: &ParcelId| {
+            let row = self.disk.get(&Key::Transit(*name)).and_then(Row::transit);
+            row.is_some_and(|row| row.state.is_held())
+        };
+        names.into_iter().find(|name| !not.contains(name) && held(name))
+    }
+
+    fn send_flight(&mut self, next: NodeNo, flight: FlightNo, world: &mut World) {
+        let name = self.forwarding(next).and_then(|known| Some(known.flights.get(&flight)?.name));
+        let row = name.and_then(|name| self.disk.get(&Key::Transit(name)));
+        let Some(row) = row.and_then(Row::transit).cloned() else { return };
+        let Some(content) = &row.content else { return };
+        let word = match &row.own_word {
+            Some(word) => Rc::clone(word),
+            None => {
+                let hand = world.plan.area(row.handed_by);
+                let word = self.sign_held(content.manifest(), hand, row.next, world);
+                self.keep_own_word(content.manifest().parcel_id, &word, None, world);
+                word
+            }
+        };
+        let mut parcel = Parcel::clone(content);
+        parcel.custody.push(word);
+        if self.rogue(world) {
+            return self.mistreat(next, parcel, world);
+        }
+        self.send_parcel(next, Waiter::Forwarder(next), parcel, world);
+    }
+
+    // What is said about it.
+
+    fn flight_of(&mut self, next: NodeNo, name: ParcelId) -> Option<FlightNo> {
+        let mut flights = self.forwarding(next)?.flights.iter();
+        flights.find(|(_, flight)| flight.name == name).map(|(number, _)| *number)
+    }
+
+    /// The recipient has answered on the session.
+    pub(super) fn forwarded_receipt(
+        &mut self,
+        next: NodeNo,
+        receipt: &Rc<Receipt>,
+        world: &mut World,
+    ) {
+        let name = receipt.manifest().parcel_id;
+        let Some(flight) = self.flight_of(next, name) else { return };
+        if !self.answers(name, receipt, world) {
+            world.peaks.misbehaved += 1;
+            return self.tell(Inner::Forwarder(next, Event::PeerMisbehaved));
+        }
+        self.said(next, flight, Said::Receipt(Rc::clone(receipt)));
+        self.tell(Inner::Forwarder(next, Event::Answered { flight, answer: Answer::Final }));
+    }
+
+    /// The next hop has said what it does.
+    pub(super) fn forwarded_custody(&mut self, next: NodeNo, word: &Rc<Word>, world: &mut World) {
+        let manifest = word.manifest();
+        let name = manifest.parcel_id;
+        let Some(flight) = self.flight_of(next, name) else { return };
+        let Some(row) = self.transit(name) else { return };
+        let next_area = world.plan.area(next);
+        let fits = word.by() == next
+            && (row.parcel.manifest().to == next_area
+                || manifest.check_answers(row.parcel.manifest(), next_area, self.area).is_ok());
+        if !fits {
+            world.peaks.misbehaved += 1;
+            return self.tell(Inner::Forwarder(next, Event::PeerMisbehaved));
+        }
+        let (said, answer) = match manifest.outcome {
+            CustodyOutcome::Held { .. } => (Said::Held(Rc::clone(word)), Answer::Held),
+            CustodyOutcome::Refused { reason } => {
+                (Said::Refused(reason, Some(Rc::clone(word))), Answer::Refused)
+            }
+            CustodyOutcome::Deferred { until, .. } => {
+                (Said::PutOff { until }, Answer::Deferred { until })
+            }
+        };
+        self.said(next, flight, said);
+        self.tell(Inner::Forwarder(next, Event::Answered { flight, answer }));
+    }
+
+    fn said(&mut self, next: NodeNo, flight: FlightNo, said: Said) {
+        if let Some(flight) = self.forwarding(next).and_then(|k| k.flights.get_mut(&flight)) {
+            flight.said = Some(said);
+        }
+    }
+
+    fn keep_flight(&mut self, next: NodeNo, flight: FlightNo, ending: Ending, world: &mut World) {
+        let known = self.forwarding(next).and_then(|known| known.flights.get(&flight));
+        let found = known.and_then(|known| Some((known.name, known.said.clone()?)));
+        let Some((parcel, said)) = found else { return };
+        debug_assert!(
+            match &said {
+                Said::Receipt(_) => ending == Ending::Final,
+                Said::Held(_) => ending == Ending::Held,
+                Said::Refused(..) => ending == Ending::Refused,
+                Said::PutOff { .. } => false,
+            },
+            "the forwarder keeps what was said"
+        );
+        let on_behalf = OnBehalf::Forwarder(next, flight);
+        self.enqueue(Work::Note { parcel, said, on_behalf }, world);
+    }
+
+    /// Something that was said about a parcel in transit is on disk.
+    pub(super) fn noted(&mut self, change: Change, on_behalf: OnBehalf, world: &mut World) {
+        match on_behalf {
+            OnBehalf::Forwarder(next, flight) => {
+                if let Some(known) = self.forwarding(next) {
+                    known.flights.remove(&flight);
+                }
+                self.tell(Inner::Forwarder(next, Event::Kept { flight }));
+            }
+            OnBehalf::Neighbour(id, via) => self.word_was_taken(id, via, world),
+        }
+        if let Some(toward) = change.hand_back_to {
+            self.tell(Inner::Returns(toward));
+        }
+    }
+
+    pub(super) fn transit(&self, name: ParcelId) -> Option<&Rc<TransitRow>> {
+        self.disk.get(&Key::Transit(name)).and_then(Row::transit)
+    }
+
+    /// Whether a receipt is the recipient's answer to this parcel, as far as one can tell who cannot see what is in it.
+    pub(super) fn answers(&self, name: ParcelId, receipt: &Receipt, world: &World) -> bool {
+        let Some(row) = self.transit(name) else { return false };
+        let (parcel, said) = (row.parcel.manifest(), receipt.manifest());
+        let leaves: Vec<_> = receipt.serialised.iter().map(|b| tree::leaf_hash(b)).collect();
+        world.plan.at(said.from) == Some(receipt.signed.by())
+            && said.parcel_id == parcel.parcel_id
+            && said.parcel_root == parcel.root
+            && said.from == parcel.to
+            && said.to == parcel.from
+            && said.count == parcel.count
+            && u32::try_from(leaves.len()) == Ok(parcel.count)
+            && said.root == tree::root(&leaves)
+    }
+
+    // A relay that cannot be trusted.
+
+    /// Whether the next parcel is mistreated.
+    pub(super) fn rogue(&self, world: &mut World) -> bool {
+        self.rogue_per_mille > 0 && world.dice.rogue.chance(self.rogue_per_mille)
+    }
+
+    /// Loses a parcel, repeats it, cuts it short, or keeps it and sends another one.
+    fn mistreat(&mut self, next: NodeNo, mut parcel: Parcel, world: &mut World) {
+        let waiter = Waiter::Forwarder(next);
+        match world.dice.rogue.below(4) {
+            0 => self.enqueue(Work::Vanish(parcel.manifest().parcel_id), world),
+            1 => {
+                self.send_parcel(next, waiter, parcel.clone(), world);
+                self.send_parcel(next, waiter, parcel, world);
+            }
+            2 => {
+                parcel.cut_short();
+                self.send_parcel(next, waiter, parcel, world);
+            }
+            _ => {
+                let Some(memory) = &mut self.memory else { return };
+                memory.stash.push(parcel);
+                if memory.stash.len() > STASH_MAX {
+                    memory.stash.remove(0);
+                }
+                let old = world.dice.rogue.pick(&memory.stash).cloned();
+                if let Some(old) = old {
+                    self.send_parcel(next, waiter, old, world);
+                }
+            }
+        }
+    }
+}
+
+fn queue(from: NodeNo, to: NodeNo) -> std::ops::RangeInclusive<Key> {
+    Key::Queue(from, UnixMillis::new(0), 0)..=Key::Queue(to, UnixMillis::new(u64::MAX), u64::MAX)
+}

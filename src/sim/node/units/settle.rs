@@ -1,0 +1,70 @@
+//! Keeping the recipient's word about a parcel of ours: `app::messages::settle`.
+
+use std::rc::Rc;
+
+use exchange::lane::{LaneEpoch, LaneSeq, Mark};
+use exchange::parcel::ParcelManifest;
+use exchange::receipt::{Disposition, Offered};
+
+use super::mark;
+use crate::disk::rows::{ConsignmentRow, Key, ParcelRow, Row, Side};
+use crate::disk::unit::Unit;
+use crate::mail::Receipt;
+use crate::plan::NodeNo;
+
+/// A receipt that answers a parcel of ours, checked in every respect.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) peer: NodeNo,
+    pub(crate) epoch: LaneEpoch,
+    /// Sequences of the envelopes, in order.
+    pub(crate) sequences: Vec<LaneSeq>,
+    pub(crate) receipt: Rc<Receipt>,
+    pub(crate) dispositions: Vec<Disposition>,
+}
+
+/// Writes a receipt and its marks. Nobody else carries the parcel from now on.
+pub(super) fn keep(answered: &Answered, marks: &[Mark], unit: &mut Unit<'_>) {
+    let Answered { peer, epoch, sequences, receipt, dispositions } = answered;
+    mark(*peer, *epoch, marks, unit);
+    let first = sequences.iter().min().copied().unwrap_or_default();
+    let name = receipt.manifest().parcel_id;
+    let row = ParcelRow {
+        sequences: sequences.iter().map(|sequence| sequence.get()).collect(),
+        dispositions: dispositions.clone(),
+        receipt: Some(Rc::clone(receipt)),
+    };
+    unit.put(Key::Parcel(Side::Sent, *peer, *epoch, first, name), row);
+    unit.delete(Key::Consignment(name));
+}
+
+/// Checks a receipt that has come back against the parcel that was consigned. `offered` reads what lies in a place of
+/// a lane of ours.
+pub(crate) fn check_returned(
+    receipt: &Rc<Receipt>,
+    consignment: Option<&Row>,
+    offered: impl Fn(&ConsignmentRow, LaneSeq) -> Option<Offered>,
+) -> Option<Answered> {
+    let row = consignment.and_then(Row::consignment)?;
+    let offered: Option<Vec<_>> =
+        row.sequences.iter().map(|sequence| offered(row, *sequence)).collect();
+    check(receipt, row.parcel.manifest(), &offered?).map(|dispositions| Answered {
+        peer: row.peer,
+        epoch: row.epoch,
+        sequences: row.sequences.clone(),
+        receipt: Rc::clone(receipt),
+        dispositions,
+    })
+}
+
+/// Whether a receipt answers a parcel, with what it says.
+pub(crate) fn check(
+    receipt: &Receipt,
+    parcel: &ParcelManifest,
+    offered: &[Offered],
+) -> Option<Vec<Disposition>> {
+    let dispositions = receipt.dispositions()?;
+    let fits =
+        receipt.manifest().check_answers(parcel, offered, &receipt.serialised, &dispositions);
+    fits.ok().map(|()| dispositions)
+}
