@@ -13,13 +13,16 @@
 )]
 
 mod command_line;
+mod conformance;
 mod corpus;
 mod crash;
 mod demo;
 mod disk;
 mod exchange;
+mod faults;
 mod idle;
 mod input;
+mod interop;
 mod logs;
 mod peers;
 mod renewal;

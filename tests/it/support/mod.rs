@@ -3,6 +3,7 @@
 pub mod network;
 pub mod node;
 pub mod office;
+pub mod proxy;
 pub mod rogue;
 
 use std::fmt::Debug;

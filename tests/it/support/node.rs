@@ -18,12 +18,42 @@ pub struct Node {
     pub serial: String,
     /// What it logs; as LIANGDI_LOG.
     pub verbosity: &'static str,
+    /// More of its environment.
+    pub environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
 impl Node {
     pub fn new(area: AreaCode, dir: PathBuf, ports: Ports, serial: String) -> Self {
-        Self { area, dir, ports, serial, verbosity: "info,sled=warn", child: None }
+        Self {
+            area,
+            dir,
+            ports,
+            serial,
+            verbosity: "info,sled=warn",
+            environment: Vec::new(),
+            child: None,
+        }
+    }
+
+    /// Changes its configuration; holds from its next start.
+    pub fn configure(&self, change: impl FnOnce(String) -> String) {
+        let file = self.dir.join("liangdi.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, change(text)).unwrap();
+    }
+
+    /// Lets everybody reach it through the line at this port; to be called before it is anybody's peer.
+    pub fn advertise(&self, port: u16) {
+        self.configure(|text| {
+            text.replace("[listen]\n", &format!("[listen]\nadvertise = \"127.0.0.1:{port}\"\n"))
+        });
+    }
+
+    /// Calls another node through the line at `port`.
+    pub fn call_through(&self, other: &Self, port: u16) {
+        let (from, to) = (other.endpoint(), format!("127.0.0.1:{port}"));
+        self.configure(|text| text.replace(&from, &to));
     }
 
     /// Starts the process and waits until it serves.
@@ -46,6 +76,7 @@ impl Node {
             .args(["serve", "--log-format", "json", "--config"])
             .arg(self.dir.join("liangdi.toml"))
             .env("LIANGDI_LOG", self.verbosity)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -76,9 +107,14 @@ impl Node {
 
     /// Stops in order: SIGTERM.
     pub fn stop(&mut self) -> ExitStatus {
-        let pid = self.pid().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         self.ended()
+    }
+
+    /// Sends it a signal, such as `-STOP`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits until it has ended by itself.
