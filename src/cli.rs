@@ -12,10 +12,12 @@ mod trusted;
 mod view;
 
 mod area;
+mod backup;
 mod bench;
 mod certificate;
 mod completions;
 mod config;
+mod conformance;
 mod consent;
 mod evidence;
 mod message;
@@ -84,6 +86,10 @@ enum Command {
     Config(config::Args),
     /// The store on disk 存储
     Store(store::Args),
+    /// Backups 备份
+    Backup(backup::Args),
+    /// Tries the rules of the protocol against any peer 协议符合性测试
+    Conformance(conformance::Args),
     /// Measurements 性能测量
     Bench(crate::bench::Args),
     /// Keys and certificates of the network 证书管理
@@ -125,6 +131,8 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Node(args) => node::run(args),
         Command::Config(args) => config::run(args),
         Command::Store(args) => store::run(args),
+        Command::Backup(args) => backup::run(args, output.is_json()),
+        Command::Conformance(args) => online(conformance::run(args, !output.is_json())),
         Command::Bench(args) => bench::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Completions(args) => completions::run(&args),

@@ -1,6 +1,7 @@
 //! Modules of the node, in reading order.
 
 pub mod config;
+pub mod conformance;
 pub mod errors;
 pub mod tasks;
 pub mod time;
