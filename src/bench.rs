@@ -4,12 +4,16 @@ mod exchange;
 mod floor;
 mod process;
 mod report;
+mod soak;
+mod trial;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 
 pub use report::Report;
+pub use soak::Soak;
 
 /// What to measure.
 #[derive(Debug, Parser)]
@@ -22,6 +26,8 @@ pub struct Args {
 enum What {
     /// Two nodes exchange messages: throughput, latency, processor time, flushes, memory, and a raw limit
     Exchange(ExchangeArgs),
+    /// Two nodes exchange messages at a steady rate for long: lateness minute by minute, drift, memory
+    Soak(SoakArgs),
 }
 
 /// Options of `bench exchange`.
@@ -47,12 +53,57 @@ pub struct ExchangeArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// Options of `bench soak`.
+#[derive(Clone, Debug, Parser)]
+pub struct SoakArgs {
+    /// Minutes it runs
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    pub minutes: u64,
+    /// Messages a second
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub rate: u64,
+    /// Folder for the nodes' data; a temporary one when not given
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Measured {
+    /// By `bench exchange`.
+    Exchange(Report),
+    /// By `bench soak`.
+    Soak(Soak),
+}
+
+impl Measured {
+    /// Lines for people: name, figure, unit.
+    #[must_use]
+    pub fn lines(&self) -> Vec<[String; 2]> {
+        match self {
+            Self::Exchange(report) => report.lines(),
+            Self::Soak(soak) => soak.lines(),
+        }
+    }
+
+    /// Whether it was within its bounds, where it has some.
+    #[must_use]
+    pub const fn held(&self) -> bool {
+        match self {
+            Self::Exchange(_) => true,
+            Self::Soak(soak) => soak.held,
+        }
+    }
+}
+
 /// Runs a measurement.
 ///
 /// # Errors
 /// When the nodes do not start or something they promised did not hold.
-pub async fn run(args: Args) -> anyhow::Result<Report> {
+pub async fn run(args: Args) -> anyhow::Result<Measured> {
     match args.what {
-        What::Exchange(args) => exchange::run(&args).await,
+        What::Exchange(args) => exchange::run(&args).await.map(Measured::Exchange),
+        What::Soak(args) => soak::run(&args).await.map(Measured::Soak),
     }
 }

@@ -22,8 +22,18 @@ pub(super) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
 
 /// The most memory a process has held, megabytes.
 pub(super) fn peak_rss_mb(pid: u32) -> anyhow::Result<f64> {
+    memory_mb(pid, "VmHWM:")
+}
+
+/// The memory a process holds now, megabytes.
+pub(super) fn rss_mb(pid: u32) -> anyhow::Result<f64> {
+    memory_mb(pid, "VmRSS:")
+}
+
+fn memory_mb(pid: u32, field: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("no such process")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).context("no VmHWM")?;
+    let line = status.lines().find(|line| line.starts_with(field));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    let kilobytes = kilobytes.with_context(|| format!("no {field}"))?;
     Ok(kilobytes.parse::<f64>()? / 1024.0)
 }

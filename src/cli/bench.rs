@@ -18,5 +18,9 @@ pub(super) fn run(args: Args) -> Result<Answer, Failure> {
         lines.iter().map(|[name, value]| format!("{name:width$}  {value}")).collect();
     let value = serde_json::to_value(&report);
     let value = value.map_err(|e| Failure::failed(format!("no report: {e}")))?;
-    Ok(Answer::new(value, text.join("\n")))
+    let text = text.join("\n");
+    if report.held() {
+        return Ok(Answer::new(value, text));
+    }
+    Err(Failure::failed("what was measured is outside of its bounds").zh("超出范围").detail(text))
 }
