@@ -38,6 +38,8 @@ pub use receipt::encode_receipt_manifest;
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(test)]
+mod worked_values;
 
 /// Serialised descriptors of all packages, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
