@@ -44,7 +44,7 @@ pub use error::BackupError;
 pub use header::BackupHeader;
 pub use progress::{Progress, Watch};
 pub use restore::{RestoreReport, Restoring, restore};
-pub use shelf::{KEYS_SUFFIX, SUFFIX, newest_keys};
+pub use shelf::{KEYS_SUFFIX, SUFFIX, newest_backup, newest_keys};
 pub use verify::{VerifyReport, verify};
 
 use crate::tables::{SEALING_KEY, SUBJECT_KEY};

@@ -282,8 +282,8 @@ impl Store {
         Ok(if next > journal.kind().first { next.checked_sub(1) } else { None })
     }
 
-    /// Keys of the journals under the first fields of a key that have entries, at most `limit` and
-    /// [`SCAN_ROWS_MAX`]. Entries that are just being written may count.
+    /// Keys of the journals under the first fields of a key that have entries, at most `limit`. Entries
+    /// that are just being written may count. Costs one look-up a journal.
     ///
     /// # Errors
     /// When a key cannot be read.
@@ -297,7 +297,7 @@ impl Store {
         head.write(&mut low);
         let high = Bound::Excluded(next_prefix(low));
         let mut keys = Vec::new();
-        while keys.len() < limit.min(SCAN_ROWS_MAX) {
+        while keys.len() < limit {
             let bounds = (Bound::Included(low), high);
             let Some(row) = self.core().engine.range(slices(&bounds)).next() else { break };
             let key = journal.read_head(&row?.0)?;

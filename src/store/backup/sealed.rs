@@ -162,31 +162,14 @@ impl Reader {
     /// with the first chunk, or better with [`BackupHeader::admit`].
     pub(super) fn open(path: &Path, part: Part, keys: &Keys) -> Result<Self, BackupError> {
         let io = |source| BackupError::File { path: path.to_path_buf(), source };
-        let expected = part.name();
-        let other = || BackupError::OtherFormat { path: path.to_path_buf(), expected };
         let file = File::open(path).map_err(io)?;
         let of_bytes = file.metadata().map_err(io)?.len();
         let mut file = BufReader::new(file);
+        let (header, begin) = read_header(&mut file, path, part)?;
         let mut hash = Context::new(&digest::SHA256);
-        let mut magic = vec![0; part.magic().len()];
-        read(&mut file, path, &mut magic).map_err(|_| other())?;
-        if magic != part.magic() {
-            return Err(other());
-        }
-        hash.update(&magic);
-        let mut length = [0; 4];
-        read(&mut file, path, &mut length)?;
-        hash.update(&length);
-        let size = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-        if size > HEADER_BYTES_MAX {
-            return Err(other());
-        }
-        let mut body = vec![0; size];
-        read(&mut file, path, &mut body)?;
-        hash.update(&body);
-        let header = BackupHeader::decode(&body).map_err(|_| other())?;
+        hash.update(&begin);
         let seal = Seal::new(keys, &header, &hash).ok_or_else(|| cannot_seal(path))?;
-        let bytes = u64::try_from(magic.len() + length.len() + size).unwrap_or_default();
+        let bytes = u64::try_from(begin.len()).unwrap_or_default();
         let path = path.to_path_buf();
         Ok(Self { path, file, seal, hash, ended: false, header, bytes, of_bytes })
     }
@@ -247,6 +230,33 @@ impl Reader {
         self.bytes += u64::try_from(bytes.len()).unwrap_or_default();
         Ok(())
     }
+}
+
+/// Reads what comes before the first chunk: the header, and all its bytes.
+pub(super) fn read_header(
+    file: &mut impl Read,
+    path: &Path,
+    part: Part,
+) -> Result<(BackupHeader, Vec<u8>), BackupError> {
+    let expected = part.name();
+    let other = || BackupError::OtherFormat { path: path.to_path_buf(), expected };
+    let mut begin = vec![0; part.magic().len()];
+    read(file, path, &mut begin).map_err(|_| other())?;
+    if begin != part.magic() {
+        return Err(other());
+    }
+    let mut length = [0; 4];
+    read(file, path, &mut length)?;
+    let size = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if size > HEADER_BYTES_MAX {
+        return Err(other());
+    }
+    let mut body = vec![0; size];
+    read(file, path, &mut body)?;
+    let header = BackupHeader::decode(&body).map_err(|_| other())?;
+    begin.extend_from_slice(&length);
+    begin.extend_from_slice(&body);
+    Ok((header, begin))
 }
 
 fn read(file: &mut impl Read, path: &Path, bytes: &mut [u8]) -> Result<(), BackupError> {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use domain::time::UnixMillis;
 
 use super::error::BackupError;
+use super::header::BackupHeader;
+use super::sealed::{Part, read_header};
 use crate::directory;
 
 /// End of the names of data files.
@@ -103,6 +105,19 @@ fn names(dir: &Path, area: &str, end: &str) -> Result<Vec<PathBuf>, BackupError>
 /// [`BackupError::File`] when the directory cannot be read.
 pub fn newest_keys(dir: &Path, area: &str) -> Result<Option<PathBuf>, BackupError> {
     Ok(names(dir, area, KEYS_SUFFIX)?.pop())
+}
+
+/// What the newest backup of an area in a directory says of itself; nothing when there is none, or no directory.
+///
+/// # Errors
+/// [`BackupError`] when the directory or the file cannot be read.
+pub fn newest_backup(dir: &Path, area: &str) -> Result<Option<BackupHeader>, BackupError> {
+    if !dir.exists() {
+        return Ok(None);
+    }
+    let Some(path) = names(dir, area, SUFFIX)?.pop() else { return Ok(None) };
+    let mut file = fs::File::open(&path).map_err(BackupError::file(&path))?;
+    read_header(&mut file, &path, Part::Data).map(|(header, _)| Some(header))
 }
 
 /// Day and time in China Standard Time: `20261120-093000`, and the milliseconds, so that two names never meet.

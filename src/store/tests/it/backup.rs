@@ -277,6 +277,8 @@ fn whoever_was_erased_after_the_backup_stays_erased() {
     let later = store.backup(&backups, 9, UnixMillis::new(1_700_000_900_000), &mut on).unwrap();
     assert!(!first.keys.exists() && first.data.exists(), "only the newest keys are kept");
     assert_eq!(newest_keys(&backups, "410522").unwrap().as_ref(), Some(&later.keys));
+    let newest = store::newest_backup(&backups, "410522").unwrap().unwrap();
+    assert_eq!((newest.created, newest.area.as_str()), (later.created, "410522"));
     let to = temp.path().join("restored");
     let restoring = Restoring { from: &first.data, keys: &later.keys, to: &to, set_aside: false };
     let report = restore(&restoring, &own_options(), &mut on).unwrap();
