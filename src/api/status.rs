@@ -169,6 +169,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::PeerUnreachable
         | R::StoreUnavailable
         | R::SigningUnavailable
+        | R::BackupFailed
         | R::Maintenance => Code::Unavailable,
         R::Busy | R::DiskNearlyFull | R::RateLimited => Code::ResourceExhausted,
         R::Internal => Code::Internal,

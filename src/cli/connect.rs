@@ -200,4 +200,8 @@ impl Office {
         /// Node and peers.
         status, status_service_client::StatusServiceClient
     );
+    client!(
+        /// Backups.
+        upkeep, upkeep_service_client::UpkeepServiceClient
+    );
 }

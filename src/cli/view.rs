@@ -39,7 +39,7 @@ macro_rules! shown {
 }
 
 shown! {
-    ChangePersonResponse ChangeRegistrationResponse EndRegistrationResponse EndorseCertificateResponse
+    Backup ChangePersonResponse ChangeRegistrationResponse EndRegistrationResponse EndorseCertificateResponse
     FindPersonResponse GetCertificateResponse GetMessageResponse GetRegistrationResponse
     GetStatusResponse IssueCertificateResponse ListConsentsResponse Peer RecordConsentResponse
     RecordServiceRequestResponse RegisterArrivalResponse RenewCertificateResponse

@@ -98,6 +98,8 @@ coded! {
         Busy = "BUSY";
         /// The disk is nearly full; new work is put off.
         DiskNearlyFull = "DISK_NEARLY_FULL";
+        /// A backup could not be made.
+        BackupFailed = "BACKUP_FAILED";
         /// An announced maintenance window.
         Maintenance = "MAINTENANCE";
         /// More requests in a time than allowed.
