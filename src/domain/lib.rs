@@ -7,6 +7,7 @@ mod catalogue;
 pub mod certificate;
 pub mod clock;
 pub mod consent;
+pub mod fault;
 pub mod id;
 mod masked;
 pub mod message;

@@ -31,6 +31,8 @@ pub enum DeadReason {
     Expired,
     /// The recipient's office has ended its service.
     RecipientRetired,
+    /// An operator gave it up before it arrived.
+    Withdrawn,
 }
 
 /// What was done about a dead letter.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use domain::area::AreaCode;
 use domain::id::{ConsentId, MessageId, RequestId};
-use domain::message::Kind;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::Store;
@@ -16,13 +15,14 @@ use wire::pb::office::message_service_server::MessageService;
 
 use super::Parts;
 use super::access::why;
+use super::track;
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::messages::evidence;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::read::{self, Filter, Page};
 use crate::app::messages::send::{self, Draft};
-use crate::app::messages::track::{Stage, Track};
+use crate::app::messages::track::Track;
 use crate::app::{Ctx, Refusal};
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::peers::Peers;
@@ -49,15 +49,7 @@ impl Messages {
     }
 
     fn track(&self, track: &Track) -> pb::Track {
-        let next_try = match track.stage {
-            Stage::Queued => {
-                let state = self.peers.get(track.to).map(|peer| peer.state());
-                state.and_then(|state| state.courier).and_then(|courier| courier.next_try)
-            }
-            Stage::Deferred => track.retry_at,
-            Stage::Stored | Stage::Opened | Stage::Answered | Stage::Refused => None,
-        };
-        track_to_pb(track, next_try)
+        track::to_pb(track, &self.peers)
     }
 
     fn page(&self, page: &Page) -> (Vec<pb::Track>, String) {
@@ -165,45 +157,8 @@ impl MessageService for Messages {
     }
 }
 
-fn track_to_pb(track: &Track, next_try: Option<UnixMillis>) -> pb::Track {
-    let millis = |at: Option<UnixMillis>| at.map_or(0, UnixMillis::get);
-    let text = |id: Option<MessageId>| id.map(|id| id.to_string()).unwrap_or_default();
-    let stage = match track.stage {
-        Stage::Queued => pb::Stage::Queued,
-        Stage::Deferred => pb::Stage::Deferred,
-        Stage::Stored => pb::Stage::Stored,
-        Stage::Opened => pb::Stage::Opened,
-        Stage::Answered => pb::Stage::Answered,
-        Stage::Refused => pb::Stage::Refused,
-    };
-    pb::Track {
-        message_id: track.id.to_string(),
-        case_id: track.case.to_string(),
-        from: track.from.to_string(),
-        to: track.to.to_string(),
-        kind: track.kind.map(Kind::name).unwrap_or_default().to_owned(),
-        kind_zh: track.kind.map(Kind::chinese).unwrap_or_default().to_owned(),
-        stage: stage.into(),
-        created_ms: track.created.get(),
-        stored_ms: millis(track.stored),
-        opened_ms: millis(track.opened),
-        answered_ms: millis(track.answered.map(|(_, at)| at)),
-        due_on: track.due.map(|due| due.to_string()).unwrap_or_default(),
-        turn: track.turn.map(|area| area.to_string()).unwrap_or_default(),
-        next_try_ms: millis(next_try),
-        reason: track.reason.map(Reason::code).unwrap_or_default().to_owned(),
-        reason_zh: track.reason.map(Reason::text_zh).unwrap_or_default().to_owned(),
-        reason_en: track.reason.map(Reason::text_en).unwrap_or_default().to_owned(),
-        digest: hex(track.digest.as_bytes()),
-        answered_by: text(track.answered.map(|(id, _)| id)),
-        in_reply_to: text(track.in_reply_to),
-        lane_sequence: track.sequence.get(),
-        ..pb::Track::default()
-    }
-}
-
 /// The records that a content names as its ground, taken out of it: the node fills in what they say.
-fn grounds(content: &mut wire::pb::message::Content) -> Result<Grounds, Status> {
+pub(super) fn grounds(content: &mut wire::pb::message::Content) -> Result<Grounds, Status> {
     let id = |bytes: &[u8], field| <[u8; 16]>::try_from(bytes).map_err(|_| invalid(field));
     let consent = content.consent.take();
     let consent = consent.map(|c| id(&c.consent_id, "content.consent.consent_id"));
@@ -215,24 +170,24 @@ fn grounds(content: &mut wire::pb::message::Content) -> Result<Grounds, Status> 
     })
 }
 
-fn size(asked: u32) -> usize {
+pub(super) fn size(asked: u32) -> usize {
     usize::try_from(asked).unwrap_or(usize::MAX)
 }
 
-fn invalid(field: &str) -> Status {
+pub(super) fn invalid(field: &str) -> Status {
     of_refusal(&Refusal::new(Reason::InvalidField).field(field))
 }
 
-fn missing(field: &str) -> Status {
+pub(super) fn missing(field: &str) -> Status {
     of_refusal(&Refusal::new(Reason::FieldRequired).field(field))
 }
 
-fn area(text: &str, field: &str) -> Result<AreaCode, Status> {
+pub(super) fn area(text: &str, field: &str) -> Result<AreaCode, Status> {
     let area: AreaCode = text.parse().map_err(|_| invalid(field))?;
     if area == area.county() { Ok(area) } else { Err(invalid(field)) }
 }
 
-fn id(text: &str) -> Result<MessageId, Status> {
+pub(super) fn id(text: &str) -> Result<MessageId, Status> {
     text.parse().map_err(|_| invalid("message_id"))
 }
 
@@ -242,7 +197,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn unhex(text: &str) -> Result<Vec<u8>, Status> {
+pub(super) fn unhex(text: &str) -> Result<Vec<u8>, Status> {
     let digit = |c: char| c.to_digit(16).and_then(|d| u8::try_from(d).ok());
     let digits: Option<Vec<u8>> = text.chars().map(digit).collect();
     let digits = digits.filter(|d| d.len().is_multiple_of(2));

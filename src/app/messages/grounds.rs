@@ -24,6 +24,17 @@ pub struct Grounds {
     pub request: Option<RequestId>,
 }
 
+impl Grounds {
+    /// The records that a message of ours names, for sending it again.
+    #[must_use]
+    pub fn of(content: &Content) -> Self {
+        Self {
+            consent: content.consent.as_ref().map(|consent| consent.consent_id),
+            request: content.service_request.as_ref().map(|request| request.request_id),
+        }
+    }
+}
+
 /// Fills in case, consent and request of a message that is to be sent.
 ///
 /// An answer belongs to the case of its question and, unless it names another, rests on the same ground.

@@ -14,7 +14,7 @@ use wire::content::decode_content;
 
 use super::track::{self, Track};
 use crate::app::access::{self, Act, Why};
-use crate::app::{AppError, Ctx, Refusal};
+use crate::app::{AppError, Ctx, Refusal, progress};
 
 /// Most rows of a page.
 pub const PAGE_MAX: usize = 500;
@@ -56,13 +56,19 @@ pub async fn get(
     };
     let caller = ctx.clone();
     let first = side == Side::Received && row.opened.is_none();
+    let (peer, is_report) = (row.peer, row.kind().is_some_and(Kind::is_sent_by_nodes));
     store
         .commit(move |unit| {
             access::note(&caller, unit, act)?;
             if first {
+                let mut newly = false;
                 super::send::update(unit, id, side, |row| {
+                    newly = row.opened.is_none();
                     row.opened.get_or_insert(caller.now);
                 })?;
+                if newly && !is_report {
+                    progress::opened(unit, peer, id, caller.now)?;
+                }
             }
             Ok::<_, AppError>(())
         })
@@ -77,18 +83,9 @@ pub async fn get(
 /// # Errors
 /// A refusal, or that the message is not kept here.
 pub fn track(ctx: &Ctx, store: &Store, id: MessageId) -> Result<Track, AppError> {
-    may_see_stages(ctx)?;
+    ctx.must(Permission::FollowDelivery)?;
     let (side, row) = super::find(store, id)?;
     track::of(store, ctx.county(), id, side, &row)
-}
-
-/// Stages carry no personal data: whoever reads numbers or runs the node may see them.
-pub(super) fn may_see_stages(ctx: &Ctx) -> Result<(), AppError> {
-    let may = [Permission::ExchangeMessages, Permission::ReadNumbers, Permission::OperateNode];
-    if may.into_iter().any(|p| ctx.caller.may(p)) {
-        return Ok(());
-    }
-    Err(Reason::RoleRequired.into())
 }
 
 /// Which messages a list is to hold.
@@ -113,7 +110,7 @@ pub fn list(
     size: usize,
     token: &[u8],
 ) -> Result<Page, AppError> {
-    may_see_stages(ctx)?;
+    ctx.must(Permission::FollowDelivery)?;
     let mut until = match token {
         [] => Bound::Unbounded,
         token => Bound::Excluded(message_token(token)?),
@@ -151,7 +148,7 @@ impl Filter {
     }
 }
 
-fn page_size(asked: usize) -> usize {
+pub(crate) fn page_size(asked: usize) -> usize {
     if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }
 }
 
@@ -169,7 +166,7 @@ fn message_token(token: &[u8]) -> Result<store::messages::MessageKey, AppError> 
 /// # Errors
 /// A refusal, or a page token that is none of ours.
 pub fn todo(ctx: &Ctx, store: &Store, size: usize, token: &[u8]) -> Result<Page, AppError> {
-    may_see_stages(ctx)?;
+    ctx.must(Permission::FollowDelivery)?;
     let from = match token {
         [] => Bound::Unbounded,
         token => Bound::Excluded(todo_token(token)?),

@@ -15,7 +15,8 @@ use exchange::keys::Sealer;
 use exchange::lane::{LaneEpoch, LaneSeq};
 use exchange::ledger::{Direction, LedgerEntry};
 use store::messages::{Blob, EnvelopeKey, MessageRow, Side, message_key, peer_key};
-use store::tables::{ENVELOPE, LANE_EPOCH, MESSAGE, TODO};
+use store::network::RedirectedRow;
+use store::tables::{ENVELOPE, LANE_EPOCH, MESSAGE, REDIRECTED, TODO};
 use store::{Kept, Store, Unit};
 use wire::content::encode_content;
 use wire::encode_header;
@@ -23,13 +24,20 @@ use wire::encode_header;
 use super::grounds::{self, Grounds};
 use super::{NewSubject, journal_entry};
 use crate::app::idempotency::Once;
-use crate::app::{AppError, Ctx, Refusal, at_risk};
+use crate::app::{AppError, Ctx, Refusal, at_risk, clocks};
 
 /// How long a message keeps its purpose, unless its sender says otherwise.
 pub const EXPIRES_AFTER: Duration = Duration::from_secs(90 * 86_400);
 
 /// Seals for peers and wakes the couriers; the delivery side of the node.
 pub trait Outlet: Send + Sync {
+    /// Where mail for an area goes: to itself, or to the one that took over from it.
+    ///
+    /// # Errors
+    /// `AREA_SPLIT`, `AREA_ENDED`, `AREA_RETIRED` or `UNKNOWN_AREA` when it goes nowhere, `PEER_CARD_MISSING` when the
+    /// directory may still tell, `NODE_RETIRING` when this node sends nothing new any more.
+    fn destination(&self, to: AreaCode) -> Result<AreaCode, Refusal>;
+
     /// What seals for this county.
     ///
     /// # Errors
@@ -62,8 +70,19 @@ pub struct Accepted {
     pub id: MessageId,
     /// Its case.
     pub case: CaseId,
+    /// County it is for.
+    pub to: AreaCode,
+    /// The lane's epoch.
+    pub epoch: LaneEpoch,
     /// Its place in the lane.
     pub sequence: LaneSeq,
+}
+
+impl Accepted {
+    /// Wakes the courier. To be called when the message is on disk.
+    pub(crate) fn nudge(&self, outlet: &dyn Outlet) {
+        outlet.nudge(self.to, self.epoch, self.sequence);
+    }
 }
 
 /// Accepts a message. On disk when it returns.
@@ -76,54 +95,80 @@ pub async fn send(
     outlet: &dyn Outlet,
     draft: Draft,
 ) -> Result<Accepted, AppError> {
-    let kind = draft.content.kind();
-    if kind.is_sent_by_nodes() {
-        return Err(Reason::RoleRequired.into());
+    ctx.must(permission(draft.content.kind()))?;
+    if draft.content.replaces.is_some() {
+        // Only what is on the list of dead letters is replaced, and from there.
+        return Err(Refusal::new(Reason::FieldNotAllowed).field("content.replaces").into());
     }
-    ctx.must(permission(kind))?;
-    let own = ctx.county();
-    if draft.to == own {
-        return Err(Refusal::new(Reason::InvalidField).field("to").into());
-    }
-    let sealer = outlet.sealer(draft.to).map_err(|reason| Refusal::new(reason).field("to"))?;
-    let Draft { to, mut content, grounds, expires, idempotency_key } = draft;
-    grounds::complete(store, &mut content, grounds)?;
-    content
-        .check(&CheckContext { from: own, to, now: ctx.now })
-        .map_err(|refusal| Refusal::new(refusal.reason).field(refusal.field))?;
-    let expires = expires.unwrap_or_else(|| ctx.now.saturating_add(EXPIRES_AFTER));
-    if expires <= ctx.now {
-        return Err(Refusal::new(Reason::Expired).field("expires_ms").into());
-    }
-    let mut outgoing = Outgoing::new(ctx, store, to, content, expires, sealer)?;
-    let once = Once::new(&idempotency_key, "SendMessage", &(to, &outgoing.bytes))?;
+    let mut prepared = prepare(ctx, store, outlet, draft, "SendMessage")?;
     let caller = ctx.clone();
-    let (accepted, epoch) = store
-        .commit(move |unit| {
-            if let Some(first) = once.first::<[u8; 16]>(&caller, unit)? {
-                return outgoing.repeated(unit, MessageId::from_bytes(first));
-            }
-            let done = outgoing.accept(unit)?;
-            once.keep(&caller, unit, done.0.id.as_bytes())?;
-            Ok(done)
+    let accepted = store
+        .commit(move |unit| match prepared.first(&caller, unit)? {
+            Some(first) => Ok(first),
+            None => prepared.accept(&caller, unit),
         })
         .await
         .map_err(AppError::from)?;
-    outlet.nudge(to, epoch, accepted.sequence);
+    accepted.nudge(outlet);
     Ok(accepted)
 }
 
-const fn permission(kind: Kind) -> Permission {
+/// What somebody has to be allowed to do for sending a kind.
+#[must_use]
+pub const fn permission(kind: Kind) -> Permission {
     match kind {
         Kind::AgreementProposal | Kind::AgreementDecision => Permission::DecideAgreements,
         _ => Permission::ExchangeMessages,
     }
 }
 
+/// A message of an operator, checked, with the key that makes a repeated call harmless.
+pub(crate) struct Prepared {
+    outgoing: Outgoing,
+    once: Once,
+}
+
+/// Checks a message, which the use case `name` is to send.
+pub(crate) fn prepare(
+    ctx: &Ctx,
+    store: &Store,
+    outlet: &dyn Outlet,
+    draft: Draft,
+    name: &str,
+) -> Result<Prepared, AppError> {
+    if draft.content.kind().is_sent_by_nodes() {
+        return Err(Reason::RoleRequired.into());
+    }
+    let Draft { to, mut content, grounds, expires, idempotency_key } = draft;
+    grounds::complete(store, &mut content, grounds)?;
+    let addressed = (outlet.destination(to)?, content);
+    let mut outgoing = Outgoing::new(ctx.county(), store, outlet, addressed, expires, ctx.now)?;
+    outgoing.addressed_to = to;
+    let once = Once::new(&idempotency_key, name, &(to, &outgoing.bytes))?;
+    Ok(Prepared { outgoing, once })
+}
+
+impl Prepared {
+    /// What came of an earlier call with the same key.
+    pub(crate) fn first(&self, ctx: &Ctx, unit: &Unit<'_>) -> Result<Option<Accepted>, AppError> {
+        let first = self.once.first::<[u8; 16]>(ctx, unit)?;
+        first.map(|id| self.outgoing.repeated(unit, MessageId::from_bytes(id))).transpose()
+    }
+
+    /// Writes the message with everything that follows from it.
+    pub(crate) fn accept(&mut self, ctx: &Ctx, unit: &mut Unit<'_>) -> Result<Accepted, AppError> {
+        let accepted = self.outgoing.accept(unit)?;
+        self.once.keep(ctx, unit, accepted.id.as_bytes())?;
+        Ok(accepted)
+    }
+}
+
 /// A checked message, ready for the committer.
-struct Outgoing {
+pub(crate) struct Outgoing {
     own: AreaCode,
     to: AreaCode,
+    /// The area it is addressed to, when `to` took over from it; otherwise the same.
+    addressed_to: AreaCode,
     now: UnixMillis,
     expires: UnixMillis,
     new_epoch: u64,
@@ -135,23 +180,36 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    fn new(
-        ctx: &Ctx,
+    /// Checks a message of the node of `own`: whom it is for, what it says, how long it has a purpose.
+    pub(crate) fn new(
+        own: AreaCode,
         store: &Store,
-        to: AreaCode,
-        content: Content,
-        expires: UnixMillis,
-        sealer: Arc<dyn Sealer>,
+        outlet: &dyn Outlet,
+        (to, content): (AreaCode, Content),
+        expires: Option<UnixMillis>,
+        now: UnixMillis,
     ) -> Result<Self, AppError> {
+        if to == own {
+            return Err(Refusal::new(Reason::InvalidField).field("to").into());
+        }
+        let sealer = outlet.sealer(to).map_err(|reason| Refusal::new(reason).field("to"))?;
+        content
+            .check(&CheckContext { from: own, to, now })
+            .map_err(|refusal| Refusal::new(refusal.reason).field(refusal.field))?;
+        let expires = expires.unwrap_or_else(|| now.saturating_add(EXPIRES_AFTER));
+        if expires <= now {
+            return Err(Refusal::new(Reason::Expired).field("expires_ms").into());
+        }
         let bytes = encode_content(&content);
         let padded = pad(&bytes).map_err(|_| Refusal::new(Reason::TooLarge).field("content"))?;
         Ok(Self {
-            own: ctx.county(),
+            own,
             to,
-            now: ctx.now,
+            addressed_to: to,
+            now,
             expires,
             new_epoch: u64::from_be_bytes(crate::time::random()),
-            subject: NewSubject::of(store, content.person.as_ref(), ctx.now),
+            subject: NewSubject::of(store, content.person.as_ref(), now),
             content,
             bytes,
             padded,
@@ -162,7 +220,7 @@ impl Outgoing {
     /// Writes the message with everything that follows from it. Its id is made here, on the committer
     /// thread, so that ids grow along the lane: that is how the recipient knows without a lookup that a
     /// message is no duplicate.
-    fn accept(&mut self, unit: &mut Unit<'_>) -> Result<(Accepted, LaneEpoch), AppError> {
+    pub(crate) fn accept(&mut self, unit: &mut Unit<'_>) -> Result<Accepted, AppError> {
         grounds::still_stand(unit, &self.content, self.to)?;
         at_risk::keep_hidden(unit, &self.content)?;
         let id = crate::time::next_message_id(self.own, self.now);
@@ -198,19 +256,20 @@ impl Outgoing {
         };
         let subject = self.subject.get(unit)?;
         unit.put_personal(&MESSAGE, &subject, &message_key(id, Side::Sent), &row)?;
-        Ok((Accepted { id, case: CaseId::from(case), sequence }, epoch))
+        if self.addressed_to != self.to {
+            let redirected = RedirectedRow { addressed_to: self.addressed_to };
+            unit.put(&REDIRECTED, id.as_bytes(), &redirected)?;
+        }
+        clocks::watch(unit, id, Side::Sent, &row, self.now)?;
+        Ok(Accepted { id, case: CaseId::from(case), to: self.to, epoch, sequence })
     }
 
     /// The outcome of an earlier call with the same key.
-    fn repeated(
-        &self,
-        unit: &mut Unit<'_>,
-        id: MessageId,
-    ) -> Result<(Accepted, LaneEpoch), AppError> {
+    fn repeated(&self, unit: &Unit<'_>, id: MessageId) -> Result<Accepted, AppError> {
         match unit.get_personal(&MESSAGE, &message_key(id, Side::Sent))? {
             Some(Kept::Value { value: row, .. }) => {
-                let case = CaseId::from(row.case);
-                Ok((Accepted { id, case, sequence: row.sequence }, row.epoch))
+                let MessageRow { case, peer: to, epoch, sequence, .. } = row;
+                Ok(Accepted { id, case: CaseId::from(case), to, epoch, sequence })
             }
             Some(Kept::Erased) | None => Err(Reason::NotFound.into()),
         }
@@ -266,10 +325,13 @@ impl Outgoing {
         let answers = question.kind().and_then(Kind::answered_by) == Some(self.content.kind());
         let same_case =
             self.content.case.is_none_or(|case| case.opening_message() == question.case);
-        if question.peer != self.to || !answers || !same_case {
+        // Whoever took over from an office has the answers to its questions.
+        let asker = [self.to, self.addressed_to].contains(&question.peer);
+        if !asker || !answers || !same_case {
             return Err(about(Reason::UnknownCase));
         }
-        if question.answered.is_some() {
+        // An answer that did not arrive may be replaced by another one.
+        if question.answered.is_some_and(|(answer, _)| Some(answer) != self.content.replaces) {
             return Err(about(Reason::AlreadyAnswered));
         }
         if let Some(due) = question.due {
@@ -281,7 +343,7 @@ impl Outgoing {
 }
 
 /// Changes a message that is kept, and says which case it belongs to.
-pub(super) fn update(
+pub(crate) fn update(
     unit: &mut Unit<'_>,
     id: MessageId,
     side: Side,

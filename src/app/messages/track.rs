@@ -11,10 +11,13 @@ use exchange::digest::Digest;
 use exchange::lane::{LANE_WINDOW, LaneSeq};
 use exchange::receipt::{Disposition, Outcome};
 use store::Store;
+use store::letters::{DeadLetterRow, DeadReason, DeadState};
 use store::messages::{EnvelopeKey, MessageRow, ParcelKey, ParcelRow, Side};
-use store::tables::PARCEL;
+use store::tables::{DEAD_LETTER, PARCEL};
+use wire::content::decode_content;
 use wire::decode_disposition;
 
+use super::consign::{self, Consignment};
 use crate::app::AppError;
 
 /// Parcels that are looked at in one go.
@@ -35,6 +38,27 @@ pub enum Stage {
     Answered,
     /// Refused by the recipient; a person has to look at it.
     Refused,
+    /// On the disk of a relay or in a file, on its way to the recipient.
+    AtRelay,
+    /// It lost its purpose before the recipient had it; a person has to look at it.
+    Expired,
+    /// The recipient's office has ended its service; a person has to look at it.
+    RecipientRetired,
+    /// It was sent again, as a new message.
+    Replaced,
+    /// It was given up, with a reason.
+    Discarded,
+}
+
+/// A relay's signed word about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The relay.
+    pub relay: AreaCode,
+    /// When it took the message, by its own word.
+    pub held: UnixMillis,
+    /// Whom it hands the message to.
+    pub next: AreaCode,
 }
 
 /// Where a message is and whose turn it is.
@@ -54,6 +78,8 @@ pub struct Track {
     pub stage: Stage,
     /// When the sender accepted it.
     pub created: UnixMillis,
+    /// When it loses its purpose.
+    pub expires: UnixMillis,
     /// When the recipient stored it, by its own signed word.
     pub stored: Option<UnixMillis>,
     /// When an office of the recipient opened it, as far as this node knows.
@@ -64,8 +90,6 @@ pub struct Track {
     pub in_reply_to: Option<MessageId>,
     /// Day by which it is to be answered.
     pub due: Option<Date>,
-    /// Whose turn it is.
-    pub turn: Option<AreaCode>,
     /// Not offered again before this time, when the recipient asked for it.
     pub retry_at: Option<UnixMillis>,
     /// Why it was refused or put off.
@@ -74,13 +98,21 @@ pub struct Track {
     pub digest: Digest,
     /// Its place in the lane.
     pub sequence: LaneSeq,
+    /// Who carries it, while its recipient has not answered.
+    pub carried: Option<Consignment>,
+    /// What the relays said about it, in order.
+    pub hops: Vec<Hop>,
+    /// The message that it was sent in place of.
+    pub replaces: Option<MessageId>,
+    /// The message that was sent in its place.
+    pub replaced_by: Option<MessageId>,
 }
 
 /// The track of a message that is kept here.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub(super) fn of(
+pub(crate) fn of(
     store: &Store,
     own: AreaCode,
     id: MessageId,
@@ -96,19 +128,26 @@ pub(super) fn of(
         kind: row.kind(),
         stage: Stage::Stored,
         created: row.created,
+        expires: row.expires,
         stored: Some(row.stored),
         opened: row.opened,
         answered: row.answered,
         in_reply_to: row.in_reply_to,
         due: row.due.map(|due| Date::from_millis(UnixMillis::new(due.get().saturating_sub(1)))),
-        turn: None,
         retry_at: None,
         reason: None,
         digest: row.digest,
         sequence: row.sequence,
+        carried: None,
+        hops: Vec::new(),
+        replaces: decode_content(&row.content.0).ok().and_then(|content| content.replaces),
+        replaced_by: None,
     };
     if side == Side::Sent {
         sent(store, row, &mut track)?;
+        if let Some(letter) = store.get(&DEAD_LETTER, id.as_bytes())? {
+            dead(&letter, &mut track);
+        }
     }
     if track.stage == Stage::Stored && track.opened.is_some() {
         track.stage = Stage::Opened;
@@ -116,17 +155,33 @@ pub(super) fn of(
     if track.answered.is_some() {
         track.stage = Stage::Answered;
     }
-    track.turn = turn(&track);
     Ok(track)
 }
 
-/// The office that has to do something next; none when nothing more is to be done.
-fn turn(track: &Track) -> Option<AreaCode> {
-    match track.stage {
-        Stage::Queued | Stage::Deferred | Stage::Refused => Some(track.from),
-        Stage::Stored | Stage::Opened => track.kind.and_then(Kind::answered_by).map(|_| track.to),
-        Stage::Answered => None,
-    }
+/// What the list of dead letters says about a message that was sent from here.
+fn dead(letter: &DeadLetterRow, track: &mut Track) {
+    track.stage = match (&letter.state, &letter.why) {
+        // The late receipt says where it stands.
+        (DeadState::Arrived { .. }, _) => return,
+        (DeadState::SentAgain { id, .. }, _) => {
+            track.replaced_by = Some(*id);
+            Stage::Replaced
+        }
+        (DeadState::Discarded { .. }, _) => Stage::Discarded,
+        (DeadState::Open, DeadReason::Refused { reason, .. }) => {
+            track.reason = Some(*reason);
+            Stage::Refused
+        }
+        (DeadState::Open, DeadReason::Expired | DeadReason::Withdrawn) => {
+            track.reason = Some(Reason::Expired);
+            Stage::Expired
+        }
+        (DeadState::Open, DeadReason::RecipientRetired) => {
+            track.reason = Some(Reason::AreaRetired);
+            Stage::RecipientRetired
+        }
+    };
+    track.carried = None;
 }
 
 /// What the receipts say about a message that was sent from here.
@@ -137,6 +192,12 @@ fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppErr
     if let Some(until) = lane.deferred().get(&row.sequence) {
         track.stage = Stage::Deferred;
         track.retry_at = Some(*until);
+    }
+    if lane.rests_until(row.sequence).is_some() && track.stage == Stage::Queued {
+        track.carried = consign::consignment_of(store, row)?;
+        if track.carried.is_some() {
+            track.stage = Stage::AtRelay;
+        }
     }
     let Some(said) = last_word(store, row, Side::Sent)? else { return Ok(()) };
     match said.disposition.outcome {
@@ -154,15 +215,15 @@ fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppErr
 }
 
 /// What a kept parcel says about one envelope.
-pub(super) struct Word {
+pub(crate) struct Word {
     pub(super) key: ParcelKey,
     pub(super) row: ParcelRow,
     pub(super) index: usize,
-    pub(super) disposition: Disposition,
+    pub(crate) disposition: Disposition,
 }
 
 /// The final word about a message, or the latest that is not final, from the parcels that are kept.
-pub(super) fn last_word(
+pub(crate) fn last_word(
     store: &Store,
     message: &MessageRow,
     side: Side,

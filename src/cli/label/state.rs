@@ -9,7 +9,7 @@ pub(super) fn of(list: &str, number: i32) -> Option<&'static str> {
 /// The lists, each from number 1.
 const LISTS: &[(&str, &[&str])] = &[
     ("Breaker", &["正常", "暂停重试"]),
-    ("DeadLetterCause", &["被对方拒收", "过期未送达", "对方已停办"]),
+    ("DeadLetterCause", &["被对方拒收", "过期未送达", "对方已停办", "送达前放弃"]),
     ("DeadLetterState", &["待处理", "已重发", "已放弃", "后已送达"]),
     ("Fault", &["本节点", "对方节点", "中转节点", "网络", "通报内容"]),
     (

@@ -40,6 +40,8 @@ numbered! {
         Erase = 9, "ERASE", "删除";
         /// Lifted the protection of a person at risk.
         Release = 10, "RELEASE", "解除保护";
+        /// Gave up a message about the person that did not arrive.
+        Discard = 11, "DISCARD", "放弃发送";
     }
 }
 

@@ -1,0 +1,153 @@
+//! What a notice says, in both languages: what happened, whose turn it is, what to do.
+
+use domain::area::{AreaCode, AreaTable};
+use domain::time::UnixMillis;
+use store::letters::NoticeKind;
+
+use super::Notice;
+
+/// A notice in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What happened, in Chinese.
+    pub text_zh: String,
+    /// What happened, in English.
+    pub text_en: String,
+    /// What to do, in Chinese.
+    pub advice_zh: String,
+    /// What to do, in English.
+    pub advice_en: String,
+    /// Whose turn it is.
+    pub turn: AreaCode,
+}
+
+/// A notice in words, at the node of `own`.
+#[must_use]
+pub fn words(notice: &Notice, own: AreaCode) -> Words {
+    let whose = notice.area().unwrap_or(own);
+    let with = |text: &str| fill(text, notice, whose);
+    let [text_zh, text_en, advice_zh, advice_en] = texts(&notice.row.what).map(with);
+    Words { text_zh, text_en, advice_zh, advice_en, turn: turn(&notice.row.what, own) }
+}
+
+/// The office that has to do something next.
+fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
+    match *what {
+        NoticeKind::NotOpened { to, .. } | NoticeKind::NotAnswered { to, .. } => to,
+        NoticeKind::Unopened { at, .. } => at,
+        NoticeKind::Silent { area, .. } | NoticeKind::CertificateEnds { area, .. } => area,
+        NoticeKind::NotDelivered { .. }
+        | NoticeKind::ToAnswer { .. }
+        | NoticeKind::Conflict { .. }
+        | NoticeKind::Restored { .. }
+        | NoticeKind::ListOld { .. }
+        | NoticeKind::DeadLetter { .. }
+        | NoticeKind::Retired { .. } => own,
+    }
+}
+
+/// Text and advice, Chinese and English, with what [`fill`] puts in.
+const fn texts(what: &NoticeKind) -> [&'static str; 4] {
+    match what {
+        NoticeKind::NotDelivered { .. } => [
+            "发往{name}（{code}）的{count}件通报，时限已过{percent}%，对方节点仍未收到。",
+            "{percent}% of the time has run for {count} message(s) to {name} ({code}), and its node does not have them.",
+            "本节点会自动重试。查明原因：liangdi peer test {code}；长期不通时可用文件送达：liangdi bundle export --to {code} --out 文件",
+            "This node tries by itself. See why it fails: liangdi peer test {code}; while no line works, take them by file: liangdi bundle export --to {code} --out FILE",
+        ],
+        NoticeKind::NotOpened { .. } => [
+            "{name}（{code}）收到的{count}件通报，时限已过{percent}%，对方尚无人打开。",
+            "{percent}% of the time has run for {count} message(s) that {name} ({code}) has, and nobody there has opened them.",
+            "请联系对方办公室。",
+            "Call the other office.",
+        ],
+        NoticeKind::NotAnswered { .. } => [
+            "{name}（{code}）对{count}件通报尚未答复，时限已过{percent}%。",
+            "{name} ({code}) has not answered {count} message(s), and {percent}% of the time has run.",
+            "请联系对方办公室。",
+            "Call the other office.",
+        ],
+        NoticeKind::ToAnswer { .. } => [
+            "{name}（{code}）发来的{count}件通报待本办公室答复，时限已过{percent}%。",
+            "This office has not answered {count} message(s) from {name} ({code}), and {percent}% of the time has run.",
+            "请打开待办并答复：liangdi message todo",
+            "Open the list and answer: liangdi message todo",
+        ],
+        NoticeKind::Unopened { .. } => [
+            "{name}（{code}）有{count}件通报已超过{days}天无人打开。",
+            "{count} message(s) at {name} ({code}) have lain unopened for more than {days} days.",
+            "本办公室的请打开查看；对方的请联系对方办公室。",
+            "If the office is your own, open them; otherwise call the other office.",
+        ],
+        NoticeKind::Silent { .. } => [
+            "已{days}天没有收到{name}（{code}）的任何消息。",
+            "Nothing has come from {name} ({code}) for {days} days.",
+            "请查明原因：liangdi peer test {code}，并联系对方办公室。",
+            "See why: liangdi peer test {code}; and call the other office.",
+        ],
+        NoticeKind::Conflict { .. } => [
+            "{name}（{code}）的节点在同一编号下存有不同内容；本节点已改用新的通道继续发送。",
+            "The node of {name} ({code}) holds other content under the same name; this node goes on in a new lane.",
+            "如本节点近期未从备份恢复，请管理员联系对方管理员核对。",
+            "Unless this node was restored from a backup lately, ask the administrators of both nodes to compare.",
+        ],
+        NoticeKind::Restored { .. } => [
+            "本节点的数据是从备份恢复的（备份时间：{since}）；此后的记录可能缺失。",
+            "The data of this node were restored from a backup (made: {since}); what came after it may be missing.",
+            "已发出的通报由各方节点自动核对；请核查恢复前后办理的业务。",
+            "Peers deliver again what they did not have a receipt for; check what was done here around that time.",
+        ],
+        NoticeKind::ListOld { .. } => [
+            "{name}（{code}）签发机构的吊销列表过旧（签发时间：{since}）。",
+            "The revocation list of the authority of {name} ({code}) is too old (issued: {since}).",
+            "请管理员获取最新吊销列表；过了宽限期，将无法与该机构签发的节点连接。",
+            "Fetch its current list; after the grace, nodes certified by it cannot be connected with.",
+        ],
+        NoticeKind::CertificateEnds { .. } => [
+            "{name}（{code}）的节点证书将于{since}到期。",
+            "The certificate of the node of {name} ({code}) ends on {since}.",
+            "请该节点管理员向签发机构申请换发证书。",
+            "Ask its administrator to renew it with the authority.",
+        ],
+        NoticeKind::DeadLetter { .. } => [
+            "发往{name}（{code}）的{count}件通报未能送达，需要处理。",
+            "{count} message(s) to {name} ({code}) did not arrive and need somebody.",
+            "请查看并改正重发，或说明原因后放弃：liangdi dead-letter list",
+            "Look at them, correct and send again, or give up with a reason: liangdi dead-letter list",
+        ],
+        NoticeKind::Retired { .. } => [
+            "{name}（{code}）的办公室已停止服务，不再接收通报。",
+            "The office of {name} ({code}) has ended its service and takes no messages any more.",
+            "请在死信中改发承接地区，或放弃。",
+            "Send what waits for it to the area that took over, from the dead letters, or give it up.",
+        ],
+    }
+}
+
+fn fill(text: &str, notice: &Notice, whose: AreaCode) -> String {
+    let (percent, days, since) = figures(&notice.row.what);
+    let since = since.map_or_else(|| "—".to_owned(), |at| at.date().to_string());
+    text.replace("{name}", &AreaTable::builtin().full_name(&whose))
+        .replace("{code}", whose.as_str())
+        .replace("{count}", &notice.row.count.to_string())
+        .replace("{percent}", &percent.to_string())
+        .replace("{days}", &days.to_string())
+        .replace("{since}", &since)
+}
+
+/// Percent of the clock, days, and a time, as far as a notice has them.
+pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) {
+    match *what {
+        NoticeKind::NotDelivered { percent, .. }
+        | NoticeKind::NotOpened { percent, .. }
+        | NoticeKind::NotAnswered { percent, .. }
+        | NoticeKind::ToAnswer { percent, .. } => (percent, 0, None),
+        NoticeKind::Unopened { days, .. } | NoticeKind::Silent { days, .. } => (0, days, None),
+        NoticeKind::Restored { backup } => (0, 0, backup),
+        NoticeKind::ListOld { issued, .. } => (0, 0, Some(issued)),
+        NoticeKind::CertificateEnds { at, .. } => (0, 0, Some(at)),
+        NoticeKind::Conflict { .. }
+        | NoticeKind::DeadLetter { .. }
+        | NoticeKind::Retired { .. } => (0, 0, None),
+    }
+}
