@@ -3,7 +3,7 @@
 //!
 //! | what | bound | beyond it |
 //! |---|---|---|
-//! | messages, bytes a second of one peer | `limits.messages_per_second`, `limits.bytes_per_second` | its parcels are `DEFERRED` with `RATE_LIMITED`; a peer that does not wait is read no further |
+//! | messages, bytes a second of one peer | `limits.messages_per_second`, `limits.bytes_per_second` | its parcels are `DEFERRED` with `RATE_LIMITED`; a peer that does not wait is read ever more slowly |
 //! | parcels of one peer in the committer's hands | [`TURNS`] | the next waits in its own stream |
 //! | streams of mail of one peer | [`STREAMS`] | the call ends with `RATE_LIMITED` |
 //! | connections of one peer | `limits.connections_per_peer` | the oldest is cut off |
@@ -40,6 +40,8 @@ use self::rate::{ComeBack, Rate, RateSettings};
 pub const TURNS: usize = 2;
 /// Streams of mail that one peer may have open; one is used, the others are those whose end was not noticed yet.
 pub const STREAMS: usize = 8;
+/// How long a stream is not read after a parcel that is put off for want of room.
+pub const DISK_PAUSE: Duration = Duration::from_millis(50);
 /// How long a node whose disk is nearly full puts its peers off.
 pub const DISK_RETRY: Duration = Duration::from_secs(60);
 
@@ -51,7 +53,7 @@ pub struct PutOff {
     /// Not before this time.
     pub until: UnixMillis,
     /// The stream it came by is not to be read for so long.
-    pub pause: Option<Duration>,
+    pub pause: Duration,
 }
 
 /// The bounds of one node towards its peers. Clones share what they count.
@@ -127,7 +129,7 @@ impl Limits {
             return Ok(());
         }
         let until = now.saturating_add(DISK_RETRY);
-        Err(PutOff { reason: Reason::DiskNearlyFull, until, pause: None })
+        Err(PutOff { reason: Reason::DiskNearlyFull, until, pause: DISK_PAUSE })
     }
 
     /// Waits for a peer's turn at the committer. Those of one peer come in the order in which they asked.

@@ -2,15 +2,16 @@
 //!
 //! A parcel is admitted whole or not at all, and may take a bucket below zero: so a parcel is never too large for a
 //! bucket, and the average is kept all the same. Once a bucket is empty the peer is told one time, and everything it
-//! offers before that is put off until then: putting off costs a signature, so it must not become a way to spend ours.
-//! A peer that goes on without waiting is then read no further for a while.
+//! offers before that is put off until then. Putting off costs a signature, so it must not become a way to spend ours:
+//! after each parcel that is put off the peer is not read for a while, each time a little longer.
 
 use std::time::Duration;
 
 use domain::time::UnixMillis;
 
-/// Parcels that are put off at once after a bucket ran empty: two windows, which a fair peer may have on the way.
-pub const PUT_OFF_AT_ONCE: u32 = 16;
+/// How much longer a stream is not read after each parcel that is put off. A fair peer has a window of them on the way
+/// when it is told to wait, and loses little more than a second by it.
+pub const PAUSE_STEP: Duration = Duration::from_millis(50);
 /// Longest time for which a stream is not read. Receipts for our own mail may wait behind it.
 pub const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Parts of a bucket in which an amount is counted, so that a millisecond's refill is a whole number.
@@ -30,8 +31,8 @@ pub struct RateSettings {
 pub struct ComeBack {
     /// Not before this time; then at least a quarter of a bucket is there.
     pub until: UnixMillis,
-    /// The stream is not to be read for so long.
-    pub pause: Option<Duration>,
+    /// The stream is not to be read for so long; zero for the first.
+    pub pause: Duration,
 }
 
 /// What one peer has used.
@@ -72,7 +73,7 @@ impl Rate {
         let before = self.put_off.unwrap_or(0);
         self.put_off = Some(before.saturating_add(1));
         let wait = self.messages.wait(Fill::Quarter).max(self.bytes.wait(Fill::Quarter));
-        let pause = (before >= PUT_OFF_AT_ONCE).then(|| wait.min(PAUSE_MAX));
+        let pause = PAUSE_STEP.saturating_mul(before).min(PAUSE_MAX).min(wait);
         Err(ComeBack { until: now.saturating_add(wait), pause })
     }
 }
@@ -152,14 +153,14 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(rate.take(10, 1, START), Ok(()));
         }
-        let told = ComeBack { until: after(250), pause: None };
-        assert_eq!(rate.take(1, 1, START), Err(told));
-        assert_eq!(
-            rate.take(1, 1, after(100)),
-            Err(told),
-            "a little is there, but it was told a time"
-        );
-        assert_eq!(rate.take(1, 1, after(249)), Err(told));
+        let told = |pause| {
+            let pause = Duration::from_millis(pause);
+            Err(ComeBack { until: after(250), pause })
+        };
+        assert_eq!(rate.take(1, 1, START), told(0));
+        let early = "a little is there, but it was told a time";
+        assert_eq!(rate.take(1, 1, after(100)), told(50), "{early}");
+        assert_eq!(rate.take(1, 1, after(249)), told(1), "{early}");
         for _ in 0..25 {
             assert_eq!(rate.take(1, 1, after(250)), Ok(()));
         }
@@ -174,26 +175,25 @@ mod tests {
             Ok(()),
             "larger than a second's worth, and taken whole"
         );
-        let told = ComeBack { until: after(2_250), pause: None };
+        let told = ComeBack { until: after(2_250), pause: Duration::ZERO };
         assert_eq!(rate.take(1, 1, START), Err(told));
         assert_eq!(rate.take(1, 1, after(2_250)), Ok(()));
     }
 
     #[test]
-    fn who_does_not_wait_is_read_no_further() {
+    fn who_does_not_wait_is_read_ever_more_slowly() {
         let mut rate = rate(10, u32::MAX);
         assert_eq!(rate.take(512, 1, START), Ok(()));
-        for n in 0..PUT_OFF_AT_ONCE {
+        for n in 0..200 {
             let told = rate.take(1, 1, START).unwrap_err();
-            assert_eq!(told.pause, None, "{n}");
+            assert_eq!(told.pause, (PAUSE_STEP * n).min(PAUSE_MAX), "{n}");
         }
         let told = rate.take(1, 1, START).unwrap_err();
-        assert_eq!(told.pause, Some(PAUSE_MAX), "the wait is longer");
         let soon = UnixMillis::new(told.until.get() - 7);
-        assert_eq!(rate.take(1, 1, soon).unwrap_err().pause, Some(Duration::from_millis(7)));
+        assert_eq!(rate.take(1, 1, soon).unwrap_err().pause, Duration::from_millis(7));
         assert_eq!(rate.take(1, 1, told.until), Ok(()));
         assert_eq!(rate.take(512, 1, told.until), Ok(()));
-        assert_eq!(rate.take(1, 1, told.until).unwrap_err().pause, None, "forgiven");
+        assert_eq!(rate.take(1, 1, told.until).unwrap_err().pause, Duration::ZERO, "forgiven");
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn one_peer_s_flood_is_not_another_s() {
     let (flood, quiet) = (area("410522"), area("440305"));
     assert_eq!(limits.admit(flood, 512, 10, NOW), Ok(()));
     let put_off = limits.admit(flood, 1, 10, NOW).unwrap_err();
-    assert_eq!((put_off.reason, put_off.pause), (Reason::RateLimited, None));
+    assert_eq!((put_off.reason, put_off.pause), (Reason::RateLimited, Duration::ZERO));
     assert!(put_off.until > NOW);
     assert_eq!(limits.admit(quiet, 1, 10, NOW), Ok(()));
     assert_eq!(limits.admit(flood, 1, 10, put_off.until), Ok(()));
@@ -71,7 +71,7 @@ fn a_disk_that_is_nearly_full_puts_everybody_off_for_a_minute() {
     let put_off = PutOff {
         reason: Reason::DiskNearlyFull,
         until: NOW.saturating_add(DISK_RETRY),
-        pause: None,
+        pause: DISK_PAUSE,
     };
     assert_eq!(limits.admit(area("410522"), 1, 1, NOW), Err(put_off));
     assert_eq!(limits.room(NOW), Err(put_off));
