@@ -10,11 +10,12 @@ use crate::directory::{self, LockError, READY, REPLACED, sibling};
 use crate::engine::{Bytes, Engine, Row};
 use crate::error::{EngineError, StoreError};
 use crate::limits::{COPY_BYTES, COPY_ROWS};
+use crate::mark::Mark;
 use crate::open::{OpenStoreError, admit, open_engine, read_row};
 use crate::options::Options;
 use crate::seal::Keys;
 use crate::table::Table;
-use crate::tables::GATE;
+use crate::tables::{GATE, GROUP};
 use crate::value::Value;
 
 /// Why a store could not be compacted or rebuilt. The data is where it was.
@@ -96,6 +97,7 @@ pub fn compact(dir: &Path, mut options: Options) -> Result<CompactReport, Mainte
     let keys = Keys::new(options.data_key.clone());
     let gate = read_row(&old, &keys, &GATE).map_err(MaintenanceError::Read)?;
     admit(dir, &old, &keys, gate, &options).map_err(MaintenanceError::Open)?;
+    let group = read_row(&old, &keys, &GROUP).map_err(MaintenanceError::Read)?.unwrap_or_default();
     let new_dir = sibling(dir, ".compacting");
     // What an interrupted run left is worth nothing: the original was never touched.
     clear(&new_dir)?;
@@ -112,6 +114,7 @@ pub fn compact(dir: &Path, mut options: Options) -> Result<CompactReport, Mainte
     let bytes_after = new.size_on_disk().map_err(unreadable)?;
     let lock = old.lock().map_err(directory_error(dir))?;
     drop((old, new));
+    Mark::leave(&new_dir, group).map_err(directory_error(&new_dir))?;
     directory::sync(&new_dir).map_err(directory_error(&new_dir))?;
     fs::rename(&new_dir, sibling(dir, READY)).map_err(directory_error(&new_dir))?;
     directory::swap(dir).map_err(directory_error(dir))?;

@@ -3,7 +3,9 @@
 //! sled takes damage near the end of its log for a write that a crash cut short: it drops what
 //! follows and opens as if nothing had happened, however old that data is. So every group carries
 //! its number in a row, and after the sync the number is also written here. It is written without a
-//! sync of its own: what a power cut leaves here is older than the database or equal, never newer.
+//! sync of its own: what a power cut leaves here is older than the database or equal, never newer. Only
+//! a power cut at the very first start may leave none at all; where there is data without a mark, nobody
+//! knows whether it is all there, and it is opened as another incarnation.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -35,6 +37,19 @@ impl Mark {
         let (high, low) = (number >> 64, number & u128::from(u64::MAX));
         let whole = high ^ low == u128::from(u64::MAX);
         Ok(u64::try_from(high).ok().filter(|_| whole))
+    }
+
+    /// Makes the file itself survive a power cut; afterwards only its sixteen bytes are written over. To be called once a
+    /// start.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    /// Leaves a mark in a database that was made of another one.
+    pub(crate) fn leave(dir: &Path, group: u64) -> io::Result<()> {
+        let mark = Self::open(dir)?;
+        mark.write(group)?;
+        mark.sync()
     }
 
     pub(crate) fn write(&self, group: u64) -> io::Result<()> {

@@ -17,10 +17,11 @@ use crate::ledger::StoredFrontier;
 use crate::mark::Mark;
 use crate::migrate::Migrated;
 use crate::options::Options;
+use crate::origin::OriginRow;
 use crate::seal::Keys;
 use crate::store::{Shared, Store};
 use crate::table::Table;
-use crate::tables::{FRONTIER, GATE, GROUP, RUN};
+use crate::tables::{FRONTIER, GATE, GROUP, ORIGIN, RUN};
 use crate::value::Value;
 
 /// Why the store could not be opened. The texts are for the person who has to do something.
@@ -109,6 +110,9 @@ pub struct OpenReport {
     pub unclean: bool,
     /// Which incarnation of the data this is; a new one means new lane epochs.
     pub incarnation: u32,
+    /// The mark that proves that nothing was lost is not there: what was written last may be missing. The data are
+    /// another incarnation for that.
+    pub unmarked: bool,
     /// Half-written snapshots that a crash had left, and that were deleted.
     pub snapshots_removed: usize,
     /// Migrations that were run.
@@ -131,20 +135,27 @@ impl Store {
         let (engine, head) = read_head(dir, engine, &keys, &options)?;
         let gate = admit(dir, &engine, &keys, head.gate, &options)?;
         let created = gate.is_none();
+        let unmarked = head.unmarked;
         let unclean = matches!(head.run, Some(RunState::Open { .. }));
         let core = Core::new(engine, keys, head.frontier.head());
         let store = start(dir, core, (head.frontier, head.group), &mut options)?;
         let gate = gate.unwrap_or_else(|| new_gate(&store.core().keys, &options));
-        let gate = store.mark_open(gate, created, &options)?;
+        let gate = store.mark_open(gate, (created, unmarked), &options)?;
         let incarnation = gate.incarnation;
         let migrations = store.migrate(gate, &options)?;
         let check = unclean.then(|| store.check_within(options.check_time));
         let took = started.elapsed();
         tracing::info!(created, unclean, incarnation, ?took, "store opened");
+        if unmarked {
+            tracing::error!(
+                "the mark of the last group is missing: what was written last may be lost"
+            );
+        }
         let report = OpenReport {
             created,
             unclean,
             incarnation,
+            unmarked,
             snapshots_removed,
             migrations,
             check,
@@ -156,19 +167,30 @@ impl Store {
     /// The first write of a run: from here on a stop without closing is seen at the next start.
     fn mark_open(
         &self,
-        gate: Gate,
-        created: bool,
+        mut gate: Gate,
+        (created, unmarked): (bool, bool),
         options: &Options,
     ) -> Result<Gate, OpenStoreError> {
-        let changed = created.then(|| gate.clone());
+        if unmarked {
+            gate.incarnation = gate.incarnation.saturating_add(1);
+        }
+        let changed = (created || unmarked).then(|| gate.clone());
+        let now = options.now;
         let run = RunState::Open { opened: options.now.get() };
         let marked = self.commit_blocking(move |unit| {
             if let Some(gate) = changed {
                 unit.put(&GATE, &(), &gate)?;
             }
+            if unmarked {
+                let group = unit.get(&GROUP, &())?.unwrap_or_default();
+                unit.put(&ORIGIN, &(), &OriginRow { backup: None, group, restored: now })?;
+            }
             unit.put(&RUN, &(), &run)
         });
         marked.map_err(OpenStoreError::Write)?;
+        let io = |source| OpenStoreError::Io { dir: self.dir().to_path_buf(), source };
+        Mark::open(self.dir()).and_then(|mark| mark.sync()).map_err(io)?;
+        directory::sync_name(&self.dir().join("mark")).map_err(io)?;
         Ok(gate)
     }
 
@@ -240,6 +262,7 @@ struct Head {
     run: Option<RunState>,
     frontier: StoredFrontier,
     group: u64,
+    unmarked: bool,
 }
 
 /// Reads them, and finds out whether sled has lost what it had promised. The engine is handed back,
@@ -251,9 +274,13 @@ fn read_head(
     options: &Options,
 ) -> Result<(Engine, Head), OpenStoreError> {
     let io = |source| OpenStoreError::Io { dir: dir.to_path_buf(), source };
-    let marked = Mark::open(dir).and_then(|mark| mark.read()).map_err(io)?.unwrap_or_default();
-    let head = head_rows(&engine, keys).and_then(|head| match marked.checked_sub(head.group) {
-        None | Some(0) => Ok(head),
+    let mark = Mark::open(dir).and_then(|mark| mark.read()).map_err(io)?;
+    let marked = mark.unwrap_or_default();
+    let head = head_rows(&engine, keys).and_then(|mut head| match marked.checked_sub(head.group) {
+        None | Some(0) => {
+            head.unmarked = mark.is_none() && head.group > 0;
+            Ok(head)
+        }
         Some(lost) => Err(StoreError::Engine(EngineError::Damaged(format!(
             "the last {lost} of {marked} groups of writes are gone"
         )))),
@@ -274,6 +301,7 @@ fn head_rows(engine: &Engine, keys: &Keys) -> Result<Head, StoreError> {
         run: read_row(engine, keys, &RUN)?,
         frontier: read_row(engine, keys, &FRONTIER)?.unwrap_or_default(),
         group: read_row(engine, keys, &GROUP)?.unwrap_or_default(),
+        unmarked: false,
     })
 }
 

@@ -106,6 +106,7 @@ pub fn rebuild(
     saving.row(&FRONTIER, &frontier)?;
     let Saving { copy, report, .. } = saving;
     drop(copy.finish()?);
+    Mark::leave(&unfinished, group).map_err(directory_error(&unfinished))?;
     directory::sync(&unfinished).map_err(directory_error(&unfinished))?;
     fs::rename(&unfinished, to).map_err(directory_error(to))?;
     directory::sync_name(to).map_err(directory_error(to))?;

@@ -19,6 +19,7 @@ use crate::engine::{Bytes, Engine};
 use crate::error::{Corrupt, StoreError};
 use crate::gate::RunState;
 use crate::ledger::StoredFrontier;
+use crate::mark::Mark;
 use crate::open::{OpenStoreError, read_row};
 use crate::options::Options;
 use crate::origin::OriginRow;
@@ -83,6 +84,7 @@ pub fn restore(
             tracing::warn!(%error, "an unfinished restore could not be cleared away");
         }
     })?;
+    Mark::leave(&unfinished, report.group).map_err(broken(&unfinished))?;
     directory::sync(&unfinished).map_err(broken(&unfinished))?;
     if there {
         let aside = directory::free_name(restoring.to, ".replaced-", options.now.get());
