@@ -7,13 +7,26 @@ use bytes::Bytes;
 use domain::message::CheckContext;
 use domain::time::UnixMillis;
 use liangdi::config::Settings;
+use prost::Message as _;
 use trust::crl::{GRACE_DEFAULT, RevocationLists};
 use trust::name::Suffix;
 use trust::verify::{ChainVerifier, Roots};
+use wire::pb::exchange as pb;
 
 /// Every target, by the name of its corpus.
-pub const NAMES: [&str; 8] =
-    ["envelope", "parcel", "receipt", "content", "card", "evidence", "credential", "config"];
+pub const NAMES: [&str; 11] = [
+    "envelope",
+    "parcel",
+    "receipt",
+    "custody",
+    "content",
+    "card",
+    "directory",
+    "bundle",
+    "evidence",
+    "credential",
+    "config",
+];
 
 /// 2026-03-01T00:00:00Z; nothing read here may depend on the clock.
 const NOW: UnixMillis = UnixMillis::new(1_772_323_200_000);
@@ -31,8 +44,11 @@ pub fn run(name: &str, data: &[u8], chains: &ChainVerifier) {
         "envelope" => envelope(data),
         "parcel" => parcel(data, chains),
         "receipt" => receipt(data),
+        "custody" => custody(data, chains),
         "content" => content(data),
         "card" => card(data),
+        "directory" => directory(data),
+        "bundle" => bundle(data),
         "evidence" => evidence(data, chains),
         "credential" => credential(data, chains),
         "config" => config(data),
@@ -54,6 +70,9 @@ fn envelope(data: &[u8]) {
 fn parcel(data: &[u8], chains: &ChainVerifier) {
     let Ok(parcel) = wire::parcel::decode_parcel(Bytes::copy_from_slice(data)) else { return };
     let digests = parcel.digests();
+    for word in &parcel.custody {
+        let _reads = wire::decode_custody_manifest(&word.manifest_bytes).is_ok();
+    }
     for envelope in &parcel.envelopes {
         envelope_of(envelope);
     }
@@ -84,6 +103,54 @@ fn receipt(data: &[u8]) {
     }
     if let Ok(dispositions) = wire::receipt::decode_dispositions(&receipt) {
         assert_eq!(dispositions.len(), receipt.dispositions.len());
+    }
+}
+
+/// A relay's word, its manifest, and a word on its way back.
+fn custody(data: &[u8], chains: &ChainVerifier) {
+    if let Ok(manifest) = wire::decode_custody_manifest(data) {
+        let again = wire::encode_custody_manifest(&manifest);
+        assert_eq!(wire::decode_custody_manifest(&again).as_ref(), Ok(&manifest));
+    }
+    if let Ok(word) = wire::custody::decode_custody(Bytes::copy_from_slice(data)) {
+        assert!(!word.chain.is_empty());
+        let again = wire::custody::encode_custody(word.clone());
+        assert_eq!(wire::custody::decode_custody(again.into()).as_ref(), Ok(&word));
+        let _holds = chains.verify(&word.chain, trust::verify::Purpose::Node, NOW).is_ok();
+    }
+    if let Ok(read) = pb::Returned::decode(data)
+        && let Ok(word) = wire::custody::returned_from_pb(read)
+    {
+        let again = wire::custody::returned_to_pb(word.clone());
+        assert_eq!(wire::custody::returned_from_pb(again).map(|word| word.id()), Ok(word.id()));
+    }
+}
+
+/// What a node asks and answers about the directory.
+fn directory(data: &[u8]) {
+    if let Ok(read) = pb::SyncDirectoryRequest::decode(data)
+        && let Ok(question) = wire::directory::question_from_pb(read)
+    {
+        let again = wire::directory::question_to_pb(question.clone());
+        assert_eq!(wire::directory::question_from_pb(again), Ok(question));
+    }
+    if let Ok(read) = pb::SyncDirectoryResponse::decode(data)
+        && let Ok(answer) = wire::directory::answer_from_pb(read)
+    {
+        let again = wire::directory::answer_to_pb(answer.clone());
+        assert_eq!(wire::directory::answer_from_pb(again), Ok(answer));
+    }
+}
+
+/// The header of a bundle, and an item that was opened.
+fn bundle(data: &[u8]) {
+    if let Ok(header) = wire::bundle::decode_bundle_header(data) {
+        let again = wire::bundle::encode_bundle_header(&header);
+        assert_eq!(wire::bundle::decode_bundle_header(&again), Ok(header));
+    }
+    if let Ok(item) = wire::bundle::decode_bundle_item(Bytes::copy_from_slice(data)) {
+        let again = wire::bundle::encode_bundle_item(item.clone());
+        assert_eq!(wire::bundle::decode_bundle_item(again.into()), Ok(item));
     }
 }
 

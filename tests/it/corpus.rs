@@ -7,15 +7,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use domain::access::Role;
+use domain::area::AreaCode;
 use domain::message::Kind;
 use domain::synthetic::Seeded;
+use exchange::bundle::{BundleHeader, BundleItem};
+use exchange::custody::{CustodyManifest, CustodyOutcome, CustodyReceipt, Returned};
+use exchange::directory::{DirectoryAnswer, DirectoryQuestion};
+use exchange::envelope::SealedEnvelope;
+use exchange::evidence::CustodyProof;
+use exchange::keys::{SignContext, Signer as _};
+use exchange::parcel::{Parcel, ParcelManifest};
+use liangdi::time::random;
+use prost::Message as _;
 use trust::verify::ChainVerifier;
+use wire::custody;
 use wire::pb::office::{Direction, ExportEvidenceRequest, IssueCertificateRequest};
 
 use crate::support::network::Network;
 use crate::support::rogue::Rogue;
-use crate::support::{office, seed, setting};
+use crate::support::{now, office, seed, setting};
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -104,10 +116,12 @@ async fn valid(network: &Network) -> Vec<(&'static str, Vec<u8>)> {
         all.push(("receipt", wire::receipt::encode_receipt(receipt)));
     }
     all.push(("card", rogue.card.card_bytes.to_vec()));
+    all.extend(carried(network, &mut rogue, letters));
     let clerk = office::connect(&network.operator("hua", "410522", Role::Clerk)).await;
     for track in office::list(&clerk, Direction::Received).await.iter().take(3) {
         let request = ExportEvidenceRequest { message_id: track.message_id.clone() };
         let evidence = clerk.messages().export_evidence(request).await.unwrap().into_inner();
+        all.push(("evidence", with_words(network, &evidence.evidence)));
         all.push(("evidence", evidence.evidence));
     }
     for seed in 1..4 {
@@ -121,6 +135,101 @@ async fn valid(network: &Network) -> Vec<(&'static str, Vec<u8>)> {
     all.push(("config", std::fs::read(fuzz().join("../deploy/liangdi.example.toml")).unwrap()));
     node.never_panicked();
     all
+}
+
+/// What relays, files and the directory are made of.
+fn carried(
+    network: &Network,
+    rogue: &mut Rogue,
+    letters: Vec<SealedEnvelope>,
+) -> Vec<(&'static str, Vec<u8>)> {
+    let withdrawn =
+        letters.into_iter().map(SealedEnvelope::without_body).take(3).collect::<Vec<_>>();
+    let manifest = rogue.manifest(&withdrawn);
+    let words = words(network, &manifest);
+    let parcel = rogue.parcel(&manifest, withdrawn);
+    let parcel = Parcel { custody: words.clone(), ..parcel };
+    let receipt = rogue.receipt.clone().unwrap();
+    let question = DirectoryQuestion {
+        cursor: Bytes::from_static(b"cursor"),
+        own_card: Some(rogue.card.clone()),
+        revocation_lists: network.lists().iter().map(|list| list.der().to_vec()).collect(),
+    };
+    let answer = DirectoryAnswer {
+        cards: vec![rogue.card.clone(); 2],
+        revocation_lists: question.revocation_lists.clone(),
+        authorities: vec![network.root.certificate().to_vec()],
+        cursor: Bytes::from_static(b"cursor"),
+        more: true,
+    };
+    let header = BundleHeader {
+        from: rogue.own,
+        to: rogue.to,
+        created: now(),
+        bundle_id: random(),
+        seal: rogue.header().seal,
+    };
+    let items = [
+        BundleItem::Parcel(parcel.clone()),
+        BundleItem::Returned(Returned::Receipt(receipt)),
+        BundleItem::Returned(Returned::Custody(words[0].clone())),
+        BundleItem::Card(rogue.card.clone()),
+        BundleItem::RevocationList(question.revocation_lists[0].clone()),
+        BundleItem::End { items: 5 },
+    ];
+    let returned = custody::returned_to_pb(Returned::Custody(words[1].clone()));
+    let mut all = vec![
+        ("parcel", wire::parcel::encode_parcel(parcel)),
+        ("custody", words[0].manifest_bytes.to_vec()),
+        ("custody", custody::encode_custody(words[0].clone())),
+        ("custody", returned.encode_to_vec()),
+        ("directory", wire::directory::question_to_pb(question).encode_to_vec()),
+        ("directory", wire::directory::answer_to_pb(answer).encode_to_vec()),
+        ("bundle", wire::bundle::encode_bundle_header(&header)),
+    ];
+    all.extend(items.map(|item| ("bundle", wire::bundle::encode_bundle_item(item))));
+    all
+}
+
+/// The same evidence of a parcel that both provinces have carried.
+fn with_words(network: &Network, evidence: &[u8]) -> Vec<u8> {
+    let mut evidence = wire::decode_evidence(evidence.to_vec().into()).unwrap();
+    let words = words(network, &evidence.parcel.manifest).into_iter().map(|word| CustodyProof {
+        manifest: wire::decode_custody_manifest(&word.manifest_bytes).unwrap(),
+        manifest_bytes: word.manifest_bytes,
+        signature: word.signature,
+        chain: word.chain,
+    });
+    evidence.custody = words.collect();
+    let proven = evidence.verify(&network.chains()).unwrap();
+    assert_eq!(proven.carried.len(), 2);
+    wire::encode_evidence(evidence)
+}
+
+/// The words of both provinces that have carried a parcel.
+fn words(network: &Network, parcel: &ParcelManifest) -> Vec<CustodyReceipt> {
+    let (from, to) = (parcel.from.province(), parcel.to.province());
+    let word = |relay: AreaCode, handed_by: AreaCode, next: AreaCode| {
+        let identity = network.node_certificate(relay).identity;
+        let manifest = CustodyManifest {
+            parcel_id: parcel.parcel_id,
+            parcel_root: parcel.root,
+            relay,
+            handed_by,
+            from: parcel.from,
+            to: parcel.to,
+            outcome: CustodyOutcome::Held { next },
+            signed: now(),
+            signer: identity.signer_id(),
+        };
+        let bytes = wire::encode_custody_manifest(&manifest);
+        CustodyReceipt {
+            signature: identity.sign(SignContext::Custody, &bytes).unwrap().into(),
+            manifest_bytes: bytes.into(),
+            chain: identity.chain_der().to_vec(),
+        }
+    };
+    vec![word(from, parcel.from, to), word(to, from, parcel.to)]
 }
 
 /// One change of the kinds that readers stumble over.
