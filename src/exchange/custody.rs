@@ -240,6 +240,37 @@ pub fn check_way<'a>(
     Ok(way)
 }
 
+/// Of words that came back in any order, also those of ways that were given up: the ones that tell of the
+/// way from the sender on, in order, as far as it is told. What is left passes [`check_way`].
+#[must_use]
+pub fn in_order_of_way<W>(
+    mut words: Vec<W>,
+    manifest: impl Fn(&W) -> &CustodyManifest,
+    parcel: &ParcelManifest,
+) -> Vec<W> {
+    words.retain(|word| manifest(word).check_about(parcel).is_ok());
+    let mut way = Vec::new();
+    let mut at = Way { last: parcel.from, next: None };
+    while way.len() < CUSTODY_WORDS_MAX {
+        let follows = |word: &W| {
+            let word = manifest(word);
+            let held = matches!(word.outcome, CustodyOutcome::Held { .. });
+            held && word.handed_by == at.last && at.next.is_none_or(|next| next == word.relay)
+        };
+        let Some(index) = words.iter().position(follows) else { break };
+        let word = words.swap_remove(index);
+        if let CustodyOutcome::Held { next } = manifest(&word).outcome {
+            at = Way { last: manifest(&word).relay, next: Some(next) };
+        }
+        way.push(word);
+        if check_way(way.iter().map(&manifest), parcel).is_err() {
+            way.pop();
+            break;
+        }
+    }
+    way
+}
+
 /// `SHA-256("liangdi/v1/custody" || 0x00 || manifest)`: the hash that is signed.
 #[must_use]
 pub fn custody_signing_input(manifest_bytes: &[u8]) -> [u8; 32] {

@@ -4,22 +4,27 @@ use bytes::Bytes;
 use domain::access::Permission;
 use domain::id::MessageId;
 use domain::reason::Reason;
+use exchange::custody::{CUSTODY_WORDS_MAX, in_order_of_way};
 use exchange::digest::Digest;
-use exchange::evidence::{Evidence, ParcelProof, ReceiptProof};
+use exchange::evidence::{CustodyProof, Evidence, ParcelProof, ReceiptProof};
 use exchange::keys::Signer;
+use exchange::parcel::ParcelManifest;
 use exchange::tree;
 use store::Store;
 use store::messages::{Side, Signed};
-use store::tables::{CHAIN, RECEIPT};
+use store::tables::{CHAIN, CUSTODY, RECEIPT};
 use trust::crl::RevocationLists;
 use wire::{
-    decode_disposition, decode_header, decode_manifest, decode_receipt_manifest, encode_evidence,
+    decode_custody_manifest, decode_disposition, decode_header, decode_manifest,
+    decode_receipt_manifest, encode_evidence,
 };
 
 use super::receipt;
 use super::track::{Word, last_word};
 use crate::app::{AppError, Ctx, Refusal};
 
+/// Words about one parcel that are looked at: those of a way, and some of ways that were given up.
+const WORDS_MAX: usize = 4 * CUSTODY_WORDS_MAX;
 const UNREADABLE: AppError = AppError::Internal("a kept proof cannot be read");
 
 /// The evidence of a message that was sent from here or stored here, as a serialised `EvidenceFile`.
@@ -48,14 +53,16 @@ pub async fn export(
     store.commit(|_| Ok::<_, AppError>(())).await.map_err(AppError::from)?;
     let envelope = super::kept_envelope(store, &row, side)?;
     let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
+    let parcel = parcel_proof(store, &word)?;
+    let custody = custody_proofs(store, &parcel.manifest)?;
     let evidence = Evidence {
         header,
         sealed_sha256: envelope.sealed_sha256(),
         sealed: envelope.sealed().cloned(),
         header_bytes: envelope.header_bytes,
-        parcel: parcel_proof(store, &word)?,
+        parcel,
         receipt: receipt_proof(ctx, store, signer, side, &word)?,
-        custody: Vec::new(),
+        custody,
         revocation_lists: lists.iter().map(|list| list.der().to_vec()).collect(),
         exported: ctx.now,
     };
@@ -79,6 +86,22 @@ fn parcel_proof(store: &Store, word: &Word) -> Result<ParcelProof, AppError> {
         signature: Bytes::from(signed.signature.0.clone()),
         manifest,
     })
+}
+
+/// The words of the relays that carried the parcel, as far as they came to us.
+fn custody_proofs(store: &Store, parcel: &ParcelManifest) -> Result<Vec<CustodyProof>, AppError> {
+    let rows = store.scan_under(&CUSTODY, &(*parcel.parcel_id.as_bytes(),), None, WORDS_MAX)?;
+    let words = rows.into_iter().map(|(_, row)| {
+        let Signed { manifest, signature } = row.word.signed;
+        Ok(CustodyProof {
+            manifest: decode_custody_manifest(&manifest.0).map_err(|_| UNREADABLE)?,
+            manifest_bytes: Bytes::from(manifest.0),
+            signature: Bytes::from(signature.0),
+            chain: chain(store, row.word.signer)?,
+        })
+    });
+    let words = words.collect::<Result<Vec<_>, AppError>>()?;
+    Ok(in_order_of_way(words, |word| &word.manifest, parcel))
 }
 
 fn receipt_proof(

@@ -107,6 +107,27 @@ fn words_in_order_tell_of_one_way() {
 }
 
 #[test]
+fn words_that_came_back_in_any_order_tell_the_way() {
+    let (own, peers) = (word("410522", "410000", "330000"), word("410000", "330000", "330106"));
+    let refused = CustodyOutcome::Refused { reason: Reason::NotForUs };
+    let no = CustodyManifest { outcome: refused, ..word("330000", "330106", "330000") };
+    let other = CustodyManifest { parcel_root: Digest::of(b"x"), ..own.clone() };
+    let way = |words: &[&CustodyManifest]| {
+        let words: Vec<_> = words.iter().map(|word| (*word).clone()).collect();
+        in_order_of_way(words, |word| word, &parcel())
+    };
+    assert_eq!(way(&[]), []);
+    assert_eq!(way(&[&no, &peers, &other, &own]), [own.clone(), peers.clone()]);
+    assert_eq!(way(&[&own, &own]), [own.clone()]);
+    // Without the first, nobody can tell how it came to the second.
+    assert_eq!(way(&[&peers]), []);
+    // A circle ends where it closes.
+    let back = word("330000", "330100", "410000");
+    let to_back = word("410000", "330000", "330100");
+    assert_eq!(way(&[&own, &to_back, &back]), [own, to_back]);
+}
+
+#[test]
 fn a_returned_word_is_named_by_its_manifest() {
     let word = CustodyReceipt {
         manifest_bytes: Bytes::from_static(b"manifest"),
