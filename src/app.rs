@@ -8,11 +8,21 @@ pub mod access;
 pub mod at_risk;
 pub mod idempotency;
 
+pub mod backup;
+pub mod restore;
+
 pub mod certificates;
+pub mod clocks;
 pub mod consents;
+pub mod heard;
+pub mod letters;
 pub mod messages;
+pub mod notices;
 pub mod persons;
+pub mod progress;
 pub mod registrations;
+pub mod upkeep;
+pub mod relay;
 
 #[cfg(test)]
 mod tests;

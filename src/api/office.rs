@@ -3,9 +3,11 @@
 mod access;
 mod certificate;
 mod consent;
+mod directory;
 mod message;
 mod registration;
 mod status;
+mod track;
 mod upkeep;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use store::Store;
 use tonic::service::Routes;
 use wire::pb::office::certificate_service_server::CertificateServiceServer;
 use wire::pb::office::consent_service_server::ConsentServiceServer;
+use wire::pb::office::directory_service_server::DirectoryServiceServer;
 use wire::pb::office::message_service_server::MessageServiceServer;
 use wire::pb::office::registration_service_server::RegistrationServiceServer;
 use wire::pb::office::status_service_server::StatusServiceServer;
@@ -53,12 +56,14 @@ pub fn routes(parts: Parts) -> Routes {
     let registrations = RegistrationServiceServer::new(registration::Registrations::new(&parts));
     let certificates = CertificateServiceServer::new(certificate::Certificates::new(&parts));
     let consents = ConsentServiceServer::new(consent::Consents::new(&parts));
+    let directory = DirectoryServiceServer::new(directory::Registry::new(&parts));
     let messages = MessageServiceServer::new(message::Messages::new(&parts));
     let status = StatusServiceServer::new(status::NodeStatus::new(&parts));
     let upkeep = UpkeepServiceServer::new(upkeep::Upkeep::new(&parts));
     Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(directory.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(messages.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(status.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(upkeep.max_decoding_message_size(REQUEST_BYTES_MAX))

@@ -1,11 +1,15 @@
-//! `liangdi area`: looks up area codes in the built-in table.
+//! `liangdi area`: looks up area codes in the built-in table; a province tells what became of its areas.
 
 use clap::{Args as ClapArgs, Subcommand};
-use domain::area::{Area, AreaLevel, AreaTable};
+use domain::area::{Area, AreaCode, AreaLevel, AreaTable};
 use serde_json::json;
 
+use super::connect::{ConnectArgs, office};
 use super::exit::Failure;
+use super::moment::Moment;
 use super::output::{Answer, table};
+use super::view;
+use crate::time::SystemClock;
 
 /// More hits than a screen shows help nobody.
 const HITS_MAX: usize = 100;
@@ -24,16 +28,69 @@ enum Verb {
         /// Such as 410522, 4105 or 安阳
         what: String,
     },
+    /// Say for all others that an area under ours has ended, and who took over 撤并
+    Retire(Retire),
+    /// Take that back 恢复
+    Reinstate(Reinstate),
 }
+
+#[derive(ClapArgs, Debug)]
+struct Retire {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// The area that ends, six digits
+    ended: AreaCode,
+    /// The area that takes over; given several times after a split
+    #[arg(long, value_name = "CODE", required = true)]
+    successor: Vec<AreaCode>,
+    /// From when, such as 2026-12-01; now when left out
+    #[arg(long, value_name = "TIME")]
+    from: Option<Moment>,
+}
+
+#[derive(ClapArgs, Debug)]
+struct Reinstate {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// The area, six digits
+    ended: AreaCode,
+}
+
+const ENDED: &[&str] = &["area", "successors", "from_ms"];
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<Answer, Failure> {
-    let Verb::Find { what } = args.verb;
+    match args.verb {
+        Verb::Find { what } => find(&what),
+        Verb::Retire(args) => super::online(retire(args)),
+        Verb::Reinstate(args) => super::online(reinstate(args)),
+    }
+}
+
+async fn retire(args: Retire) -> Result<Answer, Failure> {
+    let request = office::RetireAreaRequest {
+        area: args.ended.to_string(),
+        successors: args.successor.iter().map(ToString::to_string).collect(),
+        from_ms: args.from.map_or(0, |from| from.from(SystemClock.now()).get()),
+    };
+    let office = args.connect.open().await?;
+    let ended = office.directory().retire_area(request).await?.into_inner().ended_areas;
+    Ok(view::rows(&ended, ENDED))
+}
+
+async fn reinstate(args: Reinstate) -> Result<Answer, Failure> {
+    let request = office::ReinstateAreaRequest { area: args.ended.to_string() };
+    let office = args.connect.open().await?;
+    let ended = office.directory().reinstate_area(request).await?.into_inner().ended_areas;
+    Ok(view::rows(&ended, ENDED))
+}
+
+fn find(what: &str) -> Result<Answer, Failure> {
     let areas = AreaTable::builtin();
     let fits = |area: &&Area| match what.bytes().all(|b| b.is_ascii_digit()) {
         // Longer codes are those of a town or village: its county is what the table has.
-        true => area.code.as_str().starts_with(what.get(..6).unwrap_or(&what)),
-        false => area.name.contains(&what),
+        true => area.code.as_str().starts_with(what.get(..6).unwrap_or(what)),
+        false => area.name.contains(what),
     };
     let found: Vec<&Area> = areas.areas().iter().filter(fits).collect();
     if found.is_empty() || what.is_empty() {
@@ -105,7 +162,7 @@ mod tests {
     use super::*;
 
     fn find(what: &str) -> Result<Answer, Failure> {
-        run(Args { verb: Verb::Find { what: what.to_owned() } })
+        super::find(what)
     }
 
     #[test]

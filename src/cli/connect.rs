@@ -193,6 +193,10 @@ impl Office {
         consents, consent_service_client::ConsentServiceClient
     );
     client!(
+        /// What the node knows of the others and says of itself.
+        directory, directory_service_client::DirectoryServiceClient
+    );
+    client!(
         /// Messages.
         messages, message_service_client::MessageServiceClient
     );

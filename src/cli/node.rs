@@ -1,4 +1,6 @@
-//! `liangdi node`: sets up a node on this machine.
+//! `liangdi node`: sets up a node on this machine, and looks after one that runs.
+
+mod upkeep;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -31,6 +33,10 @@ pub(super) struct Args {
 enum Verb {
     /// Make directories, keys, a certificate request and a configuration; overwrites nothing 新建
     Init(Init),
+    /// Make a new sealing key; what was sealed with the old one still opens 更换密钥
+    RotateKey(upkeep::RotateKey),
+    /// End the service of the node: send nothing new, settle everything, then tell the others 停用
+    Retire(upkeep::Retire),
 }
 
 #[derive(ClapArgs, Debug)]
@@ -57,7 +63,14 @@ struct Init {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<Answer, Failure> {
-    let Verb::Init(given) = args.verb;
+    match args.verb {
+        Verb::Init(given) => init(given),
+        Verb::RotateKey(args) => super::online(upkeep::rotate_key(args)),
+        Verb::Retire(args) => super::online(upkeep::retire(args)),
+    }
+}
+
+fn init(given: Init) -> Result<Answer, Failure> {
     let area_name = match AreaTable::builtin().lookup(&given.area) {
         Some(area) if given.area == given.area.county() => area.name,
         _ => {
@@ -137,7 +150,7 @@ Next:
   1. Send {csr} to the province; it runs
        liangdi pki node issue --ca DIR --csr node.csr --area {area} --out node.pem
   2. Put its answer at {tls}/node.pem, the root at {tls}/root.pem, and the revocation lists beside them
-  3. Name the counties it exchanges with in {config}, then
+  3. Name the node of the province in {config} (a [[peer]]); it tells of all others. Then
        liangdi config check {config}
        liangdi serve --config {config}"
     );

@@ -43,6 +43,7 @@ shown! {
     FindPersonResponse GetCertificateResponse GetMessageResponse GetRegistrationResponse
     GetStatusResponse IssueCertificateResponse ListConsentsResponse Peer RecordConsentResponse
     RecordServiceRequestResponse RegisterArrivalResponse RenewCertificateResponse
+    DirectoryCard DirectoryKey DirectoryList EndedArea GetAreaResponse Maintenance RetireNodeResponse
     ReplaceCertificateResponse RevokeCertificateResponse SendMessageResponse Track
     VerifyCredentialResponse WithdrawConsentResponse
 }
