@@ -5,9 +5,6 @@
 
 pub(crate) mod alarms;
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use domain::area::AreaCode;

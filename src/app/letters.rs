@@ -7,9 +7,6 @@
 mod again;
 mod list;
 
-#[cfg(test)]
-mod tests;
-
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::message::Kind;

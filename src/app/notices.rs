@@ -5,9 +5,6 @@
 
 mod words;
 
-#[cfg(test)]
-mod tests;
-
 use std::ops::Bound;
 
 use domain::access::Permission;

@@ -1,7 +1,13 @@
 //! Tests of the use cases of records, each on a real store in a directory of its own.
 
+mod clocks;
 mod consenting;
+mod letters;
+mod mail;
+mod notices;
 mod papers;
+mod progress;
+mod restoring;
 mod rights;
 mod stays;
 

@@ -149,7 +149,9 @@ pub(crate) fn of(
             dead(&letter, &mut track);
         }
     }
-    if track.stage == Stage::Stored && track.opened.is_some() {
+    // Whoever says that it was opened has it, even if the receipt is still on its way.
+    let on_its_way = [Stage::Queued, Stage::Deferred, Stage::AtRelay, Stage::Stored];
+    if track.opened.is_some() && on_its_way.contains(&track.stage) {
         track.stage = Stage::Opened;
     }
     if track.answered.is_some() {

@@ -1,0 +1,178 @@
+//! Mail between two offices of these tests: a way out that seals, and receipts and deliveries made by hand.
+
+use std::sync::Arc;
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::message::{CheckContext, Content, Kind};
+use domain::reason::Reason;
+use domain::synthetic::{Messages, People};
+use domain::time::UnixMillis;
+use exchange::envelope::SealedEnvelope;
+use exchange::keys::Opener as _;
+use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
+use exchange::parcel::ParcelId;
+use exchange::receipt::{Disposition, Outcome};
+use store::messages::{
+    Blob, EnvelopeKey, LaneOutRow, MessageRow, ParcelRow, Side, Signed, message_key,
+};
+use store::tables::{ENVELOPE, LANE_OUT, MESSAGE, PARCEL};
+use store::{Kept, Store};
+use trust::seal::{Opener, Sealer, SealingKeyPair};
+use wire::content::decode_content;
+use wire::decode_header;
+
+use super::{HERE, NOW, ORIGIN, Office};
+use crate::app::letters::{self, Said};
+use crate::app::messages::envelope_of;
+use crate::app::messages::grounds::Grounds;
+use crate::app::messages::receive::{self, Arrived, Fit, Item, Judged, Opened};
+use crate::app::messages::send::{self, Accepted, Draft, Outlet};
+use crate::app::{AppError, Ctx, Refusal};
+
+/// Seals for one other office, and tells nobody.
+pub(super) struct Post {
+    pair: SealingKeyPair,
+}
+
+impl Post {
+    pub(super) fn new() -> Self {
+        Self { pair: SealingKeyPair::generate(&mut rand::rng()) }
+    }
+}
+
+impl Outlet for Post {
+    fn destination(&self, to: AreaCode) -> Result<AreaCode, Refusal> {
+        Ok(to)
+    }
+
+    fn sealer(&self, _: AreaCode) -> Result<Arc<dyn exchange::keys::Sealer>, Reason> {
+        let sealer = Sealer::new(self.pair.public(), &mut rand::rng(), NOW);
+        Ok(Arc::new(sealer.map_err(|_| Reason::PeerCardMissing)?))
+    }
+
+    fn nudge(&self, _: AreaCode, _: LaneEpoch, _: LaneSeq) {}
+}
+
+/// A synthetic message from here to the origin county; the same seed gives the same one.
+pub(super) fn content(seed: u64, kind: Kind) -> Content {
+    content_between(seed, kind, HERE, ORIGIN)
+}
+
+pub(super) fn content_between(seed: u64, kind: Kind, from: &str, to: &str) -> Content {
+    let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+    let people = People::new(seed, vec![to], NOW.date());
+    Messages::new(people, CheckContext { from, to, now: NOW }).next(kind).unwrap()
+}
+
+pub(super) fn draft(content: Content) -> Draft {
+    Draft {
+        to: ORIGIN.parse().unwrap(),
+        content,
+        grounds: Grounds::default(),
+        expires: None,
+        idempotency_key: String::new(),
+    }
+}
+
+pub(super) async fn send(office: &Office, ctx: &Ctx, post: &Post, content: Content) -> Accepted {
+    let to = if office.area.as_str() == HERE { ORIGIN } else { HERE };
+    let draft = Draft { to: to.parse().unwrap(), ..draft(content) };
+    send::send(ctx, &office.store, post, draft).await.unwrap()
+}
+
+/// The other side has said so about messages of ours: what a receipt's unit writes.
+pub(super) async fn receipt(office: &Office, said: &[(Accepted, Option<Reason>)], now: UnixMillis) {
+    let (first, _) = said.first().copied().unwrap();
+    let parcel = ParcelRow {
+        parcel_id: ParcelId::from_bytes(crate::time::random()),
+        parcel: Signed { manifest: Blob::default(), signature: Blob::default() },
+        sequences: said.iter().map(|(accepted, _)| accepted.sequence.get()).collect(),
+        dispositions: said.iter().map(|said| disposition(office, said, now)).collect(),
+    };
+    let said: Vec<_> = said
+        .iter()
+        .map(|(accepted, refused)| Said {
+            id: accepted.id,
+            sequence: accepted.sequence,
+            refused: refused.map(|reason| (reason, None)),
+        })
+        .collect();
+    let kept = office.store.commit(move |unit| {
+        let key = EnvelopeKey::of(Side::Sent, first.to, first.epoch).key();
+        let row = unit.get(&LANE_OUT, &key)?;
+        let mut lane = row.map_or_else(|| LaneOut::new(first.epoch), |row| row.lane);
+        let next = unit.next_position(&ENVELOPE, &key)?;
+        lane.assigned_through(LaneSeq::new(next).prev());
+        lane.apply(said.iter().map(|said| Mark::Settled(said.sequence)));
+        unit.put(&LANE_OUT, &key, &LaneOutRow { lane })?;
+        let lowest = parcel.sequences.iter().copied().min().unwrap_or_default();
+        unit.put(&PARCEL, &(key.0, key.1, lowest, *parcel.parcel_id.as_bytes()), &parcel)?;
+        letters::heard(unit, first.to, first.epoch, &said, now)
+    });
+    kept.await.map_err(AppError::from).unwrap();
+}
+
+fn disposition(office: &Office, said: &(Accepted, Option<Reason>), now: UnixMillis) -> Blob {
+    let (accepted, refused) = said;
+    let outcome = match refused {
+        Some(reason) => Outcome::Refused { reason: *reason, field: None },
+        None => Outcome::Stored,
+    };
+    Blob(wire::encode_disposition(&Disposition {
+        message_id: accepted.id,
+        digest: row(&office.store, accepted.id, Side::Sent).digest,
+        outcome,
+        duplicate: false,
+        decided: now,
+    }))
+}
+
+/// A message as it is kept.
+pub(super) fn row(store: &Store, id: MessageId, side: Side) -> MessageRow {
+    let kept = store.get_personal(&MESSAGE, &message_key(id, side)).unwrap();
+    kept.and_then(Kept::value).unwrap()
+}
+
+/// The envelope of a message of ours.
+pub(super) fn envelope(store: &Store, id: MessageId) -> SealedEnvelope {
+    let row = row(store, id, Side::Sent);
+    let key = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
+    envelope_of(store.read(&ENVELOPE, &key, row.position).unwrap().unwrap()).unwrap()
+}
+
+/// Carries messages of one office to the other by hand, as a parcel of their own.
+pub(super) async fn deliver(
+    from: &Office,
+    post: &Post,
+    to: &Office,
+    ids: &[MessageId],
+    now: UnixMillis,
+) {
+    let pair = SealingKeyPair::from_private_bytes(&*post.pair.private_bytes()).unwrap();
+    let opener = Opener::new(vec![pair]);
+    let item = |id: &MessageId| {
+        let envelope = envelope(&from.store, *id);
+        let header = decode_header(&envelope.header_bytes).unwrap();
+        let sealed = envelope.sealed().unwrap();
+        let padded = opener.open(&header.seal, &envelope.header_bytes, sealed).unwrap();
+        let body = exchange::envelope::unpad(&padded).unwrap().to_vec();
+        let content = decode_content(&body).unwrap();
+        content.check(&CheckContext { from: header.from, to: header.to, now }).unwrap();
+        let judged = Judged::Fit(Box::new(Fit::new(&to.store, &content, body, now)));
+        let digest = envelope.digest();
+        Item::Ours(Box::new(Opened { header, envelope, digest, judged }))
+    };
+    let arrived = Arrived {
+        parcel_id: ParcelId::from_bytes(crate::time::random()),
+        peer: from.area,
+        signed: Signed { manifest: Default::default(), signature: Default::default() },
+        signer: exchange::digest::Digest::new([0; 32]),
+        chain: Vec::new(),
+        words: Vec::new(),
+        items: ids.iter().map(item).collect(),
+    };
+    let stored = to.store.commit(move |unit| receive::take_in(unit, &arrived, now));
+    let answer = stored.await.map_err(AppError::from).unwrap();
+    assert_eq!(answer.stored, ids.len());
+}
