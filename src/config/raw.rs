@@ -103,7 +103,7 @@ pub(super) struct RawLimits {
 impl Default for RawLimits {
     fn default() -> Self {
         Self {
-            messages_per_second: unwritten(50_000),
+            messages_per_second: unwritten(200_000),
             bytes_per_second: unwritten(256 * 1024 * 1024),
             connections_per_peer: unwritten(8),
             disk_free_min_mb: unwritten(256),

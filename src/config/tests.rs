@@ -33,7 +33,7 @@ fn each_mistake_is_named_with_its_line_and_its_fix() {
         ("suffix = \"liangdi.internal\"", "suffix = \"Not A Name\"", "tls.suffix", "liangdi"),
         ("window_parcels = 4", "window_parcels = 0", "delivery.window_parcels", "1 to 64"),
         (
-            "messages_per_second = 50000",
+            "messages_per_second = 200000",
             "messages_per_second = 9",
             "limits.messages_per_second",
             "10 to",
