@@ -82,7 +82,8 @@ impl HandoverFault {
         match self {
             Self::NotForUs | Self::OtherNext { .. } => Reason::NotForUs,
             Self::Bearer { .. } => Reason::SenderMismatch,
-            Self::NotARelay { .. } | Self::Words(_) | Self::Times => Reason::Malformed,
+            Self::NotARelay { .. } | Self::Words(_) => Reason::Malformed,
+            Self::Times => Reason::ClockWrong,
         }
     }
 }

@@ -110,7 +110,7 @@ fn every_fault_has_a_reason() {
         ),
         (HandoverFault::NotARelay { relay: area("510000") }, Reason::Malformed),
         (HandoverFault::Words(CustodyFault::Circle), Reason::Malformed),
-        (HandoverFault::Times, Reason::Malformed),
+        (HandoverFault::Times, Reason::ClockWrong),
     ];
     for (fault, reason) in reasons {
         assert_eq!(fault.reason(), reason, "{fault}");
