@@ -215,7 +215,9 @@ fn check_rest(facts: &Facts<'_>, kinds: &Kinds, verdict: &mut Verdict) {
 }
 
 fn check_bounds(facts: &Facts<'_>, kinds: &Kinds, verdict: &mut Verdict) {
-    let window = u64::from(facts.courier.window_parcels) * u64::from(facts.courier.envelopes_max);
+    // The window holds for each of the three routes.
+    let window =
+        3 * u64::from(facts.courier.window_parcels) * u64::from(facts.courier.envelopes_max);
     let first = NodeNo::new(0);
     if facts.peaks.courier_envelopes > window {
         verdict.add(at_the_end(

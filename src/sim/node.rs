@@ -121,8 +121,8 @@ pub(crate) enum Timer {
     Hello(ConnNo),
     /// A word that was handed over has to have been taken.
     Word(ConnNo, u64),
-    /// A node that collects calls its province again.
-    Collect,
+    /// A node that collects calls another again.
+    Collect(NodeNo),
 }
 
 /// Somebody in a node who wants a session, or has parcels on it.
@@ -135,7 +135,7 @@ pub(crate) enum Waiter {
     /// The words for a neighbour.
     Returns(NodeNo),
     /// The node itself, because it collects.
-    Collect,
+    Collect(NodeNo),
 }
 
 /// A node.
@@ -172,7 +172,8 @@ pub(crate) struct Memory {
     couriers: BTreeMap<(NodeNo, LaneEpoch), Run>,
     forwarders: BTreeMap<NodeNo, Forwarding>,
     returns: BTreeMap<NodeNo, Returns>,
-    collect_failures: u32,
+    /// Nodes from which mail is collected, with the calls in a row that failed.
+    collecting: BTreeMap<NodeNo, u32>,
     /// What is to be done in this program before the next thing comes from outside.
     inbox: VecDeque<Inner>,
     /// Parcels that a relay that cannot be trusted has kept for later.
@@ -238,7 +239,7 @@ impl Node {
             couriers: BTreeMap::new(),
             forwarders: BTreeMap::new(),
             returns: BTreeMap::new(),
-            collect_failures: 0,
+            collecting: BTreeMap::new(),
             inbox: VecDeque::new(),
             stash: Vec::new(),
         });
@@ -357,7 +358,7 @@ impl Node {
             Timer::Returns(toward) => self.returns_woken(toward, wish),
             Timer::Hello(conn) => self.hello_is_due(conn, world),
             Timer::Word(conn, number) => self.word_is_due(conn, number, world),
-            Timer::Collect => self.collect(world),
+            Timer::Collect(neighbour) => self.collect_from(neighbour, world),
         }
     }
 

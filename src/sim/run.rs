@@ -232,7 +232,7 @@ impl Simulation {
         let _ = until;
     }
 
-    /// No more troubles: what is down starts, what stands still goes on, what is cut is mended.
+    /// No more troubles: what is down starts, what stands still goes on, what is cut is mended, clocks are set right.
     fn calm(&mut self) {
         self.world.calm = true;
         self.world.note(NodeNo::new(0), Fact::Calm);
@@ -246,6 +246,7 @@ impl Simulation {
             if let Some(node) = self.nodes.get_mut(no.index()) {
                 node.disk.health = crate::disk::Health { slower: 1, ..Default::default() };
                 (node.busy, node.rogue_per_mille) = (false, 0);
+                node.clock.ahead_ms = 0;
                 node.go_on(&mut self.world);
                 node.start(&mut self.world);
             }

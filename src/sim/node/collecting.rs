@@ -1,32 +1,49 @@
-//! A node that cannot be called keeps a session open to its province, over which its mail comes.
+//! A node that cannot be called keeps sessions open to its province and to every node it sends to, over which its mail
+//! comes. `delivery::collect`.
 
 use exchange::backoff::Backoff;
 
 use super::{Node, Timer, Waiter, World};
+use crate::plan::NodeNo;
 
 impl Node {
-    /// Sees to it that there is a session to collect on.
+    /// Sees to it that there is a session to collect on from this node.
+    pub(super) fn collect_from(&mut self, neighbour: NodeNo, world: &mut World) {
+        if world.plan.node(self.no).is_some_and(|node| node.collects) {
+            self.wish(neighbour, Waiter::Collect(neighbour), world);
+        }
+    }
+
+    /// The relay above this node has mail for it.
     pub(super) fn collect(&mut self, world: &mut World) {
-        let collects = world.plan.node(self.no).is_some_and(|node| node.collects);
-        let province = world.plan.province(self.no).filter(|_| collects);
-        if let Some(province) = province {
-            self.wish(province, Waiter::Collect, world);
+        if let Some(province) = world.plan.province(self.no) {
+            self.collect_from(province, world);
+        }
+    }
+
+    /// Mail goes to this node, so mail may come from it. Where there is no line, the real node goes on calling in vain;
+    /// nothing would be seen by that here, and the world would never come to rest.
+    pub(super) fn collect_also_from(&mut self, neighbour: NodeNo, world: &mut World) {
+        let is_new = self.memory.as_ref().is_some_and(|m| !m.collecting.contains_key(&neighbour));
+        if is_new && world.network.weather.lines().exists(self.no, neighbour) {
+            self.collect_from(neighbour, world);
         }
     }
 
     /// It stands.
-    pub(super) fn collecting(&mut self) {
+    pub(super) fn collecting(&mut self, neighbour: NodeNo) {
         if let Some(memory) = &mut self.memory {
-            memory.collect_failures = 0;
+            memory.collecting.insert(neighbour, 0);
         }
     }
 
     /// It does not, or not any more.
-    pub(super) fn collecting_failed(&mut self, world: &mut World) {
+    pub(super) fn collecting_failed(&mut self, neighbour: NodeNo, world: &mut World) {
         let Some(memory) = &mut self.memory else { return };
-        memory.collect_failures = memory.collect_failures.saturating_add(1);
-        let wait = Backoff::PROTOCOL.delay(memory.collect_failures, world.dice.node.any());
+        let failures = memory.collecting.entry(neighbour).or_default();
+        *failures = failures.saturating_add(1);
+        let wait = Backoff::PROTOCOL.delay(*failures, world.dice.node.any());
         let at = world.now.later(wait).after(1);
-        self.set_timer(Timer::Collect, 0, at, world);
+        self.set_timer(Timer::Collect(neighbour), 0, at, world);
     }
 }

@@ -158,9 +158,10 @@ impl Node {
         peer: NodeNo,
         epoch: LaneEpoch,
         through: LaneSeq,
-        world: &World,
+        world: &mut World,
     ) {
         self.ensure((peer, epoch), world);
+        self.collect_also_from(peer, world);
         self.tell(Inner::Courier((peer, epoch), Event::Mail { through }));
     }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
+use exchange::courier;
 use exchange::custody::{CustodyManifest, CustodyOutcome};
 use exchange::parcel::{ParcelId, ParcelManifest};
 use exchange::relay::{
@@ -363,6 +364,10 @@ impl Node {
             world.peaks.misbehaved += 1;
             return self.tell(Inner::Forwarder(next, Event::PeerMisbehaved));
         }
+        if let Some(until) = put_off(receipt) {
+            let answer = Answer::Deferred { until };
+            return self.tell(Inner::Forwarder(next, Event::Answered { flight, answer }));
+        }
         self.said(next, flight, Said::Receipt(Rc::clone(receipt)));
         self.tell(Inner::Forwarder(next, Event::Answered { flight, answer: Answer::Final }));
     }
@@ -485,6 +490,21 @@ impl Node {
             }
         }
     }
+}
+
+/// Until when a recipient that takes nothing at all just now wants to be left alone. What it says of single envelopes is
+/// for their sender.
+fn put_off(receipt: &Receipt) -> Option<UnixMillis> {
+    let mut earliest: Option<UnixMillis> = None;
+    for said in receipt.dispositions()? {
+        match courier::Answer::from(&said.outcome) {
+            courier::Answer::Deferred { until, whole_peer: true } => {
+                earliest = Some(earliest.map_or(until, |known| known.min(until)));
+            }
+            courier::Answer::Deferred { .. } | courier::Answer::Final => return None,
+        }
+    }
+    earliest
 }
 
 fn queue(from: NodeNo, to: NodeNo) -> std::ops::RangeInclusive<Key> {

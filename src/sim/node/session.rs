@@ -275,7 +275,7 @@ impl Node {
                 self.tell(Inner::Forwarder(next, event));
             }
             Waiter::Returns(toward) => self.tell(Inner::Returns(toward)),
-            Waiter::Collect => self.collecting(),
+            Waiter::Collect(neighbour) => self.collecting(neighbour),
         }
     }
 
@@ -294,7 +294,7 @@ impl Node {
                 self.tell(Inner::Forwarder(next, exchange::relay::Event::LinkLost));
             }
             Waiter::Returns(toward) => self.returns_failed(toward, world),
-            Waiter::Collect => self.collecting_failed(world),
+            Waiter::Collect(neighbour) => self.collecting_failed(neighbour, world),
         }
     }
 
@@ -484,7 +484,7 @@ impl Node {
                         self.receipt((peer, epoch), &receipt, world);
                     }
                     Some(Waiter::Forwarder(next)) => self.forwarded_receipt(next, &receipt, world),
-                    Some(Waiter::Returns(_) | Waiter::Collect) | None => {}
+                    Some(Waiter::Returns(_) | Waiter::Collect(_)) | None => {}
                 }
             }
             Frame::Custody(word) => {
@@ -492,7 +492,7 @@ impl Node {
                 match self.take_waiter(conn, parcel, world) {
                     Some(Waiter::Courier(peer, epoch)) => self.custody((peer, epoch), &word, world),
                     Some(Waiter::Forwarder(next)) => self.forwarded_custody(next, &word, world),
-                    Some(Waiter::Returns(_) | Waiter::Collect) | None => {}
+                    Some(Waiter::Returns(_) | Waiter::Collect(_)) | None => {}
                 }
             }
             Frame::Returned(word) => self.returned(Via { conn }, word, world),

@@ -46,20 +46,33 @@ pub(super) fn take_in(arrived: Arrived, unit: &mut Unit<'_>, around: &Around<'_>
         taking.places.push(place);
         taking.said.push(disposition);
     }
-    let Taking { lanes, places, said, stored, .. } = taking;
+    let Taking { lanes, places, mut said, stored, .. } = taking;
     let epoch = lanes.keys().next().copied().unwrap_or(LaneEpoch::new(0));
-    for (epoch, lane) in lanes {
-        unit.put(Key::LaneIn(peer, epoch), lane);
-    }
     let first = places.iter().copied().filter(|place| *place > 0).min().unwrap_or_default();
     let name = parcel.manifest().parcel_id;
     let key = Key::Parcel(Side::Received, peer, epoch, LaneSeq::new(first), name);
+    if let Some(before) = unit.get(&key).and_then(Row::parcel) {
+        said_before(before, &mut said);
+    }
+    for (epoch, lane) in lanes {
+        unit.put(Key::LaneIn(peer, epoch), lane);
+    }
     let row = ParcelRow { sequences: places, dispositions: said.clone(), receipt: None };
     unit.put(key, row);
     let hops = (0..).zip(&parcel.custody);
     hops.for_each(|(hop, word)| unit.put(Key::Custody(name, hop), Rc::clone(word)));
     let manifest = Box::new(parcel.manifest().clone());
     Done::TookIn { via, manifest, dispositions: said, stored }
+}
+
+/// A relay hands the very same parcel over again when it has missed the answer. What was said finally then is said
+/// again.
+fn said_before(before: &ParcelRow, said: &mut [Disposition]) {
+    for (said, before) in said.iter_mut().zip(&before.dispositions) {
+        if before.outcome.is_final() && before.digest == said.digest {
+            *said = before.clone();
+        }
+    }
 }
 
 /// The lanes of one peer while a parcel is taken in.
