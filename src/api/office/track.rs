@@ -56,6 +56,7 @@ pub(super) fn to_pb(track: &Track, peers: &Peers) -> pb::Track {
         hops: track.hops.iter().map(hop_to_pb).collect(),
         replaced_by: text(track.replaced_by),
         replaces: text(track.replaces),
+        addressed_to: track.addressed_to.map(|area| area.to_string()).unwrap_or_default(),
         fault: fault_to_pb(fault),
     }
 }

@@ -175,6 +175,7 @@ mod tests {
             case: id,
             from: "440305".parse().unwrap(),
             to,
+            addressed_to: None,
             kind: Some(kind),
             stage,
             created: at,

@@ -13,7 +13,7 @@ use exchange::receipt::{Disposition, Outcome};
 use store::Store;
 use store::letters::{DeadLetterRow, DeadReason, DeadState};
 use store::messages::{EnvelopeKey, MessageRow, ParcelKey, ParcelRow, Side};
-use store::tables::{DEAD_LETTER, PARCEL};
+use store::tables::{DEAD_LETTER, PARCEL, REDIRECTED};
 use wire::content::decode_content;
 use wire::decode_disposition;
 
@@ -72,6 +72,8 @@ pub struct Track {
     pub from: AreaCode,
     /// County it is for.
     pub to: AreaCode,
+    /// County it was addressed to, when `to` has taken over from it.
+    pub addressed_to: Option<AreaCode>,
     /// Its kind.
     pub kind: Option<Kind>,
     /// Where it stands.
@@ -125,6 +127,7 @@ pub(crate) fn of(
         case: row.case,
         from,
         to,
+        addressed_to: None,
         kind: row.kind(),
         stage: Stage::Stored,
         created: row.created,
@@ -144,6 +147,8 @@ pub(crate) fn of(
         replaced_by: None,
     };
     if side == Side::Sent {
+        let redirected = store.get(&REDIRECTED, id.as_bytes())?;
+        track.addressed_to = redirected.map(|row| row.addressed_to);
         sent(store, row, &mut track)?;
         if let Some(letter) = store.get(&DEAD_LETTER, id.as_bytes())? {
             dead(&letter, &mut track);

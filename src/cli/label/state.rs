@@ -9,6 +9,7 @@ pub(super) fn of(list: &str, number: i32) -> Option<&'static str> {
 /// The lists, each from number 1.
 const LISTS: &[(&str, &[&str])] = &[
     ("Breaker", &["正常", "暂停重试"]),
+    ("CardState", &["有效", "已到期，宽限中", "已失效", "签名证书失效"]),
     ("DeadLetterCause", &["被对方拒收", "过期未送达", "对方已停办", "送达前放弃"]),
     ("DeadLetterState", &["待处理", "已重发", "已放弃", "后已送达"]),
     ("Fault", &["本节点", "对方节点", "中转节点", "网络", "通报内容"]),
@@ -16,6 +17,7 @@ const LISTS: &[(&str, &[&str])] = &[
         "LinkStepName",
         &["地址登记", "地址解析", "网络连接", "证书互认", "节点名片", "节点应答", "时钟"],
     ),
+    ("ListState", &["新", "过半", "已到期，宽限中", "过旧"]),
     (
         "NextStep",
         &[
