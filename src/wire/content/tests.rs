@@ -141,7 +141,7 @@ fn a_progress_report_of_full_length_fits_an_envelope_and_names_nothing_twice() {
             c.body = Some(pb::content::Body::ProgressReport(pb::ProgressReport { openings }));
         }
     };
-    let most = domain::message::OPENINGS_MAX as u64;
+    let most = u64::try_from(domain::message::OPENINGS_MAX).unwrap();
     let full = read(Kind::ProgressReport, with(openings(most))).unwrap();
     assert!(encode_content(&full).len() <= exchange::envelope::BODY_BYTES_MAX);
     let twice = [openings(1), openings(1)].concat();

@@ -1,6 +1,7 @@
 //! Questions and answers come back as they went, and limits hold.
 
 use bytes::Bytes;
+use exchange::directory::DIRECTORY_BYTES_FULL;
 use exchange::parcel::FRAME_BYTES_MAX;
 use proptest::prelude::*;
 use prost::Message;
@@ -93,7 +94,16 @@ fn limits_hold() {
 }
 
 #[test]
-fn an_answer_that_is_full_and_one_list_more_still_fits() {
-    use exchange::directory::DIRECTORY_BYTES_FULL;
-    assert!(DIRECTORY_BYTES_FULL + REVOCATION_LIST_BYTES_MAX + 64 * 1024 <= FRAME_BYTES_MAX);
+fn an_answer_that_is_all_but_full_and_one_list_more_still_fits() {
+    let all_but_full = vec![1; DIRECTORY_BYTES_FULL - CERTIFICATE_BYTES_MAX - 1];
+    let answer = DirectoryAnswer {
+        cards: Vec::new(),
+        revocation_lists: vec![all_but_full, vec![1; REVOCATION_LIST_BYTES_MAX]],
+        authorities: vec![vec![1; CERTIFICATE_BYTES_MAX]; 2],
+        cursor: vec![1; CURSOR_BYTES_MAX].into(),
+        more: true,
+    };
+    let bytes = answer_to_pb(answer).encode_to_vec();
+    assert!(bytes.len() <= FRAME_BYTES_MAX, "{}", bytes.len());
+    assert!(read_answer(bytes).is_ok());
 }
