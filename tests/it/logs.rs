@@ -16,10 +16,10 @@ const AWAY: &str = "440305";
 
 /// What must not be found anywhere: texts, each in the forms in which a log may write it.
 #[derive(Default)]
-struct Secrets(Vec<Vec<u8>>);
+pub struct Secrets(Vec<Vec<u8>>);
 
 impl Secrets {
-    fn add(&mut self, text: &str) {
+    pub fn add(&mut self, text: &str) {
         assert!(text.chars().count() >= 2, "too short to look for: {text}");
         let utf16 = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
         let escaped: String = text.bytes().flat_map(|b| b.escape_ascii()).map(char::from).collect();
@@ -35,13 +35,13 @@ impl Secrets {
     }
 
     /// Finds all of them in one pass.
-    fn finder(&self) -> AhoCorasick {
+    pub fn finder(&self) -> AhoCorasick {
         AhoCorasick::new(&self.0).unwrap()
     }
 }
 
 /// The first that is found in a file, with what stands around it.
-fn found_in(secrets: &AhoCorasick, path: &Path) -> Option<String> {
+pub fn found_in(secrets: &AhoCorasick, path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).unwrap();
     let hit = secrets.find(&bytes)?;
     let around = &bytes[hit.start().saturating_sub(300)..(hit.end() + 100).min(bytes.len())];

@@ -12,6 +12,7 @@
     reason = "tests fail by panicking and say what they measured"
 )]
 
+mod backup;
 mod command_line;
 mod conformance;
 mod corpus;

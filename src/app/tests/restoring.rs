@@ -62,8 +62,7 @@ fn restored(office: &Office) -> (Office, u32) {
     let mut go_on = |_: &store::Progress| ControlFlow::Continue(());
     let made = office.store.backup(&dir.path().join("backups"), 1, NOW, &mut go_on).unwrap();
     let to = dir.path().join("store");
-    let restoring =
-        Restoring { from: &made.data, keys: &made.keys, to: &to, set_aside: false };
+    let restoring = Restoring { from: &made.data, keys: &made.keys, to: &to, set_aside: false };
     let options = || Options::new(HERE, DataKey::from_bytes([7; 32]), NOW);
     store::restore(&restoring, &options(), &mut go_on).unwrap();
     let (store, report) = Store::open(&to, options()).unwrap();
