@@ -1,5 +1,6 @@
 //! TOML configuration: what was typed ([`raw`]) and what it means ([`Settings`]); opens nothing.
 
+mod alarms;
 mod backup;
 mod directory;
 mod limits;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use store::DataKeySource;
 use toml::Spanned;
 
+pub use self::alarms::AlarmSettings;
 pub use self::backup::BackupSettings;
 pub use self::directory::DirectorySettings;
 pub use self::limits::LimitSettings;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub directory: DirectorySettings,
     /// What peers may ask of this node at one time.
     pub limits: LimitSettings,
+    /// When somebody is told that something does not happen.
+    pub alarms: AlarmSettings,
     /// Where backups go.
     pub backup: BackupSettings,
     /// Peers this node calls.
@@ -93,6 +97,8 @@ pub struct DeliverySettings {
     pub backoff_max: Duration,
     /// A parcel without a receipt for so long takes the link down.
     pub receipt_timeout: Duration,
+    /// How often peers are told which of their messages were opened here.
+    pub progress_every: Duration,
     /// The node cannot be called: it collects its mail over streams that it opens.
     pub collects: bool,
 }
@@ -215,6 +221,7 @@ impl Check<'_> {
         let delivery = self.delivery(raw);
         let directory = self.directory(&raw.directory);
         let limits = self.limits(&raw.limits);
+        let alarms = self.alarms(&raw.alarms);
         let backup = self.backup(&raw.backup, &raw.data_dir);
         let peers = self.peers(&raw.peer, area);
         let listen_node = listen_node?;
@@ -240,6 +247,7 @@ impl Check<'_> {
             delivery: delivery?,
             directory: directory?,
             limits: limits?,
+            alarms: alarms?,
             backup: backup?,
             peers,
         })
@@ -312,6 +320,7 @@ impl Check<'_> {
         self.range("delivery.backoff_min_ms", &d.backoff_min_ms, 10..60_001);
         self.range("delivery.backoff_max_ms", &d.backoff_max_ms, 100..3_600_001);
         self.range("delivery.receipt_timeout_ms", &d.receipt_timeout_ms, 1_000..600_001);
+        self.range("delivery.progress_every_s", &d.progress_every_s, 1..86_401);
         self.range("store.cache_mb", &raw.store.cache_mb, 4..1_048_577);
         if d.backoff_min_ms.get_ref() > d.backoff_max_ms.get_ref() {
             let problem = "the shortest wait is longer than the longest".to_owned();
@@ -324,6 +333,7 @@ impl Check<'_> {
             backoff_min: millis(&d.backoff_min_ms),
             backoff_max: millis(&d.backoff_max_ms),
             receipt_timeout: millis(&d.receipt_timeout_ms),
+            progress_every: Duration::from_secs(u64::from(*d.progress_every_s.get_ref())),
             collects: d.collects,
         })
     }

@@ -6,6 +6,7 @@
 
 mod again;
 mod list;
+mod lost;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -22,6 +23,7 @@ use store::{Kept, Unit};
 
 pub use again::{Again, Discard, discard, resend};
 pub use list::{Filter, Letter, Page, list, open, show, token};
+pub use lost::retired;
 
 use super::messages::{envelope_of, send};
 use super::{AppError, notices};

@@ -21,6 +21,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) limits: RawLimits,
     #[serde(default)]
+    pub(super) alarms: RawAlarms,
+    #[serde(default)]
     pub(super) backup: RawBackup,
     #[serde(default)]
     pub(super) peer: Vec<RawPeer>,
@@ -63,6 +65,7 @@ pub(super) struct RawDelivery {
     pub(super) backoff_min_ms: Spanned<u32>,
     pub(super) backoff_max_ms: Spanned<u32>,
     pub(super) receipt_timeout_ms: Spanned<u32>,
+    pub(super) progress_every_s: Spanned<u32>,
     pub(super) collects: bool,
 }
 
@@ -73,6 +76,7 @@ impl Default for RawDelivery {
             backoff_min_ms: unwritten(200),
             backoff_max_ms: unwritten(60_000),
             receipt_timeout_ms: unwritten(30_000),
+            progress_every_s: unwritten(60),
             collects: false,
         }
     }
@@ -108,6 +112,20 @@ impl Default for RawLimits {
             connections_per_peer: unwritten(8),
             disk_free_min_mb: unwritten(256),
         }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawAlarms {
+    pub(super) silent_days: Spanned<u32>,
+    pub(super) unopened_days: Spanned<u32>,
+    pub(super) look_every_s: Spanned<u32>,
+}
+
+impl Default for RawAlarms {
+    fn default() -> Self {
+        Self { silent_days: unwritten(3), unopened_days: unwritten(5), look_every_s: unwritten(60) }
     }
 }
 

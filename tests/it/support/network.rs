@@ -166,7 +166,8 @@ impl Network {
              [tls]\ncertificate = \"node.pem\"\nkey = \"node.key\"\nroot = \"../root.pem\"\n\
              revocation_lists = [\"../lists.pem\"]\n\
              [store]\nkey_file = \"data.key\"\ncache_mb = 8\n\
-             [delivery]\nbackoff_min_ms = 50\nbackoff_max_ms = 500\nreceipt_timeout_ms = 5000\n"
+             [delivery]\nbackoff_min_ms = 50\nbackoff_max_ms = 500\nreceipt_timeout_ms = 5000\n\
+             progress_every_s = 3600\n[alarms]\nlook_every_s = 1\n"
         );
         for peer in peers {
             let port = self.ports(area(peer)).node;

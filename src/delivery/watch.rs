@@ -1,0 +1,122 @@
+//! What a node looks at by itself, so that nothing waits without somebody knowing: clocks, alarms, and reports of what
+//! was opened.
+
+use std::time::Duration;
+
+use domain::time::UnixMillis;
+
+use super::peers::Peers;
+use crate::app::AppError;
+use crate::app::clocks::Clocks;
+use crate::app::{letters, progress};
+use crate::config::Settings;
+use crate::tasks::Tasks;
+use crate::time::SystemClock;
+
+/// Alarms are looked at this often; they are about days.
+const ALARMS_EVERY: Duration = Duration::from_secs(600);
+/// Looks that follow each other at once when much is due.
+const LOOKS_AT_ONCE: usize = 64;
+/// Messages for a retired peer that become dead letters in one go.
+const RETIRED_AT_ONCE: usize = 500;
+
+/// What is looked at. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    clocks: Clocks,
+    peers: Peers,
+    look_every: Duration,
+    report_every: Duration,
+}
+
+impl Watch {
+    /// Looks at the store of a node, and tells its peers.
+    #[must_use]
+    pub fn new(settings: &Settings, store: store::Store, peers: Peers) -> Self {
+        let clocks = Clocks {
+            own: settings.area,
+            store,
+            unopened_after: settings.alarms.unopened_after,
+            silent_after: settings.alarms.silent_after,
+        };
+        let look_every = settings.alarms.look_every;
+        let report_every = settings.delivery.progress_every;
+        Self { clocks, peers, look_every, report_every }
+    }
+
+    /// Looks at the start and then again and again, until the node stops.
+    pub fn follow(&self, tasks: &Tasks) {
+        let (watch, mut stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn("clocks", async move {
+            let mut alarms = None;
+            loop {
+                let now = SystemClock.now();
+                told("clocks could not be looked at", watch.look_at_clocks(now).await);
+                if alarms.is_none_or(|last| now.since(last) >= ALARMS_EVERY || now < last) {
+                    alarms = Some(now);
+                    told("alarms could not be looked at", watch.look_at_alarms(now).await);
+                }
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    () = tokio::time::sleep(watch.look_every) => {}
+                }
+            }
+        });
+        let (watch, mut stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn("progress", async move {
+            loop {
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    () = tokio::time::sleep(watch.report_every) => {}
+                }
+                told("peers could not be told what was opened", watch.report().await);
+            }
+        });
+    }
+
+    async fn look_at_clocks(&self, now: UnixMillis) -> Result<(), AppError> {
+        for _ in 0..LOOKS_AT_ONCE {
+            let scanned = self.clocks.scan(now).await?;
+            if scanned.told > 0 {
+                tracing::warn!(
+                    notices = scanned.told,
+                    "messages are late; see: liangdi notice list"
+                );
+            }
+            if !scanned.more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_alarms(&self, now: UnixMillis) -> Result<(), AppError> {
+        let alarms = self.clocks.alarms(now).await?;
+        if alarms > 0 {
+            tracing::warn!(alarms, "something does not happen; see: liangdi notice list");
+        }
+        for peer in self.peers.all() {
+            if !peer.card().is_some_and(|card| card.retired_at(now)) {
+                continue;
+            }
+            let lost =
+                letters::retired(&self.clocks.store, peer.area, RETIRED_AT_ONCE, now).await?;
+            if lost > 0 {
+                tracing::warn!(peer = %peer.area, lost, code = "AREA_RETIRED", "mail for a peer that has ended its service is on the list of dead letters");
+            }
+        }
+        Ok(())
+    }
+
+    async fn report(&self) -> Result<(), AppError> {
+        let Clocks { own, store, .. } = &self.clocks;
+        progress::report(*own, store, &self.peers, SystemClock.now()).await.map(drop)
+    }
+}
+
+/// What failed is tried again at the next look; a store that is closed says so elsewhere.
+fn told(what: &'static str, outcome: Result<(), AppError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "{what}");
+    }
+}
