@@ -9,28 +9,29 @@ use exchange::backoff::Backoff;
 use exchange::courier::CourierSettings;
 use store::{DataKey, DataKeyError, OpenStoreError, Options, Store, StoreFailure};
 use tokio::sync::watch;
-use trust::seal::Opener;
 use trust::tls::Api;
 
 use crate::api::health::Health;
 use crate::api::listener::Listener;
 use crate::api::{node as node_api, office as office_api, serve};
-use crate::app::AppError;
+use crate::app::heard::Heard;
+use crate::app::{AppError, restore};
 use crate::config::{DeliverySettings, Settings};
-use crate::delivery::cards::{self, Cards, OwnCard};
+use crate::delivery::directory::keys::SealingKeys;
+use crate::delivery::directory::own_card::OwnCard;
+use crate::delivery::directory::{self, Directory};
+use crate::delivery::hub::{Hub, Shared};
 use crate::delivery::identity::{IdentityError, NodeIdentity};
 use crate::delivery::inbound::Inbound;
-use crate::delivery::outbound::Outbound;
 use crate::delivery::peers::Peers;
 use crate::delivery::receipts::Receipts;
+use crate::delivery::watch::Watch;
 use crate::errors::chain;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
 
 /// Calls in progress get this long to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often the node's own card is signed anew.
-const CARD_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// A node that could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +117,8 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         return Err(NodeError::OtherArea { certificate, configuration });
     }
     let (failed_sender, failed) = watch::channel(None);
-    let store = open_store(&settings, failed_sender)?;
+    let (store, incarnation) = open_store(&settings, failed_sender)?;
+    restore::begin(&store, incarnation, now).map_err(NodeError::App)?;
     let tasks = Tasks::default();
     let node_door = listen(&settings, &identity, Api::Node).await?;
     let office_door = listen(&settings, &identity, Api::Office).await?;
@@ -124,27 +126,30 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
     let node_address = addresses.0.map_err(NodeError::Listen)?;
     let office_address = addresses.1.map_err(NodeError::Listen)?;
 
-    let keys = cards::sealing_keys(&store, now).map_err(NodeError::App)?;
-    let opener = Arc::new(Opener::new(keys));
-    let card = OwnCard::sign(&settings, &opener, &identity, now).map_err(NodeError::App)?;
-    let card = Arc::new(card);
-    let peers = Peers::new(&settings.peers);
-    let directory = Cards { store: store.clone(), identity: identity.clone() };
-    directory.recall(&peers, now).map_err(|e| NodeError::App(e.into()))?;
+    let keys = Arc::new(SealingKeys::open(&store, now).map_err(NodeError::App)?);
+    let peers = Peers::new(settings.area, &settings.peers);
+    let own = OwnCard::open(settings.clone(), store.clone(), identity.clone(), keys.clone(), now);
+    let directory = Directory::open(directory::Parts {
+        store: store.clone(),
+        incarnation,
+        identity: identity.clone(),
+        peers: peers.clone(),
+        card: Arc::new(own.map_err(NodeError::App)?),
+    });
+    let directory = directory.map_err(NodeError::App)?;
 
     let doors = vec![(Api::Node, node_door.open()), (Api::Office, office_door.open())];
     identity.watch(&tasks, doors);
-    renew_card(&tasks, &settings, &opener, &identity, &card);
-    let outbound = Outbound {
+    let hub = Hub::new(Shared {
         own: settings.area,
         store: store.clone(),
         identity: identity.clone(),
-        settings: courier_settings(&settings.delivery),
         tasks: tasks.clone(),
-    };
-    outbound.follow(&peers);
-    directory.follow(&peers, &tasks, outbound.settings.backoff);
-
+        peers: peers.clone(),
+        heard: Heard::default(),
+        redial_after: settings.delivery.backoff_min,
+        collects: settings.delivery.collects,
+    });
     let health = Health::new(store.clone(), identity.clone());
     let receipts = Receipts::new(store.clone());
     receipts.follow(&tasks);
@@ -152,19 +157,28 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         own: settings.area,
         store: store.clone(),
         identity: identity.clone(),
-        opener,
+        opener: keys,
         receipts,
+        heard: hub.shared().heard.clone(),
     };
-    let node_routes = node_api::routes(inbound, card, peers.clone(), tasks.clone());
+    let (intake, outbound) =
+        crate::delivery::start(&hub, inbound, courier_settings(&settings.delivery))
+            .map_err(NodeError::App)?;
+    directory.follow(&tasks, outbound.settings().backoff, &settings.directory);
+
+    let node_routes = node_api::routes(hub, intake, directory.clone());
     serve(&tasks, node_door, node_routes, health.clone());
     let parts = office_api::Parts {
         settings: settings.clone(),
         store: store.clone(),
         identity,
         peers: peers.clone(),
+        directory,
+        tasks: tasks.clone(),
     };
     serve(&tasks, office_door, office_api::routes(parts), health.clone());
     health.follow(&tasks);
+    Watch::new(&settings, store.clone(), peers.clone()).follow(&tasks);
     tracing::info!(
         area = %settings.area,
         name = AreaTable::builtin().full_name(&settings.area),
@@ -211,7 +225,7 @@ impl Running {
 fn open_store(
     settings: &Settings,
     failed: watch::Sender<Option<StoreFailure>>,
-) -> Result<Store, NodeError> {
+) -> Result<(Store, u32), NodeError> {
     let key = DataKey::load(&settings.store.data_key).map_err(NodeError::DataKey)?;
     let mut options = Options::new(settings.area.as_str(), key, SystemClock.now());
     options.cache_bytes = settings.store.cache_bytes;
@@ -235,7 +249,7 @@ fn open_store(
             "the check of the store after an unclean stop found something wrong"
         );
     }
-    Ok(store)
+    Ok((store, report.incarnation))
 }
 
 async fn listen(
@@ -262,33 +276,6 @@ fn courier_settings(settings: &DeliverySettings) -> CourierSettings {
         backoff: backoff.unwrap_or(Backoff::PROTOCOL),
         ..CourierSettings::default()
     }
-}
-
-/// Signs the node's card anew several times a day and with each new certificate, so that it never ends while the
-/// node runs.
-fn renew_card(
-    tasks: &Tasks,
-    settings: &Arc<Settings>,
-    opener: &Arc<Opener>,
-    identity: &Arc<NodeIdentity>,
-    card: &Arc<OwnCard>,
-) {
-    let (settings, opener) = (settings.clone(), opener.clone());
-    let (identity, card, mut stopping) = (identity.clone(), card.clone(), tasks.stopping());
-    let mut looked = identity.looked();
-    tasks.spawn("own-card", async move {
-        loop {
-            tokio::select! {
-                () = stopping.stopped() => return,
-                () = tokio::time::sleep(CARD_EVERY) => {}
-                // A card of the certificate of before ends with that certificate, or is revoked with it.
-                Ok(()) = looked.changed() => if card.is_signed_by(&identity) { continue },
-            }
-            if let Err(error) = card.renew(&settings, &opener, &identity, SystemClock.now()) {
-                tracing::error!(%error, "the node's card could not be signed anew");
-            }
-        }
-    });
 }
 
 /// Resolves at Ctrl-C or at the stop of a service manager.

@@ -1,7 +1,10 @@
 //! Messages: accepting them for sending, taking them in, settling them by receipts, following and proving them.
 
+pub mod consign;
 pub mod evidence;
 pub mod grounds;
+pub mod heal;
+pub mod next;
 pub mod read;
 pub mod receipt;
 pub mod receive;

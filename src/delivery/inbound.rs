@@ -9,20 +9,21 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::envelope::{Header, SealedEnvelope, unpad};
-use exchange::keys::{OpenError, Opener as _, SignContext, Signer};
-use exchange::parcel::{Parcel, ParcelManifest};
+use exchange::keys::{OpenError, Opener as _, Signer};
+use exchange::parcel::ParcelManifest;
 use exchange::receipt::Receipt;
 use exchange::receiver::{refuse_misdirected, refuse_unreadable};
 use store::messages::{Blob, Signed};
 use store::{Pending, Store};
-use trust::seal::Opener;
-use trust::verify::Purpose;
 use wire::content::{MalformedContent, decode_content};
-use wire::{decode_header, decode_manifest};
+use wire::decode_header;
 
+use super::directory::keys::SealingKeys;
+use super::handover::Checked;
 use super::identity::NodeIdentity;
 use super::receipts::{Issued, Receipts};
 use crate::app::AppError;
+use crate::app::heard::{self, Heard, Sense};
 use crate::app::messages::receipt;
 use crate::app::messages::receive::{self, Answer, Arrived, Fit, Item, Judged, Opened};
 use crate::time::SystemClock;
@@ -37,9 +38,11 @@ pub struct Inbound {
     /// Our identity.
     pub identity: Arc<NodeIdentity>,
     /// Opens what is sealed for us.
-    pub opener: Arc<Opener>,
+    pub opener: Arc<SealingKeys>,
     /// Our receipts on their way to the disk.
     pub receipts: Receipts,
+    /// Notes when peers are heard.
+    pub heard: Heard,
 }
 
 /// Why a parcel gets no receipt and the stream ends.
@@ -59,7 +62,7 @@ pub enum NoReceipt {
 }
 
 impl NoReceipt {
-    fn parcel(reason: Reason, detail: impl ToString) -> Self {
+    pub(super) fn parcel(reason: Reason, detail: impl ToString) -> Self {
         Self::Parcel { reason, detail: detail.to_string() }
     }
 
@@ -82,96 +85,54 @@ impl NoReceipt {
 /// A parcel that waits for the disk.
 #[derive(Debug)]
 pub struct Taken {
-    peer: AreaCode,
+    handed_by: AreaCode,
     manifest: ParcelManifest,
     pending: Pending<Answer, AppError>,
 }
 
 impl Taken {
-    /// The peer whose parcel it is.
+    /// Who handed it over.
     #[must_use]
-    pub const fn peer(&self) -> AreaCode {
-        self.peer
+    pub const fn handed_by(&self) -> AreaCode {
+        self.handed_by
     }
 }
 
-/// What one stream remembers of its peer.
-#[derive(Debug)]
-pub struct Correspondent {
-    /// The area its certificate proves.
-    pub area: AreaCode,
-    /// Its chain, from the first parcel that carried it.
-    pub chain: Vec<Vec<u8>>,
-}
-
 impl Inbound {
-    /// Checks and opens a parcel and hands it to the committer. Waits only for room in its queue.
+    /// Opens a parcel for us and hands it to the committer. Waits only for room in its queue.
     ///
     /// # Errors
-    /// [`NoReceipt`] when the parcel itself is wrong or the store takes nothing.
-    pub async fn take(&self, peer: &mut Correspondent, parcel: Parcel) -> Result<Taken, NoReceipt> {
+    /// [`NoReceipt`] when the store takes nothing.
+    pub(super) async fn take(&self, checked: Checked) -> Result<Taken, NoReceipt> {
         let now = SystemClock.now();
-        let (manifest, digests) = self.check(peer, &parcel, now)?;
+        let Checked { manifest, handed_by, chain, digests, words, parcel, .. } = checked;
+        let from = manifest.from;
         let signed = Signed {
             manifest: Blob(parcel.manifest_bytes.to_vec()),
             signature: Blob(parcel.signature.to_vec()),
         };
         let envelopes = parcel.envelopes.into_iter().zip(digests);
-        let items = envelopes.map(|(e, digest)| self.open(peer.area, e, digest, now)).collect();
+        let items = envelopes.map(|(e, digest)| self.open(from, e, digest, now)).collect();
         let arrived = Arrived {
             parcel_id: manifest.parcel_id,
-            peer: peer.area,
+            peer: from,
             signed,
             signer: manifest.signer,
-            chain: peer.chain.clone(),
+            chain,
+            words,
             items,
         };
         self.receipts.send().await?;
-        let pending = self
-            .store
-            .enqueue(move |unit| receive::take_in(unit, &arrived, now))
-            .await
-            .map_err(AppError::from)?;
-        Ok(Taken { peer: peer.area, manifest, pending })
-    }
-
-    fn check(
-        &self,
-        peer: &mut Correspondent,
-        parcel: &Parcel,
-        now: UnixMillis,
-    ) -> Result<(ParcelManifest, Vec<Digest>), NoReceipt> {
-        let manifest = decode_manifest(&parcel.manifest_bytes)
-            .map_err(|e| NoReceipt::parcel(Reason::Malformed, e))?;
-        if !parcel.chain.is_empty() {
-            peer.chain.clone_from(&parcel.chain);
-        }
-        let material = self.identity.material();
-        let chain = material
-            .chains()
-            .verify(&peer.chain, Purpose::Node, now)
-            .map_err(|refused| NoReceipt::parcel(Reason::SenderUnknown, refused))?;
-        if manifest.from != peer.area || chain.identity.area() != peer.area {
-            return Err(NoReceipt::parcel(
-                Reason::SenderMismatch,
-                "the parcel names another sender",
-            ));
-        }
-        if manifest.to != self.own {
-            return Err(NoReceipt::parcel(Reason::NotForUs, "the parcel is for another area"));
-        }
-        if chain.leaf.fingerprint != manifest.signer.into_bytes() {
-            let detail = "the parcel names another certificate than it was signed with";
-            return Err(NoReceipt::parcel(Reason::SignatureInvalid, detail));
-        }
-        chain.verify(SignContext::Parcel, &parcel.manifest_bytes, &parcel.signature).map_err(
-            |_| NoReceipt::parcel(Reason::SignatureInvalid, "the signature does not hold"),
-        )?;
-        let digests = parcel.digests();
-        manifest
-            .check(&digests, &parcel.bodiless())
-            .map_err(|fault| NoReceipt::parcel(Reason::Malformed, fault))?;
-        Ok((manifest, digests))
+        let note = self.heard.is_due(from, Sense::Mail, now);
+        let queued = self.store.enqueue(move |unit| {
+            let answer = receive::take_in(unit, &arrived, now)?;
+            if note && answer.stored > 0 {
+                heard::note(unit, from, Sense::Mail, now)?;
+            }
+            Ok(answer)
+        });
+        let pending = queued.await.map_err(AppError::from)?;
+        Ok(Taken { handed_by, manifest, pending })
     }
 
     /// Opens and checks one envelope, before its lane is looked at.
@@ -241,7 +202,8 @@ impl Inbound {
         chain_sent: &mut Option<Digest>,
         taken: Taken,
     ) -> Result<Receipt, NoReceipt> {
-        let Taken { peer, manifest, pending } = taken;
+        let Taken { manifest, pending, .. } = taken;
+        let peer = manifest.from;
         let answer = pending.await.map_err(AppError::from)?;
         if answer.conflicts > 0 {
             tracing::error!(%peer, conflicts = answer.conflicts, code = "CONFLICT", "a peer has sent other content under a name that is taken");

@@ -1,4 +1,4 @@
-//! Dials a peer: TCP, TLS that proves the expected area, gRPC; and opens the one stream of mail.
+//! Dials a peer: TCP, TLS that proves the expected area, gRPC.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -6,59 +6,22 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
-use exchange::parcel::Parcel;
-use exchange::receipt::Receipt;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 use trust::tls::{ConfigError, TlsMaterial};
-use trust::verify::Purpose;
-use wire::client::NodeClient;
-use wire::frame::{Frame, Hello, feature};
-
-use super::identity::NodeIdentity;
-use super::outbound::Incoming;
-use crate::errors::chain;
-use crate::time::SystemClock;
+use wire::frame::{Hello, feature};
 
 /// A peer that does not answer the call for so long counts as unreachable.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A silent link is asked for a sign of life this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// Parcels that may wait for the stream; more than any window.
-const OUT_QUEUE: usize = 128;
-/// A peer that has connected but says nothing for so long is left.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes in flight on one stream: several parcels of a mebibyte.
 const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
-
-/// What comes from a link.
-#[derive(Debug)]
-pub(super) enum LinkEvent {
-    /// The stream stands and the peer has introduced itself.
-    Up {
-        /// What it said.
-        hello: Hello,
-        /// Where parcels go.
-        out: mpsc::Sender<Parcel>,
-        /// Its clock less ours, milliseconds.
-        skew_ms: i64,
-    },
-    /// The peer answered a parcel.
-    Receipt(Receipt),
-    /// The link ended, or never stood.
-    Lost {
-        /// Why, for the log and the status.
-        why: String,
-    },
-}
 
 /// A link that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +59,10 @@ pub async fn dial(
 }
 
 /// The chain that the other end has shown.
-type Seen = Arc<OnceLock<Vec<CertificateDer<'static>>>>;
+pub(super) type Seen = Arc<OnceLock<Vec<CertificateDer<'static>>>>;
 
-async fn dial_and_see(
+/// The same; the chain that the other end shows goes to `seen`.
+pub(super) async fn dial_and_see(
     area: AreaCode,
     endpoint: &str,
     material: &TlsMaterial,
@@ -137,89 +101,10 @@ async fn shake(
     Ok(TokioIo::new(stream))
 }
 
-/// Opens the stream of mail to a peer and reports what comes of it, until it ends.
-pub(super) async fn open(
-    area: AreaCode,
-    endpoint: String,
-    identity: Arc<NodeIdentity>,
-    number: u64,
-    events: mpsc::Sender<Incoming>,
-) {
-    let why = match carry(area, &endpoint, &identity, number, &events).await {
-        Ok(()) => "the peer ended the stream".to_owned(),
-        Err(why) => why,
-    };
-    // The courier is gone when nobody listens.
-    let lost = Incoming::Link(number, LinkEvent::Lost { why });
-    let _gone = events.send(lost).await.is_err();
-}
-
-async fn carry(
-    area: AreaCode,
-    endpoint: &str,
-    identity: &NodeIdentity,
-    number: u64,
-    events: &mpsc::Sender<Incoming>,
-) -> Result<(), String> {
-    let (mut looked, seen) = (identity.looked(), Seen::default());
-    let channel = dial_and_see(area, endpoint, &identity.material(), seen.clone()).await;
-    let channel = channel.map_err(|e| chain(&e))?;
-    let (out, parcels) = mpsc::channel(OUT_QUEUE);
-    let hello = Frame::Hello(hello(SystemClock.now(), 0));
-    let outgoing = tokio_stream::once(hello).chain(ReceiverStream::new(parcels).map(Frame::Parcel));
-    let mut incoming = NodeClient::new(channel).exchange(outgoing).await.map_err(|e| chain(&e))?;
-    let first = tokio::time::timeout(HELLO_TIMEOUT, incoming.next()).await;
-    let hello = match first.map_err(|_| "the peer does not introduce itself")? {
-        Some(Ok(Frame::Hello(hello))) => hello,
-        Some(Ok(_)) => return Err("the peer does not introduce itself".to_owned()),
-        Some(Err(error)) => return Err(chain(&error)),
-        None => return Ok(()),
-    };
-    let skew_ms = hello.now.get().cast_signed().wrapping_sub(SystemClock.now().get().cast_signed());
-    let up = LinkEvent::Up { hello, out, skew_ms };
-    if events.send(Incoming::Link(number, up)).await.is_err() {
-        return Ok(());
-    }
-    loop {
-        let frame = tokio::select! {
-            frame = incoming.next() => frame,
-            Ok(()) = looked.changed() => {
-                still_holds(area, &seen, identity)?;
-                continue;
-            }
-        };
-        let Some(frame) = frame else { return Ok(()) };
-        match frame.map_err(|e| chain(&e))? {
-            Frame::Receipt(receipt) => {
-                let event = Incoming::Link(number, LinkEvent::Receipt(receipt));
-                if events.send(event).await.is_err() {
-                    return Ok(());
-                }
-            }
-            // Mail for us over this stream is not asked for; a later hello says nothing new.
-            Frame::Parcel(_)
-            | Frame::Hello(_)
-            | Frame::Custody(_)
-            | Frame::Returned(_)
-            | Frame::ReturnTaken(_) => {}
-        }
-    }
-}
-
-/// Looks at the other end again, as certificates and revocation lists are now.
-fn still_holds(area: AreaCode, seen: &Seen, identity: &NodeIdentity) -> Result<(), String> {
-    let chain = seen.get().map(Vec::as_slice).unwrap_or_default();
-    let material = identity.material();
-    let held = material.chains().verify(chain, Purpose::NodeAsServer, SystemClock.now());
-    held.map(drop).map_err(|refused| {
-        tracing::warn!(peer = %area, code = refused.code(), "the link is cut: {refused}");
-        refused.to_string()
-    })
-}
-
-/// Our introduction; `window_parcels` is what we take in flight, 0 where we take nothing.
-pub(crate) fn hello(now: UnixMillis, window_parcels: u32) -> Hello {
+/// Our introduction; `window_parcels` is what we take in flight, 0 where we take nothing. `collects` asks the other end for
+/// our mail.
+pub(crate) fn hello(now: UnixMillis, window_parcels: u32, collects: bool) -> Hello {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let features = feature::ALL.map(str::to_owned).to_vec();
-    Hello { version, features, now, window_parcels, collects: false }
+    Hello { version, features, now, window_parcels, collects }
 }

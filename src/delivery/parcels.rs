@@ -4,33 +4,71 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::area::AreaCode;
+use domain::id::MessageId;
 use domain::reason::Reason;
+use domain::time::UnixMillis;
 use exchange::envelope::SealedEnvelope;
 use exchange::keys::{SignContext, Signer};
 use exchange::lane::LaneSeq;
 use exchange::parcel::{Parcel, ParcelId, ParcelManifest, bodiless, envelopes_root};
 use exchange::receipt::Offered;
+use exchange::route::Route;
 use store::messages::{Blob, Signed};
-use wire::{decode_header, encode_manifest};
+use store::transit::Word;
+use wire::encode_manifest;
 
+use super::session::Place;
+use crate::app::messages::consign::Consigned;
 use crate::app::messages::settle;
+use crate::app::relay::SignedWord;
 use crate::time::{SystemClock, random};
 
 /// A parcel that is read but not yet sent.
+#[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) envelopes: Vec<SealedEnvelope>,
+    pub(super) messages: Vec<MessageId>,
     pub(super) sequences: Vec<LaneSeq>,
 }
 
+/// A parcel that is read, and the room it has on a session.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) loaded: Loaded,
+    pub(super) place: Place,
+    /// Number of the link that the room is on.
+    pub(super) link: u64,
+}
+
 /// A parcel on its way, as far as the answer has to be checked against it.
+#[derive(Debug)]
 pub(super) struct Sent {
     pub(super) manifest: ParcelManifest,
     pub(super) signed: Signed,
     pub(super) chain: Vec<Vec<u8>>,
     pub(super) offered: Vec<Offered>,
     pub(super) sequences: Vec<LaneSeq>,
+    pub(super) route: Route,
+    pub(super) since: UnixMillis,
     /// The answer, from its arrival until it is kept.
-    pub(super) answered: Option<Arc<settle::Answered>>,
+    pub(super) answered: Option<Answered>,
+}
+
+impl Sent {
+    /// Our signature over the parcel.
+    pub(super) fn signed_word(&self) -> SignedWord {
+        let word = Word { signed: self.signed.clone(), signer: self.manifest.signer };
+        SignedWord { word, chain: self.chain.clone() }
+    }
+}
+
+/// What was said about a parcel, checked in every respect.
+#[derive(Clone, Debug)]
+pub(super) enum Answered {
+    /// By the recipient.
+    Receipt(Arc<settle::Answered>),
+    /// By a relay, which holds it.
+    Held(Arc<Consigned>),
 }
 
 /// Makes and signs a parcel of what was read.
@@ -39,23 +77,20 @@ pub(super) fn build(
     peer: AreaCode,
     loaded: Loaded,
     signer: &trust::leaf::Identity,
+    route: Route,
 ) -> Result<(Parcel, Sent), Reason> {
     let digests: Vec<_> = loaded.envelopes.iter().map(SealedEnvelope::digest).collect();
-    let headers = loaded.envelopes.iter().map(|envelope| decode_header(&envelope.header_bytes));
-    let offered = headers
-        .zip(&digests)
-        .map(|(header, digest)| {
-            let message_id = header.map_err(|_| Reason::Internal)?.message_id;
-            Ok(Offered { message_id, digest: *digest })
-        })
-        .collect::<Result<Vec<_>, Reason>>()?;
+    let named = loaded.messages.into_iter().zip(&digests);
+    let offered = named.map(|(message_id, digest)| Offered { message_id, digest: *digest });
+    let offered = offered.collect();
+    let now = SystemClock.now();
     let manifest = ParcelManifest {
         parcel_id: ParcelId::from_bytes(random()),
         from: own,
         to: peer,
         count: u32::try_from(digests.len()).map_err(|_| Reason::TooLarge)?,
         root: envelopes_root(&digests),
-        signed: SystemClock.now(),
+        signed: now,
         signer: signer.signer_id(),
         withdrawn: bodiless(&loaded.envelopes),
     };
@@ -68,9 +103,11 @@ pub(super) fn build(
         manifest_bytes: Bytes::from(bytes),
         signature: Bytes::from(signature),
         envelopes: loaded.envelopes,
-        chain: Vec::new(),
+        chain: chain.clone(),
         custody: Vec::new(),
     };
     let sequences = loaded.sequences;
-    Ok((parcel, Sent { manifest, signed, chain, offered, sequences, answered: None }))
+    let sent =
+        Sent { manifest, signed, chain, offered, sequences, route, since: now, answered: None };
+    Ok((parcel, sent))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use domain::message::{Content, Kind};
+use domain::message::{Body, Content, Kind};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
@@ -25,7 +25,9 @@ use store::{Kept, Unit};
 use wire::{decode_disposition, encode_disposition};
 
 use super::{NewSubject, journal_entry};
-use crate::app::AppError;
+use crate::app::progress::{self, Openings};
+use crate::app::relay::{SignedWord, keep_custody};
+use crate::app::{AppError, clocks};
 
 /// Epochs of one sender that are kept; a new one comes with each restore of the sender.
 const EPOCHS_MAX: usize = 1_000;
@@ -65,6 +67,8 @@ pub struct Fit {
     in_reply_to: Option<MessageId>,
     content: Vec<u8>,
     subject: NewSubject,
+    /// What a report says of our own messages.
+    openings: Openings,
 }
 
 impl Fit {
@@ -77,6 +81,10 @@ impl Fit {
             in_reply_to: content.in_reply_to,
             content: bytes,
             subject: NewSubject::of(store, content.person.as_ref(), now),
+            openings: match &content.body {
+                Body::ProgressReport(report) => report.openings.clone(),
+                _ => Openings::new(),
+            },
         }
     }
 }
@@ -103,6 +111,8 @@ pub struct Arrived {
     pub signer: Digest,
     /// The signer's chain, leaf first, DER.
     pub chain: Vec<Vec<u8>>,
+    /// Words of the relays that carried it, in order.
+    pub words: Vec<SignedWord>,
     /// Its envelopes, in order.
     pub items: Vec<Item>,
 }
@@ -147,37 +157,60 @@ pub fn take_in(
         taking.sequences.push(sequence);
         taking.said.push(disposition);
     }
-    let Taking { lanes, sequences, said, .. } = taking;
-    let dispositions: Vec<_> = said.iter().map(|d| Bytes::from(encode_disposition(d))).collect();
+    let Taking { lanes, sequences, mut said, .. } = taking;
     let epoch = lanes.keys().next().copied().unwrap_or(LaneEpoch::new(0));
+    let key = parcel_key(arrived, epoch, &sequences);
+    if let Some(first) = unit.get(&PARCEL, &key)? {
+        said_before(&first, &mut said);
+    }
     for (epoch, lane) in lanes {
         let lane_key = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
         unit.put(&LANE_IN, &lane_key, &LaneInRow { lane })?;
     }
-    let key = keep_parcel(unit, arrived, epoch, sequences, &dispositions)?;
+    let dispositions: Vec<_> = said.iter().map(|d| Bytes::from(encode_disposition(d))).collect();
+    keep_parcel(unit, arrived, &key, sequences, &dispositions)?;
+    for word in &arrived.words {
+        keep_custody(unit, arrived.parcel_id, word, now)?;
+    }
     Ok(Answer { dispositions, key, stored, conflicts })
+}
+
+/// Where a parcel is kept.
+fn parcel_key(arrived: &Arrived, epoch: LaneEpoch, sequences: &[u64]) -> ParcelKey {
+    // What has no place in the lane must not draw the parcel away from where the others are looked for.
+    let first = sequences.iter().copied().filter(|place| *place > 0).min().unwrap_or_default();
+    let (side, epoch) = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
+    (side, epoch, first, *arrived.parcel_id.as_bytes())
+}
+
+/// A relay hands the very same parcel over again when it has missed the answer. What was said finally then is said
+/// again: it is the original that later duplicates are answered by, and must not be lost under them.
+fn said_before(first: &ParcelRow, said: &mut [Disposition]) {
+    for (said, bytes) in said.iter_mut().zip(&first.dispositions) {
+        match decode_disposition(&bytes.0) {
+            Ok(before) if before.outcome.is_final() && before.digest == said.digest => {
+                *said = before
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
 }
 
 fn keep_parcel(
     unit: &mut Unit<'_>,
     arrived: &Arrived,
-    epoch: LaneEpoch,
+    key: &ParcelKey,
     sequences: Vec<u64>,
     dispositions: &[Bytes],
-) -> Result<ParcelKey, AppError> {
-    // What has no place in the lane must not draw the parcel away from where the others are looked for.
-    let first = sequences.iter().copied().filter(|place| *place > 0).min().unwrap_or_default();
-    let (side, epoch) = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
-    let key = (side, epoch, first, *arrived.parcel_id.as_bytes());
+) -> Result<(), AppError> {
     let row = ParcelRow {
         parcel_id: arrived.parcel_id,
         parcel: arrived.signed.clone(),
         sequences,
         dispositions: dispositions.iter().map(|d| Blob(d.to_vec())).collect(),
     };
-    unit.put(&PARCEL, &key, &row)?;
-    keep_chain(unit, arrived.signer, &arrived.chain)?;
-    Ok(key)
+    unit.put(&PARCEL, key, &row)?;
+    keep_chain(unit, arrived.signer, &arrived.chain)
 }
 
 /// Keeps a chain that signed something, once.
@@ -382,7 +415,8 @@ impl Taking<'_, '_> {
         if let Some(due) = due {
             self.unit.put(&TODO, &(due.get(), *header.message_id.as_bytes()), &())?;
         }
-        Ok(())
+        progress::take(self.unit, self.peer, &fit.openings, self.now)?;
+        clocks::watch(self.unit, header.message_id, Side::Received, &row, self.now)
     }
 
     /// Marks our question as answered and says which case it is.

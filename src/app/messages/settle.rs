@@ -1,16 +1,30 @@
-//! Keeping a receipt: written together with what it settles in the lane.
+//! Keeping a receipt: written together with what it settles in the lane, whichever way it came.
 
 use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::courier::{self, CourierSettings};
 use exchange::digest::Digest;
 use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
 use exchange::parcel::ParcelId;
-use exchange::receipt::Receipt;
-use store::messages::{Blob, EnvelopeKey, LaneOutRow, ParcelRow, Side, Signed};
-use store::tables::{ENVELOPE, LANE_OUT, PARCEL, RECEIPT};
+use exchange::receipt::{Disposition, Offered, Outcome, Receipt, ReceiptManifest};
+use store::letters::NoticeKind;
+use store::messages::{
+    Blob, EnvelopeKey, LaneOutRow, ParcelKey, ParcelRow, Side, Signed, peer_area, peer_key,
+};
+use store::tables::{CONSIGNMENT, ENVELOPE, LANE_EPOCH, LANE_OUT, PARCEL, RECEIPT};
+use store::transit::ConsignmentRow;
 use store::{Store, Unit};
+use wire::{decode_disposition, decode_header, decode_manifest};
 
+use super::envelope_of;
+use super::heal::{Healed, Healing, heal};
 use super::receive::keep_chain;
 use crate::app::AppError;
+use crate::app::letters::{self, Said};
+use crate::app::notices;
+use crate::app::relay::chain_of;
 
 /// A receipt that answers a parcel of ours, checked in every respect.
 #[derive(Debug)]
@@ -29,36 +43,34 @@ pub struct Answered {
     pub parcel_chain: Vec<Vec<u8>>,
     /// Sequences of the envelopes, in order.
     pub sequences: Vec<LaneSeq>,
-    /// The receipt as it came.
+    /// What became of each, as the receipt says.
+    pub said: Vec<Disposition>,
+    /// The receipt as it came, with the chain of whoever signed it.
     pub receipt: Receipt,
     /// SHA-256 of the certificate that signed the receipt.
     pub receipt_signer: Digest,
-    /// The chain of that certificate.
-    pub receipt_chain: Vec<Vec<u8>>,
 }
 
-/// Writes a receipt and its marks. To be run as one unit of the store.
+/// Writes a receipt and its marks, sends again what met a conflict, and puts what was refused on the list of dead
+/// letters. To be run as one unit of the store.
 ///
 /// # Errors
 /// When rows cannot be read or written.
-pub fn keep(unit: &mut Unit<'_>, answered: &Answered, marks: &[Mark]) -> Result<(), AppError> {
-    let lane_key = EnvelopeKey::of(Side::Sent, answered.peer, answered.epoch).key();
-    let mut lane = match unit.get(&LANE_OUT, &lane_key)? {
-        Some(row) => row.lane,
-        None => LaneOut::new(answered.epoch),
-    };
-    let next = unit.next_position(&ENVELOPE, &lane_key)?;
-    lane.assigned_through(LaneSeq::new(next).prev());
-    lane.apply(marks.iter().copied());
-    unit.put(&LANE_OUT, &lane_key, &LaneOutRow { lane })?;
-    let first = answered.sequences.iter().map(|s| s.get()).min().unwrap_or_default();
-    let key = (lane_key.0, lane_key.1, first, *answered.parcel_id.as_bytes());
+pub fn keep(
+    unit: &mut Unit<'_>,
+    answered: &Answered,
+    marks: &[Mark],
+    healing: Option<&Healing>,
+    now: UnixMillis,
+) -> Result<Option<Healed>, AppError> {
+    mark(unit, answered.peer, answered.epoch, marks)?;
     let row = ParcelRow {
         parcel_id: answered.parcel_id,
         parcel: answered.parcel.clone(),
         sequences: answered.sequences.iter().map(|s| s.get()).collect(),
         dispositions: answered.receipt.dispositions.iter().map(|d| Blob(d.to_vec())).collect(),
     };
+    let key = parcel_key(answered.peer, answered.epoch, &row);
     unit.put(&PARCEL, &key, &row)?;
     let receipt = Signed {
         manifest: Blob(answered.receipt.manifest_bytes.to_vec()),
@@ -66,32 +78,234 @@ pub fn keep(unit: &mut Unit<'_>, answered: &Answered, marks: &[Mark]) -> Result<
     };
     unit.put(&RECEIPT, &key, &receipt)?;
     keep_chain(unit, answered.parcel_signer, &answered.parcel_chain)?;
-    keep_chain(unit, answered.receipt_signer, &answered.receipt_chain)
+    keep_chain(unit, answered.receipt_signer, &answered.receipt.chain)?;
+    let conflicts = answered.conflicts();
+    let healed = match conflicts.is_empty() {
+        true => None,
+        false => conflict(unit, answered, &conflicts, healing, now)?,
+    };
+    let said = final_words(answered, healed.as_ref());
+    letters::heard(unit, answered.peer, answered.epoch, &said, now)?;
+    Ok(healed)
 }
 
-/// The lane to a peer as it is on disk: what is settled, and how far the journal reaches. `None` while
-/// nothing was ever sent to it.
+/// The other side holds something else under our names: the office is told, and the messages are sent again.
+fn conflict(
+    unit: &mut Unit<'_>,
+    answered: &Answered,
+    conflicts: &[(LaneSeq, MessageId)],
+    healing: Option<&Healing>,
+    now: UnixMillis,
+) -> Result<Option<Healed>, AppError> {
+    let names: Vec<_> = conflicts.iter().map(|(_, message)| *message).collect();
+    notices::raise(unit, now, NoticeKind::Conflict { peer: answered.peer }, &names)?;
+    match healing {
+        Some(healing) => heal(unit, answered.peer, answered.epoch, conflicts, healing),
+        None => Ok(None),
+    }
+}
+
+/// What a receipt says for ever, of messages that are not on their way again already.
+fn final_words(answered: &Answered, healed: Option<&Healed>) -> Vec<Said> {
+    let again = healed.map(|healed| healed.messages.as_slice()).unwrap_or_default();
+    let said = answered.sequences.iter().zip(&answered.said).filter_map(|(sequence, said)| {
+        let refused = match &said.outcome {
+            Outcome::Stored => None,
+            Outcome::Refused { reason, field } => Some((*reason, field.clone())),
+            Outcome::Deferred { .. } => return None,
+        };
+        Some(Said { id: said.message_id, sequence: *sequence, refused })
+    });
+    said.filter(|said| !again.contains(&said.id)).collect()
+}
+
+/// Applies marks to an outbound lane.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub(super) fn mark(
+    unit: &mut Unit<'_>,
+    peer: AreaCode,
+    epoch: LaneEpoch,
+    marks: &[Mark],
+) -> Result<(), AppError> {
+    let key = EnvelopeKey::of(Side::Sent, peer, epoch).key();
+    let mut lane = unit.get(&LANE_OUT, &key)?.map_or_else(|| LaneOut::new(epoch), |row| row.lane);
+    let next = unit.next_position(&ENVELOPE, &key)?;
+    lane.assigned_through(LaneSeq::new(next).prev());
+    lane.apply(marks.iter().copied());
+    unit.put(&LANE_OUT, &key, &LaneOutRow { lane })?;
+    Ok(())
+}
+
+/// Where a parcel that was sent from here is kept.
+pub(super) fn parcel_key(peer: AreaCode, epoch: LaneEpoch, row: &ParcelRow) -> ParcelKey {
+    let (side, epoch) = EnvelopeKey::of(Side::Sent, peer, epoch).key();
+    let first = row.sequences.iter().copied().min().unwrap_or_default();
+    (side, epoch, first, *row.parcel_id.as_bytes())
+}
+
+impl Answered {
+    /// Which envelopes met a conflict.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<(LaneSeq, MessageId)> {
+        let conflict = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Refused { reason: Reason::Conflict, .. })
+        };
+        let places = self.sequences.iter().zip(&self.said);
+        let met = places.filter(|(_, said)| conflict(&said.outcome));
+        met.map(|(sequence, said)| (*sequence, said.message_id)).collect()
+    }
+}
+
+/// A receipt for a parcel that somebody carried, checked in every respect but for who signed it.
+#[derive(Debug)]
+pub struct Returned(Answered);
+
+impl Returned {
+    /// The recipient, which signed it.
+    #[must_use]
+    pub const fn peer(&self) -> AreaCode {
+        self.0.peer
+    }
+
+    /// How many envelopes it answers.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.0.said.len()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Checks a receipt whose signature holds against the parcel of ours that it names, which a relay or a file carried.
+/// Says why it is of no use, when it is of none: nothing like it was consigned, it was answered before, or
+/// it does not fit.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn lane(store: &Store, peer: AreaCode) -> Result<Option<LaneOut>, AppError> {
-    let Some(epoch) = store.get(&store::tables::LANE_EPOCH, &store::messages::peer_key(peer))?
-    else {
-        return Ok(None);
+pub fn check_returned(
+    store: &Store,
+    manifest: &ReceiptManifest,
+    receipt: Receipt,
+) -> Result<Result<Returned, String>, AppError> {
+    let Some(row) = store.get(&CONSIGNMENT, manifest.parcel_id.as_bytes())? else {
+        return Ok(Err("no parcel of that name is on its way".to_owned()));
     };
-    lane_in_epoch(store, peer, LaneEpoch::new(epoch)).map(Some)
+    let parcel = decode_manifest(&row.parcel.signed.manifest.0)
+        .map_err(|_| AppError::Internal("a manifest of ours is unreadable"))?;
+    let dispositions = receipt.dispositions.iter().map(|bytes| decode_disposition(bytes));
+    let dispositions = match dispositions.collect::<Result<Vec<_>, _>>() {
+        Ok(dispositions) => dispositions,
+        Err(fault) => return Ok(Err(fault.to_string())),
+    };
+    let offered = offered(store, &row)?;
+    let fits = manifest.check_answers(&parcel, &offered, &receipt.dispositions, &dispositions);
+    if let Err(fault) = fits {
+        return Ok(Err(fault.to_string()));
+    }
+    let ConsignmentRow { peer, epoch, sequences, parcel, .. } = row;
+    let sequences: Vec<_> = sequences.into_iter().map(LaneSeq::new).collect();
+    let answered = Answered {
+        peer,
+        epoch,
+        parcel_id: manifest.parcel_id,
+        parcel_chain: chain_of(store, parcel.signer)?,
+        parcel: parcel.signed,
+        parcel_signer: parcel.signer,
+        sequences,
+        said: dispositions,
+        receipt,
+        receipt_signer: manifest.signer,
+    };
+    Ok(Ok(Returned(answered)))
 }
 
-/// The same for one epoch.
-pub(super) fn lane_in_epoch(
-    store: &Store,
-    peer: AreaCode,
-    epoch: LaneEpoch,
-) -> Result<LaneOut, AppError> {
+/// What was in a parcel that somebody carries, from the journal.
+fn offered(store: &Store, row: &ConsignmentRow) -> Result<Vec<Offered>, AppError> {
+    let key = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
+    let each = row.sequences.iter().map(|sequence| {
+        let entry = store.read(&ENVELOPE, &key, *sequence)?;
+        let envelope = entry.and_then(envelope_of);
+        let envelope = envelope.ok_or(AppError::Internal("an envelope of ours is gone"))?;
+        let header = decode_header(&envelope.header_bytes)
+            .map_err(|_| AppError::Internal("a header of ours is unreadable"))?;
+        Ok(Offered { message_id: header.message_id, digest: envelope.digest() })
+    });
+    each.collect()
+}
+
+/// What a receipt that came back has settled.
+#[derive(Debug)]
+pub struct Settled {
+    /// The recipient.
+    pub peer: AreaCode,
+    /// Epoch of the lane.
+    pub epoch: LaneEpoch,
+    /// What changed in the lane.
+    pub marks: Vec<Mark>,
+    /// What was sent again.
+    pub healed: Option<Healed>,
+}
+
+/// Writes a receipt that came back. `None` when another one was quicker. To be run as one unit of the store.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn keep_returned(
+    unit: &mut Unit<'_>,
+    returned: &Returned,
+    healing: Option<&Healing>,
+    settings: &CourierSettings,
+    now: UnixMillis,
+) -> Result<Option<Settled>, AppError> {
+    let Returned(answered) = returned;
+    let key = answered.parcel_id.as_bytes();
+    if !unit.contains(&CONSIGNMENT, key)? {
+        return Ok(None);
+    }
+    unit.delete(&CONSIGNMENT, key);
+    let places = answered.sequences.iter().zip(&answered.said);
+    let marks: Vec<_> = places
+        .map(|(sequence, said)| match courier::Answer::from(&said.outcome) {
+            courier::Answer::Final => Mark::Settled(*sequence),
+            courier::Answer::Deferred { until, .. } => {
+                Mark::Deferred(*sequence, settings.defer_until(now, until))
+            }
+        })
+        .collect();
+    let healed = keep(unit, answered, &marks, healing, now)?;
+    let (peer, epoch) = (answered.peer, answered.epoch);
+    Ok(Some(Settled { peer, epoch, marks, healed }))
+}
+
+/// A lane to a peer as it is on disk: what is settled, and how far the journal reaches.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn lane_in_epoch(store: &Store, peer: AreaCode, epoch: LaneEpoch) -> Result<LaneOut, AppError> {
     let key = EnvelopeKey::of(Side::Sent, peer, epoch).key();
     let mut lane = store.get(&LANE_OUT, &key)?.map_or_else(|| LaneOut::new(epoch), |row| row.lane);
     if let Some(last) = store.last(&ENVELOPE, &key)? {
         lane.assigned_through(LaneSeq::new(last));
     }
     Ok(lane)
+}
+
+/// Lanes whose epoch is over and in which something is not settled: after a restore, or a conflict.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn older_lanes(store: &Store) -> Result<Vec<(AreaCode, LaneEpoch)>, AppError> {
+    let mut older = Vec::new();
+    for (side, epoch) in store.journals_under(&ENVELOPE, &(), usize::MAX)? {
+        let [byte, key @ ..] = side;
+        let (Some(Side::Sent), Some(peer)) = (Side::from_byte(byte), peer_area(&key)) else {
+            continue;
+        };
+        let present = store.get(&LANE_EPOCH, &peer_key(peer))?;
+        let epoch = LaneEpoch::new(epoch);
+        if present != Some(epoch.get()) && lane_in_epoch(store, peer, epoch)?.waiting() > 0 {
+            older.push((peer, epoch));
+        }
+    }
+    Ok(older)
 }

@@ -75,7 +75,9 @@ impl CourierSettings {
         usize::try_from(self.window_parcels.min(of_the_peer).max(1)).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn defer_until(&self, now: UnixMillis, wish: UnixMillis) -> UnixMillis {
+    /// Until when something rests that is to be put off until `wish`: neither too short nor for ever.
+    #[must_use]
+    pub fn defer_until(&self, now: UnixMillis, wish: UnixMillis) -> UnixMillis {
         let earliest = now.saturating_add(self.defer_min);
         wish.min(now.saturating_add(self.defer_max)).max(earliest)
     }
