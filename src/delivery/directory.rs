@@ -9,6 +9,7 @@ mod examine;
 mod follow;
 pub mod keys;
 pub mod own_card;
+mod recall;
 mod rows;
 mod serve;
 #[cfg(test)]
@@ -16,7 +17,6 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -25,17 +25,16 @@ use exchange::card::SignedCard;
 use exchange::digest::Digest;
 use exchange::directory::DirectoryAnswer;
 use store::network::OwnCardRow;
-use store::tables::{CARD, OWN_CARD, REVOCATION_LIST};
+use store::tables::OWN_CARD;
 use store::{Store, Unit};
 use tokio::sync::{Notify, watch};
 use trust::crl::{AuthorityId, VerifiedList};
-use trust::refused::Refused;
 use wire::decode_card;
 
 use self::areas::AreaChanges;
 use self::examine::{Fault, NewCard};
 use self::own_card::OwnCard;
-use self::rows::{Heard, Numbers, card_row, keep_card, keep_cursor, keep_list, signed_card};
+use self::rows::{Heard, Numbers, card_row, keep_card, keep_cursor, keep_list};
 use super::identity::NodeIdentity;
 use super::peers::Peers;
 use crate::app::AppError;
@@ -44,6 +43,8 @@ use crate::time::SystemClock;
 
 /// Cards that cannot be believed yet and wait for a list, a change of areas or a clock.
 const WAITING_MAX: usize = 512;
+/// Lists that are remembered as no news.
+const SEEN_MAX: usize = 1_024;
 /// Certificates of authorities that are remembered: of every province, and of those that take their place.
 const AUTHORITIES_MAX: usize = 256;
 /// Faults that are told one by one of what one neighbour says at a time.
@@ -81,8 +82,6 @@ struct Inner {
     news: watch::Sender<u64>,
     /// By neighbour: wakes whoever asks it.
     asking: Mutex<BTreeMap<AreaCode, Arc<Notify>>>,
-    /// Whether everything that came is either kept or refused for good.
-    nothing_waits: AtomicBool,
 }
 
 #[derive(Default)]
@@ -95,6 +94,8 @@ struct Known {
     authorities: BTreeMap<Digest, Vec<u8>>,
     /// Cards that may be good later, by area.
     waiting: BTreeMap<AreaCode, SignedCard>,
+    /// Something that came is neither kept nor refused for good: after a restart it is asked for again.
+    owed: bool,
 }
 
 /// What somebody says.
@@ -150,44 +151,11 @@ impl Directory {
             own_news: watch::Sender::new(0),
             news: watch::Sender::new(0),
             asking: Mutex::default(),
-            nothing_waits: AtomicBool::new(true),
         }));
         directory.recall_lists()?;
         directory.recall_cards()?;
+        directory.0.parts.peers.close_sends(directory.announced()?.retiring.is_some());
         Ok(directory)
-    }
-
-    fn recall_lists(&self) -> Result<(), AppError> {
-        let material = self.0.parts.identity.material();
-        let mut lists = Vec::new();
-        for (_, row) in self.0.parts.store.scan(&REVOCATION_LIST, .., usize::MAX)? {
-            match material.chains().verify_list(&row.list.0, &[row.authority.0]) {
-                Ok(list) => lists.push(list),
-                Err(refused) => {
-                    tracing::warn!(
-                        code = refused.code(),
-                        "a revocation list that was kept does not hold any more: {refused}"
-                    );
-                }
-            }
-        }
-        self.put_in_force(&lists);
-        Ok(())
-    }
-
-    fn recall_cards(&self) -> Result<(), AppError> {
-        let (peers, own) = (&self.0.parts.peers, self.0.parts.peers.own());
-        for (_, row) in self.0.parts.store.scan(&CARD, .., usize::MAX)? {
-            let authorities: Vec<_> = row.chain.iter().skip(1).map(|c| c.0.clone()).collect();
-            match decode_card(&row.card.manifest.0) {
-                Ok(card) if card.area != own => peers.join(card.area).learn(card),
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "a card that was kept cannot be read"),
-            }
-            self.remember(&authorities);
-        }
-        self.tell_changes();
-        Ok(())
     }
 
     /// Takes what somebody says, as far as it proves itself and is news: on disk and in force when this returns. One
@@ -239,18 +207,25 @@ impl Directory {
 
     fn look_at_lists(&self, lists: Vec<Vec<u8>>, authorities: Vec<Vec<u8>>, to: &mut Believed) {
         let material = self.0.parts.identity.material();
-        let mut known = self.known();
-        let authorities: Vec<_> =
-            authorities.into_iter().chain(known.authorities.values().cloned()).collect();
+        // Signatures are checked without the lock.
+        let (held, authorities) = {
+            let known = self.known();
+            let remembered = known.authorities.values().cloned();
+            (known.lists.clone(), authorities.into_iter().chain(remembered).collect::<Vec<_>>())
+        };
         for der in lists {
             let digest = Digest::of(&der);
-            if known.seen.contains(&digest) {
+            if self.known().seen.contains(&digest) {
                 continue;
             }
-            let held = |authority: AuthorityId| known.lists.get(&authority);
+            let held = |authority: AuthorityId| held.get(&authority);
             match examine::list(material.chains(), &der, &authorities, held) {
                 Ok(Some(list)) => to.lists.push(list),
                 Ok(None) => {
+                    let mut known = self.known();
+                    if known.seen.len() >= SEEN_MAX {
+                        known.seen.clear();
+                    }
                     known.seen.insert(digest);
                 }
                 Err(fault) => to.faults.push(fault),
@@ -269,8 +244,8 @@ impl Directory {
         if room && known.waiting.insert(card.area, signed).is_none() {
             tracing::info!(area = %card.area, error = chain(fault), "a card waits until it can be believed");
         }
-        // The neighbour is asked again from where all was well after a restart.
-        self.0.nothing_waits.store(false, Ordering::Relaxed);
+        // One of an area that nobody knows may be a mistake for ever; its node signs it anew every few days.
+        known.owed |= !matches!(fault, Fault::UnknownArea(_));
     }
 
     fn tell_faults(&self, from: AreaCode, faults: &[Fault]) {
@@ -287,7 +262,11 @@ impl Directory {
         cursor: Option<Bytes>,
     ) -> Result<usize, AppError> {
         let Believed { cards, lists, faults: _ } = believed;
-        let cursor = cursor.filter(|_| self.0.nothing_waits.load(Ordering::Relaxed));
+        let cursor = cursor.filter(|_| {
+            let mut known = self.known();
+            known.owed &= !known.waiting.is_empty();
+            !known.owed
+        });
         if cards.is_empty() && lists.is_empty() && cursor.is_none() {
             return Ok(0);
         }
@@ -447,33 +426,6 @@ impl Directory {
     #[must_use]
     pub fn own_card(&self) -> &OwnCard {
         &self.0.parts.card
-    }
-
-    /// Looks at all cards again, as certificates and lists are now: nothing is sealed for a node that was revoked.
-    fn look_again(&self) {
-        let (parts, now) = (&self.0.parts, SystemClock.now());
-        let material = parts.identity.material();
-        for peer in parts.peers.all() {
-            let Some(card) = peer.card() else { continue };
-            let kept = parts.store.get(&CARD, &store::messages::peer_key(peer.area));
-            let Ok(Some(row)) = kept else { continue };
-            let received = row.received;
-            let signed = signed_card(row);
-            let held = match examine::verify(material.chains(), &signed, peer.area, now) {
-                // Its certificate or our lists have come to their end; then the card's own end decides.
-                Err(
-                    Refused::Expired
-                    | Refused::RevocationListTooOld
-                    | Refused::RevocationListMissing,
-                ) => material.chains().verify_as_of(&signed.chain, received, Vec::new()).map(drop),
-                other => other.map(drop),
-            };
-            if peer.believe(&card, held.is_ok())
-                && let Err(refused) = held
-            {
-                tracing::warn!(peer = %peer.area, code = refused.code(), "the card of a peer does not hold any more: {refused}");
-            }
-        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use trust::authority::{ProvinceAuthority, RevocationReason, RootAuthority};
 use trust::leaf::{Identity, request};
 use trust::name::{CertificateName, Suffix};
+use trust::refused::Refused;
 use wire::encode_card;
 
 use super::keys::SealingKeys;
