@@ -7,11 +7,9 @@ use bytes::Bytes;
 use domain::message::CheckContext;
 use domain::time::UnixMillis;
 use liangdi::config::Settings;
-use prost::Message as _;
 use trust::crl::{GRACE_DEFAULT, RevocationLists};
 use trust::name::Suffix;
 use trust::verify::{ChainVerifier, Roots};
-use wire::pb::exchange as pb;
 
 /// Every target, by the name of its corpus.
 pub const NAMES: [&str; 11] = [
@@ -118,27 +116,24 @@ fn custody(data: &[u8], chains: &ChainVerifier) {
         assert_eq!(wire::custody::decode_custody(again.into()).as_ref(), Ok(&word));
         let _holds = chains.verify(&word.chain, trust::verify::Purpose::Node, NOW).is_ok();
     }
-    if let Ok(read) = pb::Returned::decode(data)
-        && let Ok(word) = wire::custody::returned_from_pb(read)
-    {
-        let again = wire::custody::returned_to_pb(word.clone());
-        assert_eq!(wire::custody::returned_from_pb(again).map(|word| word.id()), Ok(word.id()));
+    if let Ok(word) = wire::custody::decode_returned(Bytes::copy_from_slice(data)) {
+        let again = wire::custody::encode_returned(word.clone());
+        assert_eq!(
+            wire::custody::decode_returned(again.into()).map(|word| word.id()),
+            Ok(word.id())
+        );
     }
 }
 
 /// What a node asks and answers about the directory.
 fn directory(data: &[u8]) {
-    if let Ok(read) = pb::SyncDirectoryRequest::decode(data)
-        && let Ok(question) = wire::directory::question_from_pb(read)
-    {
-        let again = wire::directory::question_to_pb(question.clone());
-        assert_eq!(wire::directory::question_from_pb(again), Ok(question));
+    if let Ok(question) = wire::directory::decode_question(Bytes::copy_from_slice(data)) {
+        let again = wire::directory::encode_question(question.clone());
+        assert_eq!(wire::directory::decode_question(again.into()), Ok(question));
     }
-    if let Ok(read) = pb::SyncDirectoryResponse::decode(data)
-        && let Ok(answer) = wire::directory::answer_from_pb(read)
-    {
-        let again = wire::directory::answer_to_pb(answer.clone());
-        assert_eq!(wire::directory::answer_from_pb(again), Ok(answer));
+    if let Ok(answer) = wire::directory::decode_answer(Bytes::copy_from_slice(data)) {
+        let again = wire::directory::encode_answer(answer.clone());
+        assert_eq!(wire::directory::decode_answer(again.into()), Ok(answer));
     }
 }
 

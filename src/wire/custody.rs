@@ -175,3 +175,18 @@ pub fn returned_from_pb(word: pb::exchange::Returned) -> Result<Returned, Malfor
         returned::Word::Custody(word) => custody_from_pb(word).map(Returned::Custody),
     }
 }
+
+/// Serialises a returned word.
+#[must_use]
+pub fn encode_returned(word: Returned) -> Vec<u8> {
+    returned_to_pb(word).encode_to_vec()
+}
+
+/// Reads a returned word; its parts share the given bytes.
+///
+/// # Errors
+/// As [`returned_from_pb`].
+pub fn decode_returned(bytes: Bytes) -> Result<Returned, Malformed> {
+    some("returned", bytes.len(), FRAME_BYTES_MAX)?;
+    returned_from_pb(pb::exchange::Returned::decode(bytes)?)
+}

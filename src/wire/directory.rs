@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
 use exchange::card::SignedCard;
 use exchange::directory::CURSOR_BYTES_MAX;
 use exchange::directory::DIRECTORY_AUTHORITIES_MAX;
@@ -12,6 +13,8 @@ use exchange::directory::DirectoryAnswer;
 use exchange::directory::DirectoryQuestion;
 use exchange::directory::REVOCATION_LIST_BYTES_MAX;
 use exchange::parcel::CERTIFICATE_BYTES_MAX;
+use exchange::parcel::FRAME_BYTES_MAX;
+use prost::Message;
 
 use crate::card::signed_card_from_pb;
 use crate::card::signed_card_to_pb;
@@ -66,6 +69,36 @@ pub fn answer_from_pb(
     check_ders(field, &authorities, DIRECTORY_AUTHORITIES_MAX, CERTIFICATE_BYTES_MAX)?;
     let cards = cards.into_iter().map(signed_card_from_pb).collect::<Result<Vec<SignedCard>, _>>();
     Ok(DirectoryAnswer { cards: cards?, revocation_lists, authorities, cursor, more })
+}
+
+/// Serialises a question.
+#[must_use]
+pub fn encode_question(question: DirectoryQuestion) -> Vec<u8> {
+    question_to_pb(question).encode_to_vec()
+}
+
+/// Reads a question.
+///
+/// # Errors
+/// As [`question_from_pb`].
+pub fn decode_question(bytes: Bytes) -> Result<DirectoryQuestion, Malformed> {
+    at_most("sync_directory", bytes.len(), FRAME_BYTES_MAX)?;
+    question_from_pb(pb::exchange::SyncDirectoryRequest::decode(bytes)?)
+}
+
+/// Serialises an answer.
+#[must_use]
+pub fn encode_answer(answer: DirectoryAnswer) -> Vec<u8> {
+    answer_to_pb(answer).encode_to_vec()
+}
+
+/// Reads an answer.
+///
+/// # Errors
+/// As [`answer_from_pb`].
+pub fn decode_answer(bytes: Bytes) -> Result<DirectoryAnswer, Malformed> {
+    at_most("sync_directory", bytes.len(), FRAME_BYTES_MAX)?;
+    answer_from_pb(pb::exchange::SyncDirectoryResponse::decode(bytes)?)
 }
 
 fn check_lists(lists: &[Vec<u8>]) -> Result<(), Malformed> {

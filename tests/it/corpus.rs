@@ -20,7 +20,6 @@ use exchange::evidence::CustodyProof;
 use exchange::keys::{SignContext, Signer as _};
 use exchange::parcel::{Parcel, ParcelManifest};
 use liangdi::time::random;
-use prost::Message as _;
 use trust::verify::ChainVerifier;
 use wire::custody;
 use wire::pb::office::{Direction, ExportEvidenceRequest, IssueCertificateRequest};
@@ -177,14 +176,14 @@ fn carried(
         BundleItem::RevocationList(question.revocation_lists[0].clone()),
         BundleItem::End { items: 5 },
     ];
-    let returned = custody::returned_to_pb(Returned::Custody(words[1].clone()));
+    let returned = Returned::Custody(words[1].clone());
     let mut all = vec![
         ("parcel", wire::parcel::encode_parcel(parcel)),
         ("custody", words[0].manifest_bytes.to_vec()),
         ("custody", custody::encode_custody(words[0].clone())),
-        ("custody", returned.encode_to_vec()),
-        ("directory", wire::directory::question_to_pb(question).encode_to_vec()),
-        ("directory", wire::directory::answer_to_pb(answer).encode_to_vec()),
+        ("custody", custody::encode_returned(returned)),
+        ("directory", wire::directory::encode_question(question)),
+        ("directory", wire::directory::encode_answer(answer)),
         ("bundle", wire::bundle::encode_bundle_header(&header)),
     ];
     all.extend(items.map(|item| ("bundle", wire::bundle::encode_bundle_item(item))));

@@ -6,14 +6,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::arbitrary;
 
-fn encode_returned(word: Returned) -> Vec<u8> {
-    returned_to_pb(word).encode_to_vec()
-}
-
-fn decode_returned(bytes: Vec<u8>) -> Result<Returned, Malformed> {
-    returned_from_pb(pb::exchange::Returned::decode(Bytes::from(bytes))?)
-}
-
 proptest! {
     #[test]
     fn a_manifest_comes_back(manifest in arbitrary::custody_manifest()) {
@@ -27,7 +19,7 @@ proptest! {
 
     #[test]
     fn a_returned_word_comes_back(word in arbitrary::returned()) {
-        prop_assert_eq!(decode_returned(encode_returned(word.clone())), Ok(word));
+        prop_assert_eq!(decode_returned(encode_returned(word.clone()).into()), Ok(word));
     }
 
     #[test]
@@ -38,8 +30,8 @@ proptest! {
         if let Ok(word) = decode_custody(bytes.clone().into()) {
             prop_assert_eq!(decode_custody(encode_custody(word.clone()).into()), Ok(word));
         }
-        if let Ok(word) = decode_returned(bytes) {
-            prop_assert_eq!(decode_returned(encode_returned(word.clone())), Ok(word));
+        if let Ok(word) = decode_returned(bytes.into()) {
+            prop_assert_eq!(decode_returned(encode_returned(word.clone()).into()), Ok(word));
         }
     }
 }

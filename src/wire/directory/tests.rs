@@ -1,10 +1,7 @@
 //! Questions and answers come back as they went, and limits hold.
 
-use bytes::Bytes;
 use exchange::directory::DIRECTORY_BYTES_FULL;
-use exchange::parcel::FRAME_BYTES_MAX;
 use proptest::prelude::*;
-use prost::Message;
 
 use super::*;
 use crate::arbitrary;
@@ -34,36 +31,25 @@ fn answer() -> impl Strategy<Value = DirectoryAnswer> {
     )
 }
 
-fn read_question(bytes: Vec<u8>) -> Result<DirectoryQuestion, Malformed> {
-    question_from_pb(pb::exchange::SyncDirectoryRequest::decode(Bytes::from(bytes))?)
-}
-
-fn read_answer(bytes: Vec<u8>) -> Result<DirectoryAnswer, Malformed> {
-    answer_from_pb(pb::exchange::SyncDirectoryResponse::decode(Bytes::from(bytes))?)
-}
-
 proptest! {
     #[test]
     fn a_question_comes_back(question in question()) {
-        let bytes = question_to_pb(question.clone()).encode_to_vec();
-        prop_assert_eq!(read_question(bytes), Ok(question));
+        prop_assert_eq!(decode_question(encode_question(question.clone()).into()), Ok(question));
     }
 
     #[test]
     fn an_answer_comes_back(answer in answer()) {
-        let bytes = answer_to_pb(answer.clone()).encode_to_vec();
-        prop_assert_eq!(read_answer(bytes), Ok(answer));
+        prop_assert_eq!(decode_answer(encode_answer(answer.clone()).into()), Ok(answer));
     }
 
     #[test]
-    fn anything_can_be_offered(bytes in arbitrary::damaged(answer().prop_map(|a| answer_to_pb(a).encode_to_vec()))) {
-        if let Ok(question) = read_question(bytes.clone()) {
-            let again = question_to_pb(question.clone()).encode_to_vec();
-            prop_assert_eq!(read_question(again), Ok(question));
+    fn anything_can_be_offered(bytes in arbitrary::damaged(answer().prop_map(encode_answer))) {
+        let bytes = Bytes::from(bytes);
+        if let Ok(question) = decode_question(bytes.clone()) {
+            prop_assert_eq!(decode_question(encode_question(question.clone()).into()), Ok(question));
         }
-        if let Ok(answer) = read_answer(bytes) {
-            let again = answer_to_pb(answer.clone()).encode_to_vec();
-            prop_assert_eq!(read_answer(again), Ok(answer));
+        if let Ok(answer) = decode_answer(bytes) {
+            prop_assert_eq!(decode_answer(encode_answer(answer.clone()).into()), Ok(answer));
         }
     }
 }
@@ -103,7 +89,7 @@ fn an_answer_that_is_all_but_full_and_one_list_more_still_fits() {
         cursor: vec![1; CURSOR_BYTES_MAX].into(),
         more: true,
     };
-    let bytes = answer_to_pb(answer).encode_to_vec();
+    let bytes = encode_answer(answer);
     assert!(bytes.len() <= FRAME_BYTES_MAX, "{}", bytes.len());
-    assert!(read_answer(bytes).is_ok());
+    assert!(decode_answer(bytes.into()).is_ok());
 }
