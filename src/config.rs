@@ -97,6 +97,11 @@ pub struct DeliverySettings {
     pub backoff_max: Duration,
     /// A parcel without a receipt for so long takes the link down.
     pub receipt_timeout: Duration,
+    /// After so long without a link to a peer its mail goes by a relay.
+    pub route_patience: Duration,
+    /// What a relay holds is offered by another way when no receipt of the recipient has come for so long; longer each
+    /// time that the same mail was handed over.
+    pub custody_patience: Duration,
     /// How often peers are told which of their messages were opened here.
     pub progress_every: Duration,
     /// The node cannot be called: it collects its mail over streams that it opens.
@@ -320,6 +325,8 @@ impl Check<'_> {
         self.range("delivery.backoff_min_ms", &d.backoff_min_ms, 10..60_001);
         self.range("delivery.backoff_max_ms", &d.backoff_max_ms, 100..3_600_001);
         self.range("delivery.receipt_timeout_ms", &d.receipt_timeout_ms, 1_000..600_001);
+        self.range("delivery.route_patience_ms", &d.route_patience_ms, 100..3_600_001);
+        self.range("delivery.custody_patience_ms", &d.custody_patience_ms, 1_000..259_200_001);
         self.range("delivery.progress_every_s", &d.progress_every_s, 1..86_401);
         self.range("store.cache_mb", &raw.store.cache_mb, 4..1_048_577);
         if d.backoff_min_ms.get_ref() > d.backoff_max_ms.get_ref() {
@@ -333,6 +340,8 @@ impl Check<'_> {
             backoff_min: millis(&d.backoff_min_ms),
             backoff_max: millis(&d.backoff_max_ms),
             receipt_timeout: millis(&d.receipt_timeout_ms),
+            route_patience: millis(&d.route_patience_ms),
+            custody_patience: millis(&d.custody_patience_ms),
             progress_every: Duration::from_secs(u64::from(*d.progress_every_s.get_ref())),
             collects: d.collects,
         })

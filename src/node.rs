@@ -273,6 +273,8 @@ fn courier_settings(settings: &DeliverySettings) -> CourierSettings {
     CourierSettings {
         window_parcels: settings.window_parcels,
         receipt_timeout: settings.receipt_timeout,
+        route_patience: settings.route_patience,
+        custody_patience: settings.custody_patience,
         backoff: backoff.unwrap_or(Backoff::PROTOCOL),
         ..CourierSettings::default()
     }

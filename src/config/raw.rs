@@ -65,6 +65,8 @@ pub(super) struct RawDelivery {
     pub(super) backoff_min_ms: Spanned<u32>,
     pub(super) backoff_max_ms: Spanned<u32>,
     pub(super) receipt_timeout_ms: Spanned<u32>,
+    pub(super) route_patience_ms: Spanned<u32>,
+    pub(super) custody_patience_ms: Spanned<u32>,
     pub(super) progress_every_s: Spanned<u32>,
     pub(super) collects: bool,
 }
@@ -76,6 +78,8 @@ impl Default for RawDelivery {
             backoff_min_ms: unwritten(200),
             backoff_max_ms: unwritten(60_000),
             receipt_timeout_ms: unwritten(30_000),
+            route_patience_ms: unwritten(10_000),
+            custody_patience_ms: unwritten(3_600_000),
             progress_every_s: unwritten(60),
             collects: false,
         }
