@@ -4,6 +4,9 @@
 //! Nothing here can be opened by the node that keeps it, and nothing names a person. Chains of whoever signed lie in
 //! [`crate::tables::CHAIN`] under the digest of the signer's certificate.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use domain::area::AreaCode;

@@ -1,31 +1,22 @@
-//! Backups: made while units of work go on, restored to the very state of one group, or refused by name.
+//! Backups: restored, or refused by name; and what they forget.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use domain::id::PersonId;
 use domain::time::UnixMillis;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
-use store::tables::GROUP;
 use store::{
     BackupError, BackupReport, DataKey, GateError, Kept, Options, Personal, Progress, Raw,
     Restoring, Store, StoreError, Table, Unit, newest_keys, restore, verify,
 };
 
-use crate::support::{
-    Dice, INDEX, LANE, LAST, PASSING, ROWS, SECRET, catalogue, mix, open, options,
-};
-use crate::workload;
+use crate::support::{LANE, LAST, ROWS, catalogue, key, options};
 
 /// Values of persons.
-pub(crate) const PERSONAL: Table<u64, Raw, Personal> = Table::new("personal-1", 0xE5);
+const PERSONAL: Table<u64, Raw, Personal> = Table::new("personal-1", 0xE5);
 
-fn own_options() -> Options {
+pub(crate) fn own_options() -> Options {
     let mut options = options();
     options.catalogue = own_catalogue();
     options
@@ -40,231 +31,18 @@ fn own_catalogue() -> &'static [store::TableInfo] {
     &ALL
 }
 
-fn on(_: &Progress) -> ControlFlow<()> {
+pub(crate) fn on(_: &Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-fn back_up(store: &Store, dir: &Path) -> BackupReport {
+pub(crate) fn back_up(store: &Store, dir: &Path) -> BackupReport {
     store.backup(dir, 9, UnixMillis::new(1_700_000_000_000), &mut on).unwrap()
 }
 
-fn restored(report: &BackupReport, to: &Path) -> Store {
+pub(crate) fn restored(report: &BackupReport, to: &Path) -> Store {
     let restoring = Restoring { from: &report.data, keys: &report.keys, to, set_aside: false };
     restore(&restoring, &own_options(), &mut on).unwrap();
     Store::open(to, own_options()).unwrap().0
-}
-
-/// A value, told from others by its length and its first byte.
-type Told = (usize, u8);
-
-fn told(bytes: &[u8]) -> Told {
-    assert!(bytes.iter().all(|byte| *byte == bytes[0]));
-    (bytes.len(), bytes.first().copied().unwrap_or_default())
-}
-
-/// Everything the tests write, row by row and entry by entry.
-#[derive(Debug, PartialEq, Eq, Default, Clone)]
-struct State {
-    rows: BTreeMap<(u16, u64), Told>,
-    last: BTreeMap<u16, u64>,
-    lanes: BTreeMap<u16, Vec<Told>>,
-    secrets: BTreeMap<u16, Vec<Told>>,
-    passing: BTreeMap<(u8, u8), Vec<Told>>,
-    ledger: u64,
-}
-
-fn entries<K: store::Key>(store: &Store, journal: &store::Journal<K>, key: &K) -> Vec<Told> {
-    let read = store.read_from(journal, key, 1, usize::MAX, usize::MAX).unwrap();
-    read.into_iter().map(|(_, entry)| told(&entry)).collect()
-}
-
-fn state_of(store: &Store) -> State {
-    let lanes = store.journals_under(&LANE, &(), 99).unwrap();
-    let secrets = store.journals_under(&SECRET, &(), 99).unwrap();
-    let passing = store.journals_under(&PASSING, &(), 99).unwrap();
-    State {
-        rows: store
-            .scan(&ROWS, .., 9999)
-            .unwrap()
-            .into_iter()
-            .map(|(k, v)| (k, told(&v.0)))
-            .collect(),
-        last: store.scan(&LAST, .., 99).unwrap().into_iter().collect(),
-        lanes: lanes.iter().map(|key| (*key, entries(store, &LANE, key))).collect(),
-        secrets: secrets.iter().map(|key| (*key, entries(store, &SECRET, key))).collect(),
-        passing: passing.iter().map(|key| (*key, entries(store, &PASSING, key))).collect(),
-        ledger: store.ledger_head().size,
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Put(u16, u64, usize),
-    Delete(u16, u64),
-    Append(u16, usize),
-    Pass(u8, usize),
-    Remove(u8),
-    Ledger,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (0..4_u16, 0..60_u64, 0..20_000_usize).prop_map(|(a, b, n)| Step::Put(a, b, n)),
-        4 => (0..4_u16, 0..60_u64).prop_map(|(a, b)| Step::Delete(a, b)),
-        3 => (0..4_u16, 0..9_000_usize).prop_map(|(a, n)| Step::Append(a, n)),
-        3 => (0..4_u8, 0..30_000_usize).prop_map(|(a, n)| Step::Pass(a, n)),
-        2 => (0..4_u8).prop_map(Step::Remove),
-        1 => Just(Step::Ledger),
-    ]
-}
-
-/// Does the steps on the unit and on the model.
-fn take(
-    unit: &mut Unit<'_>,
-    steps: &[Step],
-    mark: u64,
-    state: &mut State,
-) -> Result<(), StoreError> {
-    for (number, step) in steps.iter().enumerate() {
-        let bytes = |length: &usize| {
-            vec![u8::try_from(mix(mark + u64::try_from(number).unwrap()) % 251).unwrap(); *length]
-        };
-        match step {
-            Step::Put(a, b, length) => {
-                unit.put(&ROWS, &(*a, *b), &Raw(bytes(length)))?;
-                state.rows.insert((*a, *b), told(&bytes(length)));
-            }
-            Step::Delete(a, b) => {
-                unit.delete(&ROWS, &(*a, *b));
-                state.rows.remove(&(*a, *b));
-            }
-            Step::Append(a, length) => {
-                unit.append(&LANE, a, &bytes(length))?;
-                unit.append(&SECRET, a, &bytes(length))?;
-                state.lanes.entry(*a).or_default().push(told(&bytes(length)));
-                state.secrets.entry(*a).or_default().push(told(&bytes(length)));
-            }
-            Step::Pass(a, length) => {
-                unit.append(&PASSING, &(1, *a), &bytes(length))?;
-                state.passing.entry((1, *a)).or_default().push(told(&bytes(length)));
-            }
-            Step::Remove(a) => {
-                unit.remove_journal(&PASSING, &(1, *a))?;
-                state.passing.remove(&(1, *a));
-            }
-            Step::Ledger => {
-                unit.append_ledger(&bytes(&40))?;
-                state.ledger += 1;
-            }
-        }
-    }
-    unit.put(&LAST, &1, &mark)?;
-    state.last.insert(1, mark);
-    Ok(())
-}
-
-/// One unit a group: the model keeps the state after each, and every restored store equals the one of its group.
-#[test]
-fn a_restored_store_is_the_state_after_one_group() {
-    let mut runner = TestRunner::new(Config { cases: 6, ..Config::default() });
-    let units = prop::collection::vec(prop::collection::vec(step(), 1..12), 60..140);
-    let during = AtomicU64::new(0);
-    let done = runner.run(&(units, 1..40_usize), |(units, before)| {
-        let temp = tempfile::tempdir().unwrap();
-        let store = Store::open(&temp.path().join("store"), own_options()).unwrap().0;
-        let mut state = State::default();
-        let mut history = BTreeMap::new();
-        let mut units = units.into_iter();
-        let mut next = |state: &mut State| {
-            let steps = units.next()?;
-            let mark = store.get(&LAST, &1).unwrap().unwrap_or_default() + 1;
-            let mut after = state.clone();
-            let unit =
-                move |unit: &mut Unit<'_>| take(unit, &steps, mark, &mut after).map(|()| after);
-            *state = store.commit_blocking(unit).unwrap();
-            history.insert(store.get(&GROUP, &()).unwrap().unwrap(), state.clone());
-            Some(())
-        };
-        for _ in 0..before {
-            next(&mut state);
-        }
-        // Between any two pieces of the scan a few more units are committed.
-        let mut watch = |_: &Progress| {
-            for _ in 0..3 {
-                next(&mut state);
-            }
-            ControlFlow::Continue(())
-        };
-        let report =
-            store.backup(&temp.path().join("backups"), 1, UnixMillis::new(1), &mut watch).unwrap();
-        during.fetch_add(report.changes, Ordering::Relaxed);
-        while next(&mut state).is_some() {}
-        let copy = restored(&report, &temp.path().join("restored"));
-        prop_assert_eq!(
-            copy.get(&GROUP, &()).unwrap().unwrap() - 1,
-            report.group,
-            "one group to open it"
-        );
-        let (back, then) = (state_of(&copy), &history[&report.group]);
-        prop_assert_eq!(&back.rows, &then.rows);
-        prop_assert_eq!(&back.lanes, &then.lanes);
-        prop_assert_eq!(&back.passing, &then.passing);
-        prop_assert_eq!(&back, then);
-        prop_assert_eq!(&state_of(&store), &state, "the store itself went on");
-        let checked = copy.check();
-        prop_assert!(checked.is_sound() && checked.complete, "{:?}", checked.findings);
-        Ok(())
-    });
-    done.unwrap();
-    assert!(during.into_inner() > 0, "something was committed while a backup was made");
-}
-
-/// Many writers without a pause: what their units tie together is together in every backup.
-#[test]
-fn backups_made_under_load_are_whole() {
-    let temp = tempfile::tempdir().unwrap();
-    let store = open(&temp.path().join("store"));
-    let stop = AtomicBool::new(false);
-    let reports = std::thread::scope(|scope| {
-        for client in 0..4 {
-            scope.spawn({
-                let (store, stop) = (&store, &stop);
-                move || {
-                    let mut number = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        number += 1;
-                        store
-                            .commit_blocking(move |unit| workload::write(unit, client, number))
-                            .unwrap();
-                    }
-                }
-            });
-        }
-        while store.statistics().units < 800 {
-            std::thread::yield_now();
-        }
-        let dirs = [1, 2, 3].map(|round| temp.path().join(format!("backups-{round}")));
-        let reports = dirs.map(|dir| {
-            // Each scan sees hundreds of groups go by.
-            let seen = store.statistics().groups + 100;
-            let mut watch = |_: &Progress| {
-                while store.statistics().groups < seen {
-                    std::thread::yield_now();
-                }
-                ControlFlow::Continue(())
-            };
-            store.backup(&dir, 1, UnixMillis::new(1), &mut watch).unwrap()
-        });
-        stop.store(true, Ordering::Relaxed);
-        reports
-    });
-    for (round, report) in reports.iter().enumerate() {
-        assert!(report.changes > 100, "{report:?}");
-        let copy = restored(report, &temp.path().join(format!("restored-{round}")));
-        // Every group holds whole units, and nothing else.
-        assert!(workload::verify(&copy, &std::collections::HashMap::new()) > 0);
-    }
-    workload::verify(&store, &std::collections::HashMap::new());
 }
 
 #[test]
@@ -334,7 +112,7 @@ fn a_backup_tells_nothing_without_its_key() {
     let restoring = Restoring { from: &report.data, keys: &report.keys, to: &to, set_aside: false };
     let refused = restore(&restoring, &other, &mut on).unwrap_err();
     assert!(matches!(refused, BackupError::Gate { source: GateError::WrongKey, .. }), "{refused}");
-    let other = Options::new("440305", crate::support::key(), UnixMillis::new(1));
+    let other = Options::new("440305", key(), UnixMillis::new(1));
     let refused = restore(&restoring, &other, &mut on).unwrap_err();
     assert!(matches!(refused, BackupError::Gate { source: GateError::OtherArea { .. }, .. }));
     let mut older = own_options();
@@ -456,89 +234,4 @@ fn a_backup_that_falls_behind_is_given_up_and_the_work_goes_on() {
     assert!(matches!(behind, Err(BackupError::Overrun)), "{behind:?}");
     assert_eq!(store.scan(&ROWS, .., 999).unwrap().len(), 500);
     back_up(&store, &backups);
-}
-
-/// kill -9 while backups are made, one after the other: the store is whole, complete files restore, and what was not
-/// complete carries a name that says so.
-#[test]
-fn kills_during_a_backup_leave_store_and_backups_whole() {
-    let kills = crate::support::env_number("LIANGDI_BACKUP_KILLS").unwrap_or(6);
-    let mut dice = Dice::new("kills during a backup");
-    let temp = tempfile::tempdir().unwrap();
-    let (dir, acks) = (temp.path().join("store"), temp.path().join("acks"));
-    let backups = temp.path().join("backups");
-    let mut restores = 0;
-    for round in 0..kills {
-        let mut child = workload::spawn_child_with_backups(&dir, &acks, &backups);
-        workload::wait_for_acks(&acks, &mut child);
-        std::thread::sleep(Duration::from_millis(dice.below(400)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let store = open(&dir);
-        workload::verify(&store, &workload::acknowledged(&acks, u128::MAX));
-        drop(store);
-        let Some(keys) =
-            backups.exists().then(|| newest_keys(&backups, "410522").unwrap()).flatten()
-        else {
-            continue;
-        };
-        let ends = |end| move |path: &PathBuf| path.to_string_lossy().ends_with(end);
-        let all: Vec<PathBuf> =
-            fs::read_dir(&backups).unwrap().map(|entry| entry.unwrap().path()).collect();
-        for from in all.iter().filter(|path| ends(store::SUFFIX)(path)) {
-            let to = temp.path().join(format!("restored-{round}-{restores}"));
-            let restoring = Restoring { from, keys: &keys, to: &to, set_aside: false };
-            restore(&restoring, &options(), &mut on).unwrap();
-            workload::verify(&open(&to), &std::collections::HashMap::new());
-            fs::remove_dir_all(&to).unwrap();
-            restores += 1;
-        }
-    }
-    println!("{kills} kills, {restores} complete backups restored");
-    assert!(restores > 0);
-}
-
-/// The longest commit while backups are made, beside the longest without: the committer waits for no backup. Both
-/// stand in one run; only a wait of another order of magnitude fails it.
-#[test]
-fn commits_do_not_wait_for_a_backup() {
-    let temp = tempfile::tempdir().unwrap();
-    let store = open(&temp.path().join("store"));
-    for round in 0..40_u64 {
-        let fill = move |unit: &mut Unit<'_>| {
-            (0..500).try_for_each(|n| unit.put(&ROWS, &(1, round * 500 + n), &Raw(vec![7; 2_000])))
-        };
-        store.commit_blocking(fill).unwrap();
-    }
-    let number = AtomicU64::new(0);
-    let longest_while = |busy: &dyn Fn() -> bool| {
-        let mut longest = Duration::ZERO;
-        let mut count = 0_u64;
-        while busy() || count < 200 {
-            let n = number.fetch_add(1, Ordering::Relaxed);
-            let began = Instant::now();
-            store.commit_blocking(move |unit| workload::write(unit, 1, n + 1)).unwrap();
-            longest = longest.max(began.elapsed());
-            count += 1;
-        }
-        (longest, count)
-    };
-    let (alone, commits) = longest_while(&|| false);
-    let done = AtomicBool::new(false);
-    let (beside, during, took) = std::thread::scope(|scope| {
-        let backup = scope.spawn(|| {
-            let began = Instant::now();
-            let report = back_up(&store, &temp.path().join("backups"));
-            done.store(true, Ordering::Relaxed);
-            assert!(report.bytes > 40_000_000, "{report:?}");
-            began.elapsed()
-        });
-        let (beside, during) = longest_while(&|| !done.load(Ordering::Relaxed));
-        (beside, during, backup.join().unwrap())
-    });
-    println!(
-        "longest commit: {alone:?} of {commits} alone, {beside:?} of {during} beside a backup of {took:?}"
-    );
-    assert!(beside < alone * 20 + Duration::from_millis(500), "{beside:?} beside, {alone:?} alone");
-    assert!(INDEX.holds(&store, &(mix(1), 1, 1)).is_ok());
 }

@@ -8,6 +8,7 @@
 )]
 
 mod backup;
+mod backup_busy;
 mod conformance;
 mod crash;
 mod damage;
