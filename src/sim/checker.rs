@@ -120,6 +120,8 @@ impl fmt::Display for Promise {
 pub(crate) struct Facts<'a> {
     pub(crate) history: &'a History,
     pub(crate) ends: &'a [Ends],
+    /// Of each node, the relay above it, and whether it cannot be called.
+    pub(crate) ways: Vec<(Option<NodeNo>, bool)>,
     /// Things that were still to come when the time was over.
     pub(crate) restless: usize,
     pub(crate) peaks: Peaks,
@@ -204,7 +206,13 @@ fn check_rest(facts: &Facts<'_>, kinds: &Kinds, verdict: &mut Verdict) {
         rest(node, !ends.runs, "a node does not run");
         rest(node, ends.unsettled > 0, "mail has no final word");
         rest(node, ends.queued > 0 || !ends.held.is_empty(), "a relay still holds parcels");
-        rest(node, ends.words > 0, "words wait to be handed back");
+        // A node that cannot be called comes for its words to the relays above it; what waits for it elsewhere may
+        // wait for ever, and is settled by another parcel.
+        let comes = |toward: &NodeNo| {
+            let ways = facts.ways.get(toward.index());
+            ways.is_none_or(|(above, collects)| !collects || *above == Some(node))
+        };
+        rest(node, ends.words.keys().any(comes), "words wait to be handed back");
         // A restored recipient does not get again what it has signed for; a restored sender does not know what it
         // had sent. Both are told to reconcile.
         let excused =

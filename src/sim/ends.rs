@@ -37,8 +37,8 @@ pub(crate) struct Ends {
     pub(crate) held: Vec<ParcelName>,
     /// Places in queues toward next hops.
     pub(crate) queued: usize,
-    /// Words that wait to be handed back.
-    pub(crate) words: usize,
+    /// Words that wait to be handed back, by whom they wait for.
+    pub(crate) words: BTreeMap<NodeNo, usize>,
     /// Parcels of its own that it believes somebody carries.
     pub(crate) consigned: usize,
     /// Its ledger.
@@ -85,7 +85,7 @@ impl Ends {
                 self.held.push(ParcelName::from(parcel));
             }
             (Key::Queue(..), _) => self.queued += 1,
-            (Key::Return(..), _) => self.words += 1,
+            (Key::Return(toward, _), _) => *self.words.entry(toward).or_default() += 1,
             (Key::Consignment(_), _) => self.consigned += 1,
             (Key::Ledger(_), Row::Ledger(entry)) => {
                 let (direction, digest) = (entry.direction, entry.digest);

@@ -249,6 +249,7 @@ impl Node {
         self.find_lanes(world);
         self.find_transit(world);
         self.collect(world);
+        self.collect_words(world);
         self.settle_down(world);
     }
 
@@ -495,7 +496,12 @@ impl Node {
                 self.took_in(via, &manifest, &dispositions, world);
                 stored.into_iter().for_each(|id| self.maybe_answer(id, world));
             }
-            Done::Settled { courier, no } | Done::Consigned { courier, no } => {
+            Done::Consigned { courier, no, relay } => {
+                self.collect_also_from(relay, world);
+                self.forget_parcel(courier, no);
+                self.tell(Inner::Courier(courier, Event::Kept { parcel: no }));
+            }
+            Done::Settled { courier, no } => {
                 self.forget_parcel(courier, no);
                 self.tell(Inner::Courier(courier, Event::Kept { parcel: no }));
             }

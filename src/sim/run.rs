@@ -263,6 +263,7 @@ impl Simulation {
         let facts = checker::Facts {
             history: &world.history,
             ends: &ends,
+            ways: world.plan.nodes.iter().map(|node| (node.province, node.collects)).collect(),
             restless: rest,
             peaks: world.peaks,
             courier: world.plan.courier,

@@ -10,15 +10,39 @@ fn scratch() {
     let started = std::time::Instant::now();
     let mut bad = 0;
     let (mut steps, mut messages) = (0, 0);
+    let mut facts = std::collections::BTreeMap::new();
+    let mut promises = std::collections::BTreeMap::new();
     for seed in from..from + count {
         let t = std::time::Instant::now();
-        let outcome = run(&Options { seed, nodes, ..Options::default() });
+        let outcome = run(&Options {
+            seed,
+            nodes,
+            broken_disks: std::env::var("BROKEN").is_ok(),
+            ..Options::default()
+        });
         let took = t.elapsed().as_millis();
         steps += outcome.counts.steps;
         messages += outcome.counts.messages;
         if took > 300 {
             println!("seed {seed} slow {took} ms {:?}", outcome.counts);
         }
+        for b in outcome.broken() {
+            *promises.entry(b.promise).or_insert(0) += 1;
+        }
+        for e in outcome.history().entries() {
+            let name = format!("{:?}", e.fact);
+            let name: String =
+                name.split(|c: char| c == ' ' || c == '{' || c == '(').next().unwrap().to_owned();
+            let name = match e.fact {
+                Fact::Said { word, duplicate, .. } => format!("{name} {word} {duplicate}"),
+                Fact::LetGo { why, .. } => format!("{name} {why:?}"),
+                Fact::Begins(s) => format!("{name} {s:?}").split('(').next().unwrap().to_owned(),
+                Fact::Departed { body, .. } => format!("{name} {body}"),
+                _ => name,
+            };
+            *facts.entry(name).or_insert(0u64) += 1;
+        }
+        *facts.entry("missing".into()).or_insert(0) += outcome.missing().len() as u64;
         if !outcome.broken().is_empty() {
             bad += 1;
             println!("seed {seed}: {} broken, {:?}", outcome.broken().len(), outcome.counts);
@@ -34,5 +58,6 @@ fn scratch() {
             }
         }
     }
+    println!("{facts:#?} {promises:?}");
     println!("{bad} of {count} bad; {steps} steps, {messages} messages; {:?}", started.elapsed());
 }

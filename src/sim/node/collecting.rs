@@ -1,9 +1,13 @@
 //! A node that cannot be called keeps sessions open to its province and to every node it sends to, over which its mail
 //! comes. `delivery::collect`.
 
+use std::collections::BTreeSet;
+
 use exchange::backoff::Backoff;
+use exchange::parcel::ParcelId;
 
 use super::{Node, Timer, Waiter, World};
+use crate::disk::rows::{Carrier, Key};
 use crate::plan::NodeNo;
 
 impl Node {
@@ -27,6 +31,22 @@ impl Node {
         let is_new = self.memory.as_ref().is_some_and(|m| !m.collecting.contains_key(&neighbour));
         if is_new && world.network.weather.lines().exists(self.no, neighbour) {
             self.collect_from(neighbour, world);
+        }
+    }
+
+    /// A relay carries a parcel of ours, so its recipient's answer comes back there. Where mail still is on its way, it
+    /// has been there before.
+    pub(super) fn collect_words(&mut self, world: &mut World) {
+        let from = Key::Consignment(ParcelId::from_bytes([0; 16]));
+        let to = Key::Consignment(ParcelId::from_bytes([0xFF; 16]));
+        let rows = self.disk.durable_range(from..=to).filter_map(|(_, row)| row.consignment());
+        let carriers = rows.filter_map(|row| match row.carrier {
+            Carrier::Relay(relay) => Some(relay),
+            Carrier::File => None,
+        });
+        let carriers: BTreeSet<_> = carriers.collect();
+        for relay in carriers {
+            self.collect_also_from(relay, world);
         }
     }
 

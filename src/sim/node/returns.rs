@@ -45,6 +45,10 @@ impl Node {
             return;
         }
         let Some(conn) = self.word_session(toward) else {
+            // It cannot be called: the words wait until it comes.
+            if world.plan.node(toward).is_none_or(|node| node.collects) {
+                return;
+            }
             return self.wish(toward, Waiter::Returns(toward), world);
         };
         let Some(session) = self.memory.as_ref().and_then(|m| m.sessions.get(&conn)) else {

@@ -113,6 +113,7 @@ pub(crate) enum Done {
     Consigned {
         courier: (NodeNo, LaneEpoch),
         no: exchange::courier::ParcelNo,
+        relay: NodeNo,
     },
     SettledReturned {
         id: Digest,
@@ -183,7 +184,8 @@ pub(super) fn run(work: Work, unit: &mut Unit<'_>, around: &mut Around<'_>) -> (
         }
         Work::Consign { courier, no, consigned, marks } => {
             consign::keep(&consigned, &marks, unit);
-            (Done::Consigned { courier, no }, true)
+            let relay = consigned.relay;
+            (Done::Consigned { courier, no, relay }, true)
         }
         Work::SettleReturned { id, via, answered, marks } => {
             settle::keep(&answered, &marks, unit);
