@@ -28,7 +28,7 @@ pub use checker::{Broken, Promise};
 pub use history::{Entry, Fact, History, ParcelName, Release, Sort, Word, Written};
 pub use mail::MessageNo;
 pub use node::Peaks;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Sizes, Summary};
 pub use plan::{NODES_MAX, NodeNo, Options};
 pub use run::run;
 pub use timeline::Moment;

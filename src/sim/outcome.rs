@@ -14,17 +14,20 @@ use crate::plan::{NodeNo, Options};
 
 /// Sizes of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) nodes: usize,
-    pub(crate) messages: usize,
-    pub(crate) steps: u64,
+pub struct Sizes {
+    /// Its nodes.
+    pub nodes: usize,
+    /// Messages that were sealed, accepted or not.
+    pub messages: usize,
+    /// Things that happened.
+    pub steps: u64,
 }
 
 /// What came of a world.
 #[derive(Debug)]
 pub struct Outcome {
     pub(crate) options: Options,
-    pub(crate) counts: Counts,
+    pub(crate) sizes: Sizes,
     pub(crate) lasted: Duration,
     pub(crate) peaks: Peaks,
     pub(crate) verdict: Verdict,
@@ -68,6 +71,12 @@ impl Outcome {
         &self.verdict.broken
     }
 
+    /// How large it was.
+    #[must_use]
+    pub const fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
     /// What restored nodes do not have any more, of what they had accepted or stored after their backup.
     #[must_use]
     pub fn missing(&self) -> &[(NodeNo, MessageNo)] {
@@ -107,12 +116,12 @@ impl Outcome {
         };
         Summary {
             seed: self.options.seed,
-            nodes: self.counts.nodes,
+            nodes: self.sizes.nodes,
             messages: self.verdict.accepted,
             stored: self.verdict.stored,
             refused: self.verdict.refused,
             lost_by_restores: self.verdict.missing.len(),
-            steps: self.counts.steps,
+            steps: self.sizes.steps,
             entries: self.history.entries().len(),
             seconds: self.lasted.as_secs(),
             digest: hex(self.history.digest(&self.areas).as_bytes()),

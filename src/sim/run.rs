@@ -12,7 +12,7 @@ use crate::ends::Ends;
 use crate::history::{Fact, History, Sort};
 use crate::network::{Network, Weather};
 use crate::node::{Node, Peaks, World, WorldDice};
-use crate::outcome::{Counts, Outcome};
+use crate::outcome::{Outcome, Sizes};
 use crate::plan::{DAY_MS, Mishap, NodeNo, Options, Plan};
 use crate::timeline::{Moment, Timeline};
 
@@ -270,11 +270,11 @@ impl Simulation {
         };
         let verdict = checker::check(&facts);
         let lasted = Duration::from_millis(world.now.get());
-        let counts = Counts { nodes: nodes.len(), messages: world.history.messages(), steps };
+        let sizes = Sizes { nodes: nodes.len(), messages: world.history.messages(), steps };
         let areas = world.plan.nodes.iter().map(|node| node.area).collect();
         Outcome {
             options: *options,
-            counts,
+            sizes,
             lasted,
             peaks: world.peaks,
             verdict,

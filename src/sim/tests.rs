@@ -21,10 +21,10 @@ fn scratch() {
             ..Options::default()
         });
         let took = t.elapsed().as_millis();
-        steps += outcome.counts.steps;
-        messages += outcome.counts.messages;
+        steps += outcome.sizes.steps;
+        messages += outcome.sizes.messages;
         if took > 300 {
-            println!("seed {seed} slow {took} ms {:?}", outcome.counts);
+            println!("seed {seed} slow {took} ms {:?}", outcome.sizes);
         }
         for b in outcome.broken() {
             *promises.entry(b.promise).or_insert(0) += 1;
@@ -45,7 +45,7 @@ fn scratch() {
         *facts.entry("missing".into()).or_insert(0) += outcome.missing().len() as u64;
         if !outcome.broken().is_empty() {
             bad += 1;
-            println!("seed {seed}: {} broken, {:?}", outcome.broken().len(), outcome.counts);
+            println!("seed {seed}: {} broken, {:?}", outcome.broken().len(), outcome.sizes);
             for broken in outcome.broken().iter().take(3) {
                 println!("   {}", broken.told(&outcome.areas));
             }
