@@ -29,6 +29,7 @@ mod reason;
 mod registration;
 mod request;
 mod serve;
+mod sim;
 mod status;
 mod store;
 
@@ -90,6 +91,8 @@ enum Command {
     Backup(backup::Args),
     /// Tries the rules of the protocol against any peer 协议符合性测试
     Conformance(conformance::Args),
+    /// Whole worlds from a seed, and whether every promise held 模拟
+    Sim(sim::Args),
     /// Measurements 性能测量
     Bench(crate::bench::Args),
     /// Keys and certificates of the network 证书管理
@@ -133,6 +136,7 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Store(args) => store::run(args),
         Command::Backup(args) => backup::run(args, output.is_json()),
         Command::Conformance(args) => online(conformance::run(args, !output.is_json())),
+        Command::Sim(args) => sim::run(&args, output),
         Command::Bench(args) => bench::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Completions(args) => completions::run(&args),
