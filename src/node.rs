@@ -23,6 +23,8 @@ use crate::delivery::directory::{self, Directory};
 use crate::delivery::hub::{Hub, Shared};
 use crate::delivery::identity::{IdentityError, NodeIdentity};
 use crate::delivery::inbound::Inbound;
+use crate::delivery::limits::Limits;
+use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
 use crate::delivery::receipts::Receipts;
 use crate::delivery::watch::Watch;
@@ -32,6 +34,8 @@ use crate::time::SystemClock;
 
 /// Calls in progress get this long to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Connections of one operator at one time: people have a few, programs a pool.
+const CONNECTIONS_PER_OPERATOR: usize = 256;
 
 /// A node that could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +132,9 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
 
     let keys = Arc::new(SealingKeys::open(&store, now).map_err(NodeError::App)?);
     let peers = Peers::new(settings.area, &settings.peers);
+    let disk = DiskGuard::new(settings.data_dir.clone(), settings.limits.disk_free_min);
+    disk.follow(&tasks);
+    peers.mind(disk.clone());
     let own = OwnCard::open(settings.clone(), store.clone(), identity.clone(), keys.clone(), now);
     let directory = Directory::open(directory::Parts {
         store: store.clone(),
@@ -149,6 +156,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         heard: Heard::default(),
         redial_after: settings.delivery.backoff_min,
         collects: settings.delivery.collects,
+        limits: Limits::new(settings.limits.rate, disk.clone()),
     });
     let health = Health::new(store.clone(), identity.clone());
     let receipts = Receipts::new(store.clone());
@@ -174,6 +182,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         identity,
         peers: peers.clone(),
         directory,
+        disk,
         tasks: tasks.clone(),
     };
     serve(&tasks, office_door, office_api::routes(parts), health.clone());
@@ -257,13 +266,14 @@ async fn listen(
     identity: &NodeIdentity,
     api: Api,
 ) -> Result<Listener, NodeError> {
-    let address = match api {
-        Api::Node => settings.listen_node,
-        Api::Office => settings.listen_office,
+    let (address, per_caller) = match api {
+        Api::Node => (settings.listen_node, settings.limits.connections_per_peer),
+        Api::Office => (settings.listen_office, CONNECTIONS_PER_OPERATOR),
     };
     let suffix = identity.material().chains().suffix().clone();
     Listener::bind(address, api, identity.server_config(api), suffix)
         .await
+        .map(|listener| listener.with_connections_per_caller(per_caller))
         .map_err(NodeError::Listen)
 }
 

@@ -25,6 +25,7 @@ use wire::pb::office::upkeep_service_server::UpkeepServiceServer;
 use crate::config::Settings;
 use crate::delivery::directory::Directory;
 use crate::delivery::identity::NodeIdentity;
+use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
 use crate::tasks::Tasks;
 
@@ -46,6 +47,8 @@ pub struct Parts {
     pub peers: Peers,
     /// What it knows of the network, and says of itself.
     pub directory: Directory,
+    /// The disk that its data lie on.
+    pub disk: DiskGuard,
     /// The tasks of the node, for work that outlasts a call.
     pub tasks: Tasks,
 }

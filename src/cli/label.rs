@@ -52,6 +52,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("certificate", "婚育证明"),
     ("certificate_number", "证明编号"),
     ("certificate_until_ms", "节点证书有效期至"),
+    ("disk_free_bytes", "磁盘剩余字节"),
+    ("disk_nearly_full", "磁盘空间不足"),
     ("certificates", "婚育证明"),
     ("change", "变更"),
     ("changes", "备份期间变更"),

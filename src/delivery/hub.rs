@@ -11,6 +11,7 @@ use store::Store;
 use tokio::sync::{mpsc, watch};
 
 use super::identity::NodeIdentity;
+use super::limits::Limits;
 use super::peers::Peers;
 use super::session::intake::Intake;
 use super::session::{Incoming, Session, dial};
@@ -40,6 +41,8 @@ pub struct Shared {
     pub redial_after: Duration,
     /// Whether this node collects its mail, because it cannot be called.
     pub collects: bool,
+    /// What a neighbour may ask of us at one time.
+    pub limits: Limits,
 }
 
 /// The neighbours of a node. Clones share them.

@@ -208,26 +208,55 @@ impl Inbound {
         if answer.conflicts > 0 {
             tracing::error!(%peer, conflicts = answer.conflicts, code = "CONFLICT", "a peer has sent other content under a name that is taken");
         }
+        let (signed, signer, chain) = self.sign(&manifest, &answer.dispositions)?;
+        let receipt = on_this_stream(chain_sent, &signed, signer, &chain, answer.dispositions);
+        self.receipts.add(Issued { key: answer.key, signed, signer, chain }).await?;
+        Ok(receipt)
+    }
+
+    /// Signs the receipt of a parcel of which nothing was stored. It is not kept: it promises nothing.
+    ///
+    /// # Errors
+    /// [`NoReceipt`] when the receipt was not signed.
+    pub(super) fn put_off(
+        &self,
+        chain_sent: &mut Option<Digest>,
+        manifest: &ParcelManifest,
+        dispositions: Vec<Bytes>,
+    ) -> Result<Receipt, NoReceipt> {
+        let (signed, signer, chain) = self.sign(manifest, &dispositions)?;
+        Ok(on_this_stream(chain_sent, &signed, signer, &chain, dispositions))
+    }
+
+    /// Signs what became of a parcel; gives the signer and its chain as well.
+    fn sign(
+        &self,
+        manifest: &ParcelManifest,
+        dispositions: &[Bytes],
+    ) -> Result<(Signed, Digest, Vec<Vec<u8>>), NoReceipt> {
         let material = self.identity.material();
         let signer = material.identity();
-        let signed = receipt::issue(
-            &self.store,
-            signer.as_ref(),
-            self.own,
-            &manifest,
-            answer.dispositions.iter().map(AsRef::as_ref),
-            SystemClock.now(),
-        )?;
-        let (manifest_bytes, signature) = (signed.manifest.0.clone(), signed.signature.0.clone());
-        let own_chain = signer.chain_der().to_vec();
-        let (key, signer) = (answer.key, signer.signer_id());
-        self.receipts.add(Issued { key, signed, signer, chain: own_chain.clone() }).await?;
-        let chain = if chain_sent.replace(signer) == Some(signer) { Vec::new() } else { own_chain };
-        Ok(Receipt {
-            manifest_bytes: Bytes::from(manifest_bytes),
-            signature: Bytes::from(signature),
-            dispositions: answer.dispositions,
-            chain,
-        })
+        let dispositions = dispositions.iter().map(AsRef::as_ref);
+        let now = SystemClock.now();
+        let signed =
+            receipt::issue(&self.store, signer.as_ref(), self.own, manifest, dispositions, now)?;
+        Ok((signed, signer.signer_id(), signer.chain_der().to_vec()))
+    }
+}
+
+/// A receipt as it goes out: with the signer's chain when this stream has not carried it yet.
+fn on_this_stream(
+    chain_sent: &mut Option<Digest>,
+    signed: &Signed,
+    signer: Digest,
+    chain: &[Vec<u8>],
+    dispositions: Vec<Bytes>,
+) -> Receipt {
+    let known = chain_sent.replace(signer) == Some(signer);
+    Receipt {
+        manifest_bytes: Bytes::from(signed.manifest.0.clone()),
+        signature: Bytes::from(signed.signature.0.clone()),
+        dispositions,
+        chain: if known { Vec::new() } else { chain.to_vec() },
     }
 }

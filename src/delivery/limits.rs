@@ -4,7 +4,7 @@
 //! | what | bound | beyond it |
 //! |---|---|---|
 //! | messages, bytes a second of one peer | `limits.messages_per_second`, `limits.bytes_per_second` | its parcels are `DEFERRED` with `RATE_LIMITED`; a peer that does not wait is read ever more slowly |
-//! | parcels of one peer in the committer's hands | [`TURNS`] | the next waits in its own stream |
+//! | parcels of one peer that are opened and stored | [`TURNS`] | the next waits in its own stream |
 //! | streams of mail of one peer | [`STREAMS`] | the call ends with `RATE_LIMITED` |
 //! | connections of one peer | `limits.connections_per_peer` | the oldest is cut off |
 //! | room on the disk | `limits.disk_free_min_mb` | parcels are `DEFERRED`, new messages refused, with `DISK_NEARLY_FULL` |
@@ -15,9 +15,10 @@
 //! window of HTTP/2 (8 MiB) of bytes that were not read yet. Each stream holds the frame that is being read
 //! ([`FRAME_BYTES_MAX`](exchange::parcel::FRAME_BYTES_MAX)), one parcel that is being opened, and those that wait for
 //! the disk: of these at most [`TURNS`] with their contents over all of the peer's streams, and for each stream one
-//! more that is opened and waits for its turn. With the defaults that is 8 × 8 MiB + 8 × 3 × 1.25 MiB + 2 × 2 MiB,
-//! below 100 MiB for a peer that tries, and below 4 MiB for one that has one stream and nothing to send.
+//! more that waits for its turn. With the defaults that is 8 × 8 MiB + 8 × 3 × 1.25 MiB + 2 × 2 MiB, below 100 MiB for a
+//! peer that tries, and below 4 MiB for one that has one stream and nothing to send.
 
+pub(super) mod answer;
 pub mod disk;
 pub mod rate;
 
@@ -36,7 +37,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use self::disk::DiskGuard;
 use self::rate::{ComeBack, Rate, RateSettings};
 
-/// Parcels of one peer that are in the committer's hands at one time.
+/// Parcels of one peer that are opened, in the committer's hands or being signed for at one time.
 pub const TURNS: usize = 2;
 /// Streams of mail that one peer may have open; one is used, the others are those whose end was not noticed yet.
 pub const STREAMS: usize = 8;
@@ -76,7 +77,7 @@ struct Peer {
     streams: Arc<Semaphore>,
 }
 
-/// A peer's turn at the committer; ends when dropped.
+/// A peer's turn to have a parcel opened and stored; ends when dropped.
 #[derive(Debug)]
 pub struct Turn(
     #[expect(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>,
@@ -132,7 +133,7 @@ impl Limits {
         Err(PutOff { reason: Reason::DiskNearlyFull, until, pause: DISK_PAUSE })
     }
 
-    /// Waits for a peer's turn at the committer. Those of one peer come in the order in which they asked.
+    /// Waits for a peer's turn to have a parcel opened and stored. Those of one peer come in the order in which they asked.
     pub async fn turn(&self, peer: AreaCode, now: UnixMillis) -> Turn {
         let turns = self.peer(peer, now).turns.clone();
         // Never closed, so it never fails.

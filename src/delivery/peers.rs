@@ -3,7 +3,7 @@
 mod peer;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 pub(crate) use self::peer::Mail;
 pub use self::peer::{CARD_GRACE, CardState, Peer, PeerState, Progress};
 use super::directory::areas::{AreaChanges, Destination};
+use super::limits::disk::DiskGuard;
 use crate::app::Refusal;
 use crate::app::messages::send::Outlet;
 use crate::config::PeerSettings;
@@ -35,6 +36,8 @@ struct Inner {
     changes: ArcSwap<AreaChanges>,
     /// This node is about to end its service.
     retiring: AtomicBool,
+    /// Nothing new is taken on while it says so.
+    disk: OnceLock<DiskGuard>,
 }
 
 impl Peers {
@@ -50,6 +53,7 @@ impl Peers {
             joined,
             changes: ArcSwap::default(),
             retiring: AtomicBool::new(false),
+            disk: OnceLock::new(),
         }))
     }
 
@@ -103,6 +107,11 @@ impl Peers {
         self.0.retiring.store(closed, Ordering::Relaxed);
     }
 
+    /// Lets nothing new be sent while this disk is nearly full. Only the first guard counts.
+    pub(crate) fn mind(&self, disk: DiskGuard) {
+        let _already = self.0.disk.set(disk).is_err();
+    }
+
     /// Where mail for an area goes at that time: to itself, or to whoever took over from it.
     ///
     /// # Errors
@@ -153,6 +162,9 @@ impl Peers {
 
 impl Outlet for Peers {
     fn destination(&self, to: AreaCode) -> Result<AreaCode, Refusal> {
+        if self.0.disk.get().is_some_and(DiskGuard::is_nearly_full) {
+            return Err(Refusal::new(Reason::DiskNearlyFull));
+        }
         self.destination_at(to, SystemClock.now())
     }
 

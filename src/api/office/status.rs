@@ -17,6 +17,7 @@ use crate::api::caller::operator;
 use crate::api::health::Health;
 use crate::config::Settings;
 use crate::delivery::identity::NodeIdentity;
+use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::{Peer, Peers};
 
 pub(super) struct NodeStatus {
@@ -24,6 +25,7 @@ pub(super) struct NodeStatus {
     store: Store,
     identity: Arc<NodeIdentity>,
     peers: Peers,
+    disk: DiskGuard,
 }
 
 impl NodeStatus {
@@ -33,6 +35,7 @@ impl NodeStatus {
             store: parts.store.clone(),
             identity: parts.identity.clone(),
             peers: parts.peers.clone(),
+            disk: parts.disk.clone(),
         }
     }
 
@@ -66,6 +69,8 @@ impl StatusService for NodeStatus {
             groups: statistics.groups,
             units: statistics.units,
             syncs: statistics.syncs,
+            disk_free_bytes: self.disk.free_bytes().unwrap_or(0),
+            disk_nearly_full: self.disk.is_nearly_full(),
             certificate_until_ms: material.identity().leaf().not_after.get(),
             ..pb::GetStatusResponse::default()
         }))

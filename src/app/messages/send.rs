@@ -35,7 +35,8 @@ pub trait Outlet: Send + Sync {
     ///
     /// # Errors
     /// `AREA_SPLIT`, `AREA_ENDED`, `AREA_RETIRED` or `UNKNOWN_AREA` when it goes nowhere, `PEER_CARD_MISSING` when the
-    /// directory may still tell, `NODE_RETIRING` when this node sends nothing new any more.
+    /// directory may still tell, `NODE_RETIRING` when this node sends nothing new any more, `DISK_NEARLY_FULL`
+    /// while there is no room for anything new.
     fn destination(&self, to: AreaCode) -> Result<AreaCode, Refusal>;
 
     /// What seals for this county.

@@ -15,6 +15,8 @@ use store::tables::{ENVELOPE, WITHDRAWN};
 use super::*;
 use crate::config::Settings;
 use crate::delivery::identity::NodeIdentity;
+use crate::delivery::limits::Limits;
+use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
 use crate::demo::network::{Network, Plan};
 use crate::tasks::Tasks;
@@ -41,6 +43,7 @@ fn courier(dir: &Path) -> Run {
         heard: heard::Heard::default(),
         redial_after: Duration::from_millis(200),
         collects: false,
+        limits: Limits::new(settings.limits.rate, DiskGuard::new(dir.to_owned(), 0)),
     });
     let outbound = Outbound::new(hub, CourierSettings::default());
     let peer = peers.get(areas[1]).unwrap();

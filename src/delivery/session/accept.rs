@@ -48,6 +48,12 @@ impl Inflow {
         let Some(hello) = self.introduced(&mut incoming).await else { return };
         let Self { hub, intake, area, out } = self;
         let collects = hello.collects;
+        let Some(_slot) = hub.shared().limits.stream(area, SystemClock.now()) else {
+            let code = Reason::RateLimited.code();
+            tracing::warn!(peer = %area, code, "a caller has too many streams of mail");
+            let _gone = out.send(Err(Reason::RateLimited)).await.is_err();
+            return;
+        };
         let session = Session::new(area, hello, collects, &out);
         hub.enter(&session);
         hub.was_seen(area);
