@@ -137,6 +137,8 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::UnknownArea
         | R::PurposeRequired
         | R::SignatureInvalid
+        | R::BundleCutOff
+        | R::BundleAltered
         | R::SenderMismatch
         | R::VersionUnsupported => Code::InvalidArgument,
         R::Expired
@@ -167,6 +169,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         R::StaleVersion => Code::Aborted,
         R::WindowExceeded
         | R::PeerUnreachable
+        | R::PeerCollects
         | R::StoreUnavailable
         | R::SigningUnavailable
         | R::BackupFailed

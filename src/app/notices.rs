@@ -16,6 +16,7 @@ use store::letters::{NOTICE_MESSAGES_MAX, NoticeKind, NoticeRow, NoticeTopic};
 use store::tables::{NOTICE, NOTICE_TOPIC};
 use store::{Store, Unit};
 
+pub(crate) use words::figures;
 pub use words::{Words, words};
 
 use super::messages::read::page_size;

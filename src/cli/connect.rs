@@ -181,6 +181,10 @@ macro_rules! client {
 
 impl Office {
     client!(
+        /// Mail and cards by file.
+        bundles, bundle_service_client::BundleServiceClient
+    );
+    client!(
         /// Persons and registrations.
         registrations, registration_service_client::RegistrationServiceClient
     );
@@ -199,6 +203,10 @@ impl Office {
     client!(
         /// Messages.
         messages, message_service_client::MessageServiceClient
+    );
+    client!(
+        /// Dead letters, notices, the way to a peer.
+        delivery, delivery_service_client::DeliveryServiceClient
     );
     client!(
         /// Node and peers.

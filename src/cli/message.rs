@@ -1,8 +1,8 @@
 //! `liangdi message`: tells another county something, answers it, and follows what was told.
 
-mod compose;
+pub(super) mod compose;
 mod kinds;
-mod send;
+pub(super) mod send;
 
 use std::path::PathBuf;
 

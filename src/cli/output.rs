@@ -6,7 +6,7 @@ use domain::time::UnixMillis;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 
 /// Where answers go, and in which form.
 pub struct Output {
@@ -22,13 +22,22 @@ pub struct Answer {
     pub json: Value,
     /// For people.
     pub text: String,
+    /// How the process ends; an answer can be a bad one.
+    pub exit: Exit,
 }
 
 impl Answer {
     /// An answer with a text of its own.
     #[must_use]
     pub fn new(json: Value, text: impl Into<String>) -> Self {
-        Self { json, text: text.into() }
+        Self { json, text: text.into(), exit: Exit::Done }
+    }
+
+    /// The same, as the answer that the process ends with in that way.
+    #[must_use]
+    pub fn ending(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
     }
 
     /// Nothing more to say than that it is done.

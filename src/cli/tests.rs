@@ -76,6 +76,17 @@ fn what_a_clerk_types_is_understood() {
         ),
         "message list --sent --peer 410522 --limit 10 --profile office.toml".to_owned(),
         format!("message evidence {id} --out e.evidence {office}"),
+        format!("dead-letter list --all --to 410522 --limit 5 {office}"),
+        format!("dead-letter show {id} {access} {office}"),
+        format!(
+            "dead-letter resend {id} --to 410523 --set note=x --basis statutory-duty {person} {office}"
+        ),
+        format!("dead-letter replay {id} --expires-on 2027-01-01 --idempotency-key k {office}"),
+        format!("dead-letter discard {id} --reason 已电话核实 {office}"),
+        format!("notice list --all --about 410522 {office}"),
+        format!("notice done 7 {office}"),
+        format!("peer show 410522 {office}"),
+        format!("peer test 410522 {office}"),
         "evidence verify e.evidence --root root.pem --crl a.crl --crl b.crl".to_owned(),
         "serve --config liangdi.toml --log-format json".to_owned(),
         "pki revoke --ca ca --serial 01 --reason superseded".to_owned(),
@@ -102,6 +113,9 @@ fn what_makes_no_sense_is_refused_before_anything_happens() {
         "pki revoke --ca ca --serial 01 --name x",
         "pki province create --ca a --root b --area 4105",
         "consent record --document X --recipient 410522 --given-on 2026-02-30 --valid-until 2027-01-01 --form online --scope pregnancy",
+        "dead-letter discard 0190a1b2-0000-7000-8000-000000000001",
+        "notice done seven",
+        "peer test",
         "frobnicate",
     ] {
         let words = std::iter::once("liangdi").chain(line.split_whitespace());

@@ -39,12 +39,15 @@ macro_rules! shown {
 }
 
 shown! {
-    Backup ChangePersonResponse ChangeRegistrationResponse EndRegistrationResponse EndorseCertificateResponse
-    FindPersonResponse GetCertificateResponse GetMessageResponse GetRegistrationResponse
-    GetStatusResponse IssueCertificateResponse ListConsentsResponse Peer RecordConsentResponse
-    RecordServiceRequestResponse RegisterArrivalResponse RenewCertificateResponse
-    DirectoryCard DirectoryKey DirectoryList EndedArea GetAreaResponse Maintenance RetireNodeResponse
-    ReplaceCertificateResponse RevokeCertificateResponse SendMessageResponse Track
+    AcknowledgeNoticeResponse Backup BundleReport ChangePersonResponse
+    ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
+    DiscardDeadLetterResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
+    FindPersonResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
+    GetMessageResponse GetPeerResponse GetRegistrationResponse GetStatusResponse
+    IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice Peer
+    RecordConsentResponse RecordServiceRequestResponse RegisterArrivalResponse
+    RenewCertificateResponse ReplaceCertificateResponse ResendDeadLetterResponse
+    RetireNodeResponse RevokeCertificateResponse SendMessageResponse TestPeerResponse Track
     VerifyCredentialResponse WithdrawConsentResponse
 }
 
@@ -72,15 +75,22 @@ pub(super) fn rows<M: Shown>(messages: &[M], columns: &[&str]) -> Answer {
         columns.iter().map(|column| cell(m, column)).collect()
     };
     let rows: Vec<_> = messages.iter().map(cells).collect();
-    let headings: Vec<String> = columns.iter().map(|c| label::heading(c)).collect();
+    let last = |column: &&str| column.rsplit('.').next().unwrap_or(column).to_owned();
+    let headings: Vec<String> = columns.iter().map(|c| label::heading(&last(c))).collect();
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     let text = if rows.is_empty() { "(none)".to_owned() } else { table(&headings, &rows) };
     Answer::new(messages.iter().map(object).collect(), text)
 }
 
+/// A field of a message, or of one inside it: `track.stage`.
 fn cell(message: &DynamicMessage, column: &str) -> String {
-    let field = message.descriptor().get_field_by_name(column);
-    field.map(|f| plain(&f, &message.get_field(&f))).unwrap_or_default()
+    let (name, rest) = column.split_once('.').unwrap_or((column, ""));
+    let Some(field) = message.descriptor().get_field_by_name(name) else { return String::new() };
+    let value = message.get_field(&field);
+    match value.as_message() {
+        Some(inner) if !rest.is_empty() => cell(inner, rest),
+        _ => plain(&field, &value),
+    }
 }
 
 fn object(message: &DynamicMessage) -> serde_json::Value {

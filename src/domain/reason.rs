@@ -34,6 +34,10 @@ coded! {
         Expired = "EXPIRED";
         /// The sender has withdrawn the message before it was stored.
         Withdrawn = "WITHDRAWN";
+        /// A bundle file ends before its end.
+        BundleCutOff = "BUNDLE_CUT_OFF";
+        /// A bundle file does not open from some place on.
+        BundleAltered = "BUNDLE_ALTERED";
         /// The bytes are not what the protocol says.
         Malformed = "MALFORMED";
         /// Larger than a named limit.
@@ -88,6 +92,8 @@ coded! {
         PeerCardMissing = "PEER_CARD_MISSING";
         /// The peer cannot be reached.
         PeerUnreachable = "PEER_UNREACHABLE";
+        /// The peer cannot be called; it collects its mail.
+        PeerCollects = "PEER_COLLECTS";
         /// The peer's clock or ours is wrong.
         ClockWrong = "CLOCK_WRONG";
         /// The store cannot be written or read.

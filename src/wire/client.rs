@@ -31,7 +31,7 @@ pub type Frames = Pin<Box<dyn Stream<Item = Result<Frame, CallError>> + Send>>;
 pub enum CallError {
     /// The peer ended the call, or the link broke.
     #[error("the peer ended the call: {}", .0.message())]
-    Status(Box<Status>),
+    Status(#[source] Box<Status>),
     /// The peer sent something that is not the protocol.
     #[error("the peer sent what is not the protocol")]
     Malformed(#[from] Malformed),

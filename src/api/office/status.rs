@@ -4,21 +4,24 @@ use std::sync::Arc;
 
 use domain::access::Permission;
 use domain::area::AreaTable;
-use domain::time::UnixMillis;
-use exchange::courier::Link;
 use store::Store;
 use tonic::{Request, Response, Status};
 use wire::pb::office as pb;
 use wire::pb::office::status_service_server::StatusService;
 
-use super::Parts;
 use super::message::hex;
+use super::track::millis;
+use super::{Parts, peer};
 use crate::api::caller::operator;
 use crate::api::health::Health;
+use crate::app::{backup, letters, notices, restore};
 use crate::config::Settings;
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::limits::disk::DiskGuard;
-use crate::delivery::peers::{Peer, Peers};
+use crate::delivery::peers::Peers;
+
+/// Letters and notices are counted so far.
+const COUNTED_MAX: usize = 1_000;
 
 pub(super) struct NodeStatus {
     settings: Arc<Settings>,
@@ -42,10 +45,7 @@ impl NodeStatus {
     fn may<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let ctx = operator(request.extensions(), self.settings.area)?;
         // State without content: for everybody who works with the node, but not for collectors.
-        if ctx.caller.may(Permission::OperateNode) || ctx.caller.may(Permission::ReadNumbers) {
-            return Ok(());
-        }
-        ctx.must(Permission::ExchangeMessages).map_err(Status::from)
+        ctx.must(Permission::FollowDelivery).map_err(Status::from)
     }
 }
 
@@ -59,6 +59,7 @@ impl StatusService for NodeStatus {
         let head = self.store.ledger_head();
         let statistics = self.store.statistics();
         let material = self.identity.material();
+        let origin = restore::origin(&self.store).map_err(Status::from)?;
         Ok(Response::new(pb::GetStatusResponse {
             area: self.settings.area.to_string(),
             area_name: AreaTable::builtin().full_name(&self.settings.area),
@@ -72,7 +73,11 @@ impl StatusService for NodeStatus {
             disk_free_bytes: self.disk.free_bytes().unwrap_or(0),
             disk_nearly_full: self.disk.is_nearly_full(),
             certificate_until_ms: material.identity().leaf().not_after.get(),
-            ..pb::GetStatusResponse::default()
+            restored_ms: origin.map_or(0, |origin| origin.restored.get()),
+            restored_backup_ms: millis(origin.and_then(|origin| origin.backup)),
+            last_backup_ms: millis(backup::newest(&self.settings.backup, self.settings.area)),
+            dead_letters: count(letters::open(&self.store, COUNTED_MAX)?),
+            notices: count(notices::open(&self.store, COUNTED_MAX)?),
         }))
     }
 
@@ -81,29 +86,13 @@ impl StatusService for NodeStatus {
         request: Request<pb::ListPeersRequest>,
     ) -> Result<Response<pb::ListPeersResponse>, Status> {
         self.may(&request)?;
-        let peers = self.peers.all().iter().map(|peer| peer_to_pb(peer)).collect();
+        let peers = self.peers.all();
+        let peers = peers.iter().map(|peer| peer::to_pb(peer, &self.store, &self.settings));
+        let peers = peers.collect::<Result<_, _>>()?;
         Ok(Response::new(pb::ListPeersResponse { peers }))
     }
 }
 
-fn peer_to_pb(peer: &Peer) -> pb::Peer {
-    let state = peer.state();
-    let courier = state.courier;
-    let millis = |at: Option<UnixMillis>| at.map_or(0, UnixMillis::get);
-    let connected = courier.is_some_and(|courier| matches!(courier.link, Link::Up { .. }));
-    pb::Peer {
-        area: peer.area.to_string(),
-        name: AreaTable::builtin().full_name(&peer.area),
-        endpoint: peer.endpoints().into_iter().next().unwrap_or_default(),
-        connected,
-        waiting: courier.map_or(0, |courier| courier.unsettled),
-        in_flight: courier.map_or(0, |courier| courier.in_flight),
-        next_try_ms: if connected { 0 } else { millis(courier.and_then(|c| c.next_try)) },
-        trouble: state.trouble.unwrap_or_default(),
-        clock_skew_ms: state.skew_ms,
-        last_receipt_ms: millis(state.last_receipt),
-        card_known: peer.card().is_some(),
-        version: state.version,
-        ..pb::Peer::default()
-    }
+fn count(open: usize) -> u32 {
+    u32::try_from(open).unwrap_or(u32::MAX)
 }

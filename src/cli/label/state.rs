@@ -8,7 +8,7 @@ pub(super) fn of(list: &str, number: i32) -> Option<&'static str> {
 
 /// The lists, each from number 1.
 const LISTS: &[(&str, &[&str])] = &[
-    ("Breaker", &["正常", "暂停重试"]),
+    ("Breaker", &["正常", "暂停重试", "试连中"]),
     ("CardState", &["有效", "已到期，宽限中", "已失效", "签名证书失效"]),
     ("DeadLetterCause", &["被对方拒收", "过期未送达", "对方已停办", "送达前放弃"]),
     ("DeadLetterState", &["待处理", "已重发", "已放弃", "后已送达"]),

@@ -25,8 +25,9 @@ pub(super) fn body_of(kind: Kind) -> Option<(FieldDescriptor, MessageDescriptor)
     Some((field, body))
 }
 
-/// Puts a body of `kind` into `content`, from a JSON file and then from pairs `field=value`; later ones win.
-pub(super) fn fill(
+/// Puts a body of `kind` into `content`, over the one that is there, from a JSON file and then from pairs
+/// `field=value`; later ones win.
+pub(in crate::cli) fn fill(
     content: Content,
     kind: Kind,
     file: Option<&Path>,
@@ -34,15 +35,18 @@ pub(super) fn fill(
 ) -> Result<Content, Failure> {
     let broken = || Failure::failed(format!("{} is not in the proto files", kind.name()));
     let (field, descriptor) = body_of(kind).ok_or_else(broken)?;
-    let mut body = DynamicMessage::new(descriptor.clone());
+    let mut whole = DynamicMessage::new(field.parent_message().clone());
+    whole.transcode_from(&content).map_err(|_| broken())?;
+    let mut body = match whole.get_field(&field).as_message() {
+        Some(there) if whole.has_field(&field) => there.clone(),
+        _ => DynamicMessage::new(descriptor),
+    };
     for (name, value) in from_file(file)? {
         set(&mut body, kind, &name, &value)?;
     }
     for (name, text) in pairs {
         set(&mut body, kind, name, &Json::String(text.clone()))?;
     }
-    let mut whole = DynamicMessage::new(field.parent_message().clone());
-    whole.transcode_from(&content).map_err(|_| broken())?;
     whole.set_field(&field, Value::Message(body));
     whole.transcode_to().map_err(|_| broken())
 }
@@ -183,6 +187,23 @@ mod tests {
         };
         assert_eq!(body.expected_month, "2027-03");
         assert_eq!(body.services_wanted, [3, 4]);
+    }
+
+    #[test]
+    fn what_is_there_stays_unless_something_else_is_typed() {
+        let first = filled(
+            Kind::PregnancyReport,
+            &[("expected_month", "2027-03"), ("note", "she prefers mornings")],
+        );
+        let pairs = [("expected_month".to_owned(), "2027-04".to_owned())];
+        let edited = fill(first.unwrap(), Kind::PregnancyReport, None, &pairs).unwrap();
+        let Some(message::content::Body::PregnancyReport(body)) = edited.body else {
+            panic!("another body")
+        };
+        assert_eq!(
+            (body.expected_month.as_str(), body.note.as_str()),
+            ("2027-04", "she prefers mornings")
+        );
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) struct Reply {
 
 /// Whom it is about.
 #[derive(ClapArgs)]
-struct Whom {
+pub(in crate::cli) struct Whom {
     #[command(flatten)]
     document: DocumentArgs,
     /// Name as in the document 姓名
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Whom {
 }
 
 #[derive(ClapArgs, Debug)]
-struct Why {
+pub(in crate::cli) struct Why {
     /// Lawful basis; may be left out where only one is possible 合法性基础
     #[arg(long, value_parser = choice(LawfulBasis::chinese))]
     basis: Option<LawfulBasis>,
@@ -80,13 +80,13 @@ struct Why {
 }
 
 #[derive(ClapArgs)]
-struct Body {
+pub(in crate::cli) struct Body {
     /// A field of the body; several times; lists as a,b 内容
     #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair)]
-    pairs: Vec<(String, String)>,
+    pub(in crate::cli) pairs: Vec<(String, String)>,
     /// The body as a JSON object, from a file or - for standard input
     #[arg(long = "body", value_name = "FILE.json")]
-    file: Option<PathBuf>,
+    pub(in crate::cli) file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Body {
@@ -96,13 +96,13 @@ impl std::fmt::Debug for Body {
 }
 
 #[derive(ClapArgs, Debug)]
-struct How {
+pub(in crate::cli) struct How {
     /// Last day on which it has a purpose; 90 days when left out
     #[arg(long, value_name = "YYYY-MM-DD")]
-    expires_on: Option<Date>,
+    pub(in crate::cli) expires_on: Option<Date>,
     /// Makes a repeated call harmless
     #[arg(long, value_name = "KEY", default_value = "")]
-    idempotency_key: String,
+    pub(in crate::cli) idempotency_key: String,
 }
 
 fn pair(typed: &str) -> Result<(String, String), String> {
@@ -173,13 +173,13 @@ async fn hand_in(
     Ok(view::answer(&sent).and(&next))
 }
 
-fn person(given: Whom) -> Result<message::PersonReference, Failure> {
+pub(in crate::cli) fn person(given: Whom) -> Result<message::PersonReference, Failure> {
     Ok(message::PersonReference { document: Some(given.document.read()?), name: given.name })
 }
 
 impl Why {
     /// Reading a message in order to answer it is the office's duty, and that is what the log then says.
-    fn access(&self) -> Option<office::Access> {
+    pub(in crate::cli) fn access(&self) -> Option<office::Access> {
         let access = office::Access {
             basis: i32::from(self.basis.unwrap_or(LawfulBasis::StatutoryDuty).number()),
             purpose: i32::from(self.purpose.unwrap_or(Purpose::Verification).number()),
@@ -190,7 +190,11 @@ impl Why {
 
 /// Basis and purpose as typed; else those of the consent or request named, or of the message answered, or the only
 /// ones the kind allows. Never a guess between several.
-fn why(content: message::Content, kind: Kind, given: &Why) -> Result<message::Content, Failure> {
+pub(in crate::cli) fn why(
+    content: message::Content,
+    kind: Kind,
+    given: &Why,
+) -> Result<message::Content, Failure> {
     let implied = match (given.consent, given.request) {
         (Some(_), _) => Some(LawfulBasis::Consent),
         (_, Some(_)) => Some(LawfulBasis::ServiceRequest),

@@ -76,6 +76,8 @@ pub struct PeerState {
     pub last_receipt: Option<UnixMillis>,
     /// Version of its program.
     pub version: String,
+    /// Until when the certificate holds that it showed last.
+    pub certificate_until: Option<UnixMillis>,
 }
 
 impl Peer {

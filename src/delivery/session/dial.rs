@@ -47,6 +47,10 @@ pub(in crate::delivery) async fn open(
     let opened = NodeClient::new(channel).exchange(outgoing).await;
     let mut incoming = opened.map_err(|error| chain(&error))?;
     let hello = introduced(&mut incoming).await?;
+    let shown = seen.get().map(Vec::as_slice).unwrap_or_default();
+    let held = material.chains().verify(shown, Purpose::NodeAsServer, SystemClock.now());
+    let until = held.ok().map(|held| held.leaf.not_after);
+    peer.note(|state| state.certificate_until = until);
     let session = Session::new(peer.area, hello, true, &out);
     let pump = Pump { session: session.clone(), intake, out, tasks: hub.shared().tasks.clone() };
     let (hub, held) = (hub.clone(), session.clone());
