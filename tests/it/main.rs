@@ -25,6 +25,7 @@ mod idle;
 mod input;
 mod interop;
 mod logs;
+mod overload;
 mod peers;
 mod renewal;
 mod support;
