@@ -123,6 +123,8 @@ pub(crate) enum Timer {
     Word(ConnNo, u64),
     /// A node that collects calls another again.
     Collect(NodeNo),
+    /// Words about a parcel have waited long enough.
+    Late(exchange::parcel::ParcelId),
 }
 
 /// Somebody in a node who wants a session, or has parcels on it.
@@ -174,6 +176,8 @@ pub(crate) struct Memory {
     returns: BTreeMap<NodeNo, Returns>,
     /// Nodes from which mail is collected, with the calls in a row that failed.
     collecting: BTreeMap<NodeNo, u32>,
+    /// Returned words that came before the relay's own word was on disk.
+    late: Vec<(exchange::parcel::ParcelId, session::Via, mail::Returned)>,
     /// What is to be done in this program before the next thing comes from outside.
     inbox: VecDeque<Inner>,
     /// Parcels that a relay that cannot be trusted has kept for later.
@@ -240,6 +244,7 @@ impl Node {
             forwarders: BTreeMap::new(),
             returns: BTreeMap::new(),
             collecting: BTreeMap::new(),
+            late: Vec::new(),
             inbox: VecDeque::new(),
             stash: Vec::new(),
         });
@@ -359,6 +364,7 @@ impl Node {
             Timer::Returns(toward) => self.returns_woken(toward, wish),
             Timer::Hello(conn) => self.hello_is_due(conn, world),
             Timer::Word(conn, number) => self.word_is_due(conn, number, world),
+            Timer::Late(parcel) => self.let_go(parcel, world),
             Timer::Collect(neighbour) => self.collect_from(neighbour, world),
         }
     }
@@ -466,7 +472,7 @@ impl Node {
             TransitState::Waiting if !again => {
                 return world.note(self.no, Fact::Took { parcel, from: row.handed_by });
             }
-            TransitState::Waiting | TransitState::PutOff { .. } => return,
+            TransitState::Waiting => return,
             TransitState::HandedOn => Release::HandedOn,
             TransitState::Answered => Release::Answered,
             TransitState::GivenUp { reason } => Release::GivenUp(reason),
@@ -496,13 +502,16 @@ impl Node {
                 self.took_in(via, &manifest, &dispositions, world);
                 stored.into_iter().for_each(|id| self.maybe_answer(id, world));
             }
-            Done::Consigned { courier, no, relay } => {
+            Done::Consigned { courier, no, relay, longer } => {
                 self.collect_also_from(relay, world);
-                self.forget_parcel(courier, no);
+                self.forget_parcel(courier, no, world);
                 self.tell(Inner::Courier(courier, Event::Kept { parcel: no }));
+                if !longer.is_empty() {
+                    self.tell(Inner::Courier(courier, Event::Marked { marks: longer }));
+                }
             }
             Done::Settled { courier, no } => {
-                self.forget_parcel(courier, no);
+                self.forget_parcel(courier, no, world);
                 self.tell(Inner::Courier(courier, Event::Kept { parcel: no }));
             }
             Done::SettledReturned { id, via, courier, marks } => {

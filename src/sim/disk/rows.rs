@@ -12,7 +12,7 @@ use exchange::parcel::{ParcelId, ParcelManifest};
 use exchange::receipt::Disposition;
 use exchange::tree::Frontier;
 
-use crate::mail::{Content, Envelope, Parcel, Receipt, Returned, Signed, Word};
+use crate::mail::{Content, Envelope, Parcel, Returned, Signed, Word};
 use crate::plan::NodeNo;
 
 /// Which end of a message the node is.
@@ -89,8 +89,6 @@ pub(crate) struct MessageRow {
     pub(crate) sequence: LaneSeq,
     pub(crate) digest: Digest,
     pub(crate) content: Content,
-    pub(crate) expires: UnixMillis,
-    pub(crate) due: Option<UnixMillis>,
     pub(crate) stored: UnixMillis,
     /// The message that answers it.
     pub(crate) answered: Option<MessageId>,
@@ -102,8 +100,6 @@ pub(crate) struct ParcelRow {
     /// Places of the envelopes in the lane; 0 for what has none.
     pub(crate) sequences: Vec<u64>,
     pub(crate) dispositions: Vec<Disposition>,
-    /// The recipient's word, at the sender.
-    pub(crate) receipt: Option<Rc<Receipt>>,
 }
 
 /// Who carries a parcel of ours.
@@ -123,7 +119,6 @@ pub(crate) struct ConsignmentRow {
     pub(crate) sequences: Vec<LaneSeq>,
     pub(crate) parcel: Rc<Signed<ParcelManifest>>,
     pub(crate) carrier: Carrier,
-    pub(crate) until: UnixMillis,
 }
 
 /// What became of a parcel in transit.
@@ -131,8 +126,6 @@ pub(crate) struct ConsignmentRow {
 pub(crate) enum TransitState {
     /// It waits for its turn.
     Waiting,
-    /// The next hop asked to wait.
-    PutOff { until: UnixMillis },
     /// The next hop has given its word; the content is gone.
     HandedOn,
     /// The recipient has answered; the content is gone.
@@ -144,7 +137,7 @@ pub(crate) enum TransitState {
 impl TransitState {
     /// Whether the content is here and has to be handed on.
     pub(crate) const fn is_held(self) -> bool {
-        matches!(self, Self::Waiting | Self::PutOff { .. })
+        matches!(self, Self::Waiting)
     }
 }
 

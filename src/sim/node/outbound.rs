@@ -327,10 +327,18 @@ impl Node {
         }
     }
 
-    pub(super) fn forget_parcel(&mut self, of: Of, no: ParcelNo) {
-        if let Some(run) = self.run(of) {
-            run.offered.remove(&no);
+    pub(super) fn forget_parcel(&mut self, of: Of, no: ParcelNo, world: &mut World) {
+        let gone = self.run(of).and_then(|run| run.offered.remove(&no));
+        if let Some(sent) = gone {
+            self.let_go(sent.parcel.manifest().parcel_id, world);
         }
+    }
+
+    /// Whether a parcel was handed to a relay whose word is not on disk yet.
+    pub(super) fn is_in_hand(&mut self, peer: NodeNo, parcel: ParcelId) -> bool {
+        self.couriers_to(peer).into_iter().any(|of| {
+            self.parcel_of(of, parcel).is_some_and(|(_, sent)| sent.route != Route::Direct)
+        })
     }
 
     /// Reads a parcel once there is room for it on the session.
@@ -491,6 +499,7 @@ impl Node {
     /// The same for the word of a relay.
     pub(super) fn custody(&mut self, of: Of, word: &Rc<Word>, world: &mut World) {
         let (plan, own, area) = (Rc::clone(&world.plan), self.no, self.area);
+        let now = self.now(world);
         let manifest = word.manifest();
         let Some((no, sent)) = self.parcel_of(of, manifest.parcel_id) else { return };
         let relay = neighbour(&plan, own, of.0, sent.route).filter(|relay| *relay == word.by());
@@ -508,6 +517,7 @@ impl Node {
                     parcel: Rc::clone(&sent.parcel),
                     relay,
                     word: Rc::clone(word),
+                    handed: now,
                 };
                 sent.answered = Some(Said::Held(Box::new(consigned)));
                 CustodyAnswer::Held
@@ -516,7 +526,7 @@ impl Node {
             CustodyOutcome::Deferred { until, .. } => CustodyAnswer::Deferred { until },
         };
         if answer != CustodyAnswer::Held {
-            self.forget_parcel(of, no);
+            self.forget_parcel(of, no, world);
         }
         self.tell(Inner::Courier(of, Event::CustodyArrived { parcel: no, answer }));
     }

@@ -380,22 +380,21 @@ impl Node {
         let Some(row) = self.transit(name) else { return };
         let next_area = world.plan.area(next);
         let fits = word.by() == next
-            && (row.parcel.manifest().to == next_area
-                || manifest.check_answers(row.parcel.manifest(), next_area, self.area).is_ok());
+            && manifest.check_answers(row.parcel.manifest(), next_area, self.area).is_ok();
         if !fits {
             world.peaks.misbehaved += 1;
             return self.tell(Inner::Forwarder(next, Event::PeerMisbehaved));
         }
         let (said, answer) = match manifest.outcome {
-            CustodyOutcome::Held { .. } => (Said::Held(Rc::clone(word)), Answer::Held),
+            CustodyOutcome::Held { .. } => (Some(Said::Held(Rc::clone(word))), Answer::Held),
             CustodyOutcome::Refused { reason } => {
-                (Said::Refused(reason, Some(Rc::clone(word))), Answer::Refused)
+                (Some(Said::Refused(reason, Rc::clone(word))), Answer::Refused)
             }
-            CustodyOutcome::Deferred { until, .. } => {
-                (Said::PutOff { until }, Answer::Deferred { until })
-            }
+            CustodyOutcome::Deferred { until, .. } => (None, Answer::Deferred { until }),
         };
-        self.said(next, flight, said);
+        if let Some(said) = said {
+            self.said(next, flight, said);
+        }
         self.tell(Inner::Forwarder(next, Event::Answered { flight, answer }));
     }
 
@@ -414,7 +413,7 @@ impl Node {
                 Said::Receipt(_) => ending == Ending::Final,
                 Said::Held(_) => ending == Ending::Held,
                 Said::Refused(..) => ending == Ending::Refused,
-                Said::PutOff { .. } => false,
+                Said::Further(_) => false,
             },
             "the forwarder keeps what was said"
         );

@@ -23,6 +23,8 @@ use crate::plan::NodeNo;
 
 /// Words that are handed over at one time and have not been taken.
 const WORDS_IN_FLIGHT: usize = 16;
+/// The longest that a returned word waits for a courier that has its parcel in hand, milliseconds.
+const LET_GO_WITHIN: u64 = 5_000;
 
 /// Words for one neighbour.
 #[derive(Debug, Default)]
@@ -118,8 +120,35 @@ impl Node {
 
     // Words that come in.
 
-    /// A word came back.
+    /// A word came back. One about a parcel whose relay's word is not on disk yet waits for that, but not for ever.
     pub(super) fn returned(&mut self, via: Via, word: Returned, world: &mut World) {
+        let (parcel, to) = match &word {
+            Returned::Receipt(receipt) => (receipt.manifest().parcel_id, receipt.manifest().from),
+            Returned::Custody(word) => (word.manifest().parcel_id, word.manifest().to),
+        };
+        let in_hand = world.plan.at(to).is_some_and(|peer| self.is_in_hand(peer, parcel));
+        match &mut self.memory {
+            Some(memory) if in_hand => {
+                memory.late.push((parcel, via, word));
+                let at = world.now.after(LET_GO_WITHIN);
+                self.set_timer(Timer::Late(parcel), 0, at, world);
+            }
+            _ => self.take_word(via, word, world),
+        }
+    }
+
+    /// A parcel is out of hand, or has been for too long.
+    pub(super) fn let_go(&mut self, parcel: ParcelId, world: &mut World) {
+        let Some(memory) = &mut self.memory else { return };
+        let (now, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut memory.late).into_iter().partition(|(of, ..)| *of == parcel);
+        memory.late = later;
+        for (_, via, word) in now {
+            self.take_word(via, word, world);
+        }
+    }
+
+    fn take_word(&mut self, via: Via, word: Returned, world: &mut World) {
         let id = word.id();
         let work = match word {
             Returned::Receipt(receipt) => self.returned_receipt(id, via, &receipt, world),
@@ -184,12 +213,11 @@ impl Node {
         }
         let row = self.transit(parcel)?;
         manifest.check_about(row.parcel.manifest()).ok()?;
-        let said = match manifest.outcome {
-            CustodyOutcome::Held { .. } => Said::Held(Rc::clone(word)),
-            CustodyOutcome::Refused { reason } => Said::Refused(reason, Some(Rc::clone(word))),
-            // Between two relays; nobody hands it on.
-            CustodyOutcome::Deferred { .. } => return None,
-        };
+        // Between two relays; nobody hands it on.
+        if matches!(manifest.outcome, CustodyOutcome::Deferred { .. }) {
+            return None;
+        }
+        let said = Said::Further(Rc::clone(word));
         Some(Work::Note { parcel, said, on_behalf: OnBehalf::Neighbour(id, via) })
     }
 

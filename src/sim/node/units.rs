@@ -114,6 +114,7 @@ pub(crate) enum Done {
         courier: (NodeNo, LaneEpoch),
         no: exchange::courier::ParcelNo,
         relay: NodeNo,
+        longer: Vec<Mark>,
     },
     SettledReturned {
         id: Digest,
@@ -183,9 +184,10 @@ pub(super) fn run(work: Work, unit: &mut Unit<'_>, around: &mut Around<'_>) -> (
             (Done::Settled { courier, no }, true)
         }
         Work::Consign { courier, no, consigned, marks } => {
-            consign::keep(&consigned, &marks, unit);
+            let patience = around.plan.courier.custody_patience;
+            let longer = consign::keep(&consigned, &marks, patience, unit);
             let relay = consigned.relay;
-            (Done::Consigned { courier, no, relay }, true)
+            (Done::Consigned { courier, no, relay, longer }, true)
         }
         Work::SettleReturned { id, via, answered, marks } => {
             settle::keep(&answered, &marks, unit);

@@ -74,8 +74,6 @@ pub(super) fn accept(draft: &Draft, unit: &mut Unit<'_>, around: &mut Around<'_>
         sequence,
         digest,
         content: *envelope.open(),
-        expires: envelope.header.expires,
-        due: envelope.header.due,
         stored: around.now,
         answered: None,
     };

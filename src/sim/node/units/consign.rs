@@ -1,12 +1,14 @@
 //! Keeping a relay's word about a parcel of ours: `app::messages::consign`.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use exchange::lane::{LaneEpoch, LaneSeq, Mark};
+use domain::time::UnixMillis;
+use exchange::lane::{LANE_WINDOW, LaneEpoch, LaneSeq, Mark};
 use exchange::parcel::{ParcelId, ParcelManifest};
 
-use super::mark;
-use crate::disk::rows::{Carrier, ConsignmentRow, Key, Row};
+use super::{mark, parcels_between};
+use crate::disk::rows::{Carrier, ConsignmentRow, Key, ParcelRow, Row, Side};
 use crate::disk::unit::Unit;
 use crate::mail::{Signed, Word};
 use crate::plan::NodeNo;
@@ -20,16 +22,39 @@ pub(crate) struct Consigned {
     pub(crate) parcel: Rc<Signed<ParcelManifest>>,
     pub(crate) relay: NodeNo,
     pub(crate) word: Rc<Word>,
+    /// When it was handed over, by our clock.
+    pub(crate) handed: UnixMillis,
 }
 
-/// Writes which parcel a relay holds, its word, and the marks.
-pub(super) fn keep(consigned: &Consigned, marks: &[Mark], unit: &mut Unit<'_>) {
-    let Consigned { peer, epoch, sequences, parcel, relay, word } = consigned;
-    mark(*peer, *epoch, marks, unit);
-    let until = marks.iter().filter_map(|mark| match mark {
-        Mark::InCustody(_, until) => Some(*until),
-        Mark::Settled(_) | Mark::Deferred(..) => None,
+/// The longest that one waits for a carrier before another way is tried.
+const PATIENCE_MAX: Duration = Duration::from_secs(72 * 3_600);
+/// More doublings would only reach [`PATIENCE_MAX`] again.
+const DOUBLINGS_MAX: u32 = 16;
+
+/// Writes which parcel a relay holds, its word, and the marks. Each time that the same mail is handed over again, one
+/// waits twice as long. Says which marks became later by that.
+pub(super) fn keep(
+    consigned: &Consigned,
+    marks: &[Mark],
+    patience: Duration,
+    unit: &mut Unit<'_>,
+) -> Vec<Mark> {
+    let Consigned { peer, epoch, sequences, parcel, relay, word, handed } = consigned;
+    let times = times_before(consigned, unit);
+    let longest = handed.saturating_add(patience.max(PATIENCE_MAX));
+    let doubled = patience.saturating_mul(1 << times.min(DOUBLINGS_MAX));
+    let until = handed.saturating_add(doubled).min(longest);
+    let longer = marks.iter().filter_map(|mark| match *mark {
+        Mark::InCustody(sequence, wished) if wished < until => {
+            Some(Mark::InCustody(sequence, until))
+        }
+        Mark::InCustody(..) | Mark::Settled(_) | Mark::Deferred(..) => None,
     });
+    let longer: Vec<_> = longer.collect();
+    mark(*peer, *epoch, marks, unit);
+    if !longer.is_empty() {
+        mark(*peer, *epoch, &longer, unit);
+    }
     let name = parcel.manifest().parcel_id;
     let row = ConsignmentRow {
         peer: *peer,
@@ -37,10 +62,28 @@ pub(super) fn keep(consigned: &Consigned, marks: &[Mark], unit: &mut Unit<'_>) {
         sequences: sequences.clone(),
         parcel: Rc::clone(parcel),
         carrier: Carrier::Relay(*relay),
-        until: until.max().unwrap_or_default(),
     };
     unit.put(Key::Consignment(name), row);
-    unit.put(Key::Custody(name, 0), Rc::clone(word));
+    let first = sequences.iter().min().copied().unwrap_or_default();
+    let sequences = sequences.iter().map(|sequence| sequence.get()).collect();
+    let row = ParcelRow { sequences, dispositions: Vec::new() };
+    unit.put(Key::Parcel(Side::Sent, *peer, *epoch, first, name), row);
+    next_hop(name, word, unit);
+    longer
+}
+
+/// How often the first of these messages was handed over before and not answered.
+fn times_before(consigned: &Consigned, unit: &Unit<'_>) -> u32 {
+    let Some(first) = consigned.sequences.first().map(|sequence| sequence.get()) else { return 0 };
+    let lane = (consigned.peer, consigned.epoch);
+    let from = first.saturating_sub(LANE_WINDOW);
+    let rows = unit.scan(parcels_between(Side::Sent, lane, from, first));
+    let is_it = |(key, row): &(Key, Row)| {
+        let (Key::Parcel(.., name), Some(row)) = (*key, row.parcel()) else { return false };
+        let open = row.dispositions.is_empty() && row.sequences.contains(&first);
+        open && unit.contains(&Key::Consignment(name))
+    };
+    u32::try_from(rows.iter().filter(|row| is_it(row)).count()).unwrap_or(u32::MAX)
 }
 
 /// Keeps the word of a relay further on; the same word is kept once.

@@ -57,7 +57,7 @@ pub(super) fn take_in(arrived: Arrived, unit: &mut Unit<'_>, around: &Around<'_>
     for (epoch, lane) in lanes {
         unit.put(Key::LaneIn(peer, epoch), lane);
     }
-    let row = ParcelRow { sequences: places, dispositions: said.clone(), receipt: None };
+    let row = ParcelRow { sequences: places, dispositions: said.clone() };
     unit.put(key, row);
     let hops = (0..).zip(&parcel.custody);
     hops.for_each(|(hop, word)| unit.put(Key::Custody(name, hop), Rc::clone(word)));
@@ -233,8 +233,6 @@ impl Taking<'_, '_, '_> {
             sequence: header.sequence,
             digest: envelope.digest(),
             content,
-            expires: header.expires,
-            due: header.due,
             stored: self.now,
             answered: None,
         };

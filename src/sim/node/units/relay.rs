@@ -75,12 +75,12 @@ pub(super) fn keep_own_word(name: ParcelId, word: &Rc<Word>, unit: &mut Unit<'_>
 pub(crate) enum Said {
     /// The recipient has answered.
     Receipt(Rc<Receipt>),
-    /// The next hop holds it, or a relay further on does.
+    /// The next hop holds it.
     Held(Rc<Word>),
-    /// It can go no further; the word says why, when there is one.
-    Refused(Reason, Option<Rc<Word>>),
-    /// Not now.
-    PutOff { until: UnixMillis },
+    /// A relay further on has said something about it.
+    Further(Rc<Word>),
+    /// It can go no further.
+    Refused(Reason, Rc<Word>),
 }
 
 /// What changed by what was said.
@@ -97,22 +97,22 @@ pub(super) fn note(name: ParcelId, said: &Said, unit: &mut Unit<'_>) -> Change {
     let Some(row) = unit.get(&key).and_then(Row::transit).cloned() else {
         return Change::default();
     };
-    let (was_held, answered) = (row.state.is_held(), row.state == TransitState::Answered);
-    let given_up = matches!(row.state, TransitState::GivenUp { .. });
-    let news = match said {
-        Said::Receipt(_) => !answered,
-        Said::Held(_) | Said::Refused(_, Some(_)) => !answered && !given_up,
-        Said::Refused(_, None) | Said::PutOff { .. } => was_held,
+    let was_held = row.state.is_held();
+    let state = match said {
+        Said::Receipt(_) => TransitState::Answered,
+        Said::Held(_) => TransitState::HandedOn,
+        Said::Further(_) => row.state,
+        Said::Refused(reason, _) => TransitState::GivenUp { reason: *reason },
+    };
+    let news = match (said, row.state) {
+        (Said::Receipt(_), state) => state != TransitState::Answered,
+        // Whoever is not next in line cannot make us let go of what we hold.
+        (Said::Further(_), state) => state == TransitState::HandedOn,
+        (Said::Held(_) | Said::Refused(..), _) => was_held,
     };
     if !news {
         return Change::default();
     }
-    let state = match said {
-        Said::Receipt(_) => TransitState::Answered,
-        Said::Held(_) => TransitState::HandedOn,
-        Said::Refused(reason, _) => TransitState::GivenUp { reason: *reason },
-        Said::PutOff { until } => TransitState::PutOff { until: *until },
-    };
     let content = row.content.clone().filter(|_| state.is_held());
     if was_held && !state.is_held() {
         unit.delete(Key::Queue(row.next, row.deadline, row.arrival));
@@ -120,11 +120,10 @@ pub(super) fn note(name: ParcelId, said: &Said, unit: &mut Unit<'_>) -> Change {
     unit.put(key, TransitRow { state, content, ..TransitRow::clone(&row) });
     let back = match said {
         Said::Receipt(receipt) => Returned::Receipt(Rc::clone(receipt)),
-        Said::Held(word) | Said::Refused(_, Some(word)) => {
+        Said::Held(word) | Said::Further(word) | Said::Refused(_, word) => {
             consign::next_hop(name, word, unit);
             Returned::Custody(Rc::clone(word))
         }
-        Said::Refused(_, None) | Said::PutOff { .. } => return Change::default(),
     };
     let arrival = next_arrival(unit);
     unit.put(Key::Return(row.handed_by, arrival), ReturnRow { word: back });

@@ -32,7 +32,6 @@ pub(super) fn keep(answered: &Answered, marks: &[Mark], unit: &mut Unit<'_>) {
     let row = ParcelRow {
         sequences: sequences.iter().map(|sequence| sequence.get()).collect(),
         dispositions: dispositions.clone(),
-        receipt: Some(Rc::clone(receipt)),
     };
     unit.put(Key::Parcel(Side::Sent, *peer, *epoch, first, name), row);
     unit.delete(Key::Consignment(name));
