@@ -104,6 +104,26 @@ pub struct CustodyProof {
     pub chain: Vec<Vec<u8>>,
 }
 
+/// Of words that tell of a way, in order, those that a file can hold: the first ones, up to the one before that
+/// whose signed time does not fit between the parcel and the receipt. One clock that was wrong must not spoil
+/// the proof of everything else, and the last words may be missing.
+#[must_use]
+pub fn words_in_time<W>(
+    words: Vec<W>,
+    signed: impl Fn(&W) -> UnixMillis,
+    parcel: UnixMillis,
+    receipt: Option<UnixMillis>,
+) -> Vec<W> {
+    let mut before = parcel;
+    let fits = |word: &W| {
+        let this = signed(word);
+        let after_the_last = verify::may_follow(before, this);
+        before = this;
+        after_the_last && receipt.is_none_or(|receipt| verify::may_follow(this, receipt))
+    };
+    words.into_iter().take_while(fits).collect()
+}
+
 /// What a good evidence file proves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proven {

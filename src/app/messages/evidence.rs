@@ -4,9 +4,10 @@ use bytes::Bytes;
 use domain::access::Permission;
 use domain::id::MessageId;
 use domain::reason::Reason;
+use domain::time::UnixMillis;
 use exchange::custody::{CUSTODY_WORDS_MAX, in_order_of_way};
 use exchange::digest::Digest;
-use exchange::evidence::{CustodyProof, Evidence, ParcelProof, ReceiptProof};
+use exchange::evidence::{CustodyProof, Evidence, ParcelProof, ReceiptProof, words_in_time};
 use exchange::keys::Signer;
 use exchange::parcel::ParcelManifest;
 use exchange::tree;
@@ -54,14 +55,16 @@ pub async fn export(
     let envelope = super::kept_envelope(store, &row, side)?;
     let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
     let parcel = parcel_proof(store, &word)?;
-    let custody = custody_proofs(store, &parcel.manifest)?;
+    let receipt = receipt_proof(ctx, store, signer, side, &word)?;
+    let answered = receipt.as_ref().map(|receipt| receipt.manifest.signed);
+    let custody = custody_proofs(store, &parcel.manifest, answered)?;
     let evidence = Evidence {
         header,
         sealed_sha256: envelope.sealed_sha256(),
         sealed: envelope.sealed().cloned(),
         header_bytes: envelope.header_bytes,
         parcel,
-        receipt: receipt_proof(ctx, store, signer, side, &word)?,
+        receipt,
         custody,
         revocation_lists: lists.iter().map(|list| list.der().to_vec()).collect(),
         exported: ctx.now,
@@ -88,8 +91,12 @@ fn parcel_proof(store: &Store, word: &Word) -> Result<ParcelProof, AppError> {
     })
 }
 
-/// The words of the relays that carried the parcel, as far as they came to us.
-fn custody_proofs(store: &Store, parcel: &ParcelManifest) -> Result<Vec<CustodyProof>, AppError> {
+/// The words of the relays that carried the parcel, as far as they came to us and no clock was wrong.
+fn custody_proofs(
+    store: &Store,
+    parcel: &ParcelManifest,
+    answered: Option<UnixMillis>,
+) -> Result<Vec<CustodyProof>, AppError> {
     let rows = store.scan_under(&CUSTODY, &(*parcel.parcel_id.as_bytes(),), None, WORDS_MAX)?;
     let words = rows.into_iter().map(|(_, row)| {
         let Signed { manifest, signature } = row.word.signed;
@@ -101,7 +108,8 @@ fn custody_proofs(store: &Store, parcel: &ParcelManifest) -> Result<Vec<CustodyP
         })
     });
     let words = words.collect::<Result<Vec<_>, AppError>>()?;
-    Ok(in_order_of_way(words, |word| &word.manifest, parcel))
+    let words = in_order_of_way(words, |word| &word.manifest, parcel);
+    Ok(words_in_time(words, |word| word.manifest.signed, parcel.signed, answered))
 }
 
 fn receipt_proof(

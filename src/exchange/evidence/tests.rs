@@ -326,3 +326,28 @@ fn words_of_another_way_or_parcel_have_names() {
     let late = carried_with(|[one, _]| hour(one)).verify(&Keys).unwrap_err();
     assert!(matches!(late, Flaw::OutOfOrder { later: Part::Custody { .. }, .. }));
 }
+
+#[test]
+fn a_clock_that_was_wrong_costs_its_word_and_not_the_file() {
+    let after = |seconds: u64| UnixMillis::new(NOW.get() + 1_000 * seconds);
+    let held = |times: [u64; 2]| {
+        let mut evidence = carried_with(|words| {
+            let signed = words.iter_mut().zip(times);
+            signed.for_each(|(word, at)| word.signed = after(at));
+        });
+        let receipt = evidence.receipt.as_ref().map(|receipt| receipt.manifest.signed);
+        let (words, parcel) = (std::mem::take(&mut evidence.custody), evidence.parcel.manifest.signed);
+        evidence.custody = words_in_time(words, |word| word.manifest.signed, parcel, receipt);
+        evidence.verify(&Keys).unwrap().carried.len()
+    };
+    assert_eq!(held([1, 2]), 2);
+    assert_eq!(held([599, 600]), 2, "clocks differ a little");
+    assert_eq!(held([20_000, 2]), 0, "the first relay's clock was fast");
+    assert_eq!(held([1, 20_000]), 1, "the second relay's clock was fast");
+    // A clock that was slow makes a word look older than the one before it.
+    let slow = |at: u64| {
+        let times = [after(9_000), after(at)];
+        words_in_time(vec![0_usize, 1], |word| times[*word], after(9_000), None)
+    };
+    assert_eq!((slow(9_001), slow(1)), (vec![0, 1], vec![0]));
+}

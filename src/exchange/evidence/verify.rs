@@ -148,7 +148,7 @@ impl Evidence {
             return Err(Flaw::NotTheRecipient { addressed: self.header.to, signer: manifest.from });
         }
         let (decided, receipt) = (disposition.decided, manifest.signed);
-        if decided > receipt.saturating_add(CLOCK_TOLERANCE) {
+        if !may_follow(decided, receipt) {
             return Err(Flaw::DecidedAfterReceipt { decided, receipt });
         }
         Ok(ProvenAnswer {
@@ -171,12 +171,17 @@ impl Evidence {
     }
 }
 
-/// Two clocks differ a little; one node's own clock may be set back a little between two signatures.
+/// Whether one thing may have been signed before another. Two clocks differ a little; one node's own clock may be
+/// set back a little between two signatures.
+pub(super) fn may_follow(earlier: UnixMillis, later: UnixMillis) -> bool {
+    earlier <= later.saturating_add(CLOCK_TOLERANCE)
+}
+
 fn in_order(
     (earlier, earlier_at): (Part, UnixMillis),
     (later, later_at): (Part, UnixMillis),
 ) -> Result<(), Flaw> {
-    if earlier_at > later_at.saturating_add(CLOCK_TOLERANCE) {
+    if !may_follow(earlier_at, later_at) {
         return Err(Flaw::OutOfOrder { earlier, earlier_at, later, later_at });
     }
     Ok(())

@@ -87,16 +87,17 @@ fn words_of_nodes_that_carry_nothing_here_are_not_believed() {
 }
 
 #[test]
-fn times_are_in_order_but_for_what_clocks_differ() {
+fn no_clock_that_is_wrong_stops_a_parcel() {
     let at = |first: u64, second: u64| {
         let [mut one, mut two] = both();
         (one.signed, two.signed) = (later(first), later(second));
         check("330106", "330000", &[one, two]).map(|handover| handover.sender_holds_at)
     };
     assert_eq!(at(10, 20), Ok(later(10)));
-    assert_eq!(at(620, 20), Ok(later(60)));
-    assert_eq!(at(621, 20), Err(HandoverFault::Times));
-    assert_eq!(at(10, 661), Err(HandoverFault::Times));
+    // The second relay's clock is slow, the first one's is fast, or our own is slow.
+    assert_eq!(at(20_000, 10), Ok(later(60)));
+    assert_eq!(at(10, 20_000), Ok(later(10)));
+    assert_eq!(at(20_000, 20_001), Ok(later(60)), "no time counts as later than now");
 }
 
 #[test]
@@ -110,7 +111,6 @@ fn every_fault_has_a_reason() {
         ),
         (HandoverFault::NotARelay { relay: area("510000") }, Reason::Malformed),
         (HandoverFault::Words(CustodyFault::Circle), Reason::Malformed),
-        (HandoverFault::Times, Reason::ClockWrong),
     ];
     for (fault, reason) in reasons {
         assert_eq!(fault.reason(), reason, "{fault}");
