@@ -86,6 +86,8 @@ async fn a_full_disk_stops_the_node_and_loses_nothing() {
     let network = Network::new();
     let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
     let Some(disk) = SmallDisk::on(&home.dir.join("data")) else { return };
+    // This is about what comes when the room that has to stay free is used up all the same.
+    home.limit("disk_free_min_mb = 0");
     home.start();
     away.start();
     let operator = network.operator("hua", HOME, Role::Clerk);
@@ -137,6 +139,40 @@ async fn a_full_disk_stops_the_node_and_loses_nothing() {
     let received = office::list(&at_away, Direction::Received).await;
     assert_eq!(received.len(), kept.len());
     assert!(home.stop().success());
+    drop(disk);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_takes_nothing_new_in_time_and_needs_no_restart() {
+    let network = Network::new();
+    let mut home = network.node(HOME, &[AWAY]);
+    let mut away = network.node(AWAY, &[HOME]);
+    let Some(disk) = SmallDisk::on(&home.dir.join("data")) else { return };
+    home.limit(&format!("disk_free_min_mb = {}", ROOM_MB / 4));
+    home.start();
+    away.start();
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    let messages = &mut office::messages(1, HOME, AWAY);
+    let mut next = || messages.next(Kind::DepartureNotice).unwrap();
+    let first = office::send_when_known(&at_home, AWAY, &next()).await.message_id;
+    let nearly_full = async |wanted| {
+        eventually_async("the node has looked at its disk", || async {
+            (office::status(&at_home).await.disk_nearly_full == wanted).then_some(())
+        })
+        .await;
+    };
+    nearly_full(false).await;
+    let ballast = disk.fill(u64::from(ROOM_MB / 8) * 1024);
+    nearly_full(true).await;
+    let refused = office::send(&at_home, AWAY, &next(), "").await.unwrap_err();
+    assert_eq!(office::code(&refused), "DISK_NEARLY_FULL");
+    office::reaches(&at_home, &first, Stage::Stored).await;
+    std::fs::remove_file(ballast).unwrap();
+    nearly_full(false).await;
+    let second = office::send(&at_home, AWAY, &next(), "").await.unwrap().message_id;
+    office::reaches(&at_home, &second, Stage::Stored).await;
+    assert!(home.stop().success());
+    home.never_panicked();
     drop(disk);
 }
 

@@ -17,7 +17,6 @@ use tokio::net::TcpSocket;
 use wire::pb::office::{Direction, Stage};
 
 use crate::support::network::Network;
-use crate::support::node::Node;
 use crate::support::office::{self, message};
 use crate::support::rogue::{Rogue, words};
 use crate::support::{in_time, now};
@@ -42,14 +41,6 @@ const WHILE: Duration = Duration::from_secs(4);
 const FACTOR: u32 = 8;
 /// What the 99th of a hundred letters may take in any case; below it is noise of the machine.
 const SHORT: Duration = Duration::from_millis(80);
-
-/// Gives a node that does not run a section of limits, in the place of the one it had.
-fn configure(node: &Node, limits: &str) {
-    let path = node.dir.join("liangdi.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let before = text.split("[limits]").next().unwrap();
-    std::fs::write(&path, format!("{before}[limits]\n{limits}\n")).unwrap();
-}
 
 /// The 99th of a hundred.
 fn p99(mut took: Vec<Duration>) -> Duration {
@@ -114,7 +105,7 @@ async fn later(peer: &mut Rogue, letters: Vec<SealedEnvelope>) -> Vec<Dispositio
 async fn a_flood_leaves_the_others_alone_and_loses_nothing_that_was_accepted() {
     let network = Network::new();
     let mut home = network.node(HOME, &[]);
-    configure(&home, &format!("messages_per_second = {RATE}"));
+    home.limit(&format!("messages_per_second = {RATE}"));
     home.start();
     let mut quiet = Rogue::connect(&network, QUIET, &home).await;
     let alone = letters(&mut quiet).await;
@@ -173,7 +164,7 @@ async fn a_flood_leaves_the_others_alone_and_loses_nothing_that_was_accepted() {
 async fn of_too_many_connections_of_one_peer_the_oldest_is_cut_off() {
     let network = Network::new();
     let mut home = network.node(HOME, &[]);
-    configure(&home, "connections_per_peer = 3");
+    home.limit("connections_per_peer = 3");
     home.start();
     let mut quiet = Rogue::connect(&network, QUIET, &home).await;
     let identity = network.node_certificate(FLOOD.parse().unwrap()).identity;
@@ -237,7 +228,7 @@ async fn a_disk_that_is_nearly_full_takes_nothing_new_and_finishes_what_it_has()
     home.stop();
 
     // No disk has so much room.
-    configure(&home, "disk_free_min_mb = 1073741824");
+    home.limit("disk_free_min_mb = 1073741824");
     home.start();
     let at_home = office::connect(&clerk).await;
     let status = office::status(&at_home).await;
@@ -268,7 +259,7 @@ async fn a_disk_that_is_nearly_full_takes_nothing_new_and_finishes_what_it_has()
 
     // With room again, mail flows.
     home.stop();
-    configure(&home, "disk_free_min_mb = 0");
+    home.limit("disk_free_min_mb = 0");
     home.start();
     let at_home = office::connect(&clerk).await;
     assert!(!office::status(&at_home).await.disk_nearly_full);

@@ -56,6 +56,14 @@ impl Node {
         self.configure(|text| text.replace(&from, &to));
     }
 
+    /// Gives it a section of limits in its configuration, in the place of the one it had; for the next start.
+    pub fn limit(&self, limits: &str) {
+        let path = self.dir.join("liangdi.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let before = text.split("[limits]").next().unwrap();
+        std::fs::write(&path, format!("{before}[limits]\n{limits}\n")).unwrap();
+    }
+
     /// Starts the process and waits until it serves.
     pub fn start(&mut self) {
         let before = self.serves();
