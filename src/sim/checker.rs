@@ -177,7 +177,7 @@ impl Kinds {
         for entry in history.entries() {
             match entry.fact {
                 Fact::Begins(Sort::Rogue) => drop(kinds.rogue.insert(entry.node, entry.at)),
-                Fact::Restored => drop(kinds.restored.insert(entry.node, entry.at)),
+                Fact::Restored { .. } => drop(kinds.restored.insert(entry.node, entry.at)),
                 _ => {}
             }
         }

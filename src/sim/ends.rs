@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::reason::Reason;
 use exchange::digest::Digest;
 use exchange::ledger::Direction;
 
@@ -66,9 +67,13 @@ impl Ends {
                     let sequence = exchange::lane::LaneSeq::new(*sequence);
                     let envelope = node.disk.all().get(&Key::Envelope(peer, epoch, sequence));
                     let Some(envelope) = envelope.and_then(Row::envelope) else { continue };
-                    if said.outcome.is_final() {
-                        let message = envelope.open().message;
-                        self.settled.insert(message, Word::from(&said.outcome));
+                    let (message, word) = (envelope.open().message, Word::from(&said.outcome));
+                    // What met a conflict is sent again; of several words, that one is not the last.
+                    let is_conflict = word == Word::Refused(Reason::Conflict);
+                    if said.outcome.is_final()
+                        && !(is_conflict && self.settled.contains_key(&message))
+                    {
+                        self.settled.insert(message, word);
                     }
                 }
             }

@@ -183,7 +183,10 @@ pub enum Fact {
     /// A backup was made.
     BackedUp,
     /// The last backup was put in the place of the disk.
-    Restored,
+    Restored {
+        /// And the program was told.
+        noticed: bool,
+    },
     /// A trouble of the plan begins.
     Begins(Sort),
     /// It is over.
@@ -269,6 +272,11 @@ impl History {
     pub(crate) fn seals(&mut self, written: Written) {
         self.by_digest.insert(written.digest, self.next_message());
         self.written.push(written);
+    }
+
+    /// Notes that a message was sealed once more.
+    pub(crate) fn seals_again(&mut self, message: MessageNo, digest: Digest) {
+        self.by_digest.insert(digest, message);
     }
 
     /// The message in the envelope with this digest.
@@ -375,7 +383,11 @@ fn line(entry: &Entry, areas: &[AreaCode]) -> String {
             write!(line, "DISK LIED: lost {groups} groups, {rows} rows of another")
         }
         Fact::BackedUp => line.write_str("was backed up"),
-        Fact::Restored => line.write_str("was restored"),
+        Fact::Restored { noticed } => line.write_str(if noticed {
+            "was restored"
+        } else {
+            "was set back, and does not know it"
+        }),
         Fact::Begins(sort) => write!(line, "trouble begins: {sort:?}"),
         Fact::Ends(sort) => write!(line, "trouble ends: {sort:?}"),
         Fact::Calm => line.write_str("calm"),

@@ -174,6 +174,8 @@ pub(crate) struct Memory {
     couriers: BTreeMap<(NodeNo, LaneEpoch), Run>,
     forwarders: BTreeMap<NodeNo, Forwarding>,
     returns: BTreeMap<NodeNo, Returns>,
+    /// When an epoch was opened last because of a conflict, by peer.
+    opened: BTreeMap<NodeNo, UnixMillis>,
     /// Nodes from which mail is collected, with the calls in a row that failed.
     collecting: BTreeMap<NodeNo, u32>,
     /// Returned words that came before the relay's own word was on disk.
@@ -243,6 +245,7 @@ impl Node {
             couriers: BTreeMap::new(),
             forwarders: BTreeMap::new(),
             returns: BTreeMap::new(),
+            opened: BTreeMap::new(),
             collecting: BTreeMap::new(),
             late: Vec::new(),
             inbox: VecDeque::new(),
@@ -279,13 +282,13 @@ impl Node {
         network.fell(timeline, *now, self.no, silently);
     }
 
-    /// The disk is lost; what the last backup has is put in its place.
-    pub(crate) fn restore(&mut self, world: &mut World) {
+    /// The disk is lost; what the last backup has is put in its place. `noticed` tells the program so.
+    pub(crate) fn restore(&mut self, noticed: bool, world: &mut World) {
         self.crash(true, world);
         if let Some(backup) = &self.backup {
             self.disk.restore(backup);
-            self.restored = true;
-            world.note(self.no, Fact::Restored);
+            self.restored = noticed;
+            world.note(self.no, Fact::Restored { noticed });
         }
     }
 
@@ -510,11 +513,13 @@ impl Node {
                     self.tell(Inner::Courier(courier, Event::Marked { marks: longer }));
                 }
             }
-            Done::Settled { courier, no } => {
+            Done::Settled { courier, no, healed } => {
+                self.healed(courier.0, healed, world);
                 self.forget_parcel(courier, no, world);
                 self.tell(Inner::Courier(courier, Event::Kept { parcel: no }));
             }
-            Done::SettledReturned { id, via, courier, marks } => {
+            Done::SettledReturned { id, via, courier, marks, healed } => {
+                self.healed(courier.0, healed, world);
                 self.tell(Inner::Courier(courier, Event::Marked { marks }));
                 self.word_was_taken(id, via, world);
             }

@@ -24,7 +24,12 @@ const STEPS_PER_NODE_MAX: u64 = 40_000_000;
 /// Runs the world that follows from the options, and checks it.
 #[must_use]
 pub fn run(options: &Options) -> Outcome {
-    let plan = Rc::new(Plan::of(options));
+    run_plan(options, Plan::of(options))
+}
+
+/// Runs the world of a plan.
+pub(crate) fn run_plan(options: &Options, plan: Plan) -> Outcome {
+    let plan = Rc::new(plan);
     let mut simulation = Simulation::new(options.seed, &plan);
     simulation.begin();
     let steps = simulation.go_on();
@@ -167,7 +172,7 @@ impl Simulation {
             }
             Mishap::Break => {}
             Mishap::Maintenance { node } => self.maintenance(*node, trouble.until, begins),
-            mishap => self.trouble_of_a_node(mishap, trouble.until, begins),
+            mishap => self.trouble_of_a_node(mishap, begins),
         }
     }
 
@@ -189,11 +194,12 @@ impl Simulation {
         }
     }
 
-    fn trouble_of_a_node(&mut self, mishap: &Mishap, until: Moment, begins: bool) {
+    fn trouble_of_a_node(&mut self, mishap: &Mishap, begins: bool) {
         let (of, sort) = match mishap {
-            Mishap::Crash { node, .. } | Mishap::Restore { node } | Mishap::BackUp { node } => {
-                (*node, None)
-            }
+            Mishap::Crash { node, .. }
+            | Mishap::Restore { node }
+            | Mishap::Rollback { node }
+            | Mishap::BackUp { node } => (*node, None),
             Mishap::Stall { node } => (*node, Some(Sort::Stall)),
             Mishap::SlowDisk { node, .. } => (*node, Some(Sort::SlowDisk)),
             Mishap::DiskFull { node } => (*node, Some(Sort::DiskFull)),
@@ -212,8 +218,11 @@ impl Simulation {
         let world = &mut self.world;
         match mishap {
             Mishap::Crash { silently, .. } if begins => node.crash(*silently, world),
-            Mishap::Restore { .. } if begins => node.restore(world),
-            Mishap::Crash { .. } | Mishap::Restore { .. } => node.start(world),
+            Mishap::Restore { .. } if begins => node.restore(true, world),
+            Mishap::Rollback { .. } if begins => node.restore(false, world),
+            Mishap::Crash { .. } | Mishap::Restore { .. } | Mishap::Rollback { .. } => {
+                node.start(world);
+            }
             Mishap::BackUp { .. } if begins => node.back_up(world),
             Mishap::Stall { .. } if begins => node.stall(),
             Mishap::Stall { .. } => node.go_on(world),
@@ -229,7 +238,6 @@ impl Simulation {
             }
             _ => {}
         }
-        let _ = until;
     }
 
     /// No more troubles: what is down starts, what stands still goes on, what is cut is mended, clocks are set right.

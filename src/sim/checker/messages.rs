@@ -29,6 +29,8 @@ pub(super) struct Story {
     said: BTreeMap<MessageNo, Vec<Word>>,
     /// What each node has had and lost by being restored.
     pub(super) lost: BTreeMap<NodeNo, BTreeSet<MessageNo>>,
+    /// Whether a node was set back and was not told. Then conflicts are found, and healed.
+    set_back: bool,
     /// Recipients of messages.
     accepted: BTreeMap<MessageNo, (NodeNo, NodeNo)>,
 }
@@ -74,7 +76,10 @@ impl Story {
                 let known = self.known(node).clone();
                 self.backups.insert(node, known);
             }
-            Fact::Restored => self.restored(node),
+            Fact::Restored { noticed } => {
+                self.restored(node);
+                self.set_back |= !noticed;
+            }
             _ => {}
         }
         None
@@ -87,7 +92,9 @@ impl Story {
     fn said(&mut self, node: NodeNo, message: MessageNo, word: Word) -> Option<Wrong> {
         let truth = Promise::ReceiptsAreTrue;
         if word == Word::Refused(Reason::Conflict) {
-            return Some((Promise::NobodyConflicts, message, "a conflict was found"));
+            self.said.entry(message).or_default().push(word);
+            let why = "a conflict was found, though nobody was set back unnoticed";
+            return (!self.set_back).then_some((Promise::NobodyConflicts, message, why));
         }
         let stored = self.known(node).stored.contains(&message);
         if word == Word::Stored && !stored {

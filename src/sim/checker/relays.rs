@@ -30,7 +30,7 @@ pub(super) fn check(facts: &Facts<'_>, kinds: &Kinds, verdict: &mut Verdict) {
             }
             Fact::LetGo { parcel, .. } => drop(held.remove(&(node, parcel))),
             // What it had taken since the backup is gone.
-            Fact::Restored => drop(excused.insert(node)),
+            Fact::Restored { .. } => drop(excused.insert(node)),
             _ => {}
         }
     }

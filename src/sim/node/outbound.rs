@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use domain::time::UnixMillis;
 use exchange::courier::{Answer, Courier, CustodyAnswer, Effect, Event, ParcelNo};
@@ -15,12 +16,15 @@ use exchange::route::{Route, Routes};
 use exchange::runs::SeqRuns;
 
 use super::session::Room;
-use super::units::{Answered, Consigned, Work, check};
+use super::units::{Answered, Consigned, Healed, Healing, Work, check};
 use super::{Inner, Node, SLEEP_MAX, Timer, Waiter, World};
 use crate::disk::rows::{Key, Row};
 use crate::history::{Fact, ParcelName};
 use crate::mail::{Carried, Envelope, Parcel, Receipt, Signed, Word};
 use crate::plan::{NodeNo, Plan};
+
+/// Another epoch is opened for a peer at most this often, whatever it says.
+const HEAL_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Name of a courier: peer and epoch.
 pub(super) type Of = (NodeNo, LaneEpoch);
@@ -539,7 +543,8 @@ impl Node {
     fn keep(&mut self, of: Of, no: ParcelNo, marks: Vec<Mark>, world: &mut World) {
         let answered = self.run(of).and_then(|run| run.offered.get(&no)?.answered.clone());
         if let Some(Said::Receipt(answered)) = answered {
-            self.enqueue(Work::Settle { courier: of, no, answered, marks }, world);
+            let healing = self.healing(of.0, world);
+            self.enqueue(Work::Settle { courier: of, no, answered, marks, healing }, world);
         }
     }
 
@@ -548,6 +553,27 @@ impl Node {
         if let Some(Said::Held(consigned)) = answered {
             self.enqueue(Work::Consign { courier: of, no, consigned, marks }, world);
         }
+    }
+}
+
+impl Node {
+    /// What it takes to send messages again that met a conflict.
+    pub(super) fn healing(&self, peer: NodeNo, world: &mut World) -> Healing {
+        let now = self.now(world);
+        let new_epoch = LaneEpoch::new(world.dice.node.any());
+        let last = self.memory.as_ref().and_then(|memory| memory.opened.get(&peer));
+        let may_open = last.is_none_or(|last| now.since(*last) >= HEAL_EVERY);
+        Healing { new_epoch, may_open, now }
+    }
+
+    /// What met a conflict is on its way again, or is not.
+    pub(super) fn healed(&mut self, peer: NodeNo, healed: Option<Healed>, world: &mut World) {
+        let Some(Healed { epoch, through, opened }) = healed else { return };
+        let now = self.now(world);
+        if let Some(memory) = self.memory.as_mut().filter(|_| opened) {
+            memory.opened.insert(peer, now);
+        }
+        self.nudge(peer, epoch, through, world);
     }
 }
 

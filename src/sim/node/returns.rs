@@ -170,7 +170,7 @@ impl Node {
         id: Digest,
         via: Via,
         receipt: &Rc<Receipt>,
-        world: &World,
+        world: &mut World,
     ) -> Option<Work> {
         let manifest = receipt.manifest();
         if world.plan.at(manifest.from) != Some(receipt.signed.by()) {
@@ -188,7 +188,9 @@ impl Node {
             self.envelope((row.peer, row.epoch), sequence).map(|envelope| offered(envelope))
         })?;
         let marks = marks(&answered, world, self.now(world));
-        Some(Work::SettleReturned { id, via, answered: Box::new(answered), marks })
+        let healing = self.healing(answered.peer, world);
+        let answered = Box::new(answered);
+        Some(Work::SettleReturned { id, via, answered, marks, healing })
     }
 
     fn returned_custody(

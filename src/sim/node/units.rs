@@ -3,6 +3,7 @@
 
 mod accept;
 mod consign;
+mod heal;
 mod receive;
 pub(super) mod relay;
 mod settle;
@@ -31,6 +32,7 @@ use crate::plan::{NodeNo, Plan};
 
 pub(super) use accept::Draft;
 pub(super) use consign::Consigned;
+pub(super) use heal::{Healed, Healing};
 pub(super) use receive::Arrived;
 pub(super) use relay::{Change, Handed, Said, Taken};
 pub(super) use settle::{Answered, check, check_returned};
@@ -50,6 +52,7 @@ pub(crate) enum Work {
         no: exchange::courier::ParcelNo,
         answered: Box<Answered>,
         marks: Vec<Mark>,
+        healing: Healing,
     },
     /// A relay has given its word on the stream of a courier.
     Consign {
@@ -59,7 +62,13 @@ pub(crate) enum Work {
         marks: Vec<Mark>,
     },
     /// The recipient's answer has come back by way of a relay.
-    SettleReturned { id: Digest, via: Via, answered: Box<Answered>, marks: Vec<Mark> },
+    SettleReturned {
+        id: Digest,
+        via: Via,
+        answered: Box<Answered>,
+        marks: Vec<Mark>,
+        healing: Healing,
+    },
     /// The word of a relay further on has come back.
     KeepWord { id: Digest, via: Via, word: Rc<Word> },
     /// A parcel for others came in.
@@ -109,6 +118,7 @@ pub(crate) enum Done {
     Settled {
         courier: (NodeNo, LaneEpoch),
         no: exchange::courier::ParcelNo,
+        healed: Option<Healed>,
     },
     Consigned {
         courier: (NodeNo, LaneEpoch),
@@ -121,6 +131,7 @@ pub(crate) enum Done {
         via: Via,
         courier: (NodeNo, LaneEpoch),
         marks: Vec<Mark>,
+        healed: Option<Healed>,
     },
     KeptWord {
         id: Digest,
@@ -179,9 +190,9 @@ pub(super) fn run(work: Work, unit: &mut Unit<'_>, around: &mut Around<'_>) -> (
             (Done::Withdrawn, true)
         }
         Work::TakeIn(arrived) => (receive::take_in(*arrived, unit, around), true),
-        Work::Settle { courier, no, answered, marks } => {
-            settle::keep(&answered, &marks, unit);
-            (Done::Settled { courier, no }, true)
+        Work::Settle { courier, no, answered, marks, healing } => {
+            let healed = settle::keep(&answered, &marks, &healing, unit, around);
+            (Done::Settled { courier, no, healed }, true)
         }
         Work::Consign { courier, no, consigned, marks } => {
             let patience = around.plan.courier.custody_patience;
@@ -189,10 +200,15 @@ pub(super) fn run(work: Work, unit: &mut Unit<'_>, around: &mut Around<'_>) -> (
             let relay = consigned.relay;
             (Done::Consigned { courier, no, relay, longer }, true)
         }
-        Work::SettleReturned { id, via, answered, marks } => {
-            settle::keep(&answered, &marks, unit);
+        Work::SettleReturned { id, via, answered, marks, healing } => {
+            let name = answered.receipt.manifest().parcel_id;
+            // Another one may have been quicker.
+            if !unit.contains(&Key::Consignment(name)) {
+                return (Done::KeptWord { id, via }, true);
+            }
+            let healed = settle::keep(&answered, &marks, &healing, unit, around);
             let courier = (answered.peer, answered.epoch);
-            (Done::SettledReturned { id, via, courier, marks }, true)
+            (Done::SettledReturned { id, via, courier, marks, healed }, true)
         }
         Work::KeepWord { id, via, word } => {
             consign::keep_word(&word, unit);

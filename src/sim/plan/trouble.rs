@@ -48,6 +48,8 @@ pub(crate) enum Mishap {
     BackUp { node: NodeNo },
     /// A node's disk is lost, and what the last backup has is put in its place.
     Restore { node: NodeNo },
+    /// The same, but nobody tells the node: a machine set back to an older image.
+    Rollback { node: NodeNo },
     /// A relay loses, repeats or cuts short so many of a thousand parcels that it hands on, and keeps words to itself.
     Rogue { node: NodeNo, per_mille: u64 },
 }
@@ -69,11 +71,12 @@ enum Kind {
     Maintenance,
     Clock,
     Restore,
+    Rollback,
     Rogue,
     Outage,
 }
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     Kind::Crash,
     Kind::Stall,
     Kind::Partition,
@@ -88,6 +91,7 @@ const KINDS: [Kind; 16] = [
     Kind::Maintenance,
     Kind::Clock,
     Kind::Restore,
+    Kind::Rollback,
     Kind::Rogue,
     Kind::Outage,
 ];
@@ -144,12 +148,16 @@ fn one(kind: Kind, nodes: &[NodePlan], from: Moment, dice: &mut Dice, into: &mut
         Kind::Busy => (short, Mishap::Busy { node }),
         Kind::Maintenance => (long, Mishap::Maintenance { node }),
         Kind::Clock => (0, Mishap::ClockJump { node, by_ms: jump(dice) }),
-        Kind::Restore => {
+        Kind::Restore | Kind::Rollback => {
             let before = dice.stretch(MINUTE_MS, DAY_MS / 2);
             let backed_up = Moment::new(from.get().saturating_sub(before));
             let what = Mishap::BackUp { node };
             into.push(Trouble { from: backed_up, until: backed_up, what });
-            (short, Mishap::Restore { node })
+            let restore = match kind {
+                Kind::Rollback => Mishap::Rollback { node },
+                _ => Mishap::Restore { node },
+            };
+            (short, restore)
         }
         Kind::Rogue => {
             let provinces: Vec<_> =

@@ -6,7 +6,8 @@ use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::parcel::ParcelManifest;
 use exchange::receipt::{Disposition, Offered};
 
-use super::mark;
+use super::heal::{Healed, Healing, conflicts, heal};
+use super::{Around, mark};
 use crate::disk::rows::{ConsignmentRow, Key, ParcelRow, Row, Side};
 use crate::disk::unit::Unit;
 use crate::mail::Receipt;
@@ -23,8 +24,14 @@ pub(crate) struct Answered {
     pub(crate) dispositions: Vec<Disposition>,
 }
 
-/// Writes a receipt and its marks. Nobody else carries the parcel from now on.
-pub(super) fn keep(answered: &Answered, marks: &[Mark], unit: &mut Unit<'_>) {
+/// Writes a receipt and its marks, and sends again what met a conflict. Nobody else carries the parcel from now on.
+pub(super) fn keep(
+    answered: &Answered,
+    marks: &[Mark],
+    healing: &Healing,
+    unit: &mut Unit<'_>,
+    around: &mut Around<'_>,
+) -> Option<Healed> {
     let Answered { peer, epoch, sequences, receipt, dispositions } = answered;
     mark(*peer, *epoch, marks, unit);
     let first = sequences.iter().min().copied().unwrap_or_default();
@@ -35,6 +42,11 @@ pub(super) fn keep(answered: &Answered, marks: &[Mark], unit: &mut Unit<'_>) {
     };
     unit.put(Key::Parcel(Side::Sent, *peer, *epoch, first, name), row);
     unit.delete(Key::Consignment(name));
+    let conflicts = conflicts(sequences, dispositions);
+    if conflicts.is_empty() {
+        return None;
+    }
+    heal((*peer, *epoch), &conflicts, healing, unit, around)
 }
 
 /// Checks a receipt that has come back against the parcel that was consigned. `offered` reads what lies in a place of
