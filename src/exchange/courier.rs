@@ -19,8 +19,6 @@ mod flight;
 mod line;
 mod resting;
 mod settings;
-#[cfg(test)]
-mod simulation;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -187,6 +185,12 @@ impl Courier {
             Event::Kept { parcel } => self.kept(parcel),
             Event::NotKept { parcel } => self.not_kept(parcel, now, random),
             Event::Marked { marks } => self.marked(&marks, None),
+            Event::TurnedBack { by, marks } => {
+                self.marked(&marks, None);
+                if let Some(route) = by {
+                    self.doubt(route, now);
+                }
+            }
             Event::Woken => self.wake_at = None,
         }
         Ok(())
