@@ -13,6 +13,8 @@ use std::time::Duration;
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
 
+use crate::custody::CustodyManifest;
+use crate::custody::CustodyOutcome;
 use crate::envelope::Header;
 
 pub use forwarder::Answer;
@@ -47,6 +49,19 @@ pub fn may_carry(own: AreaCode, handed_by: AreaCode, from: AreaCode, to: AreaCod
     let comes_back = handed_by == own || handed_by == to;
     let is_of_ours = handed_by == from && own.contains(&from);
     !is_end && !comes_back && (own.contains(&to) || is_of_ours)
+}
+
+/// Whether the node that gave a word may have had the parcel in hand: as a relay, by the codes alone, or as its
+/// recipient, which gives such a word to refuse what a relay above it hands over. Nobody else is believed when
+/// a word comes back.
+#[must_use]
+pub fn may_speak(word: &CustodyManifest) -> bool {
+    let CustodyManifest { relay, handed_by, from, to, .. } = *word;
+    if relay == to {
+        let refuses = !matches!(word.outcome, CustodyOutcome::Held { .. });
+        return refuses && handed_by != to && handed_by.contains(&to);
+    }
+    may_carry(relay, handed_by, from, to)
 }
 
 /// The time that decides the order: when the recipient has to have acted, but at most [`DUE_WITHIN`] after

@@ -101,6 +101,13 @@ pub enum Event {
         /// What has changed in the stored lane.
         marks: Vec<Mark>,
     },
+    /// What a relay or a file was to bring to the recipient comes no further, by a signed word that is on disk.
+    TurnedBack {
+        /// The route by which it went; none for a file, or when that route is gone.
+        by: Option<Route>,
+        /// What has changed in the stored lane: when it is offered again.
+        marks: Vec<Mark>,
+    },
     /// The time of the last [`Effect::WakeAt`] has come.
     Woken,
 }

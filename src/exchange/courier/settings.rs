@@ -62,6 +62,14 @@ impl Default for CourierSettings {
 }
 
 impl CourierSettings {
+    /// How long mail rests that a carrier has turned back, when it has been handed to carriers `times` before: as
+    /// long as one waits for a link, twice as long each time, and no longer than for a carrier.
+    #[must_use]
+    pub fn turned_back_pause(&self, times: u32) -> Duration {
+        let doubled = 1_u32.checked_shl(times).and_then(|by| self.route_patience.checked_mul(by));
+        doubled.map_or(self.custody_patience, |pause| pause.min(self.custody_patience))
+    }
+
     pub(super) fn envelopes(&self) -> u64 {
         let most = u64::try_from(PARCEL_ENVELOPES_MAX).unwrap_or(u64::MAX);
         u64::from(self.envelopes_max).clamp(1, most)

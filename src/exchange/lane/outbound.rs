@@ -138,6 +138,21 @@ impl LaneOut {
         self.deferred.get(&sequence).copied().or_else(|| self.custody_until(sequence))
     }
 
+    /// The marks by which these sequences are offered again at `again`, because the carrier that was to have them
+    /// until `until` has turned them back. What is settled by now, or with somebody else, is left alone.
+    #[must_use]
+    pub fn turned_back(
+        &self,
+        sequences: impl IntoIterator<Item = LaneSeq>,
+        until: UnixMillis,
+        again: UnixMillis,
+    ) -> Vec<Mark> {
+        let with_it = self.in_custody.get(&until);
+        let is_with_it = |sequence: &LaneSeq| with_it.is_some_and(|held| held.contains(*sequence));
+        let of_its = sequences.into_iter().filter(is_with_it);
+        of_its.map(|sequence| Mark::Deferred(sequence, again)).collect()
+    }
+
     /// What has a number but no final answer, was not put off and is in nobody's custody.
     #[must_use]
     pub fn unsettled(&self) -> SeqRuns {

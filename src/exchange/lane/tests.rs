@@ -47,6 +47,23 @@ fn the_window_is_bounded() {
 }
 
 #[test]
+fn what_a_carrier_turns_back_is_released_unless_somebody_else_has_it() {
+    let at = |seconds: u64| UnixMillis::new(1_000 * seconds);
+    let mut lane = LaneOut::new(LaneEpoch::new(7));
+    lane.assigned_through(LaneSeq::new(5));
+    lane.apply((1..=4).map(|n| Mark::InCustody(LaneSeq::new(n), at(60))));
+    // One was settled by another way, one was handed to another carrier, one the recipient has put off.
+    lane.apply([Mark::Settled(LaneSeq::new(2)), Mark::InCustody(LaneSeq::new(3), at(90))]);
+    lane.apply([Mark::Deferred(LaneSeq::new(4), at(70))]);
+    let all = || (1..=5).map(LaneSeq::new);
+    let marks = lane.turned_back(all(), at(60), at(10));
+    assert_eq!(marks, [Mark::Deferred(LaneSeq::FIRST, at(10))]);
+    lane.apply(marks);
+    assert_eq!(lane.rests_until(LaneSeq::FIRST), Some(at(10)));
+    assert!(lane.turned_back(all(), at(60), at(10)).is_empty(), "once");
+}
+
+#[test]
 fn ids_are_looked_up_only_where_they_may_have_come_in_another_epoch() {
     let header = samples::header(1);
     let opened_after = |millis: i64| {

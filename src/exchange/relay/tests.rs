@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use domain::reason::Reason;
+
 use super::*;
 use crate::samples;
 use crate::samples::NOW;
@@ -42,6 +44,28 @@ fn a_relay_carries_what_is_from_or_for_the_areas_under_it() {
     assert!(!may("410000", "410000", "410000", "330106"));
     assert!(!may("410000", "410522", "410522", "410000"));
     assert!(!may("410000", "410522", "410322", "410522"));
+}
+
+#[test]
+fn a_word_is_that_of_a_relay_or_of_the_recipient_to_a_relay_above_it() {
+    let parcel = samples::parcel_manifest(&[]);
+    let refused = CustodyOutcome::Refused { reason: Reason::SenderUnknown };
+    let may = |handed_by: &str, relay: &str, outcome: Option<CustodyOutcome>| {
+        let mut word =
+            samples::custody_manifest(&parcel, area(handed_by), area(relay), area("330106"));
+        word.outcome = outcome.unwrap_or(word.outcome);
+        may_speak(&word)
+    };
+    for outcome in [None, Some(refused)] {
+        assert!(may("410522", "410000", outcome));
+        assert!(may("410000", "330000", outcome));
+        assert!(!may("410000", "510000", outcome), "it carries nothing for them");
+        assert!(!may("410522", "410523", outcome));
+    }
+    assert!(may("330000", "330106", Some(refused)) && may("330100", "330106", Some(refused)));
+    assert!(!may("330000", "330106", None), "a recipient does not hold its own mail");
+    assert!(!may("410000", "330106", Some(refused)), "that relay hands nothing to it");
+    assert!(!may("410522", "330106", Some(refused)), "to its sender it answers on the stream");
 }
 
 proptest! {

@@ -228,6 +228,34 @@ fn a_relay_that_refuses_is_avoided() {
 }
 
 #[test]
+fn what_comes_no_further_takes_another_way_after_a_pause() {
+    let mut bench = troubled(all(), settings(1, 9), 2);
+    let effects = bench.event(up(OWN));
+    let parcel = sent(&mut bench, &effects, OWN);
+    held(&mut bench, parcel);
+    let again = bench.now.saturating_add(bench.courier.settings.turned_back_pause(0));
+    let marks = [1, 2].map(|n| Mark::Deferred(LaneSeq::new(n), again)).to_vec();
+    bench.event(Event::TurnedBack { by: Some(OWN), marks });
+    assert_eq!(bench.courier.status().in_custody, 0);
+    bench.pass(9_999);
+    assert!(loads(&bench.event(Event::Woken)).is_empty());
+    bench.pass(1);
+    let effects = bench.event(Event::Woken);
+    // The relay stands, but what it took came no further.
+    assert_eq!((connects(&effects), loads(&effects).len()), (vec![Route::Direct, PEER], 0));
+    let effects = bench.event(up(PEER));
+    assert_eq!(asked(&effects), [vec![1, 2]]);
+    sent(&mut bench, &effects, PEER);
+}
+
+#[test]
+fn the_pause_doubles_up_to_the_patience_with_a_carrier() {
+    let pause = |times| settings(1, 9).turned_back_pause(times).as_secs();
+    assert_eq!([0, 1, 2, 8].map(pause), [10, 20, 40, 2_560]);
+    assert_eq!([9, 31, 32, u32::MAX].map(pause), [3_600; 4]);
+}
+
+#[test]
 fn a_busy_relay_is_left_alone_and_another_is_asked() {
     let mut bench = troubled(all(), settings(1, 9), 1);
     let effects = bench.event(up(OWN));
