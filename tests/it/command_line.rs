@@ -1,78 +1,14 @@
 //! A clerk's day, typed: two offices and the command line, nothing else.
 
 use std::path::Path;
-use std::process::Command;
 
 use domain::access::Role;
 use liangdi::cli::connect::ConnectArgs;
 use serde_json::Value;
 
+use super::support::desk::{Desk, run, words};
 use super::support::eventually;
 use super::support::network::Network;
-
-/// One operator at her terminal.
-struct Desk {
-    connect: ConnectArgs,
-}
-
-/// How a command ended.
-struct Ended {
-    exit: i32,
-    out: String,
-    err: String,
-}
-
-fn run(words: &[String]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_liangdi")).args(words).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended {
-        exit: output.status.code().unwrap(),
-        out: text(output.stdout),
-        err: text(output.stderr),
-    }
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
-}
-
-impl Desk {
-    fn at(network: &Network, area: &str) -> Self {
-        Self { connect: network.operator("alice", area, Role::Clerk) }
-    }
-
-    fn run(&self, line: &str) -> Ended {
-        let path = |path: &Option<std::path::PathBuf>| path.as_ref().unwrap().display().to_string();
-        let (cert, key) = (path(&self.connect.cert), path(&self.connect.key));
-        let (office, root) = (self.connect.office.clone().unwrap(), path(&self.connect.root));
-        let connection = format!("--office {office} --cert {cert} --key {key} --root {root}");
-        run(&[words(line), words(&connection)].concat())
-    }
-
-    /// Runs for a program; it has to work.
-    fn json(&self, line: &str) -> Value {
-        let ended = self.run(&format!("{line} --json"));
-        assert_eq!(ended.exit, 0, "{line}\n{}{}", ended.out, ended.err);
-        serde_json::from_str(&ended.out).unwrap()
-    }
-
-    /// Runs for a person; it has to work.
-    fn text(&self, line: &str) -> String {
-        let ended = self.run(line);
-        assert_eq!(ended.exit, 0, "{line}\n{}{}", ended.out, ended.err);
-        ended.out
-    }
-
-    /// Runs for a program; it has to end with this exit code.
-    fn refused(&self, line: &str, exit: i32) -> Value {
-        let ended = self.run(&format!("{line} --json"));
-        assert_eq!(ended.exit, exit, "{line}\n{}{}", ended.out, ended.err);
-        assert!(ended.out.is_empty(), "answers and troubles are not mixed: {}", ended.out);
-        let trouble: Value = serde_json::from_str(&ended.err).unwrap();
-        assert_eq!(trouble["error"]["exit"], exit);
-        trouble["error"].clone()
-    }
-}
 
 fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("a text, not {value}")).to_owned()

@@ -10,8 +10,9 @@ use store::transit::Carrier;
 use wire::pb::office as pb;
 
 use super::message::hex;
+use crate::app::messages::consign::Hop;
 use crate::app::messages::next::{self, Step};
-use crate::app::messages::track::{Hop, Stage, Track};
+use crate::app::messages::track::{Stage, Track};
 use crate::delivery::peers::Peers;
 use crate::delivery::trouble;
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
+use exchange::courier::CourierSettings;
 use exchange::custody::{CustodyManifest, CustodyOutcome};
 use exchange::lane::{LANE_WINDOW, LaneEpoch, LaneSeq, Mark};
 use exchange::parcel::ParcelId;
+use exchange::relay::may_speak;
 use store::messages::{EnvelopeKey, MessageRow, ParcelRow, Side};
 use store::tables::{CONSIGNMENT, CUSTODY, PARCEL};
 use store::transit::{Carrier, ConsignmentRow};
@@ -15,6 +17,7 @@ use store::{Store, Unit};
 use wire::{decode_custody_manifest, decode_manifest};
 
 use super::settle;
+use super::turned_back::{self, Refusal, TurnedBack};
 use crate::app::AppError;
 use crate::app::relay::{SignedWord, keep_custody};
 
@@ -61,10 +64,19 @@ pub fn keep(
     marks: &[Mark],
     patience: Duration,
 ) -> Result<Vec<Mark>, AppError> {
-    let times = times_before(unit, consigned)?;
+    let times = match consigned.sequences.first() {
+        Some(first) => times_handed(unit, consigned.peer, consigned.epoch, first.get())?,
+        None => 0,
+    };
     let longest = consigned.handed.saturating_add(patience.max(PATIENCE_MAX));
     let doubled = patience.saturating_mul(1 << times.min(DOUBLINGS_MAX));
     let until = consigned.handed.saturating_add(doubled).min(longest);
+    // Under the time that the lane has, too, so that it can be found there.
+    let wished = marks.iter().filter_map(|mark| match *mark {
+        Mark::InCustody(_, until) => Some(until),
+        Mark::Settled(_) | Mark::Deferred(..) => None,
+    });
+    let until = wished.max().map_or(until, |wished| wished.max(until));
     let longer = marks.iter().filter_map(|mark| match *mark {
         Mark::InCustody(sequence, wished) if wished < until => {
             Some(Mark::InCustody(sequence, until))
@@ -103,10 +115,14 @@ pub fn keep(
     Ok(longer)
 }
 
-/// How often the first of these messages was handed over before and not answered.
-fn times_before(unit: &Unit<'_>, consigned: &Consigned) -> Result<u32, AppError> {
-    let Some(first) = consigned.sequences.first().map(|s| s.get()) else { return Ok(0) };
-    let (side, epoch) = EnvelopeKey::of(Side::Sent, consigned.peer, consigned.epoch).key();
+/// How often a message was handed over and not answered.
+pub(super) fn times_handed(
+    unit: &Unit<'_>,
+    peer: AreaCode,
+    epoch: LaneEpoch,
+    first: u64,
+) -> Result<u32, AppError> {
+    let (side, epoch) = EnvelopeKey::of(Side::Sent, peer, epoch).key();
     let from = (side, epoch, first.saturating_sub(LANE_WINDOW), [0; 16]);
     let until = (side, epoch, first, [0xFF; 16]);
     let rows = unit.scan(&PARCEL, from..=until, store::limits::SCAN_ROWS_MAX)?;
@@ -120,8 +136,8 @@ fn times_before(unit: &Unit<'_>, consigned: &Consigned) -> Result<u32, AppError>
     Ok(times)
 }
 
-/// Keeps the word of a relay further on about a parcel of ours that is on its way. A word about anything else
-/// changes nothing.
+/// Keeps a word that came back about a parcel of ours that somebody carries. One that it comes no further
+/// releases its messages, and is given back. A word about anything else changes nothing.
 ///
 /// # Errors
 /// When rows cannot be read or written.
@@ -129,19 +145,32 @@ pub fn keep_word(
     unit: &mut Unit<'_>,
     manifest: &CustodyManifest,
     word: &SignedWord,
+    settings: &CourierSettings,
     now: UnixMillis,
-) -> Result<(), AppError> {
-    let Some(row) = unit.get(&CONSIGNMENT, manifest.parcel_id.as_bytes())? else {
-        return Ok(());
-    };
+) -> Result<Option<TurnedBack>, AppError> {
+    let parcel_id = manifest.parcel_id;
+    let Some(row) = unit.get(&CONSIGNMENT, parcel_id.as_bytes())? else { return Ok(None) };
     let parcel = decode_manifest(&row.parcel.signed.manifest.0)
         .map_err(|_| AppError::Internal("a manifest of ours is unreadable"))?;
-    match manifest.check_about(&parcel) {
-        Ok(()) => keep_custody(unit, manifest.parcel_id, word, now),
-        Err(fault) => {
-            tracing::warn!(parcel = %manifest.parcel_id, %fault, "a word does not fit a parcel of ours");
-            Ok(())
+    let fits = manifest.check_about(&parcel);
+    let fits = fits.map_err(|fault| fault.to_string());
+    let fits = fits.and_then(|()| match may_speak(manifest) {
+        true => Ok(()),
+        false => Err(format!("{} has nothing to do with it", manifest.relay)),
+    });
+    if let Err(fault) = fits {
+        tracing::warn!(parcel = %parcel_id, fault, "a word does not fit a parcel of ours");
+        return Ok(None);
+    }
+    keep_custody(unit, parcel_id, word, now)?;
+    match manifest.outcome {
+        CustodyOutcome::Refused { reason } if row.until > now => {
+            let refusal = Refusal { by: manifest.relay, reason, at: manifest.signed };
+            turned_back::release(unit, parcel_id, row, refusal, settings, now).map(Some)
         }
+        CustodyOutcome::Held { .. }
+        | CustodyOutcome::Refused { .. }
+        | CustodyOutcome::Deferred { .. } => Ok(None),
     }
 }
 
@@ -158,14 +187,15 @@ pub struct Consignment {
     pub until: UnixMillis,
 }
 
-/// Who carries a message that was sent from here and that its recipient has not answered; none when nobody does.
+/// Who carries a message that was sent from here and that its recipient has not answered, with what the relays on its way
+/// have said; none when nobody does.
 ///
 /// # Errors
 /// When rows cannot be read.
 pub fn consignment_of(
     store: &Store,
     message: &MessageRow,
-) -> Result<Option<Consignment>, AppError> {
+) -> Result<Option<(Consignment, Vec<Hop>)>, AppError> {
     let (side, epoch) = EnvelopeKey::of(Side::Sent, message.peer, message.epoch).key();
     let sequence = message.sequence.get();
     let from = (side, epoch, sequence.saturating_sub(LANE_WINDOW), [0; 16]);
@@ -193,17 +223,39 @@ fn with_words(
     store: &Store,
     parcel: ParcelId,
     row: &ConsignmentRow,
-) -> Result<Consignment, AppError> {
+) -> Result<(Consignment, Vec<Hop>), AppError> {
     let ConsignmentRow { carrier, handed, until, peer, .. } = *row;
     let mut at = Consignment { carrier, since: handed, next: peer, until };
+    let hops = hops(store, parcel)?;
+    if let Some(hop) = hops.last() {
+        (at.carrier, at.since, at.next) = (Carrier::Relay(hop.relay), hop.held, hop.next);
+    }
+    Ok((at, hops))
+}
+
+/// A relay's signed word that it holds a parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The relay.
+    pub relay: AreaCode,
+    /// When it took the parcel, by its own word.
+    pub held: UnixMillis,
+    /// Whom it hands the parcel to.
+    pub next: AreaCode,
+}
+
+/// The relays that have given their word about a parcel, in the order of the way.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn hops(store: &Store, parcel: ParcelId) -> Result<Vec<Hop>, AppError> {
+    let mut hops = Vec::new();
     for (_, row) in store.scan_under(&CUSTODY, &(*parcel.as_bytes(),), None, ROWS_AT_ONCE)? {
         let word = decode_custody_manifest(&row.word.signed.manifest.0)
             .map_err(|_| AppError::Internal("a kept word is unreadable"))?;
         if let CustodyOutcome::Held { next } = word.outcome {
-            at.carrier = Carrier::Relay(word.relay);
-            at.since = word.signed;
-            at.next = next;
+            hops.push(Hop { relay: word.relay, held: word.signed, next });
         }
     }
-    Ok(at)
+    Ok(hops)
 }

@@ -118,7 +118,9 @@ const fn words(track: &Track, step: Step) -> (&'static str, &'static str) {
             "{from}已说明原因并放弃；内容不再发出。",
             "{from} has given it up with a reason; its content is not sent any more.",
         ),
-        (Step::Nothing, _) => ("已办结，无后续。", "It has come to its end; nothing more is to be done."),
+        (Step::Nothing, _) => {
+            ("已办结，无后续。", "It has come to its end; nothing more is to be done.")
+        }
     }
 }
 
@@ -234,7 +236,9 @@ mod tests {
         };
         let of_message = refused(Reason::ReasonTextRequired);
         assert_eq!(of_message.fault, Some(Fault::Message));
-        assert!(of_message.zh.contains(Reason::ReasonTextRequired.text_zh().trim_end_matches('。')));
+        assert!(
+            of_message.zh.contains(Reason::ReasonTextRequired.text_zh().trim_end_matches('。'))
+        );
         assert_eq!(refused(Reason::SealedForOtherKey).fault, Some(Fault::Peer));
         assert_eq!(next(&track(Stage::Queued, Kind::ArrivalNotice)).fault, None);
     }

@@ -74,8 +74,7 @@ pub async fn get(
         })
         .await
         .map_err(AppError::from)?;
-    let (side, row) = super::find(store, id)?;
-    Ok((track::of(store, ctx.county(), id, side, &row)?, content))
+    Ok((whole_track(ctx, store, id)?, content))
 }
 
 /// Where one message is.
@@ -84,8 +83,15 @@ pub async fn get(
 /// A refusal, or that the message is not kept here.
 pub fn track(ctx: &Ctx, store: &Store, id: MessageId) -> Result<Track, AppError> {
     ctx.must(Permission::FollowDelivery)?;
+    whole_track(ctx, store, id)
+}
+
+/// A track with the way that the message came.
+fn whole_track(ctx: &Ctx, store: &Store, id: MessageId) -> Result<Track, AppError> {
     let (side, row) = super::find(store, id)?;
-    track::of(store, ctx.county(), id, side, &row)
+    let mut track = track::of(store, ctx.county(), id, side, &row)?;
+    track::add_way(store, side, &row, &mut track)?;
+    Ok(track)
 }
 
 /// Which messages a list is to hold.

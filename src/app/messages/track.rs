@@ -17,7 +17,7 @@ use store::tables::{DEAD_LETTER, PARCEL, REDIRECTED};
 use wire::content::decode_content;
 use wire::decode_disposition;
 
-use super::consign::{self, Consignment};
+use super::consign::{self, Consignment, Hop};
 use crate::app::AppError;
 
 /// Parcels that are looked at in one go.
@@ -48,17 +48,6 @@ pub enum Stage {
     Replaced,
     /// It was given up, with a reason.
     Discarded,
-}
-
-/// A relay's signed word about a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hop {
-    /// The relay.
-    pub relay: AreaCode,
-    /// When it took the message, by its own word.
-    pub held: UnixMillis,
-    /// Whom it hands the message to.
-    pub next: AreaCode,
 }
 
 /// Where a message is and whose turn it is.
@@ -165,6 +154,24 @@ pub(crate) fn of(
     Ok(track)
 }
 
+/// Adds the relays that a received message came by to its track; those of a sent one are there.
+///
+/// # Errors
+/// When rows cannot be read.
+pub(super) fn add_way(
+    store: &Store,
+    side: Side,
+    row: &MessageRow,
+    track: &mut Track,
+) -> Result<(), AppError> {
+    if side == Side::Received
+        && let Some(word) = last_word(store, row, side)?
+    {
+        track.hops = consign::hops(store, word.row.parcel_id)?;
+    }
+    Ok(())
+}
+
 /// What the list of dead letters says about a message that was sent from here.
 fn dead(letter: &DeadLetterRow, track: &mut Track) {
     track.stage = match (&letter.state, &letter.why) {
@@ -201,8 +208,8 @@ fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppErr
         track.retry_at = Some(*until);
     }
     if lane.rests_until(row.sequence).is_some() && track.stage == Stage::Queued {
-        track.carried = consign::consignment_of(store, row)?;
-        if track.carried.is_some() {
+        if let Some((carried, hops)) = consign::consignment_of(store, row)? {
+            (track.carried, track.hops) = (Some(carried), hops);
             track.stage = Stage::AtRelay;
         }
     }
@@ -211,6 +218,7 @@ fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppErr
         Outcome::Stored => {
             track.stage = Stage::Stored;
             track.stored = Some(said.disposition.decided);
+            track.hops = consign::hops(store, said.row.parcel_id)?;
         }
         Outcome::Refused { reason, .. } => {
             track.stage = Stage::Refused;
