@@ -13,20 +13,24 @@
 )]
 
 mod backup;
+mod bundle;
 mod command_line;
 mod conformance;
 mod corpus;
 mod crash;
 mod demo;
+mod directory;
 mod disk;
 mod exchange;
 mod faults;
 mod idle;
 mod input;
 mod interop;
+mod letters;
 mod logs;
 mod overload;
 mod peers;
+mod relay;
 mod renewal;
 mod support;
 mod tidy;
