@@ -14,14 +14,20 @@ mod view;
 mod area;
 mod backup;
 mod bench;
+mod bundle;
 mod certificate;
 mod completions;
 mod config;
 mod conformance;
 mod consent;
+mod dead_letter;
+mod directory;
 mod evidence;
+mod maintenance;
 mod message;
+mod moment;
 mod node;
+mod notice;
 mod peer;
 mod person;
 mod pki;
@@ -69,10 +75,20 @@ enum Command {
     Request(request::Args),
     /// Messages 通报
     Message(message::Args),
+    /// Messages that did not arrive 死信
+    DeadLetter(dead_letter::Args),
+    /// What this office has to know 提醒
+    Notice(notice::Args),
     /// Evidence 存证
     Evidence(evidence::Args),
     /// Peers 对方节点
     Peer(peer::Args),
+    /// Node cards and revocation lists 名录
+    Directory(directory::Args),
+    /// Times out of service 停机公告
+    Maintenance(maintenance::Args),
+    /// Mail by file, for an office without a line 文件收发
+    Bundle(bundle::Args),
     /// State of the node 节点状态
     Status(status::Args),
     /// Area codes 行政区划代码
@@ -105,9 +121,10 @@ enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
     let mut output = Output::standard(cli.json);
-    let outcome = execute(cli.command, &mut output).and_then(|answer| output.answer(&answer));
+    let outcome = execute(cli.command, &mut output)
+        .and_then(|answer| output.answer(&answer).map(|()| answer.exit));
     match outcome {
-        Ok(()) => Exit::Done,
+        Ok(exit) => exit,
         Err(failure) => {
             output.trouble(&failure);
             failure.exit
@@ -125,8 +142,13 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Consent(args) => online(consent::run(args)),
         Command::Request(args) => online(request::run(args)),
         Command::Message(args) => online(message::run(args)),
+        Command::DeadLetter(args) => online(dead_letter::run(args)),
+        Command::Notice(args) => online(notice::run(args)),
         Command::Evidence(args) => evidence::run(args),
         Command::Peer(args) => online(peer::run(args)),
+        Command::Directory(args) => online(directory::run(args)),
+        Command::Maintenance(args) => online(maintenance::run(args)),
+        Command::Bundle(args) => online(bundle::run(args)),
         Command::Status(args) => online(status::run(args)),
         Command::Area(args) => area::run(args),
         Command::Reason(args) => reason::run(args),

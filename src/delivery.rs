@@ -4,6 +4,7 @@
 //! Shells perform, they do not remember: what must survive a crash is in the store before an effect
 //! is performed.
 
+pub mod bundles;
 pub mod collect;
 pub mod directory;
 pub mod handover;
@@ -15,6 +16,7 @@ pub mod link;
 pub mod outbound;
 mod parcels;
 pub mod peers;
+pub mod probe;
 mod proof;
 pub mod receipts;
 pub mod relay;
@@ -52,7 +54,12 @@ pub fn start(
         true => Some(Relay::start(hub.clone(), returns.clone(), forwarder_settings(&settings))?),
         false => None,
     };
-    let words = Words { hub: hub.clone(), outbound: outbound.clone(), relay: relay.clone() };
+    let words = Words {
+        hub: hub.clone(),
+        outbound: outbound.clone(),
+        relay: relay.clone(),
+        returns: returns.clone(),
+    };
     let intake = Arc::new(Intake { hub: hub.clone(), inbound, relay, words });
     hub.takes_in(&intake);
     returns.follow()?;

@@ -17,6 +17,7 @@ use crate::api::{node as node_api, office as office_api, serve};
 use crate::app::heard::Heard;
 use crate::app::{AppError, restore};
 use crate::config::{DeliverySettings, Settings};
+use crate::delivery::bundles::Bundles;
 use crate::delivery::directory::keys::SealingKeys;
 use crate::delivery::directory::own_card::OwnCard;
 use crate::delivery::directory::{self, Directory};
@@ -144,6 +145,8 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         card: Arc::new(own.map_err(NodeError::App)?),
     });
     let directory = directory.map_err(NodeError::App)?;
+    let limits = Limits::new(settings.limits.rate, disk.clone());
+    limits.mind(directory.clone());
 
     let doors = vec![(Api::Node, node_door.open()), (Api::Office, office_door.open())];
     identity.watch(&tasks, doors);
@@ -156,7 +159,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         heard: Heard::default(),
         redial_after: settings.delivery.backoff_min,
         collects: settings.delivery.collects,
-        limits: Limits::new(settings.limits.rate, disk.clone()),
+        limits,
     });
     let health = Health::new(store.clone(), identity.clone());
     let receipts = Receipts::new(store.clone());
@@ -174,7 +177,8 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
             .map_err(NodeError::App)?;
     directory.follow(&tasks, outbound.settings().backoff, &settings.directory);
 
-    let node_routes = node_api::routes(hub, intake, directory.clone());
+    let bundles = Bundles::new(intake.clone(), directory.clone());
+    let node_routes = node_api::routes(hub.clone(), intake, directory.clone());
     serve(&tasks, node_door, node_routes, health.clone());
     let parts = office_api::Parts {
         settings: settings.clone(),
@@ -182,6 +186,8 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         identity,
         peers: peers.clone(),
         directory,
+        bundles,
+        hub,
         disk,
         tasks: tasks.clone(),
     };

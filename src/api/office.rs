@@ -1,10 +1,15 @@
 //! The office API: what clerks' programs ask of their own node.
 
 mod access;
+mod bundle;
 mod certificate;
 mod consent;
+mod delivery;
 mod directory;
+mod letter;
 mod message;
+mod notice;
+mod peer;
 mod registration;
 mod status;
 mod track;
@@ -14,8 +19,10 @@ use std::sync::Arc;
 
 use store::Store;
 use tonic::service::Routes;
+use wire::pb::office::bundle_service_server::BundleServiceServer;
 use wire::pb::office::certificate_service_server::CertificateServiceServer;
 use wire::pb::office::consent_service_server::ConsentServiceServer;
+use wire::pb::office::delivery_service_server::DeliveryServiceServer;
 use wire::pb::office::directory_service_server::DirectoryServiceServer;
 use wire::pb::office::message_service_server::MessageServiceServer;
 use wire::pb::office::registration_service_server::RegistrationServiceServer;
@@ -23,7 +30,9 @@ use wire::pb::office::status_service_server::StatusServiceServer;
 use wire::pb::office::upkeep_service_server::UpkeepServiceServer;
 
 use crate::config::Settings;
+use crate::delivery::bundles::Bundles;
 use crate::delivery::directory::Directory;
+use crate::delivery::hub::Hub;
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
@@ -47,8 +56,12 @@ pub struct Parts {
     pub peers: Peers,
     /// What it knows of the network, and says of itself.
     pub directory: Directory,
+    /// Its neighbours.
+    pub hub: Hub,
     /// The disk that its data lie on.
     pub disk: DiskGuard,
+    /// Makes and takes bundle files.
+    pub bundles: Bundles,
     /// The tasks of the node, for work that outlasts a call.
     pub tasks: Tasks,
 }
@@ -61,13 +74,17 @@ pub fn routes(parts: Parts) -> Routes {
     let consents = ConsentServiceServer::new(consent::Consents::new(&parts));
     let directory = DirectoryServiceServer::new(directory::Registry::new(&parts));
     let messages = MessageServiceServer::new(message::Messages::new(&parts));
+    let delivery = DeliveryServiceServer::new(delivery::Delivery::new(&parts));
     let status = StatusServiceServer::new(status::NodeStatus::new(&parts));
+    let bundles = BundleServiceServer::new(bundle::Files::new(&parts));
     let upkeep = UpkeepServiceServer::new(upkeep::Upkeep::new(&parts));
     Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(bundles.max_decoding_message_size(bundle::REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(directory.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(messages.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(delivery.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(status.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(upkeep.max_decoding_message_size(REQUEST_BYTES_MAX))
 }

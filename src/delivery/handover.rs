@@ -91,6 +91,29 @@ pub(super) fn check(
     }
 }
 
+/// Checks a parcel that came in a file, which anybody may have brought.
+///
+/// # Errors
+/// [`Unfit`].
+pub(super) fn check_file(
+    identity: &NodeIdentity,
+    own: AreaCode,
+    parcel: Parcel,
+    now: UnixMillis,
+) -> Result<Checked, Unfit> {
+    let manifest = match decode_manifest(&parcel.manifest_bytes) {
+        Ok(manifest) => manifest,
+        Err(fault) => return Err(Unfit { manifest: None, error: NoReceipt::malformed(&fault) }),
+    };
+    match examine(identity, own, None, &manifest, &parcel, &parcel.chain, now) {
+        Ok(Examined { handed_by, task, digests, words }) => {
+            let chain = parcel.chain.clone();
+            Ok(Checked { manifest, handed_by, task, chain, digests, words, parcel })
+        }
+        Err(error) => Err(Unfit { manifest: Some(manifest), error }),
+    }
+}
+
 struct Examined {
     handed_by: AreaCode,
     task: Task,

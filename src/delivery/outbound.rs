@@ -1,7 +1,7 @@
 //! The couriers of a node: one task for each peer and epoch that has mail.
 
 mod answers;
-mod journal;
+pub(super) mod journal;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -19,6 +19,7 @@ use exchange::parcel::ParcelId;
 use exchange::route::{Route, Routes};
 use store::messages::peer_area;
 use store::tables::LANE_EPOCH;
+use store::transit::Carrier;
 use tokio::sync::{mpsc, watch};
 
 use self::run::{Run, neighbour};
@@ -30,6 +31,7 @@ use crate::app::heard::{self, Sense};
 use crate::app::messages::heal::{Healed, Healing};
 use crate::app::messages::send::Outlet as _;
 use crate::app::messages::settle::{self, Returned};
+use crate::app::messages::turned_back::TurnedBack;
 use crate::time::{SystemClock, random};
 
 /// Events of links and the store that wait for one courier.
@@ -158,6 +160,28 @@ impl Outbound {
         }
     }
 
+    /// What somebody carried comes no further: the courier offers it again by another way, and people are told why.
+    pub(super) async fn turned_back(&self, turned_back: TurnedBack) {
+        let TurnedBack { peer, epoch, carrier, refusal, marks } = turned_back;
+        if marks.is_empty() {
+            return;
+        }
+        let count = marks.len();
+        tracing::warn!(%peer, by = %refusal.by, count, code = refusal.reason.code(), "mail for a peer comes no further");
+        if let Some(peer) = self.shared().peers.get(peer) {
+            peer.note(|state| state.refusal = Some(refusal));
+        }
+        let relay = match carrier {
+            Carrier::Relay(relay) => Some(relay),
+            Carrier::File(_) => None,
+        };
+        let courier = self.running().get(&(peer, epoch)).cloned();
+        if let Some(courier) = courier {
+            // One that ends just now has nothing left to do; the next one reads what is on disk.
+            let _gone = courier.send(Incoming::TurnedBack { relay, marks }).await.is_err();
+        }
+    }
+
     /// Writes a receipt that came back by another way than the stream its parcel went out on, and tells the courier.
     ///
     /// # Errors
@@ -181,7 +205,7 @@ impl Outbound {
                 progress.answered += count;
                 progress.kept += count;
             });
-            peer.note(|state| state.last_receipt = Some(now));
+            peer.note(|state| (state.last_receipt, state.refusal) = (Some(now), None));
         }
         self.healed(settled.peer, settled.healed);
         self.marked(settled.peer, settled.epoch, settled.marks).await;

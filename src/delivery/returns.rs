@@ -164,6 +164,7 @@ pub struct Words {
     pub(super) hub: Hub,
     pub(super) outbound: Outbound,
     pub(super) relay: Option<Relay>,
+    pub(super) returns: Returns,
 }
 
 impl Words {
@@ -225,11 +226,14 @@ impl Words {
             };
         }
         self.outbound.let_go(parcel).await;
-        let kept = shared
-            .store
-            .commit(move |unit| consign::keep_word(unit, &manifest, &signed, now))
-            .await;
-        kept.map_err(AppError::from)
+        let settings = *self.outbound.settings();
+        let kept = shared.store.commit(move |unit| {
+            consign::keep_word(unit, &manifest, &signed, &settings, now)
+        });
+        if let Some(turned_back) = kept.await.map_err(AppError::from)? {
+            self.outbound.turned_back(turned_back).await;
+        }
+        Ok(())
     }
 
     /// A word about a parcel that we carry, or have carried.

@@ -16,6 +16,7 @@ use crate::app::AppError;
 use crate::app::heard::{self, Sense};
 use crate::app::messages::consign::{self, Consigned};
 use crate::app::messages::settle;
+use crate::app::messages::turned_back::Refusal;
 use crate::app::relay::SignedWord;
 use crate::delivery::parcels::Answered;
 use crate::delivery::proof;
@@ -117,6 +118,8 @@ impl Run {
             CustodyOutcome::Refused { reason } => {
                 let code = reason.code();
                 tracing::warn!(%peer, %relay, code, "a relay does not take mail for a peer");
+                let refusal = Refusal { by: relay, reason, at: manifest.signed };
+                self.peer.note(|state| state.refusal = Some(refusal));
                 CustodyAnswer::Refused
             }
             CustodyOutcome::Deferred { reason, until } => {
@@ -187,7 +190,8 @@ impl Run {
             Ok(()) => {
                 if matches!(answered, Some(Answered::Receipt(_))) {
                     self.peer.advance(|progress| progress.kept += count);
-                    self.peer.note(|state| state.last_receipt = Some(SystemClock.now()));
+                    let now = SystemClock.now();
+                    self.peer.note(|state| (state.last_receipt, state.refusal) = (Some(now), None));
                 }
                 self.step(Event::Kept { parcel });
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
 use exchange::envelope::Header;
-use exchange::lane::{LANE_WINDOW, LaneOut, LaneSeq};
+use exchange::lane::{LANE_WINDOW, LaneEpoch, LaneOut, LaneSeq};
 use exchange::parcel::PARCEL_ENVELOPES_MAX;
 use exchange::relay::effective_deadline;
 use exchange::runs::SeqRuns;
@@ -14,7 +14,6 @@ use store::messages::{EnvelopeKey, Side};
 use store::tables::{ENVELOPE, WITHDRAWN};
 use wire::decode_header;
 
-use super::run::Run;
 use crate::app::AppError;
 use crate::app::messages::envelope_of;
 use crate::delivery::parcels::Loaded;
@@ -24,7 +23,7 @@ use crate::time::SystemClock;
 const ENVELOPES_AT_ONCE: usize = 512;
 
 /// Which envelopes of a lane, of those that are not settled, travel without their body.
-pub(super) fn withdrawn(
+pub(in crate::delivery) fn withdrawn(
     store: &Store,
     peer: AreaCode,
     lane: &LaneOut,
@@ -41,12 +40,26 @@ pub(super) fn withdrawn(
     }
 }
 
+/// A lane whose mail is read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::delivery) struct Lane<'a> {
+    pub(in crate::delivery) store: &'a Store,
+    pub(in crate::delivery) peer: AreaCode,
+    pub(in crate::delivery) epoch: LaneEpoch,
+    /// Envelopes that travel without their body.
+    pub(in crate::delivery) withdrawn: &'a BTreeSet<LaneSeq>,
+}
+
 /// Reads envelopes for a parcel, as many of the first as fit. What has expired or was withdrawn comes without its
 /// body: nothing about a person travels without purpose.
-pub(super) fn read(run: &Run, sequences: &SeqRuns, bytes_max: usize) -> Result<Loaded, AppError> {
-    let (store, now) = (&run.shared().store, SystemClock.now());
+pub(in crate::delivery) fn read(
+    lane: &Lane<'_>,
+    sequences: &SeqRuns,
+    bytes_max: usize,
+) -> Result<Loaded, AppError> {
+    let (store, now) = (lane.store, SystemClock.now());
     let mut loaded = Loaded::default();
-    let key = EnvelopeKey::of(Side::Sent, run.peer.area, run.epoch).key();
+    let key = EnvelopeKey::of(Side::Sent, lane.peer, lane.epoch).key();
     let mut left = bytes_max;
     for part in sequences.runs() {
         let room = PARCEL_ENVELOPES_MAX.saturating_sub(loaded.envelopes.len());
@@ -65,7 +78,7 @@ pub(super) fn read(run: &Run, sequences: &SeqRuns, bytes_max: usize) -> Result<L
             let envelope = envelope_of(entry).ok_or(AppError::Internal("not an envelope"))?;
             let header = header(&envelope.header_bytes)?;
             let sequence = LaneSeq::new(position);
-            let purpose = header.expires > now && !run.withdrawn.contains(&sequence);
+            let purpose = header.expires > now && !lane.withdrawn.contains(&sequence);
             loaded.envelopes.push(if purpose { envelope } else { envelope.without_body() });
             loaded.messages.push(header.message_id);
             loaded.sequences.push(sequence);
@@ -79,11 +92,11 @@ pub(super) fn read(run: &Run, sequences: &SeqRuns, bytes_max: usize) -> Result<L
 
 /// By when each of these envelopes is due.
 pub(super) fn deadlines(
-    run: &Run,
+    lane: &Lane<'_>,
     sequences: &SeqRuns,
 ) -> Result<Vec<(LaneSeq, UnixMillis)>, AppError> {
-    let store = &run.shared().store;
-    let key = EnvelopeKey::of(Side::Sent, run.peer.area, run.epoch).key();
+    let store = lane.store;
+    let key = EnvelopeKey::of(Side::Sent, lane.peer, lane.epoch).key();
     let mut deadlines = Vec::new();
     for part in sequences.runs() {
         let mut next = part.first;

@@ -14,7 +14,8 @@ use exchange::runs::SeqRuns;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::{Outbound, journal};
+use super::Outbound;
+use super::journal::{self, Lane};
 use crate::app::AppError;
 use crate::app::messages::settle;
 use crate::delivery::hub::Shared;
@@ -102,6 +103,16 @@ impl Run {
 
     pub(super) fn shared(&self) -> &Shared {
         self.outbound.shared()
+    }
+
+    /// The lane whose mail this courier carries.
+    pub(super) fn lane(&self) -> Lane<'_> {
+        Lane {
+            store: &self.shared().store,
+            peer: self.peer.area,
+            epoch: self.epoch,
+            withdrawn: &self.withdrawn,
+        }
     }
 
     /// Runs until the node stops or, in a lane that gets no new mail, nothing is left to do.
@@ -212,6 +223,12 @@ impl Run {
             Incoming::Answer { parcel, answer } => self.answer(parcel, answer),
             Incoming::Kept { parcel, kept } => self.kept(parcel, kept),
             Incoming::Marked(marks) => self.step(Event::Marked { marks }),
+            Incoming::TurnedBack { relay, marks } => {
+                let own = self.shared().own;
+                let leads = |route: &Route| Some(neighbour(own, self.peer.area, *route)) == relay;
+                let by = self.routes.iter().find(leads);
+                self.step(Event::TurnedBack { by, marks });
+            }
         }
     }
 
@@ -354,7 +371,7 @@ impl Run {
         link: u64,
         place: Place,
     ) -> Event {
-        let loaded = journal::read(self, sequences, bytes_max).unwrap_or_else(|error| {
+        let loaded = journal::read(&self.lane(), sequences, bytes_max).unwrap_or_else(|error| {
             tracing::error!(peer = %self.peer.area, %error, "cannot read the mail for a peer");
             Default::default()
         });
@@ -364,7 +381,7 @@ impl Run {
     }
 
     fn look(&self, sequences: &SeqRuns) -> Event {
-        let deadlines = journal::deadlines(self, sequences).unwrap_or_else(|error| {
+        let deadlines = journal::deadlines(&self.lane(), sequences).unwrap_or_else(|error| {
             tracing::error!(peer = %self.peer.area, %error, "cannot read the mail for a peer");
             Vec::new()
         });
