@@ -409,6 +409,7 @@ async fn a_bad_parcel_gets_no_receipt_and_costs_others_nothing() {
         match rogue.send(parcel).await {
             Answer::Ended(code) => assert_eq!(code, expected, "parcel {number}"),
             Answer::Receipt(said) => panic!("parcel {number}, {expected}: {:?}", words(&said)),
+            Answer::Custody(word) => panic!("parcel {number}, {expected}: {word:?}"),
         }
         node.logged(expected, None);
         let (_, letter) = friend.letter();

@@ -180,6 +180,11 @@ impl Run {
             self.announced = announced;
             self.step(Event::HoldUntil { until: announced });
         }
+        // Whoever puts a parcel into the queue may be gone between the disk and the nudge.
+        if self.forwarder.status().parcels == 0 {
+            let missed = units::count_waiting(&self.shared().store, self.next).unwrap_or_default();
+            (0..missed).for_each(|_| self.step(Event::Mail));
+        }
         self.step(Event::Woken);
     }
 
@@ -211,7 +216,7 @@ impl Run {
             Incoming::Answer { parcel, answer } => self.answer(parcel, answer),
             Incoming::Kept { parcel, kept } => self.kept(parcel, kept),
             // Nobody marks anything of a relay's.
-            Incoming::Marked(_) => {}
+            Incoming::Marked(_) | Incoming::TurnedBack { .. } => {}
         }
     }
 

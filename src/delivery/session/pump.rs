@@ -149,18 +149,20 @@ struct Answers {
 }
 
 impl Answers {
+    /// Answers until nothing more waits. What was taken is brought to its end also when nobody hears the answer any
+    /// more: a parcel that is on disk has to be handed on.
     async fn run(self, mut waiting: mpsc::Receiver<Taken>) {
         let mut chain_sent = None;
         while let Some(taken) = waiting.recv().await {
             match self.intake.answer(&mut chain_sent, taken).await {
                 Ok(frame) => {
                     if self.out.send(Ok(frame)).await.is_err() {
-                        return;
+                        self.session.close("the stream has ended");
                     }
                 }
                 Err(error) => {
                     let why = end(&self.session, &self.out, &error).await;
-                    return self.session.close(why);
+                    self.session.close(why);
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! What the tests share: a network of node processes, operators, a peer that keeps no rules, and patience.
 
+pub mod desk;
 pub mod network;
 pub mod node;
 pub mod office;
 pub mod proxy;
 pub mod rogue;
+pub mod rogue_node;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};

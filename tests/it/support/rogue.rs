@@ -8,6 +8,7 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::message::{Content, Kind};
 use exchange::card::SignedCard;
+use exchange::custody::CustodyManifest;
 use exchange::envelope::{Header, SealedEnvelope, pad};
 use exchange::keys::{Sealer as _, SignContext, Signer as _};
 use exchange::lane::{LaneEpoch, LaneSeq};
@@ -53,6 +54,8 @@ pub struct Rogue {
 pub enum Answer {
     /// A receipt that holds in every respect.
     Receipt(Vec<Disposition>),
+    /// The word of a relay.
+    Custody(CustodyManifest),
     /// The stream ended with this code.
     Ended(String),
 }
@@ -185,6 +188,7 @@ impl Rogue {
     pub async fn deliver(&mut self, envelopes: Vec<SealedEnvelope>) -> Vec<Disposition> {
         match self.offer(envelopes).await {
             Answer::Receipt(dispositions) => dispositions,
+            Answer::Custody(word) => panic!("a relay's word: {word:?}"),
             Answer::Ended(code) => panic!("the stream ended with {code}"),
         }
     }
@@ -211,7 +215,10 @@ impl Rogue {
                 self.receipt = Some(receipt);
                 answer
             }
-            Ok(other) => panic!("not a receipt: {other:?}"),
+            Ok(Frame::Custody(word)) => {
+                Answer::Custody(wire::decode_custody_manifest(&word.manifest_bytes).unwrap())
+            }
+            Ok(other) => panic!("not an answer: {other:?}"),
             Err(CallError::Status(status)) => Answer::Ended(office::code(&status)),
             Err(error) => panic!("not the protocol: {error}"),
         }
