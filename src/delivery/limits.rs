@@ -8,6 +8,7 @@
 //! | streams of mail of one peer | [`STREAMS`] | the call ends with `RATE_LIMITED` |
 //! | connections of one peer | `limits.connections_per_peer` | the oldest is cut off |
 //! | room on the disk | `limits.disk_free_min_mb` | parcels are `DEFERRED`, new messages refused, with `DISK_NEARLY_FULL` |
+//! | a time out of service that we have announced | none of it | parcels are `DEFERRED` with `MAINTENANCE` |
 //!
 //! # Memory
 //!
@@ -26,7 +27,7 @@ pub mod rate;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use domain::area::AreaCode;
@@ -36,13 +37,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::disk::DiskGuard;
 use self::rate::{ComeBack, Rate, RateSettings};
+use super::directory::Directory;
 
 /// Parcels of one peer that are opened, in the committer's hands or being signed for at one time.
 pub const TURNS: usize = 2;
 /// Streams of mail that one peer may have open; one is used, the others are those whose end was not noticed yet.
 pub const STREAMS: usize = 8;
-/// How long a stream is not read after a parcel that is put off for want of room.
-pub const DISK_PAUSE: Duration = Duration::from_millis(50);
+/// How long a stream is not read after a parcel that is put off because we take nothing at all just now.
+pub const CLOSED_PAUSE: Duration = Duration::from_millis(50);
 /// How long a node whose disk is nearly full puts its peers off.
 pub const DISK_RETRY: Duration = Duration::from_secs(60);
 
@@ -65,6 +67,8 @@ pub struct Limits(Arc<Counted>);
 struct Counted {
     rate: RateSettings,
     disk: DiskGuard,
+    /// Knows when we are out of service.
+    directory: OnceLock<Directory>,
     // One entry for each area that ever came with a good certificate; never locked across an await.
     peers: Mutex<HashMap<AreaCode, Arc<Peer>>>,
 }
@@ -91,7 +95,13 @@ impl Limits {
     /// Bounds for each peer, and the guard of the disk.
     #[must_use]
     pub fn new(rate: RateSettings, disk: DiskGuard) -> Self {
-        Self(Arc::new(Counted { rate, disk, peers: Mutex::default() }))
+        let directory = OnceLock::new();
+        Self(Arc::new(Counted { rate, disk, directory, peers: Mutex::default() }))
+    }
+
+    /// Puts everybody off while we are out of service as our card says. Only the first directory counts.
+    pub(crate) fn mind(&self, directory: Directory) {
+        let _already = self.0.directory.set(directory).is_err();
     }
 
     /// The guard of the disk.
@@ -111,7 +121,7 @@ impl Limits {
         bytes: usize,
         now: UnixMillis,
     ) -> Result<(), PutOff> {
-        self.room(now)?;
+        self.open(now)?;
         let peer = self.peer(peer, now);
         let mut rate = peer.rate.lock().unwrap_or_else(PoisonError::into_inner);
         rate.take(messages, bytes, now).map_err(|ComeBack { until, pause }| PutOff {
@@ -121,16 +131,17 @@ impl Limits {
         })
     }
 
-    /// Asks whether anything new may be taken on at all.
-    ///
-    /// # Errors
-    /// [`PutOff`] with `DISK_NEARLY_FULL`.
-    pub fn room(&self, now: UnixMillis) -> Result<(), PutOff> {
-        if !self.0.disk.is_nearly_full() {
-            return Ok(());
+    /// Asks whether parcels are taken at all.
+    fn open(&self, now: UnixMillis) -> Result<(), PutOff> {
+        let put_off = |reason, until| Err(PutOff { reason, until, pause: CLOSED_PAUSE });
+        let directory = self.0.directory.get();
+        if let Some(until) = directory.and_then(|d| d.own_card().maintenance_until(now)) {
+            return put_off(Reason::Maintenance, until);
         }
-        let until = now.saturating_add(DISK_RETRY);
-        Err(PutOff { reason: Reason::DiskNearlyFull, until, pause: DISK_PAUSE })
+        if self.0.disk.is_nearly_full() {
+            return put_off(Reason::DiskNearlyFull, now.saturating_add(DISK_RETRY));
+        }
+        Ok(())
     }
 
     /// Waits for a peer's turn to have a parcel opened and stored. Those of one peer come in the order in which they asked.
