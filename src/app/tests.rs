@@ -7,6 +7,7 @@ mod mail;
 mod notices;
 mod papers;
 mod progress;
+mod repeats;
 mod restoring;
 mod rights;
 mod stays;

@@ -219,6 +219,15 @@ pub struct ParcelRow {
     pub dispositions: Vec<Blob>,
 }
 
+/// That a message was refused, so that it stays refused in whatever epoch it comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalRow {
+    /// Who sent it.
+    pub peer: AreaCode,
+    /// The disposition, serialised.
+    pub disposition: Blob,
+}
+
 /// A certificate chain that signed something kept here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainRow {
@@ -277,6 +286,7 @@ pub fn side_key(side: Side, peer: AreaCode) -> SideKey {
 first_layouts!(
     MessageRow,
     ParcelRow,
+    RefusalRow,
     ChainRow,
     SealingKeyRow,
     Signed,

@@ -13,11 +13,12 @@ use crate::letters::{
     DeadLetterRow, DiscardReasonRow, MessageIdKey, NoticeRow, NoticeTopic, WithdrawnRow,
 };
 use crate::messages::{
-    CardRow, ChainRow, LaneInRow, LaneKey, LaneOutRow, MessageKey, MessageRow, ParcelKey,
-    ParcelRow, PeerKey, SealingKeyRow, SideKey, Signed,
+    ChainRow, LaneInRow, LaneKey, LaneOutRow, MessageKey, MessageRow, ParcelKey, ParcelRow,
+    PeerKey, RefusalRow, SealingKeyRow, SideKey, Signed,
 };
 use crate::network::{
-    AuthorityKey, DirectoryCursorRow, DirectoryLogRow, OwnCardRow, PeerHeardRow, RevocationListRow,
+    AuthorityKey, CardRow, DirectoryCursorRow, DirectoryLogRow, OwnCardRow, PeerHeardRow,
+    RedirectedRow, RevocationListRow,
 };
 use crate::origin::{OriginRow, RestoredRow};
 use crate::records::{
@@ -106,6 +107,11 @@ catalogue! {
     /// Written by the receiver with what it stores, by the sender with the receipt.
     PARCEL: Table<ParcelKey, ParcelRow> = Table::new("parcel-1", 0x26);
 
+    /// Refusals by message, for those that come again in another epoch.
+    /// Key: message id (16). Value: [`RefusalRow`]. Written with [`PARCEL`] by the receiver; not for a
+    /// conflict, which is about a place and not about a message.
+    REFUSAL: Table<MessageIdKey, RefusalRow> = Table::new("refusal-1", 0x53);
+
     /// Receipts: manifest and signature. Key: as of [`PARCEL`]. Value: [`Signed`].
     /// Written by the receiver after it was signed, by the sender with [`PARCEL`].
     RECEIPT: Table<ParcelKey, Signed> = Table::new("receipt-1", 0x27);
@@ -114,7 +120,7 @@ catalogue! {
     /// Key: SHA-256 of the leaf (32). Value: [`ChainRow`]. Written with [`PARCEL`] and [`RECEIPT`].
     CHAIN: Table<[u8; 32], ChainRow> = Table::new("chain-1", 0x28);
 
-    /// Cards of peers. Key: peer (6). Value: [`CardRow`]. Written when a newer card was checked.
+    /// Cards of peers, and our own. Key: area (6). Value: [`CardRow`]. Written when a newer card was checked.
     CARD: Table<PeerKey, CardRow> = Table::new("card-1", 0x29);
 
     /// Our sealing keys, newest last.
@@ -156,13 +162,13 @@ catalogue! {
     RETURN_BODY: Journal<[u8; 32]> = Journal::new("return-body-1", 0x31).removable();
 
     /// What the directory has learned, in that order.
-    /// Key: number from 1 (8). Value: [`DirectoryLogRow`]. Written with [`CARD`] and
+    /// Key: number that grows (8). Value: [`DirectoryLogRow`]. Written with [`CARD`] and
     /// [`REVOCATION_LIST`], the older entry about the same thing deleted.
     DIRECTORY_LOG: Table<u64, DirectoryLogRow> = Table::new("directory-log-1", 0x32);
 
     /// The newest revocation list of each authority.
-    /// Key: SHA-256 of the authority's key identifier (32). Value: [`RevocationListRow`]. Written when a
-    /// newer list was checked.
+    /// Key: SHA-256 of the authority's public key (32). Value: [`RevocationListRow`]. Written when a newer list was
+    /// checked.
     REVOCATION_LIST: Table<AuthorityKey, RevocationListRow> =
         Table::new("revocation-list-1", 0x33);
 
@@ -217,6 +223,10 @@ catalogue! {
     /// Number of the last arrival of a parcel in transit or of a word on its way back: one row.
     /// Key: nothing. Value: a counter. Written with [`TRANSIT`] and [`RETURN`].
     ARRIVAL: Table<(), u64> = Table::new("arrival-1", 0x3E);
+
+    /// Messages of ours that went to the area which took over from the one they were addressed to.
+    /// Key: message id (16). Value: [`RedirectedRow`]. Written with [`MESSAGE`].
+    REDIRECTED: Table<MessageIdKey, RedirectedRow> = Table::new("redirected-1", 0x5F);
 
     /// Why a message was given up.
     /// Key: message id (16). Value: [`DiscardReasonRow`], under the person's key. Written with

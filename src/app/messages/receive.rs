@@ -17,10 +17,10 @@ use exchange::parcel::ParcelId;
 use exchange::receipt::{Disposition, Outcome};
 use exchange::receiver::{self, Decision, Effect, Original, Verdict};
 use store::messages::{
-    Blob, ChainRow, EnvelopeKey, LaneInRow, MessageRow, ParcelKey, ParcelRow, Side, Signed,
-    message_key,
+    Blob, ChainRow, EnvelopeKey, LaneInRow, MessageRow, ParcelKey, ParcelRow, RefusalRow, Side,
+    Signed, message_key,
 };
-use store::tables::{CHAIN, ENVELOPE, LANE_IN, MESSAGE, PARCEL, TODO};
+use store::tables::{CHAIN, ENVELOPE, LANE_IN, MESSAGE, PARCEL, REFUSAL, TODO};
 use store::{Kept, Unit};
 use wire::{decode_disposition, encode_disposition};
 
@@ -227,9 +227,11 @@ pub(crate) fn keep_chain(
     Ok(())
 }
 
-/// Of two answers about one place, that about the envelope with `digest`; otherwise the earlier one.
+/// Of two answers about one place, that about the envelope with `digest`; otherwise the earlier one. What
+/// was answered as a duplicate when it first came to this place (its message had come in another epoch) has
+/// no other answer here.
 fn original(first: Option<Disposition>, said: Disposition, digest: Digest) -> Option<Disposition> {
-    if !said.outcome.is_final() || said.duplicate {
+    if !said.outcome.is_final() || (said.duplicate && first.is_some()) {
         return first;
     }
     match first {
@@ -284,6 +286,11 @@ impl Taking<'_, '_> {
         {
             self.store(opened, fit)?;
         }
+        if decision.effect == Effect::RecordRefusal && !decision.is_conflict() {
+            let disposition = Blob(encode_disposition(&decision.disposition));
+            let row = RefusalRow { peer: self.peer, disposition };
+            self.unit.put(&REFUSAL, header.message_id.as_bytes(), &row)?;
+        }
         if decision.effect.uses_sequence() {
             self.lane(header.epoch)?.mark(header.sequence, header.message_id);
         }
@@ -321,7 +328,19 @@ impl Taking<'_, '_> {
         let id = opened.header.message_id;
         let row = match self.unit.get_personal(&MESSAGE, &message_key(id, Side::Received))? {
             Some(Kept::Value { value, .. }) => value,
-            Some(Kept::Erased) | None => return Ok(None),
+            // What was stored and erased since does not come back under its old id. Its digest has gone with it.
+            Some(Kept::Erased) => {
+                let (digest, decided) = (Digest::new([0; 32]), self.now);
+                let outcome = Outcome::Stored;
+                return Ok(Some(Original {
+                    message_id: id,
+                    digest,
+                    outcome,
+                    decided,
+                    same_body: true,
+                }));
+            }
+            None => return self.known_refusal(id),
         };
         let same_body = match &opened.judged {
             Judged::Fit(fit) => row.peer == self.peer && fit.content == row.content.0,
@@ -329,6 +348,16 @@ impl Taking<'_, '_> {
         };
         let (digest, decided) = (row.digest, row.stored);
         Ok(Some(Original { message_id: id, digest, outcome: Outcome::Stored, decided, same_body }))
+    }
+
+    /// A refusal stays a refusal, whatever comes under the same id in another epoch.
+    fn known_refusal(&self, id: MessageId) -> Result<Option<Original>, AppError> {
+        let row = self.unit.get(&REFUSAL, id.as_bytes())?.filter(|row| row.peer == self.peer);
+        let said = row.and_then(|row| decode_disposition(&row.disposition.0).ok());
+        Ok(said.map(|said| {
+            let Disposition { digest, outcome, decided, .. } = said;
+            Original { message_id: id, digest, outcome, decided, same_body: true }
+        }))
     }
 
     /// What became of the envelope that had this place in the lane, from the parcels kept and from this one.
