@@ -11,6 +11,7 @@ pub mod receive;
 pub mod send;
 pub mod settle;
 pub mod track;
+pub mod turned_back;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;

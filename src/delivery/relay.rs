@@ -15,7 +15,7 @@ use exchange::custody::{CustodyManifest, CustodyOutcome, CustodyReceipt};
 use exchange::keys::{SignContext, Signer};
 use exchange::parcel::{ParcelId, ParcelManifest};
 use exchange::receipt::ReceiptManifest;
-use exchange::relay::{ForwarderSettings, parcel_deadline};
+use exchange::relay::{ForwarderSettings, may_speak, parcel_deadline};
 use exchange::tree;
 use store::Pending;
 use store::tables::TRANSIT;
@@ -316,6 +316,9 @@ fn fits(parcel: &ParcelManifest, said: &Said) -> Result<(), String> {
     };
     let manifest = decode_custody_manifest(&word.word.signed.manifest.0);
     let manifest = manifest.map_err(|fault| fault.to_string())?;
+    if matches!(said, Said::Further(_)) && !may_speak(&manifest) {
+        return Err(format!("{} has nothing to do with it", manifest.relay));
+    }
     manifest.check_about(parcel).map_err(|fault| fault.to_string())
 }
 

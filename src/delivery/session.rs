@@ -81,6 +81,13 @@ pub(super) enum Incoming {
     },
     /// Something about the lane came to disk by another way.
     Marked(Vec<Mark>),
+    /// What a relay or a file was to bring comes no further, and that is on disk.
+    TurnedBack {
+        /// To whom it had been handed; none for a file.
+        relay: Option<AreaCode>,
+        /// What has changed in the lane.
+        marks: Vec<Mark>,
+    },
 }
 
 /// What a neighbour says to a parcel.

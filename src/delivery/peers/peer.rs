@@ -16,6 +16,8 @@ use exchange::lane::{LaneEpoch, LaneSeq};
 use tokio::sync::watch;
 use trust::seal::{Sealer, SealingPublicKey};
 
+use crate::app::messages::turned_back::Refusal;
+
 /// What a courier is told: how far the journal of which lane reaches.
 pub(crate) type Mail = Option<(LaneEpoch, LaneSeq)>;
 
@@ -70,6 +72,8 @@ pub struct PeerState {
     pub courier: Option<CourierStatus>,
     /// Last trouble; none when all is well.
     pub trouble: Option<String>,
+    /// Who did not take mail for it last, while no receipt of it has come since.
+    pub refusal: Option<Refusal>,
     /// Its clock less ours, milliseconds.
     pub skew_ms: i64,
     /// When its last receipt was kept.
