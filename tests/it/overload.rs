@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use domain::access::Role;
 use domain::message::Kind;
 use domain::reason::Reason;
+use exchange::custody::{CustodyManifest, CustodyOutcome};
 use exchange::envelope::SealedEnvelope;
 use exchange::receipt::{Disposition, Outcome};
 use liangdi::api::door::UNKNOWN_MAX;
@@ -18,13 +19,15 @@ use wire::pb::office::{Direction, Stage};
 
 use crate::support::network::Network;
 use crate::support::office::{self, message};
-use crate::support::rogue::{Rogue, words};
+use crate::support::rogue::{Answer, Rogue, words};
 use crate::support::{in_time, now};
 
 const HOME: &str = "410522";
 const AWAY: &str = "440305";
 const FLOOD: &str = "440306";
 const QUIET: &str = "440307";
+const PROVINCE: &str = "410000";
+const COUNTY: &str = "410523";
 
 /// Messages a second that the node takes from one peer.
 const RATE: u32 = 400;
@@ -270,4 +273,36 @@ async fn a_disk_that_is_nearly_full_takes_nothing_new_and_finishes_what_it_has()
     for node in [&home, &away] {
         node.never_panicked();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_without_room_says_when_to_come_back() {
+    let network = Network::new();
+    let mut province = network.node(PROVINCE, &[]);
+    province.limit("disk_free_min_mb = 1073741824");
+    province.start();
+    let mut county = Rogue::connect(&network, COUNTY, &province).await;
+    county.to = AWAY.parse().unwrap();
+    let (_, letter) = county.letter();
+    match county.offer(vec![letter.clone()]).await {
+        Answer::Custody(CustodyManifest {
+            outcome: CustodyOutcome::Deferred { reason, until },
+            ..
+        }) => {
+            assert_eq!(reason, Reason::DiskNearlyFull);
+            assert!(until > now(), "{until}");
+        }
+        other => panic!("{other:?}"),
+    }
+    province.stop();
+    province.limit("disk_free_min_mb = 0");
+    province.start();
+    county.reconnect(&province).await;
+    match county.offer(vec![letter]).await {
+        Answer::Custody(CustodyManifest { outcome: CustodyOutcome::Held { next }, .. }) => {
+            assert_eq!(next.as_str(), "440000");
+        }
+        other => panic!("{other:?}"),
+    }
+    province.never_panicked();
 }
