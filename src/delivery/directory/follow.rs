@@ -17,6 +17,7 @@ use exchange::keys::Signer as _;
 use store::messages::peer_key;
 use store::tables::DIRECTORY_CURSOR;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tonic::Code;
 use tonic::transport::Channel;
 use wire::client::{CallError, NodeClient};
@@ -208,32 +209,42 @@ impl Talk {
         let mut card = self.peer.card_changes();
         let regularly = self.kind != Neighbour::Below || self.peer.is_configured();
         let mut call = regularly;
+        let mut due = Instant::now();
         loop {
-            let mut wait = if regularly { self.refresh } else { LOOK_EVERY };
             if std::mem::take(&mut call) {
-                let outcome = self.ask().await;
-                wait = self.note(outcome).unwrap_or(wait);
+                let outcome = tokio::select! {
+                    () = stopping.stopped() => return,
+                    outcome = self.ask() => outcome,
+                };
+                due = Instant::now() + self.note(outcome);
             }
-            let pause = tokio::time::sleep(ASKED_EVERY);
+            let (pause, mut tell) = (tokio::time::sleep(ASKED_EVERY), false);
             tokio::select! {
                 () = stopping.stopped() => return,
-                () = tokio::time::sleep(wait) => call = regularly,
+                () = tokio::time::sleep_until(due), if regularly => call = true,
                 () = asked.notified() => call = true,
                 Ok(()) = news.changed(), if self.kind != Neighbour::Other => {
-                    if self.kind == Neighbour::Above { call = true } else { self.tell().await }
+                    call = self.kind == Neighbour::Above;
+                    tell = !call;
                 }
                 // It can be called now, or at another address.
                 Ok(()) = card.changed(), if self.failures > 0 => call = true,
             }
+            let rest = async {
+                if tell {
+                    self.tell().await;
+                }
+                pause.await;
+            };
             tokio::select! {
                 () = stopping.stopped() => return,
-                () = pause => {}
+                () = rest => {}
             }
         }
     }
 
-    /// Notes how it went; says how long to wait when it went wrong.
-    fn note(&mut self, outcome: Result<(), String>) -> Option<Duration> {
+    /// Notes how it went; says how long to wait for the next time.
+    fn note(&mut self, outcome: Result<(), String>) -> Duration {
         match outcome {
             Ok(()) => {
                 self.failures = 0;
@@ -241,7 +252,7 @@ impl Talk {
                 if std::mem::take(&mut self.noted) {
                     self.peer.note(|state| state.trouble = None);
                 }
-                None
+                self.refresh
             }
             Err(why) => {
                 tracing::debug!(peer = %self.peer.area, why, "no news from the directory of a neighbour");
@@ -251,7 +262,7 @@ impl Talk {
                 }
                 self.failures = self.failures.saturating_add(1);
                 let delay = self.backoff.delay(self.failures, u64::from_be_bytes(random()));
-                Some(delay.min(self.refresh))
+                delay.min(self.refresh)
             }
         }
     }
