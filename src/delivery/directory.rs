@@ -249,7 +249,7 @@ impl Directory {
     }
 
     fn tell_faults(&self, from: AreaCode, faults: &[Fault]) {
-        if from == self.0.parts.peers.own() {
+        if from == self.0.parts.peers.own() && !faults.is_empty() {
             // A list of our files whose authority we have not met is in force, but cannot be passed on yet.
             tracing::debug!(lists = faults.len(), "files hold lists of authorities not met yet");
             return;
