@@ -13,11 +13,12 @@ use tonic::Status;
 use wire::client::NodeClient;
 use wire::pb::office as pb;
 
+use crate::support::desk::Desk;
 use crate::support::network::Network;
 use crate::support::node::Node;
 use crate::support::office::{self, message};
 use crate::support::rogue::{Rogue, words};
-use crate::support::{area, eventually_async, in_time, now};
+use crate::support::{area, eventually, eventually_async, in_time, now};
 
 const HOME: &str = "410522";
 const AWAY: &str = "440305";
@@ -417,4 +418,57 @@ fn show_bytes(country: &Country, of: &str) -> Vec<u8> {
         NodeClient::new(channel).card().await.unwrap().card_bytes.to_vec()
     };
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(card))
+}
+
+#[test]
+fn an_administrator_types_what_the_others_are_told() {
+    let mut country = Country::new();
+    country.start();
+    let at =
+        |code: &str| Desk { connect: country.network.operator("root", code, Role::Administrator) };
+    let (home, away, province) = (at(HOME), at(AWAY), at(AWAY_PROVINCE));
+    let listed = eventually("all four are listed", || {
+        let listed = home.json("directory list");
+        (listed["cards"].as_array().unwrap().len() == 4).then_some(listed)
+    });
+    assert_eq!(listed["cards"][1]["area"], HOME);
+    assert_eq!(listed["cards"][1]["heard_from"], HOME);
+    assert_eq!(listed["cards"][3]["state"], "GOOD");
+    assert_eq!(listed["revocation_lists"].as_array().unwrap().len(), 3);
+    let text = home.text("directory list");
+    assert!(text.contains("广东省深圳市南山区") && text.contains("签发"), "{text}");
+
+    let keys = away.json("node rotate-key");
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    away.json("maintenance announce --until +2h --note 升级");
+    away.json("maintenance announce --from 2030-01-01 --until 2030-01-02");
+    assert_eq!(away.json("maintenance list").as_array().unwrap().len(), 2);
+    away.json("maintenance cancel --from 2030-01-01");
+    province.json(&format!("area retire 440307 --successor {AWAY} --from 2026-11-01"));
+    let told = eventually("it is told", || {
+        let shown = home.json(&format!("directory show {AWAY}"));
+        let card = &shown["card"];
+        let told = card["maintenance"][0]["note"] == "升级"
+            && card["keys"].as_array()?.len() == 2
+            && card["maintenance"].as_array()?.len() == 1
+            && home.json("directory show 440307")["destination"] == AWAY;
+        told.then(|| shown.clone())
+    });
+    assert_eq!(told["destination"], AWAY);
+    province.json("area reinstate 440307");
+    away.json("maintenance cancel");
+    assert!(away.text("maintenance list").contains("(none)"));
+
+    let left = home.json("node retire --look");
+    assert_eq!((&left["retiring_ms"], &left["retired_ms"]), (&0.into(), &0.into()));
+    assert_ne!(home.json("node retire")["retired_ms"], 0);
+    assert_eq!(home.json("node retire --cancel")["retired_ms"], 0);
+    let clerk = Desk { connect: country.network.operator("clerk", HOME, Role::Clerk) };
+    for verb in ["node rotate-key", "maintenance cancel", "node retire"] {
+        assert_eq!(clerk.refused(verb, 3)["code"], "ROLE_REQUIRED", "{verb}");
+    }
+    let over = away.refused("maintenance announce --from 2020-01-01 --until 2020-01-02", 3);
+    assert_eq!(over["code"], "INVALID_FIELD");
+    assert_eq!(home.refused("area retire 440307 --successor 440305", 3)["code"], "NOT_OWNER");
+    country.ends_well();
 }
