@@ -3,30 +3,29 @@
 //! Nothing here can be opened by this node. What is promised, that the parcel is held, is on disk before the
 //! word is signed; what is let go, its content, is let go in the unit that writes who has it now.
 
+mod words;
+
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
-use exchange::custody::{CustodyReceipt, Returned};
+use exchange::custody::CustodyReceipt;
 use exchange::digest::Digest;
 use exchange::envelope::SealedEnvelope;
 use exchange::parcel::{Parcel, ParcelId};
 use exchange::receipt::Receipt;
-use store::messages::{Blob, ChainRow, Signed, peer_area, peer_key};
-use store::tables::{
-    ARRIVAL, CHAIN, CUSTODY, RETURN, RETURN_BODY, TRANSIT, TRANSIT_MAIL, TRANSIT_QUEUE,
-};
-use store::transit::{
-    CustodyRow, ReturnKey, ReturnKind, ReturnRow, TransitQueueKey, TransitRow, TransitState, Word,
-};
+use store::messages::{Blob, ChainRow, Signed, peer_key};
+use store::tables::{ARRIVAL, CHAIN, CUSTODY, TRANSIT, TRANSIT_MAIL, TRANSIT_QUEUE};
+use store::transit::{CustodyRow, ReturnKind, TransitQueueKey, TransitRow, TransitState, Word};
 use store::{Store, Unit};
 
 use crate::app::AppError;
 use crate::app::messages::receive::keep_chain;
 use crate::app::messages::{envelope_of, journal_entry};
+
+pub use words::{ToReturn, neighbours_with_words, put_return, returned, words_for};
 
 /// Rows that are looked at in one go.
 const ROWS_AT_ONCE: usize = 256;
@@ -289,97 +288,6 @@ pub fn keep_custody(
     word.keep_chain(unit)
 }
 
-/// A word that is to be handed back.
-#[derive(Debug)]
-pub struct ToReturn<'a> {
-    /// The neighbour it is handed to.
-    pub toward: AreaCode,
-    /// The node it is for.
-    pub addressee: AreaCode,
-    /// The parcel it is about.
-    pub parcel: ParcelId,
-    /// Whose word it is.
-    pub kind: ReturnKind,
-    /// The word.
-    pub word: &'a SignedWord,
-    /// Dispositions of a receipt, serialised.
-    pub dispositions: &'a [Bytes],
-}
-
-/// Puts a word into the queue toward a neighbour.
-///
-/// # Errors
-/// When rows cannot be read or written.
-pub fn put_return(
-    unit: &mut Unit<'_>,
-    to_return: &ToReturn<'_>,
-    now: UnixMillis,
-) -> Result<(), AppError> {
-    let ToReturn { toward, addressee, parcel, kind, word, dispositions } = to_return;
-    let arrival = next_arrival(unit)?;
-    let row = ReturnRow {
-        addressee: *addressee,
-        kind: *kind,
-        word: word.word.clone(),
-        parcel_id: *parcel,
-        received: now,
-    };
-    let body = body_key(&row);
-    // The same receipt may be on its way already; its dispositions are there once.
-    unit.remove_journal(&RETURN_BODY, &body)?;
-    for disposition in *dispositions {
-        unit.append(&RETURN_BODY, &body, disposition)?;
-    }
-    unit.put(&RETURN, &(peer_key(*toward), arrival), &row)?;
-    word.keep_chain(unit)
-}
-
-/// Words that were taken by the neighbour they were handed to.
-///
-/// # Errors
-/// When rows cannot be read.
-pub fn returned(unit: &mut Unit<'_>, taken: &[ReturnKey]) -> Result<(), AppError> {
-    for key in taken {
-        if let Some(row) = unit.get(&RETURN, key)? {
-            unit.remove_journal(&RETURN_BODY, &body_key(&row))?;
-            unit.delete(&RETURN, key);
-        }
-    }
-    Ok(())
-}
-
-/// The next words for a neighbour, as they travel, after those that were read before.
-///
-/// # Errors
-/// When rows cannot be read.
-pub fn words_for(
-    store: &Store,
-    toward: AreaCode,
-    after: Option<&ReturnKey>,
-    most: usize,
-) -> Result<Vec<(ReturnKey, Returned)>, AppError> {
-    let rows = store.scan_under(&RETURN, &(peer_key(toward),), after, most)?;
-    rows.into_iter().map(|(key, row)| Ok((key, word_of(store, row)?))).collect()
-}
-
-fn word_of(store: &Store, row: ReturnRow) -> Result<Returned, AppError> {
-    let chain = chain_of(store, row.word.signer)?;
-    let body = body_key(&row);
-    let kind = row.kind;
-    let Signed { manifest, signature } = row.word.signed;
-    let (manifest_bytes, signature) = (Bytes::from(manifest.0), Bytes::from(signature.0));
-    Ok(match kind {
-        ReturnKind::Custody => {
-            Returned::Custody(CustodyReceipt { manifest_bytes, signature, chain })
-        }
-        ReturnKind::Receipt => {
-            let entries = store.read_from(&RETURN_BODY, &body, 1, usize::MAX, usize::MAX)?;
-            let dispositions = entries.into_iter().map(|(_, entry)| Bytes::from(entry)).collect();
-            Returned::Receipt(Receipt { manifest_bytes, signature, dispositions, chain })
-        }
-    })
-}
-
 /// A parcel that waits for its next hop, with its words: ready to travel, but for our own word if that is missing.
 #[derive(Debug)]
 pub struct Waiting {
@@ -483,20 +391,6 @@ pub fn find(store: &Store) -> Result<Found, AppError> {
     Ok(found)
 }
 
-/// Neighbours for which there are words.
-///
-/// # Errors
-/// When rows cannot be read.
-pub fn neighbours_with_words(store: &Store) -> Result<Vec<AreaCode>, AppError> {
-    let (mut found, mut after) = (Vec::new(), Bound::Unbounded);
-    while let Some((key, _)) = store.scan(&RETURN, (after, Bound::Unbounded), 1)?.into_iter().next()
-    {
-        found.extend(peer_area(&key.0));
-        after = Bound::Excluded((key.0, u64::MAX));
-    }
-    Ok(found)
-}
-
 /// The chain that was kept of a signer.
 ///
 /// # Errors
@@ -515,8 +409,4 @@ fn next_arrival(unit: &mut Unit<'_>) -> Result<u64, AppError> {
 
 fn queue_key(row: &TransitRow) -> TransitQueueKey {
     (peer_key(row.next), row.deadline.get(), row.arrival)
-}
-
-fn body_key(row: &ReturnRow) -> [u8; 32] {
-    Digest::of(&row.word.signed.manifest.0).into_bytes()
 }

@@ -105,27 +105,28 @@ async fn measure(
     let mut progress = trial.peer.progress();
     let before = progress.borrow_and_update().kept;
     let submit = submit(trial.clone(), messages, args.rate, due);
-    let submitting = tokio::spawn(submit);
     let mut clock = Clock::start(pids)?;
-    let mut unanswered = VecDeque::new();
-    let mut kept = 0;
-    while kept < messages {
-        tokio::time::timeout(STALL, progress.changed()).await.context("no progress")??;
-        let now = Instant::now();
-        while let Ok(at) = waiting.try_recv() {
-            unanswered.push_back(at);
+    let follow = async {
+        let (mut unanswered, mut kept) = (VecDeque::new(), 0);
+        while kept < messages {
+            tokio::time::timeout(STALL, progress.changed()).await.context("no progress")??;
+            let now = Instant::now();
+            while let Ok(at) = waiting.try_recv() {
+                unanswered.push_back(at);
+            }
+            // The lane keeps the order, so the next receipt is for the oldest message.
+            let answered = progress.borrow_and_update().kept - before;
+            while kept < answered {
+                let Some(at) = unanswered.pop_front() else { break };
+                clock.took(now.saturating_duration_since(at))?;
+                kept += 1;
+            }
+            clock.look(trial, pids)?;
         }
-        // The lane keeps the order, so the next receipt is for the oldest message.
-        let answered = progress.borrow_and_update().kept - before;
-        while kept < answered {
-            let Some(at) = unanswered.pop_front() else { break };
-            clock.took(now.saturating_duration_since(at))?;
-            kept += 1;
-        }
-        clock.look(trial, pids)?;
-    }
+        Ok(())
+    };
+    tokio::try_join!(submit, follow)?;
     clock.end(trial, pids)?;
-    submitting.await??;
     Ok(clock.minutes)
 }
 

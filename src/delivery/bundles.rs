@@ -17,6 +17,7 @@ use super::directory::{Directory, Said, Taken};
 use super::session::intake::Intake;
 use crate::app::AppError;
 
+pub use make::Bytestream;
 pub use take::Reading;
 
 /// Makes files and takes them in. Clones share what they work with.

@@ -9,7 +9,7 @@ use exchange::bundle::{
 };
 use exchange::envelope::AlgorithmProfile;
 use exchange::keys::Sealer as _;
-use exchange::lane::{LaneEpoch, LaneOut, LaneSeq};
+use exchange::lane::{LaneEpoch, LaneOut};
 use exchange::parcel::{PARCEL_BYTES_MAX, Parcel};
 use exchange::route::Route;
 use exchange::runs::SeqRuns;
@@ -259,7 +259,7 @@ fn not_settled(lane: &LaneOut) -> SeqRuns {
 
 #[cfg(test)]
 mod tests {
-    use exchange::lane::Mark;
+    use exchange::lane::{LaneSeq, Mark};
 
     use super::*;
 

@@ -26,8 +26,9 @@ use crate::delivery::identity::NodeIdentity;
 const CARD_LIFE: Duration = Duration::from_secs(30 * 86_400);
 /// A card is signed anew when so much of its life is over.
 const RENEW_AFTER: Duration = Duration::from_secs(10 * 86_400);
-/// A card holds from a little before it was signed, so that a peer whose clock is behind takes it.
-const BEFORE: Duration = Duration::from_secs(600);
+/// A card holds from a day before it was signed: a clock that is hours fast, here or there, must not keep mail
+/// from anybody.
+const BEFORE: Duration = Duration::from_secs(86_400);
 
 /// Our own card.
 pub struct OwnCard {

@@ -6,6 +6,7 @@ use domain::access::Role;
 use liangdi::cli::connect::ConnectArgs;
 use serde_json::Value;
 
+use super::eventually;
 use super::network::Network;
 
 /// One operator at her terminal.
@@ -55,7 +56,12 @@ impl Desk {
 
     /// Runs for a program; it has to work.
     pub fn json(&self, line: &str) -> Value {
-        let ended = self.run(&format!("{line} --json"));
+        let line = format!("{line} --json");
+        // Mail may be here before the card of whoever sent it, without which nothing can be sealed for it.
+        let ended = eventually("the other side's card has come", || {
+            let ended = self.run(&line);
+            (!ended.err.contains("PEER_CARD_MISSING")).then_some(ended)
+        });
         assert_eq!(ended.exit, 0, "{line}\n{}{}", ended.out, ended.err);
         serde_json::from_str(&ended.out).unwrap()
     }
