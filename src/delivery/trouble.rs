@@ -5,6 +5,8 @@ use domain::fault::Fault;
 use domain::reason::Reason;
 use trust::refused::Refused;
 
+use crate::app::messages::turned_back::Refusal;
+
 /// Trouble in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
@@ -83,17 +85,22 @@ pub const fn fault_of(refused: Refused) -> Fault {
     }
 }
 
+/// That mail for a peer was not taken on its way: in one line, and in words.
+#[must_use]
+pub fn refused_on_the_way(refusal: &Refusal, peer: AreaCode) -> (String, Explained) {
+    let Refusal { by, reason, .. } = *refusal;
+    let text = format!("{by} does not take mail for {peer} ({})", reason.code());
+    (text, Explained::reason(reason, Some(refusal.fault(peer))))
+}
+
 /// Trouble in words, from the text that the log has of it: an error and everything it rests on.
 #[must_use]
 pub fn explain(text: &str) -> Explained {
     if let Some(refused) = named(text).or_else(|| Refused::from_text(text)) {
         return Explained::refused(refused);
     }
-    let fault = if NETWORK.iter().any(|words| text.contains(words)) {
-        Fault::Network
-    } else {
-        Fault::Peer
-    };
+    let fault =
+        if NETWORK.iter().any(|words| text.contains(words)) { Fault::Network } else { Fault::Peer };
     Explained::reason(Reason::PeerUnreachable, Some(fault))
 }
 
@@ -105,16 +112,34 @@ fn named(text: &str) -> Option<Refused> {
 }
 
 /// What the operating system and the resolver say when nobody is to be reached.
-const NETWORK: [&str; 6] =
-    ["timed out", "deadline has elapsed", "unreachable", "No route", "dns error", "failed to lookup"];
+const NETWORK: [&str; 6] = [
+    "timed out",
+    "deadline has elapsed",
+    "unreachable",
+    "No route",
+    "dns error",
+    "failed to lookup",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn who_refused_on_the_way_is_named_and_to_blame() {
+        let (relay, peer) = ("410000".parse().unwrap(), "410522".parse().unwrap());
+        let at = domain::time::UnixMillis::new(0);
+        let said = |by, reason| refused_on_the_way(&Refusal { by, reason, at }, peer);
+        let (text, explained) = said(relay, Reason::NotForUs);
+        assert_eq!(text, "410000 does not take mail for 410522 (NOT_FOR_US)");
+        assert_eq!((explained.code, explained.fault), ("NOT_FOR_US", Some(Fault::Relay)));
+        assert_eq!(said(peer, Reason::SenderUnknown).1.fault, Some(Fault::Peer));
+    }
+
+    #[test]
     fn trouble_is_known_by_what_the_log_says() {
-        let expired = format!("x.example:1 cannot be reached: transport error: {}", Refused::Expired);
+        let expired =
+            format!("x.example:1 cannot be reached: transport error: {}", Refused::Expired);
         for (text, code, fault) in [
             (expired.as_str(), "CERTIFICATE_EXPIRED", Fault::Peer),
             ("h2: received fatal alert: CertificateRevoked", "PEER_SAYS_REVOKED", Fault::OwnNode),

@@ -29,9 +29,17 @@ pub(super) fn to_pb(peer: &Peer, store: &Store, settings: &Settings) -> Result<p
     let (breaker, breaker_until) = breaker(courier.map(|courier| courier.breaker));
     let heard_row = store.get(&PEER_HEARD, &peer_key(peer.area))?.unwrap_or_default();
     let window = card.as_ref().and_then(|card| window(&card.maintenance, now));
-    // Old trouble is no trouble while the link stands.
+    // Old trouble is no trouble while the link stands; what was refused on the way is.
     let trouble = state.trouble.filter(|_| !connected);
-    let explained = trouble.as_deref().map(trouble::explain);
+    let refused = state.refusal.map(|refusal| trouble::refused_on_the_way(&refusal, peer.area));
+    let (trouble, explained) = match (refused, trouble) {
+        (Some((text, explained)), _) => (Some(text), Some(explained)),
+        (None, Some(text)) => {
+            let explained = trouble::explain(&text);
+            (Some(text), Some(explained))
+        }
+        (None, None) => (None, None),
+    };
     let count = |of: fn(&exchange::courier::CourierStatus) -> u64| courier.as_ref().map_or(0, of);
     Ok(pb::Peer {
         area: peer.area.to_string(),

@@ -13,18 +13,22 @@ use super::message::hex;
 use crate::app::messages::consign::Hop;
 use crate::app::messages::next::{self, Step};
 use crate::app::messages::track::{Stage, Track};
-use crate::delivery::peers::Peers;
+use crate::delivery::peers::{PeerState, Peers};
 use crate::delivery::trouble;
 
 /// A track with what the couriers know of the next try.
 pub(super) fn to_pb(track: &Track, peers: &Peers) -> pb::Track {
     let next = next::next(track);
+    let state = peers.get(track.to).map(|peer| peer.state());
     let (next_try, fault) = match track.stage {
-        Stage::Queued => next_try(track, peers),
+        Stage::Queued => next_try(track, next.fault, state.as_ref()),
         Stage::AtRelay => (track.carried.as_ref().map(|carried| carried.until), next.fault),
         Stage::Deferred => (track.retry_at, next.fault),
         _ => (None, next.fault),
     };
+    // Refused by a relay itself: nothing about that is on disk.
+    let refused = state.and_then(|state| state.refusal).filter(|_| track.stage == Stage::Queued);
+    let reason = track.reason.or(refused.map(|refusal| refusal.reason));
     let text = |id: Option<MessageId>| id.map(|id| id.to_string()).unwrap_or_default();
     pb::Track {
         message_id: track.id.to_string(),
@@ -41,9 +45,9 @@ pub(super) fn to_pb(track: &Track, peers: &Peers) -> pb::Track {
         due_on: track.due.map(|due| due.to_string()).unwrap_or_default(),
         turn: next.turn.map(|area| area.to_string()).unwrap_or_default(),
         next_try_ms: millis(next_try),
-        reason: track.reason.map(Reason::code).unwrap_or_default().to_owned(),
-        reason_zh: track.reason.map(Reason::text_zh).unwrap_or_default().to_owned(),
-        reason_en: track.reason.map(Reason::text_en).unwrap_or_default().to_owned(),
+        reason: reason.map(Reason::code).unwrap_or_default().to_owned(),
+        reason_zh: reason.map(Reason::text_zh).unwrap_or_default().to_owned(),
+        reason_en: reason.map(Reason::text_en).unwrap_or_default().to_owned(),
         digest: hex(track.digest.as_bytes()),
         answered_by: text(track.answered.map(|(id, _)| id)),
         in_reply_to: text(track.in_reply_to),
@@ -63,12 +67,16 @@ pub(super) fn to_pb(track: &Track, peers: &Peers) -> pb::Track {
 }
 
 /// When the next try comes, and whose fault it is that it was not delivered before.
-fn next_try(track: &Track, peers: &Peers) -> (Option<UnixMillis>, Option<Fault>) {
-    let Some(peer) = peers.get(track.to) else { return (None, None) };
-    let state = peer.state();
-    let next = state.courier.and_then(|courier| courier.next_try);
-    let trouble = state.trouble.as_deref().map(trouble::explain);
-    (next, trouble.and_then(|trouble| trouble.fault))
+fn next_try(
+    track: &Track,
+    known: Option<Fault>,
+    state: Option<&PeerState>,
+) -> (Option<UnixMillis>, Option<Fault>) {
+    let next = state.and_then(|state| state.courier).and_then(|courier| courier.next_try);
+    let refused = state.and_then(|state| state.refusal).map(|refusal| refusal.fault(track.to));
+    let trouble = state.and_then(|state| state.trouble.as_deref()).map(trouble::explain);
+    let of_trouble = trouble.and_then(|trouble| trouble.fault);
+    (track.retry_at.max(next), known.or(refused).or(of_trouble))
 }
 
 /// 0 for what never was.

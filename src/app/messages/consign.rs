@@ -185,6 +185,8 @@ pub struct Consignment {
     pub next: AreaCode,
     /// Until when it is not offered by another way.
     pub until: UnixMillis,
+    /// Who did not take it, when it comes no further.
+    pub turned_back: Option<Refusal>,
 }
 
 /// Who carries a message that was sent from here and that its recipient has not answered, with what the relays on its way
@@ -225,7 +227,8 @@ fn with_words(
     row: &ConsignmentRow,
 ) -> Result<(Consignment, Vec<Hop>), AppError> {
     let ConsignmentRow { carrier, handed, until, peer, .. } = *row;
-    let mut at = Consignment { carrier, since: handed, next: peer, until };
+    let turned_back = turned_back::refusal_of(store, parcel)?;
+    let mut at = Consignment { carrier, since: handed, next: peer, until, turned_back };
     let hops = hops(store, parcel)?;
     if let Some(hop) = hops.last() {
         (at.carrier, at.since, at.next) = (Carrier::Relay(hop.relay), hop.held, hop.next);

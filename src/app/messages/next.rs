@@ -54,6 +54,7 @@ pub fn next(track: &Track) -> Next {
     let (zh, en) = words(track, step);
     let fault = match step {
         Step::PutOff | Step::PersonDecides => track.reason.map(Fault::of),
+        Step::NodeTries => track.turned_back.map(|refusal| refusal.fault(track.to)),
         _ => None,
     };
     Next { step, turn, fault, zh: fill(zh, track, true), en: fill(en, track, false) }
@@ -76,8 +77,18 @@ fn step(track: &Track) -> Step {
 }
 
 /// The sentence for a stage and a step, Chinese and English.
-const fn words(track: &Track, step: Step) -> (&'static str, &'static str) {
+fn words(track: &Track, step: Step) -> (&'static str, &'static str) {
     match (step, track.stage) {
+        (Step::NodeTries, _) if track.turned_back.is_some_and(|refusal| refusal.by == track.to) => {
+            (
+                "{to}的节点未从中转节点接收（{reason}）；{from}的节点稍后另寻途径送达。",
+                "The node of {to} does not take it from a relay ({reason}); the node of {from} takes another way soon.",
+            )
+        }
+        (Step::NodeTries, _) if track.turned_back.is_some() => (
+            "{by}未能继续转送（{reason}）；{from}的节点稍后另寻途径送达。",
+            "{by} does not carry it on ({reason}); the node of {from} takes another way soon.",
+        ),
         (Step::NodeTries, _) => (
             "{from}的节点保存着该通报，会自动重试，直到{to}的节点签收。",
             "The node of {from} has it and tries by itself until the node of {to} has signed for it.",
@@ -133,7 +144,9 @@ fn fill(text: &str, track: &Track, chinese: bool) -> String {
         Carrier::Relay(relay) => name(&relay),
         Carrier::File(_) => file.to_owned(),
     });
+    let by = track.turned_back.map(|refusal| name(&refusal.by)).unwrap_or_default();
     text.replace("{from}", &name(&track.from))
+        .replace("{by}", &by)
         .replace("{to}", &name(&track.to))
         .replace("{reason}", reason)
         .replace("{carrier}", carrier.as_deref().unwrap_or(file))
@@ -148,6 +161,7 @@ mod tests {
     use exchange::lane::LaneSeq;
 
     use super::super::consign::Consignment;
+    use super::super::turned_back::Refusal;
     use super::*;
 
     const ALL: [Stage; 11] = [
@@ -171,7 +185,7 @@ mod tests {
         let due = kind.clock().map(|clock| clock.due(at).on);
         let to: AreaCode = "410522".parse().unwrap();
         let carrier = Carrier::Relay(to.province());
-        let carried = Consignment { carrier, since: at, next: to, until: at };
+        let carried = Consignment { carrier, since: at, next: to, until: at, turned_back: None };
         Track {
             id,
             case: id,
@@ -192,6 +206,7 @@ mod tests {
             digest: Digest::new([0; 32]),
             sequence: LaneSeq::FIRST,
             carried: (stage == Stage::AtRelay).then_some(carried),
+            turned_back: None,
             hops: Vec::new(),
             replaces: None,
             replaced_by: (stage == Stage::Replaced).then_some(id),
@@ -226,6 +241,23 @@ mod tests {
                 };
                 assert!(clock.is_some(), "{stage:?} {kind:?} has a clock");
             }
+        }
+    }
+
+    #[test]
+    fn who_turned_it_back_is_named_with_the_reason() {
+        let by = |code: &str| {
+            let track = track(Stage::Queued, Kind::ArrivalNotice);
+            let (by, reason, at) = (code.parse().unwrap(), Reason::SenderUnknown, track.created);
+            let turned_back = Some(Refusal { by, reason, at });
+            next(&Track { turned_back, reason: Some(reason), ..track })
+        };
+        let relay = by("410000");
+        assert_eq!((relay.step, relay.fault), (Step::NodeTries, Some(Fault::Relay)));
+        assert!(relay.en.starts_with("河南省 does not carry it on"), "{}", relay.en);
+        assert_eq!(by("410522").fault, Some(Fault::Peer));
+        for text in [relay.zh, relay.en, by("410522").zh, by("410522").en] {
+            assert!(!text.contains(['{', '}']) && !text.contains("()"), "{text}");
         }
     }
 

@@ -18,6 +18,7 @@ use wire::content::decode_content;
 use wire::decode_disposition;
 
 use super::consign::{self, Consignment, Hop};
+use super::turned_back::Refusal;
 use crate::app::AppError;
 
 /// Parcels that are looked at in one go.
@@ -91,6 +92,8 @@ pub struct Track {
     pub sequence: LaneSeq,
     /// Who carries it, while its recipient has not answered.
     pub carried: Option<Consignment>,
+    /// Who did not take it on its way, when it is to take another one.
+    pub turned_back: Option<Refusal>,
     /// What the relays said about it, in order.
     pub hops: Vec<Hop>,
     /// The message that it was sent in place of.
@@ -131,6 +134,7 @@ pub(crate) fn of(
         digest: row.digest,
         sequence: row.sequence,
         carried: None,
+        turned_back: None,
         hops: Vec::new(),
         replaces: decode_content(&row.content.0).ok().and_then(|content| content.replaces),
         replaced_by: None,
@@ -195,7 +199,7 @@ fn dead(letter: &DeadLetterRow, track: &mut Track) {
             Stage::RecipientRetired
         }
     };
-    track.carried = None;
+    (track.carried, track.turned_back) = (None, None);
 }
 
 /// What the receipts say about a message that was sent from here.
@@ -207,13 +211,25 @@ fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppErr
         track.stage = Stage::Deferred;
         track.retry_at = Some(*until);
     }
-    if lane.rests_until(row.sequence).is_some() && track.stage == Stage::Queued {
-        if let Some((carried, hops)) = consign::consignment_of(store, row)? {
-            (track.carried, track.hops) = (Some(carried), hops);
-            track.stage = Stage::AtRelay;
+    if lane.rests_until(row.sequence).is_some()
+        && let Some((carried, hops)) = consign::consignment_of(store, row)?
+    {
+        match carried.turned_back {
+            Some(refusal) => {
+                (track.turned_back, track.reason) = (Some(refusal), Some(refusal.reason));
+                (track.stage, track.hops) = (Stage::Queued, hops);
+            }
+            None if track.stage == Stage::Queued => {
+                (track.carried, track.hops) = (Some(carried), hops);
+                track.stage = Stage::AtRelay;
+            }
+            None => {}
         }
     }
     let Some(said) = last_word(store, row, Side::Sent)? else { return Ok(()) };
+    // A relay's word that is younger than what the recipient has said.
+    let turned_back = track.turned_back.take();
+    let since = turned_back.filter(|refusal| refusal.at > said.disposition.decided);
     match said.disposition.outcome {
         Outcome::Stored => {
             track.stage = Stage::Stored;
@@ -224,7 +240,13 @@ fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppErr
             track.stage = Stage::Refused;
             track.reason = Some(reason);
         }
-        Outcome::Deferred { reason, .. } => track.reason = Some(reason),
+        Outcome::Deferred { .. } if since.is_some() => track.turned_back = since,
+        Outcome::Deferred { reason, .. } => {
+            track.reason = Some(reason);
+            if track.retry_at.is_some() {
+                track.stage = Stage::Deferred;
+            }
+        }
     }
     Ok(())
 }

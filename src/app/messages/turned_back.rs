@@ -2,6 +2,7 @@
 //! messages are released, so that they take another way.
 
 use domain::area::AreaCode;
+use domain::fault::Fault;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::courier::CourierSettings;
@@ -30,6 +31,14 @@ pub struct Refusal {
     pub reason: Reason,
     /// When, by its own word.
     pub at: UnixMillis,
+}
+
+impl Refusal {
+    /// Whose fault it is that mail for `to` came no further.
+    #[must_use]
+    pub fn fault(&self, to: AreaCode) -> Fault {
+        if self.by == to { Fault::of(self.reason) } else { Fault::Relay }
+    }
 }
 
 /// A parcel that came no further.
