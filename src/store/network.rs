@@ -1,18 +1,44 @@
 //! Values of the tables about the network: what the directory told, what this node says of itself, and when each
 //! peer was last heard.
 
+mod v1;
+
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use crate::messages::Blob;
-use crate::value::first_layouts;
+use crate::messages::{Blob, Signed};
+use crate::value::{Versioned, first_layouts};
 
 /// Largest revocation list that fits a row, in bytes of DER; about 2,400 revoked certificates.
 pub const REVOCATION_LIST_BYTES_MAX: usize = 90 * 1024;
 
-/// Names an authority: SHA-256 of the authority key identifier in its lists.
+/// Names an authority: SHA-256 of its public key.
 pub type AuthorityKey = [u8; 32];
+
+/// A signed card: a peer's, or our own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardRow {
+    /// Serialised card and its signature.
+    pub card: Signed,
+    /// The signer's chain, leaf first, DER.
+    pub chain: Vec<Blob>,
+    /// Version of the card.
+    pub version: u64,
+    /// Number of the entry of the directory's log that tells of it; 0 for one that is not in the log yet.
+    pub logged: u64,
+    /// When it was checked and written here; at this time its signature held.
+    pub received: UnixMillis,
+}
+
+impl Versioned for CardRow {
+    const VERSION: u8 = 2;
+    type Older = v1::CardRow;
+    fn upgrade(older: v1::CardRow) -> Self {
+        let v1::CardRow { card, chain } = older;
+        Self { card, chain, version: 0, logged: 0, received: UnixMillis::new(0) }
+    }
+}
 
 /// What the directory has learned, in the order it was learned; the newest entry about one thing counts, older ones are
 /// deleted.
@@ -96,10 +122,19 @@ pub struct OwnCardRow {
     pub windows: Vec<WindowRow>,
     /// Areas under this one that have ended.
     pub area_changes: Vec<AreaChangeRow>,
+    /// Since when nothing new is sent, because the office is about to end its service.
+    pub retiring: Option<UnixMillis>,
     /// When the office ended its service.
     pub retired: Option<UnixMillis>,
     /// When an operator last changed something of this.
     pub changed: Option<UnixMillis>,
+}
+
+/// A message that went to the area which took over from the one it was addressed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedirectedRow {
+    /// The area it was addressed to.
+    pub addressed_to: AreaCode,
 }
 
 /// When a peer was last heard, in three senses.
@@ -115,4 +150,30 @@ pub struct PeerHeardRow {
     pub noticed: Option<UnixMillis>,
 }
 
-first_layouts!(DirectoryLogRow, RevocationListRow, DirectoryCursorRow, OwnCardRow, PeerHeardRow);
+first_layouts!(
+    DirectoryLogRow,
+    RevocationListRow,
+    DirectoryCursorRow,
+    OwnCardRow,
+    PeerHeardRow,
+    RedirectedRow
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    #[test]
+    fn a_card_of_the_first_layout_is_read() {
+        let signed = Signed { manifest: Blob(b"card".to_vec()), signature: Blob(vec![7]) };
+        // Layout 1, then postcard: three strings of bytes, the last in a list of one.
+        let bytes = [&[1, 4][..], b"card", &[1, 7, 1, 3], b"der"].concat();
+        let row = CardRow::decode(&bytes).unwrap();
+        assert_eq!((&row.card, row.logged), (&signed, 0));
+        assert_eq!(row.chain, [Blob(b"der".to_vec())]);
+        let mut again = Vec::new();
+        row.encode(&mut again).unwrap();
+        assert_eq!((again[0], CardRow::decode(&again).unwrap()), (2, row));
+    }
+}
