@@ -4,6 +4,7 @@ use domain::time::UnixMillis;
 use exchange::route::Route;
 use exchange::route::Routes;
 
+use super::network::Stream;
 use super::sender::Shell;
 use super::world::World;
 
@@ -97,6 +98,8 @@ pub(crate) enum TakeIn {
     Busy,
     /// The program ends before the answer is sent.
     WritesAndCrashes,
+    /// It does not take the parcel from the relay.
+    TurnsAway,
 }
 
 /// What a relay does with a parcel that has arrived.
@@ -197,7 +200,9 @@ impl World {
                 let repeats = (left.repeats > 0).then_some(TakeIn::WritesAndRepeats);
                 let busy = (left.deferrals > 0).then_some(TakeIn::Busy);
                 let crashes = (left.recipient_crashes > 0).then_some(TakeIn::WritesAndCrashes);
-                let ways = [repeats, busy, crashes].into_iter().flatten();
+                let from_relay = coming.stream == Stream::Onward;
+                let away = (left.refusals > 0 && from_relay).then_some(TakeIn::TurnsAway);
+                let ways = [repeats, busy, crashes, away].into_iter().flatten();
                 actions.extend(ways.map(take_in));
             } else {
                 let take_in = |how| Action::RelayTakesIn { at, how };

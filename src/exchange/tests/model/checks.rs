@@ -179,7 +179,7 @@ fn a_relay_that_refuses_forgets_and_is_busy() {
         Left { letters: 1, losses: 1, drops: 1, refusals: 1, deferrals: 1, ticks: 1, ..NOTHING };
     let two = Left { disturbances: 1, ..one };
     let setup = Setup::new(BOTH);
-    explore("a bad relay", Setup { left: bounds(one, two), ..setup }, 50_000);
+    explore("a bad relay", Setup { left: bounds(one, two), ..setup }, 100_000);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn restores_while_a_relay_holds_letters() {
 #[test]
 fn a_relay_that_lets_go_too_early() {
     let one = Left { letters: 1, losses: 2, ..NOTHING };
-    let two = Left { letters: 2, ticks: 2, ..one };
+    let two = Left { drops: 1, ticks: 1, ..one };
     let setup = Setup { bug: Some(Bug::RelayLetsGoTooEarly), ..Setup::new(BOTH) };
     explore("a careless relay", Setup { left: bounds(one, two), ..setup }, 1_500);
 }

@@ -100,12 +100,18 @@ impl Relay {
         self.connected = false;
     }
 
-    /// The recipient has answered.
+    /// The recipient has answered, or does not take the parcel.
     pub(crate) fn replied(&mut self, name: ParcelName, word: Word, around: &mut Around) {
         let flight = self.flights.iter().filter(|(_, known)| **known == name).map(|(no, _)| *no);
         let Some(flight) = flight.max() else { return };
+        let answer = match word {
+            Word::Receipt(_) => Answer::Final,
+            Word::Held => Answer::Held,
+            Word::Refused => Answer::Refused,
+            Word::Deferred { until } => Answer::Deferred { until },
+        };
         self.words.insert(flight, word);
-        self.happen(Event::Answered { flight, answer: Answer::Final }, around);
+        self.happen(Event::Answered { flight, answer }, around);
     }
 
     /// One unit: the word is on its way back, and the parcel is out of the queue with its content.

@@ -43,7 +43,14 @@ pub(crate) struct SenderDisk {
     conflicts: BTreeSet<(u64, u64)>,
     pub(crate) withdrawn: BTreeSet<u32>,
     /// Parcels that the relay holds.
-    pub(crate) consignments: BTreeMap<ParcelName, Vec<Offer>>,
+    pub(crate) consignments: BTreeMap<ParcelName, Consignment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Consignment {
+    offers: Vec<Offer>,
+    /// When patience with the relay ends.
+    until: UnixMillis,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -252,7 +259,7 @@ impl Sender {
         let sent = sent
             .and_then(|shell| shell.sent.iter().find(|(number, _)| number.get() == name.number));
         let is_known = self.disk.consignments.contains_key(&name) || sent.is_some();
-        let Word::Receipt(said) = word else { return };
+        let Word::Receipt(said) = word else { return self.turned_back(name, around) };
         if !is_known {
             return;
         }
@@ -271,6 +278,23 @@ impl Sender {
         self.heal(said, around);
     }
 
+    /// A parcel comes no further: in one unit, what is still with that relay is released.
+    fn turned_back(&mut self, name: ParcelName, around: &mut Around) {
+        let now = around.now;
+        let (Some(consignment), Some(disk)) =
+            (self.disk.consignments.get_mut(&name), self.disk.lanes.get(&name.epoch))
+        else {
+            return;
+        };
+        let again = now.saturating_add(around.setup.courier.turned_back_pause(0));
+        let sequences = consignment.offers.iter().map(|offer| LaneSeq::new(offer.sequence));
+        let marks = disk.lane.turned_back(sequences, consignment.until, again);
+        consignment.until = consignment.until.min(now);
+        self.apply(name.epoch, &marks);
+        let by = Some(Route::OwnRelay);
+        self.happen(name.epoch, Event::TurnedBack { by, marks }, around);
+    }
+
     /// One unit: what a word says and changes. `fails` when nothing is written.
     pub(crate) fn keep(&mut self, epoch: u64, at: usize, fails: bool, around: &mut Around) {
         let Some(shell) = self.shells.get_mut(&epoch) else { return };
@@ -287,7 +311,12 @@ impl Sender {
         match &word {
             Word::Receipt(said) => self.note(said),
             Word::Held if !self.is_settled(&offers) => {
-                self.disk.consignments.insert(name, offers);
+                let until = marks.iter().find_map(|mark| match mark {
+                    Mark::InCustody(_, until) => Some(*until),
+                    Mark::Settled(_) | Mark::Deferred(..) => None,
+                });
+                let until = until.unwrap_or(around.now);
+                self.disk.consignments.insert(name, Consignment { offers, until });
             }
             Word::Held | Word::Refused | Word::Deferred { .. } => {}
         }

@@ -225,10 +225,15 @@ impl World {
             self.recipient.write_later(coming.parcel);
             return;
         }
+        if how == TakeIn::TurnsAway {
+            left.refusals -= 1;
+            network.reply(&coming, Word::Refused);
+            return;
+        }
         let busy = how == TakeIn::Busy;
         let said = self.recipient.take_in(setup, &coming.parcel, busy, *now);
         match how {
-            TakeIn::Writes => {}
+            TakeIn::Writes | TakeIn::TurnsAway => {}
             TakeIn::WritesAndRepeats => left.repeats -= 1,
             TakeIn::Busy => left.deferrals -= 1,
             TakeIn::WritesAndCrashes => {
