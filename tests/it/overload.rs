@@ -15,6 +15,7 @@ use exchange::receipt::{Disposition, Outcome};
 use liangdi::api::door::UNKNOWN_MAX;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
 use wire::pb::office::{Direction, Stage};
 
 use crate::support::network::Network;
@@ -117,15 +118,15 @@ async fn a_flood_leaves_the_others_alone_and_loses_nothing_that_was_accepted() {
 
     let identity = network.node_certificate(FLOOD.parse().unwrap()).identity;
     let stop = Arc::new(AtomicBool::new(false));
-    let mut flooders = Vec::new();
+    let mut flooders = JoinSet::new();
     for _ in 0..FLOODERS {
         let mut peer = Rogue::connect_as(&network, identity.clone(), &home).await;
         let letters: Vec<_> = (0..LETTERS).map(|_| peer.letter().1).collect();
         let stop = stop.clone();
-        flooders.push(tokio::spawn(async move {
+        flooders.spawn(async move {
             let flooded = flood(&mut peer, &letters, &stop).await;
             (peer, letters, flooded)
-        }));
+        });
     }
     let under_flood = letters(&mut quiet).await;
     sent += under_flood.len();
@@ -134,8 +135,8 @@ async fn a_flood_leaves_the_others_alone_and_loses_nothing_that_was_accepted() {
     println!("p99 of a letter: alone {alone:?}, under the flood {under_flood:?}");
 
     let (mut stored, mut taken, mut put_off) = (BTreeSet::new(), 0, 0);
-    for flooder in flooders {
-        let (mut peer, letters, flooded) = in_time("the flood ends", flooder).await.unwrap();
+    while let Some(flooder) = in_time("the flood ends", flooders.join_next()).await {
+        let (mut peer, letters, flooded) = flooder.unwrap();
         taken += flooded.taken;
         put_off += flooded.put_off;
         if let Some(last) = flooded.last {
