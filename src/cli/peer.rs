@@ -24,14 +24,16 @@ enum Verb {
     /// Everything this node knows of the way to one peer 查看
     Show {
         /// Area of the peer 地区代码
-        area: AreaCode,
+        #[arg(value_name = "AREA")]
+        peer: AreaCode,
     },
     /// Walk the way to a peer: each step, whose fault it is, what to do 测试
     ///
     /// Exit code 4 when a step fails.
     Test {
         /// Area of the peer 地区代码
-        area: AreaCode,
+        #[arg(value_name = "AREA")]
+        peer: AreaCode,
     },
 }
 
@@ -62,17 +64,17 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
             let asked = office.status().list_peers(office::ListPeersRequest {}).await?;
             Ok(view::rows(&asked.into_inner().peers, COLUMNS))
         }
-        Verb::Show { area } => {
-            let request = office::GetPeerRequest { area: area.to_string() };
+        Verb::Show { peer } => {
+            let request = office::GetPeerRequest { area: peer.to_string() };
             let found = office.delivery().get_peer(request).await?.into_inner();
             Ok(view::answer(&found.peer.unwrap_or_default()))
         }
-        Verb::Test { area } => test(&office, area).await,
+        Verb::Test { peer } => test(&office, peer).await,
     }
 }
 
-async fn test(office: &Office, area: AreaCode) -> Result<Answer, Failure> {
-    let request = office::TestPeerRequest { area: area.to_string() };
+async fn test(office: &Office, peer: AreaCode) -> Result<Answer, Failure> {
+    let request = office::TestPeerRequest { area: peer.to_string() };
     let walked = office.delivery().test_peer(request).await?.into_inner();
     let json = view::answer(&walked).json;
     let mut answer = Answer::new(json, view::rows(&walked.steps, STEPS).text);

@@ -130,10 +130,10 @@ impl Walk<'_> {
     async fn call(&mut self) -> Option<()> {
         let endpoints = self.step(StepName::Endpoint, endpoints(self.peer.clone())).await?;
         let addresses = self.step(StepName::Address, addresses(endpoints)).await?;
-        let endpoint = self.step(StepName::Connection, connection(addresses)).await?;
+        let (endpoint, tcp) = self.step(StepName::Connection, connection(addresses)).await?;
         let material = self.hub.shared().identity.material();
         let area = self.peer.area;
-        let shaken = certificates(area, &endpoint, &material);
+        let shaken = certificates(area, &endpoint, tcp, &material);
         let (channel, until) = self.step(StepName::Certificates, shaken).await?;
         self.probe.certificate_until = until;
         let carded = card(area, channel, &material);
@@ -203,12 +203,12 @@ async fn addresses(endpoints: Vec<String>) -> Result<(Addresses, String), Failed
     Ok((found, detail))
 }
 
-async fn connection(addresses: Addresses) -> Result<(String, String), Failed> {
+async fn connection(addresses: Addresses) -> Result<((String, TcpStream), String), Failed> {
     let mut last = failed(Reason::PeerUnreachable, Fault::Network, "its name has no address");
     for (endpoint, addresses) in addresses {
         for address in addresses {
             match TcpStream::connect(address).await {
-                Ok(_) => return Ok((endpoint, address.to_string())),
+                Ok(tcp) => return Ok(((endpoint, tcp), address.to_string())),
                 Err(error) => {
                     // Something is there and says no, or nothing is there at all.
                     let fault = match error.kind() {
@@ -227,9 +227,10 @@ async fn connection(addresses: Addresses) -> Result<(String, String), Failed> {
 async fn certificates(
     area: AreaCode,
     endpoint: &str,
+    tcp: TcpStream,
     material: &TlsMaterial,
 ) -> Result<((Channel, Option<UnixMillis>), String), Failed> {
-    shake(area, endpoint, material).await?;
+    shake(area, tcp, material).await?;
     let seen = Seen::default();
     let channel = link::dial_and_see(area, endpoint, material, seen.clone()).await;
     let channel = channel.map_err(|error| refused(&chain(&error)))?;
@@ -248,7 +249,7 @@ async fn certificates(
 }
 
 /// The handshake by itself, whose error says more than that of the layers above it.
-async fn shake(area: AreaCode, endpoint: &str, material: &TlsMaterial) -> Result<(), Failed> {
+async fn shake(area: AreaCode, tcp: TcpStream, material: &TlsMaterial) -> Result<(), Failed> {
     let own = |error: trust::tls::ConfigError| {
         failed(Reason::SigningUnavailable, Fault::OwnNode, chain(&error))
     };
@@ -260,7 +261,6 @@ async fn shake(area: AreaCode, endpoint: &str, material: &TlsMaterial) -> Result
         }
         None => refused(&error.to_string()),
     };
-    let tcp = TcpStream::connect(endpoint).await.map_err(lost)?;
     TlsConnector::from(tls).connect(name, tcp).await.map_err(lost)?;
     Ok(())
 }

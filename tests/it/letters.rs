@@ -22,9 +22,18 @@ use crate::support::{eventually, eventually_async, now};
 const HOME: &str = "410522";
 const AWAY: &str = "440305";
 
-/// Two nodes that know each other, and run; one message has gone each way of the line.
+/// Puts another line in the place of one in a node's configuration.
+fn configure(node: &Node, before: &str, after: &str) {
+    let config = node.dir.join("liangdi.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains(before), "{text}");
+    std::fs::write(&config, text.replace(before, after)).unwrap();
+}
+
+/// Two nodes that know each other, and run; one message has gone over.
 async fn pair(network: &Network) -> (Node, Node, Office) {
     let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+    configure(&away, "[alarms]", "[directory]\nrefresh_s = 1\n[alarms]");
     home.start();
     away.start();
     let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
@@ -68,6 +77,7 @@ async fn a_message_that_is_refused_is_corrected_and_sent_again_and_both_ends_kno
  {
     let network = Network::new();
     let (mut home, away, at_away) = pair(&network).await;
+    let old_card = peer(&at_away, HOME).await.card_until_ms;
     // The other node loses its data, and with them the key that this message is sealed for.
     home.kill();
     let content = message(2, AWAY, HOME, Kind::ArrivalNotice);
@@ -96,33 +106,26 @@ async fn a_message_that_is_refused_is_corrected_and_sent_again_and_both_ends_kno
     let shown = at_away.delivery().get_dead_letter(request).await.unwrap().into_inner();
     assert_eq!(shown.content, Some(content_to_pb(&content)));
 
-    // It is sealed for whatever key the card names that is in force: until the new one has come, it is refused again.
-    let mut last = sent.message_id.clone();
-    let stored = loop {
-        let mut edited = content_to_pb(&content);
-        let Some(wire::pb::message::content::Body::ArrivalNotice(body)) = &mut edited.body else {
-            panic!("another body")
-        };
-        body.residence_area = String::new();
-        let request = ResendDeadLetterRequest {
-            message_id: last.clone(),
-            content: Some(edited),
-            ..ResendDeadLetterRequest::default()
-        };
-        let again = at_away.delivery().resend_dead_letter(request).await.unwrap().into_inner();
-        let old = office::track(&at_away, &last).await;
-        assert_eq!((old.stage(), &old.replaced_by), (Stage::Replaced, &again.message_id));
-        let new = eventually_async("it is answered", || async {
-            let track = office::track(&at_away, &again.message_id).await;
-            [Stage::Stored, Stage::Refused].contains(&track.stage()).then_some(track)
-        })
-        .await;
-        assert_eq!(new.replaces, last);
-        last = again.message_id;
-        if new.stage() == Stage::Stored {
-            break new;
-        }
+    // Sent again once the other node's new card is here, and with it the new key.
+    eventually_async("the new card has come", || async {
+        (peer(&at_away, HOME).await.card_until_ms != old_card).then_some(())
+    })
+    .await;
+    let mut edited = content_to_pb(&content);
+    let Some(wire::pb::message::content::Body::ArrivalNotice(body)) = &mut edited.body else {
+        panic!("another body")
     };
+    body.residence_area = String::new();
+    let request = ResendDeadLetterRequest {
+        message_id: sent.message_id.clone(),
+        content: Some(edited.clone()),
+        ..ResendDeadLetterRequest::default()
+    };
+    let again = at_away.delivery().resend_dead_letter(request).await.unwrap().into_inner();
+    let old = office::track(&at_away, &sent.message_id).await;
+    assert_eq!((old.stage(), &old.replaced_by), (Stage::Replaced, &again.message_id));
+    let stored = office::reaches(&at_away, &again.message_id, Stage::Stored).await;
+    assert_eq!(stored.replaces, sent.message_id);
     assert!(letters(&at_away).await.is_empty());
     let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
     let there = office::track(&at_home, &stored.message_id).await;
@@ -272,12 +275,9 @@ fn a_walk_to_a_peer_says_whose_fault_it_is() {
 
     // Somebody else listens there.
     home.kill();
-    let config = away.dir.join("liangdi.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let port = |area: &str| network.ports(area.parse().unwrap()).node;
-    let text = text.replace(&format!(":{}\"", port(HOME)), &format!(":{}\"", port("410523")));
+    let port = |area: &str| format!(":{}\"", network.ports(area.parse().unwrap()).node);
     away.kill();
-    std::fs::write(&config, text).unwrap();
+    configure(&away, &port(HOME), &port("410523"));
     let mut other = network.node("410523", &[]);
     other.start();
     away.start();

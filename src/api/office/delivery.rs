@@ -164,7 +164,7 @@ impl DeliveryService for Delivery {
     ) -> Result<Response<pb::GetPeerResponse>, Status> {
         self.ctx(&request)?.must(Permission::FollowDelivery)?;
         let known = self.known(&request.get_ref().area)?;
-        let peer = peer::to_pb(&known, &self.store, &self.settings)?;
+        let peer = peer::to_pb(&known, &self.hub, &self.store, &self.settings)?;
         Ok(Response::new(pb::GetPeerResponse { peer: Some(peer) }))
     }
 

@@ -16,6 +16,7 @@ use crate::api::caller::operator;
 use crate::api::health::Health;
 use crate::app::{backup, letters, notices, restore};
 use crate::config::Settings;
+use crate::delivery::hub::Hub;
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
@@ -28,6 +29,7 @@ pub(super) struct NodeStatus {
     store: Store,
     identity: Arc<NodeIdentity>,
     peers: Peers,
+    hub: Hub,
     disk: DiskGuard,
 }
 
@@ -38,6 +40,7 @@ impl NodeStatus {
             store: parts.store.clone(),
             identity: parts.identity.clone(),
             peers: parts.peers.clone(),
+            hub: parts.hub.clone(),
             disk: parts.disk.clone(),
         }
     }
@@ -87,7 +90,8 @@ impl StatusService for NodeStatus {
     ) -> Result<Response<pb::ListPeersResponse>, Status> {
         self.may(&request)?;
         let peers = self.peers.all();
-        let peers = peers.iter().map(|peer| peer::to_pb(peer, &self.store, &self.settings));
+        let peers =
+            peers.iter().map(|peer| peer::to_pb(peer, &self.hub, &self.store, &self.settings));
         let peers = peers.collect::<Result<_, _>>()?;
         Ok(Response::new(pb::ListPeersResponse { peers }))
     }
