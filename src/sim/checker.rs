@@ -29,6 +29,7 @@ use exchange::courier::CourierSettings;
 use crate::ends::Ends;
 use crate::history::{Fact, History, ParcelName, Sort};
 use crate::mail::MessageNo;
+use crate::network::Lines;
 use crate::node::Peaks;
 use crate::plan::NodeNo;
 use crate::timeline::Moment;
@@ -120,8 +121,8 @@ impl fmt::Display for Promise {
 pub(crate) struct Facts<'a> {
     pub(crate) history: &'a History,
     pub(crate) ends: &'a [Ends],
-    /// Of each node, the relay above it, and whether it cannot be called.
-    pub(crate) ways: Vec<(Option<NodeNo>, bool)>,
+    /// Who could call whom.
+    pub(crate) lines: &'a Lines,
     /// Things that were still to come when the time was over.
     pub(crate) restless: usize,
     pub(crate) peaks: Peaks,
@@ -206,11 +207,11 @@ fn check_rest(facts: &Facts<'_>, kinds: &Kinds, verdict: &mut Verdict) {
         rest(node, !ends.runs, "a node does not run");
         rest(node, ends.unsettled > 0, "mail has no final word");
         rest(node, ends.queued > 0 || !ends.held.is_empty(), "a relay still holds parcels");
-        // A node that cannot be called comes for its words to the relays above it; what waits for it elsewhere may
-        // wait for ever, and is settled by another parcel.
+        // A node that cannot be called comes for its words to the relay above it. What waits for it elsewhere, or where
+        // there is no line at all, goes by file, and nobody hears that it was taken.
         let comes = |toward: &NodeNo| {
-            let ways = facts.ways.get(toward.index());
-            ways.is_none_or(|(above, collects)| !collects || *above == Some(node))
+            let lines = facts.lines;
+            lines.exists(node, *toward) || lines.above(*toward) == Some(node)
         };
         rest(node, ends.words.keys().any(comes), "words wait to be handed back");
         // A restored recipient does not get again what it has signed for; a restored sender does not know what it

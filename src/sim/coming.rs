@@ -1,8 +1,10 @@
 //! What can be planned on the timeline of a world.
 
+use std::rc::Rc;
+
 use domain::id::MessageId;
 
-use crate::mail::Frame;
+use crate::mail::{Bundle, Frame};
 use crate::network::ConnNo;
 use crate::node::Timer;
 use crate::plan::NodeNo;
@@ -38,13 +40,17 @@ pub(crate) enum Coming {
     /// A call was taken.
     Answered { conn: ConnNo, caller: NodeNo },
     /// A connection is over, for the end that hears it now.
-    HungUp { conn: ConnNo, at: End, node: NodeNo },
+    HungUp { conn: ConnNo, node: NodeNo },
     /// A frame reaches an end of a connection.
     Frame { conn: ConnNo, to: End, node: NodeNo, frame: Frame },
     /// A group of units is on a node's disk.
     Synced { node: NodeNo, life: Life },
     /// A timer of a node has run out.
     Woken { node: NodeNo, life: Life, timer: Timer, wish: u64 },
+    /// Somebody sets out with a file from one node for another.
+    Carry { from: NodeNo, to: NodeNo },
+    /// A file arrives at the node it is for.
+    File { file: Rc<Bundle> },
     /// A clerk of a node writes, and somebody in another county will read it.
     Clerk { node: NodeNo },
     /// A clerk answers a message that the node has stored.

@@ -26,14 +26,12 @@ const LIES_MAX: usize = 4;
 pub(crate) type Rows = BTreeMap<Key, Row>;
 /// What a group or a unit changes: a row, or its absence.
 pub(crate) type Writes = BTreeMap<Key, Option<Row>>;
+/// What was written, and of each row whether there was one before.
+pub(crate) type Applied = Vec<(Key, Option<Row>, bool)>;
 
 /// Everything that a backup holds: the rows at the end of one group.
 #[derive(Clone, Debug)]
-pub(crate) struct Backup {
-    rows: Rc<Rows>,
-    /// Number of the group.
-    pub(crate) group: u64,
-}
+pub(crate) struct Backup(Rc<Rows>);
 
 /// How the disk is just now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,8 +51,6 @@ pub(crate) struct Disk<W, D> {
     /// The group that is being written.
     writing: Option<Group<D>>,
     waiting: VecDeque<W>,
-    /// Number of the last group that is on disk.
-    group: u64,
     pub(crate) health: Health,
     /// What the last groups overwrote, on a disk that may lose them although it has said that it has them.
     undo: VecDeque<Writes>,
@@ -83,7 +79,6 @@ impl<W, D> Disk<W, D> {
             rows: Rows::new(),
             writing: None,
             waiting: VecDeque::new(),
-            group: 0,
             health: Health { full: false, nearly_full: false, slower: 1 },
             undo: VecDeque::new(),
             lies,
@@ -93,11 +88,6 @@ impl<W, D> Disk<W, D> {
     /// Queues a unit of work.
     pub(crate) fn enqueue(&mut self, work: W) {
         self.waiting.push_back(work);
-    }
-
-    /// Units that wait for their group.
-    pub(crate) fn queue_len(&self) -> usize {
-        self.waiting.len()
     }
 
     /// Begins a group with everything that waits, if none is being written. `run` performs one unit; its writes are
@@ -133,16 +123,13 @@ impl<W, D> Disk<W, D> {
     }
 
     /// The group is on disk: what it wrote, and what its units have to say.
-    pub(crate) fn synced(&mut self) -> Option<(Vec<(Key, Option<Row>, bool)>, Vec<D>)> {
+    pub(crate) fn synced(&mut self) -> Option<(Applied, Vec<D>)> {
         let Group { writes, done } = self.writing.take()?;
-        if !writes.is_empty() {
-            self.group += 1;
-        }
         Some((self.apply(writes), done))
     }
 
     /// Takes the writes over. Says of each whether there was a row before.
-    fn apply(&mut self, writes: Writes) -> Vec<(Key, Option<Row>, bool)> {
+    fn apply(&mut self, writes: Writes) -> Applied {
         let mut undo = Writes::new();
         let mut told = Vec::with_capacity(writes.len());
         for (key, row) in writes {
@@ -169,10 +156,7 @@ impl<W, D> Disk<W, D> {
     pub(crate) fn crash(&mut self, dice: &mut Dice) -> Vec<(Key, Option<Row>, bool)> {
         self.waiting.clear();
         match self.writing.take() {
-            Some(group) if !self.health.full && dice.chance(500) => {
-                self.group += 1;
-                self.apply(group.writes)
-            }
+            Some(group) if !self.health.full && dice.chance(500) => self.apply(group.writes),
             Some(_) | None => Vec::new(),
         }
     }
@@ -207,12 +191,12 @@ impl<W, D> Disk<W, D> {
 
     /// A copy of what is on disk.
     pub(crate) fn back_up(&self) -> Backup {
-        Backup { rows: Rc::new(self.rows.clone()), group: self.group }
+        Backup(Rc::new(self.rows.clone()))
     }
 
     /// Everything is as it was when the backup was made. The program does not run meanwhile.
     pub(crate) fn restore(&mut self, backup: &Backup) {
-        self.rows = Rows::clone(&backup.rows);
+        self.rows = Rows::clone(&backup.0);
         self.writing = None;
         self.waiting.clear();
         self.undo.clear();

@@ -243,6 +243,20 @@ impl Returned {
     }
 }
 
+/// A file that is carried by hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Bundle {
+    pub(crate) to: NodeNo,
+    pub(crate) items: Vec<BundleItem>,
+}
+
+/// What is in a file.
+#[derive(Clone, Debug)]
+pub(crate) enum BundleItem {
+    Parcel(Parcel),
+    Word(Returned),
+}
+
 /// One frame of a stream.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {

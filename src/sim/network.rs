@@ -134,7 +134,7 @@ impl Network {
         let late = self.dice.between(SILENCE.0, SILENCE.1);
         let at = if passes && !gone.broken { at } else { now.after(late) };
         let node = if by == End::Caller { gone.callee } else { gone.caller };
-        timeline.plan(at, Coming::HungUp { conn, at: by.other(), node });
+        timeline.plan(at, Coming::HungUp { conn, node });
     }
 
     /// A node is gone. The others hear it at once when the machine lives, and by silence when it does not.
@@ -184,25 +184,20 @@ impl Network {
         self.silence(timeline, now, conn);
     }
 
-    /// How many connections there are.
-    pub(crate) fn len(&self) -> usize {
-        self.conns.len()
-    }
-
     /// Nothing passes any more; both ends notice in their own time.
     fn silence(&mut self, timeline: &mut Timeline<Coming>, now: Moment, conn: ConnNo) {
         let Some(known) = self.conns.get_mut(&conn).filter(|known| !known.broken) else { return };
         known.broken = true;
-        for (at, node) in [(End::Caller, known.caller), (End::Callee, known.callee)] {
+        for node in [known.caller, known.callee] {
             let late = self.dice.between(SILENCE.0, SILENCE.1);
-            timeline.plan(now.after(late), Coming::HungUp { conn, at, node });
+            timeline.plan(now.after(late), Coming::HungUp { conn, node });
         }
     }
 
     /// A call that comes to nothing.
     fn lose(&mut self, timeline: &mut Timeline<Coming>, at: Moment, conn: ConnNo) {
         if let Some(gone) = self.conns.remove(&conn) {
-            timeline.plan(at, Coming::HungUp { conn, at: End::Caller, node: gone.caller });
+            timeline.plan(at, Coming::HungUp { conn, node: gone.caller });
         }
     }
 

@@ -19,6 +19,7 @@
 //!
 //! Everything in [`Memory`] is gone with a crash; what survives is on the [`Disk`].
 
+mod bundle;
 mod collecting;
 mod inbound;
 mod office;
@@ -40,7 +41,7 @@ use exchange::lane::LaneEpoch;
 use crate::clock::Clock;
 use crate::coming::{Coming, End, Life};
 use crate::dice::Dice;
-use crate::disk::rows::{Key, Row};
+use crate::disk::rows::{Carrier, Key, Row};
 use crate::disk::{Backup, Disk, Lost};
 use crate::history::{Fact, History, ParcelName, Release, Word};
 use crate::mail::{self, Parcel};
@@ -223,11 +224,6 @@ impl Node {
         self.memory.is_some()
     }
 
-    /// Number of this start of the program.
-    pub(crate) const fn life(&self) -> Life {
-        self.life
-    }
-
     /// The program starts and goes on with what is on disk.
     pub(crate) fn start(&mut self, world: &mut World) {
         if self.runs() {
@@ -326,19 +322,20 @@ impl Node {
         match coming {
             Coming::Called { conn, caller, callee: _ } => self.called(conn, caller, world),
             Coming::Answered { conn, caller: _ } => self.answered(conn, world),
-            Coming::HungUp { conn, at: _, node: _ } => self.hung_up(conn, world),
+            Coming::HungUp { conn, node: _ } => self.hung_up(conn, world),
             Coming::Frame { conn, frame, .. } => self.frame(conn, frame, world),
             Coming::Synced { life, .. } if life == self.life => self.synced(world),
             Coming::Woken { life, timer, wish, .. } if life == self.life => {
                 self.woken(timer, wish, world);
             }
+            Coming::File { file } => self.import(&file, world),
             Coming::Clerk { .. } => self.clerk(world),
             Coming::Answer { asked, .. } => self.clerk_answers(asked, world),
             Coming::Withdraw { message, .. } => self.clerk_withdraws(message, world),
             Coming::Start { .. } => self.start(world),
             Coming::Synced { .. } | Coming::Woken { .. } => {}
             // The world sees to these itself.
-            Coming::Begin(_) | Coming::End(_) | Coming::Calm => {}
+            Coming::Carry { .. } | Coming::Begin(_) | Coming::End(_) | Coming::Calm => {}
         }
     }
 
@@ -495,7 +492,7 @@ impl Node {
             Done::NotAccepted { to, reason } => {
                 world.note(self.no, Fact::NotAccepted { to, reason });
             }
-            Done::Withdrawn | Done::Vanished | Done::NewEpochs => {}
+            Done::Withdrawn | Done::Vanished | Done::NewEpochs | Done::ConsignedToFile => {}
             Done::KeptOwnWord { parcel, next } => {
                 if let Some(next) = next {
                     self.kept_own_word(parcel, next, world);
@@ -505,8 +502,10 @@ impl Node {
                 self.took_in(via, &manifest, &dispositions, world);
                 stored.into_iter().for_each(|id| self.maybe_answer(id, world));
             }
-            Done::Consigned { courier, no, relay, longer } => {
-                self.collect_also_from(relay, world);
+            Done::Consigned { courier, no, carrier, longer } => {
+                if let Carrier::Relay(relay) = carrier {
+                    self.collect_also_from(relay, world);
+                }
                 self.forget_parcel(courier, no, world);
                 self.tell(Inner::Courier(courier, Event::Kept { parcel: no }));
                 if !longer.is_empty() {
@@ -514,12 +513,12 @@ impl Node {
                 }
             }
             Done::Settled { courier, no, healed } => {
-                self.healed(courier.0, healed, world);
                 self.forget_parcel(courier, no, world);
                 self.tell(Inner::Courier(courier, Event::Kept { parcel: no }));
+                self.healed(courier, healed, world);
             }
             Done::SettledReturned { id, via, courier, marks, healed } => {
-                self.healed(courier.0, healed, world);
+                self.healed(courier, healed, world);
                 self.tell(Inner::Courier(courier, Event::Marked { marks }));
                 self.word_was_taken(id, via, world);
             }
@@ -528,7 +527,9 @@ impl Node {
                 self.holds(taken, &manifest, handed_by, via, world);
             }
             Done::Noted { change, on_behalf } => self.noted(change, on_behalf, world),
-            Done::HandedBack { toward } => self.tell(Inner::Returns(toward)),
+            Done::HandedBack { toward } | Done::ReturnPut { toward } => {
+                self.tell(Inner::Returns(toward))
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) use trouble::{Mishap, Trouble};
 pub const NODES_MAX: u32 = 3_000;
 /// Milliseconds of a day.
 pub(crate) const DAY_MS: u64 = 86_400_000;
+/// More than the longest that anything is put off: the patience with relays.
+const REST_MS: u64 = 12 * DAY_MS;
 /// First two digits of the provinces and of the Corps.
 const PROVINCES: [u32; 32] = [
     41, 44, 33, 51, 11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 34, 35, 36, 37, 42, 43, 45, 46, 50, 52,
@@ -103,6 +105,8 @@ pub(crate) struct Plan {
     pub(crate) troubles: Vec<Trouble>,
     /// From here on nothing goes wrong any more and nobody writes.
     pub(crate) calm: Moment,
+    /// After the troubles a world has so long to come to rest, milliseconds.
+    pub(crate) rest_ms: u64,
     pub(crate) broken_disks: bool,
 }
 
@@ -118,7 +122,11 @@ impl Plan {
             options.days.map_or_else(|| dice.between(1, 8) * day, |d| u64::from(d) * DAY_MS);
         let calm = Moment::new(length);
         let delay_ms = (dice.between(1, 20), dice.between(20, 120));
+        // Some county of a small world has no line at all.
+        let last = small(u64::try_from(nodes.len()).unwrap_or(1)).saturating_sub(1);
+        let island = (nodes.len() <= 8 && dice.chance(60)).then_some(NodeNo(last));
         let lines = Lines {
+            island,
             provinces: nodes.iter().map(|node| node.province).collect(),
             collects: nodes.iter().map(|node| node.collects).collect(),
             missing_per_mille: *dice.pick(&[0, 150, 500, 1000]).unwrap_or(&0),
@@ -128,8 +136,8 @@ impl Plan {
         let traffic = traffic(options, nodes.len(), &mut dice);
         let courier = courier(&mut dice);
         let troubles = trouble::draw(&nodes, calm, options.broken_disks, &mut dice);
-        let broken_disks = options.broken_disks;
-        Self { nodes, by_area, lines, traffic, courier, troubles, calm, broken_disks }
+        let (rest_ms, broken_disks) = (REST_MS, options.broken_disks);
+        Self { nodes, by_area, lines, traffic, courier, troubles, calm, rest_ms, broken_disks }
     }
 
     /// One node.
@@ -151,6 +159,11 @@ impl Plan {
     /// The node of the province of a node; none for a province.
     pub(crate) fn province(&self, no: NodeNo) -> Option<NodeNo> {
         self.node(no).and_then(|node| node.province)
+    }
+
+    /// Whether two nodes reach each other by files only.
+    pub(crate) fn by_file(&self, one: NodeNo, other: NodeNo) -> bool {
+        self.lines.island.is_some_and(|island| [one, other].contains(&island))
     }
 
     /// All nodes.

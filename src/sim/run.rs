@@ -16,8 +16,6 @@ use crate::outcome::{Outcome, Sizes};
 use crate::plan::{DAY_MS, Mishap, NodeNo, Options, Plan};
 use crate::timeline::{Moment, Timeline};
 
-/// After the troubles a world has so long to come to rest.
-const REST_MS: u64 = 12 * DAY_MS;
 /// Most things that happen in a world of one node before it counts as restless.
 const STEPS_PER_NODE_MAX: u64 = 40_000_000;
 
@@ -77,6 +75,8 @@ impl Simulation {
             timeline.plan(trouble.until, Coming::End(at));
         }
         timeline.plan(plan.calm, Coming::Calm);
+        self.carry_to_the_island();
+        let plan = Rc::clone(&self.world.plan);
         // About half the burst is written in one go, as the dice fall.
         let writings = plan.traffic.messages / plan.traffic.burst.div_ceil(3).max(1);
         let nodes = u64::try_from(plan.nodes.len()).unwrap_or(1);
@@ -94,9 +94,22 @@ impl Simulation {
         }
     }
 
+    /// A node without a line gets and sends files, twice a day and with everybody.
+    fn carry_to_the_island(&mut self) {
+        let plan = Rc::clone(&self.world.plan);
+        let Some(island) = plan.lines.island else { return };
+        // The last one arrives before the end.
+        let days = (plan.calm.get() + plan.rest_ms) / DAY_MS - 2;
+        for (half_day, other) in (0..2 * days).flat_map(|n| plan.numbers().map(move |no| (n, no))) {
+            let at = Moment::new(half_day * DAY_MS / 2 + u64::from(other.get()) * 60_000);
+            self.world.timeline.plan(at, Coming::Carry { from: other, to: island });
+            self.world.timeline.plan(at, Coming::Carry { from: island, to: other });
+        }
+    }
+
     /// Lets happen what comes, until nothing comes any more. Says how many things that were.
     fn go_on(&mut self) -> u64 {
-        let last = self.world.plan.calm.after(REST_MS);
+        let last = self.world.plan.calm.after(self.world.plan.rest_ms);
         let nodes = u64::try_from(self.nodes.len()).unwrap_or(u64::MAX);
         let most = nodes.saturating_mul(STEPS_PER_NODE_MAX);
         let mut steps = 0;
@@ -133,6 +146,8 @@ impl Simulation {
                 }
                 *node
             }
+            Coming::File { file } => file.to,
+            Coming::Carry { from, to } => return self.carry(*from, *to),
             Coming::Begin(at) => return self.trouble(*at, true),
             Coming::End(at) => return self.trouble(*at, false),
             Coming::Calm => return self.calm(),
@@ -171,8 +186,26 @@ impl Simulation {
                 network.break_one(timeline, *now);
             }
             Mishap::Break => {}
+            Mishap::File { node, to } if begins => self.carry(*node, *to),
+            Mishap::File { .. } => {}
             Mishap::Maintenance { node } => self.maintenance(*node, trouble.until, begins),
             mishap => self.trouble_of_a_node(mishap, begins),
+        }
+    }
+
+    /// Somebody carries a file from one node to another. It arrives late, and may be cut short or read in twice.
+    fn carry(&mut self, from: NodeNo, to: NodeNo) {
+        let node = self.nodes.get_mut(from.index());
+        let Some(mut file) = node.and_then(|node| node.export(to, &mut self.world)) else { return };
+        let dice = &mut self.world.dice.traffic;
+        if dice.chance(200) {
+            let keep = dice.below(u64::try_from(file.items.len()).unwrap_or_default() + 1);
+            file.items.truncate(usize::try_from(keep).unwrap_or_default());
+        }
+        let (file, times) = (Rc::new(file), if dice.chance(200) { 2 } else { 1 });
+        for _ in 0..times {
+            let at = self.world.now.after(self.world.dice.traffic.stretch(60_000, DAY_MS));
+            self.world.timeline.plan(at, Coming::File { file: Rc::clone(&file) });
         }
     }
 
@@ -207,9 +240,11 @@ impl Simulation {
             Mishap::Busy { node } => (*node, Some(Sort::Busy)),
             Mishap::ClockJump { node, by_ms } => (*node, begins.then_some(Sort::Clock(*by_ms))),
             Mishap::Rogue { node, .. } => (*node, Some(Sort::Rogue)),
-            Mishap::Cut(_) | Mishap::Slow { .. } | Mishap::Break | Mishap::Maintenance { .. } => {
-                return;
-            }
+            Mishap::Cut(_)
+            | Mishap::Slow { .. }
+            | Mishap::Break
+            | Mishap::File { .. }
+            | Mishap::Maintenance { .. } => return,
         };
         if let Some(sort) = sort {
             self.note(of, begins, sort);
@@ -271,7 +306,7 @@ impl Simulation {
         let facts = checker::Facts {
             history: &world.history,
             ends: &ends,
-            ways: world.plan.nodes.iter().map(|node| (node.province, node.collects)).collect(),
+            lines: &world.plan.lines,
             restless: rest,
             peaks: world.peaks,
             courier: world.plan.courier,

@@ -58,11 +58,11 @@ impl Story {
                 self.known(node).accepted.insert(message);
             }
             Fact::Withdrawn { message } => drop(self.known(node).withdrawn.insert(message)),
-            Fact::Departed { message, body, .. } => {
-                if body && self.known(node).withdrawn.contains(&message) {
-                    let why = "a body left its sender after it was withdrawn";
-                    return Some((Promise::WithdrawnStays, message, why));
-                }
+            Fact::Departed { message, body: true, .. }
+                if self.known(node).withdrawn.contains(&message) =>
+            {
+                let why = "a body left its sender after it was withdrawn";
+                return Some((Promise::WithdrawnStays, message, why));
             }
             Fact::Wrote { message, again } => {
                 let first = self.known(node).stored.insert(message);

@@ -183,7 +183,6 @@ macro_rules! rows {
 }
 
 rows! {
-    Ledger: LedgerEntry, ledger;
     Frontier: Frontier, frontier;
     Envelope: Envelope, envelope;
     Message: MessageRow, message;
@@ -193,6 +192,12 @@ rows! {
     Consignment: ConsignmentRow, consignment;
     Transit: TransitRow, transit;
     Return: ReturnRow, returned;
+}
+
+impl From<LedgerEntry> for Row {
+    fn from(entry: LedgerEntry) -> Self {
+        Self::Ledger(Rc::new(entry))
+    }
 }
 
 impl From<Rc<Word>> for Row {

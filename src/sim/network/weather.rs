@@ -37,6 +37,8 @@ pub(crate) struct Lines {
     pub(crate) provinces: Vec<Option<NodeNo>>,
     /// Nodes that cannot be called.
     pub(crate) collects: Vec<bool>,
+    /// A node without any line.
+    pub(crate) island: Option<NodeNo>,
     /// Of a thousand pairs of nodes, so many have no line between them. Provinces have lines to each other and to
     /// their counties.
     pub(crate) missing_per_mille: u64,
@@ -50,12 +52,18 @@ impl Lines {
     /// Whether the caller could reach the callee on a good day.
     pub(crate) fn exists(&self, caller: NodeNo, callee: NodeNo) -> bool {
         let province = |node: NodeNo| self.provinces.get(node.index()).copied().flatten();
-        if self.collects.get(callee.index()).copied().unwrap_or(false) {
+        let is_island = [caller, callee].map(Some).contains(&self.island);
+        if is_island || self.collects.get(callee.index()).copied().unwrap_or(false) {
             return false;
         }
         let up = province(caller) == Some(callee) || province(callee) == Some(caller);
         let top = province(caller).is_none() && province(callee).is_none();
         up || top || self.mixed(caller, callee) % 1000 >= self.missing_per_mille
+    }
+
+    /// The relay above a node.
+    pub(crate) fn above(&self, node: NodeNo) -> Option<NodeNo> {
+        self.provinces.get(node.index()).copied().flatten().filter(|_| self.island != Some(node))
     }
 
     /// Usual delay between two nodes, milliseconds.
@@ -148,6 +156,7 @@ mod tests {
         Weather::new(Lines {
             provinces: vec![None, None, Some(no(0)), Some(no(1))],
             collects: vec![false, false, false, true],
+            island: None,
             missing_per_mille,
             salt: 5,
             delay_ms: (5, 50),

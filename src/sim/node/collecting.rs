@@ -13,7 +13,8 @@ use crate::plan::NodeNo;
 impl Node {
     /// Sees to it that there is a session to collect on from this node.
     pub(super) fn collect_from(&mut self, neighbour: NodeNo, world: &mut World) {
-        if world.plan.node(self.no).is_some_and(|node| node.collects) {
+        let collects = world.plan.node(self.no).is_some_and(|node| node.collects);
+        if collects && !world.plan.by_file(self.no, neighbour) {
             self.wish(neighbour, Waiter::Collect(neighbour), world);
         }
     }

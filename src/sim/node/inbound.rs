@@ -18,6 +18,7 @@ use super::{Node, World};
 use crate::disk::rows::{Key, Row};
 use crate::history::{Fact, ParcelName, Word};
 use crate::mail::{Frame, Parcel, Receipt, serialised, signer_id};
+use crate::network::ConnNo;
 use crate::plan::NodeNo;
 
 /// How long a node whose disk is nearly full, or that is busy, puts its peers off.
@@ -27,11 +28,12 @@ impl Node {
     /// A parcel came.
     pub(super) fn parcel(
         &mut self,
-        via: Via,
+        conn: ConnNo,
         neighbour: NodeNo,
         parcel: Parcel,
         world: &mut World,
     ) {
+        let via = Via::Session(conn);
         let now = self.now(world);
         let checked = self.check(&parcel, Some(neighbour), now, world);
         let put_off = self.put_off(now, world);
@@ -60,13 +62,13 @@ impl Node {
             }
             (Err(_), _) => {
                 world.peaks.misbehaved += 1;
-                self.close(via.conn, world);
+                self.close(conn, world);
             }
         }
     }
 
     /// Everything about a parcel that can be checked without opening it.
-    fn check(
+    pub(super) fn check(
         &self,
         parcel: &Parcel,
         handed_by: Option<NodeNo>,
@@ -141,8 +143,13 @@ impl Node {
             world.note(self.no, Fact::Said { message, parcel: name, word, duplicate });
         }
         let receipt = self.sign_receipt(manifest, dispositions, world);
-        self.turn_ends(via, world);
-        self.reply(via, Frame::Receipt(receipt), world);
+        match via {
+            Via::File => self.hand_back_by_file(manifest, receipt, world),
+            Via::Session(_) => {
+                self.turn_ends(via, world);
+                self.reply(via, Frame::Receipt(receipt), world);
+            }
+        }
     }
 
     /// Signs what became of a parcel: over dispositions and a ledger that are on disk.

@@ -18,7 +18,7 @@ use exchange::runs::SeqRuns;
 use super::session::Room;
 use super::units::{Answered, Consigned, Healed, Healing, Work, check};
 use super::{Inner, Node, SLEEP_MAX, Timer, Waiter, World};
-use crate::disk::rows::{Key, Row};
+use crate::disk::rows::{Carrier, Key, Row};
 use crate::history::{Fact, ParcelName};
 use crate::mail::{Carried, Envelope, Parcel, Receipt, Signed, Word};
 use crate::plan::{NodeNo, Plan};
@@ -61,13 +61,6 @@ struct Sent {
 enum Said {
     Receipt(Box<Answered>),
     Held(Box<Consigned>),
-}
-
-impl Run {
-    /// Messages without a final answer.
-    pub(super) fn waiting(&self) -> u64 {
-        self.courier.lane().waiting()
-    }
 }
 
 /// The neighbour to whom mail for `peer` is handed by a route.
@@ -124,7 +117,7 @@ impl Node {
     }
 
     /// A lane as it is on disk.
-    fn lane(&self, of: Of) -> LaneOut {
+    pub(super) fn lane(&self, of: Of) -> LaneOut {
         let row = self.disk.get(&Key::LaneOut(of.0, of.1)).and_then(Row::lane_out);
         let mut lane = row.map_or_else(|| LaneOut::new(of.1), |row| LaneOut::clone(row));
         let last = self.disk.durable_range(super::units::lane_of(of.0, of.1)).next_back();
@@ -179,6 +172,10 @@ impl Node {
 
     /// Which ways lead to a peer now.
     fn routes_to(&self, peer: NodeNo, world: &World) -> Routes {
+        // No way leads to a node without a line but by file.
+        if world.plan.lines.island == Some(peer) {
+            return Routes::none();
+        }
         let collects = world.plan.node(peer).is_none_or(|node| node.collects);
         let relays = relays(&world.plan, self.no, peer);
         if !collects || self.stands(peer) { relays.with(Route::Direct) } else { relays }
@@ -377,7 +374,7 @@ impl Node {
     }
 
     /// Envelopes of a lane, as many of the first as fit. What has expired or was withdrawn comes without its body.
-    fn read_mail(
+    pub(super) fn read_mail(
         &self,
         of: Of,
         sequences: &SeqRuns,
@@ -436,7 +433,7 @@ impl Node {
         }
     }
 
-    fn build(
+    pub(super) fn build(
         &self,
         peer: NodeNo,
         carried: Vec<Carried>,
@@ -463,7 +460,7 @@ impl Node {
     }
 
     /// Notes which messages leave in a parcel of ours.
-    fn departs(&self, parcel: &Parcel, hand: NodeNo, world: &mut World) {
+    pub(super) fn departs(&self, parcel: &Parcel, hand: NodeNo, world: &mut World) {
         let name = ParcelName::from(parcel.manifest().parcel_id);
         for carried in parcel.envelopes.iter() {
             let (message, body) = (carried.envelope.open().message, carried.with_body);
@@ -519,8 +516,8 @@ impl Node {
                     epoch: of.1,
                     sequences: sent.sequences.clone(),
                     parcel: Rc::clone(&sent.parcel),
-                    relay,
-                    word: Rc::clone(word),
+                    carrier: Carrier::Relay(relay),
+                    word: Some(Rc::clone(word)),
                     handed: now,
                 };
                 sent.answered = Some(Said::Held(Box::new(consigned)));
@@ -567,8 +564,10 @@ impl Node {
     }
 
     /// What met a conflict is on its way again, or is not.
-    pub(super) fn healed(&mut self, peer: NodeNo, healed: Option<Healed>, world: &mut World) {
-        let Some(Healed { epoch, through, opened }) = healed else { return };
+    pub(super) fn healed(&mut self, of: Of, healed: Option<Healed>, world: &mut World) {
+        let Some(Healed { epoch, through, opened, settled }) = healed else { return };
+        let peer = of.0;
+        self.tell(Inner::Courier(of, Event::Marked { marks: settled }));
         let now = self.now(world);
         if let Some(memory) = self.memory.as_mut().filter(|_| opened) {
             memory.opened.insert(peer, now);

@@ -47,8 +47,8 @@ impl Node {
             return;
         }
         let Some(conn) = self.word_session(toward) else {
-            // It cannot be called: the words wait until it comes.
-            if world.plan.node(toward).is_none_or(|node| node.collects) {
+            // It cannot be called: the words wait until it comes, or somebody with a file. The real node goes on trying.
+            if !world.plan.lines.exists(self.no, toward) {
                 return;
             }
             return self.wish(toward, Waiter::Returns(toward), world);

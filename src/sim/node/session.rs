@@ -63,8 +63,11 @@ impl Room {
 
 /// Where an answer goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Via {
-    pub(crate) conn: ConnNo,
+pub(crate) enum Via {
+    /// Back over the session it came by.
+    Session(ConnNo),
+    /// Nowhere: what it answers came in a file.
+    File,
 }
 
 /// One stream on which both have introduced themselves.
@@ -368,9 +371,10 @@ impl Node {
 
     /// Sends on a session, if it still stands.
     pub(super) fn reply(&mut self, via: Via, frame: Frame, world: &mut World) {
-        let session = self.memory.as_ref().and_then(|memory| memory.sessions.get(&via.conn));
+        let Via::Session(conn) = via else { return };
+        let session = self.memory.as_ref().and_then(|memory| memory.sessions.get(&conn));
         if let Some(us) = session.map(|session| session.us) {
-            self.send(via.conn, us.other(), frame, world);
+            self.send(conn, us.other(), frame, world);
         }
     }
 
@@ -476,7 +480,7 @@ impl Node {
     fn read(&mut self, conn: ConnNo, neighbour: NodeNo, frame: Frame, world: &mut World) {
         match frame {
             Frame::Hello { .. } => {}
-            Frame::Parcel(parcel) => self.parcel(Via { conn }, neighbour, parcel, world),
+            Frame::Parcel(parcel) => self.parcel(conn, neighbour, parcel, world),
             Frame::Receipt(receipt) => {
                 let parcel = receipt.manifest().parcel_id;
                 match self.take_waiter(conn, parcel, world) {
@@ -495,17 +499,18 @@ impl Node {
                     Some(Waiter::Returns(_) | Waiter::Collect(_)) | None => {}
                 }
             }
-            Frame::Returned(word) => self.returned(Via { conn }, word, world),
+            Frame::Returned(word) => self.returned(Via::Session(conn), word, world),
             Frame::ReturnTaken(id) => self.return_taken(conn, neighbour, id, world),
         }
     }
 
     /// A parcel of this session is no longer in the committer's hands.
     pub(super) fn turn_ends(&mut self, via: Via, world: &mut World) {
-        let session = self.memory.as_mut().and_then(|memory| memory.sessions.get_mut(&via.conn));
+        let Via::Session(conn) = via else { return };
+        let session = self.memory.as_mut().and_then(|memory| memory.sessions.get_mut(&conn));
         if let Some(session) = session {
             session.turns = session.turns.saturating_sub(1);
-            self.read_on(via.conn, world);
+            self.read_on(conn, world);
         }
     }
 

@@ -24,10 +24,10 @@ use std::rc::Rc;
 use super::Waiter;
 use super::session::Via;
 use crate::dice::Dice;
-use crate::disk::rows::{Key, Row, Side};
+use crate::disk::rows::{Carrier, Key, Row, Side};
 use crate::disk::unit::Unit;
 use crate::history::History;
-use crate::mail::{MessageNo, Word};
+use crate::mail::{MessageNo, Returned, Word};
 use crate::plan::{NodeNo, Plan};
 
 pub(super) use accept::Draft;
@@ -61,6 +61,10 @@ pub(crate) enum Work {
         consigned: Box<Consigned>,
         marks: Vec<Mark>,
     },
+    /// A file carries a parcel.
+    ConsignToFile(Box<Consigned>),
+    /// A receipt for what came in a file waits for its way back.
+    PutReturn { toward: NodeNo, word: Returned },
     /// The recipient's answer has come back by way of a relay.
     SettleReturned {
         id: Digest,
@@ -123,7 +127,7 @@ pub(crate) enum Done {
     Consigned {
         courier: (NodeNo, LaneEpoch),
         no: exchange::courier::ParcelNo,
-        relay: NodeNo,
+        carrier: Carrier,
         longer: Vec<Mark>,
     },
     SettledReturned {
@@ -148,6 +152,10 @@ pub(crate) enum Done {
         next: Option<NodeNo>,
     },
     Vanished,
+    ConsignedToFile,
+    ReturnPut {
+        toward: NodeNo,
+    },
     Noted {
         change: Change,
         on_behalf: OnBehalf,
@@ -197,8 +205,18 @@ pub(super) fn run(work: Work, unit: &mut Unit<'_>, around: &mut Around<'_>) -> (
         Work::Consign { courier, no, consigned, marks } => {
             let patience = around.plan.courier.custody_patience;
             let longer = consign::keep(&consigned, &marks, patience, unit);
-            let relay = consigned.relay;
-            (Done::Consigned { courier, no, relay, longer }, true)
+            let carrier = consigned.carrier;
+            (Done::Consigned { courier, no, carrier, longer }, true)
+        }
+        Work::ConsignToFile(consigned) => {
+            let patience = around.plan.courier.custody_patience;
+            // No marks: other ways stay open.
+            consign::keep(&consigned, &[], patience, unit);
+            (Done::ConsignedToFile, true)
+        }
+        Work::PutReturn { toward, word } => {
+            relay::put_return(toward, word, unit);
+            (Done::ReturnPut { toward }, true)
         }
         Work::SettleReturned { id, via, answered, marks, healing } => {
             let name = answered.receipt.manifest().parcel_id;

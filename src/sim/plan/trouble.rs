@@ -50,6 +50,8 @@ pub(crate) enum Mishap {
     Restore { node: NodeNo },
     /// The same, but nobody tells the node: a machine set back to an older image.
     Rollback { node: NodeNo },
+    /// A file is carried from one node to another.
+    File { node: NodeNo, to: NodeNo },
     /// A relay loses, repeats or cuts short so many of a thousand parcels that it hands on, and keeps words to itself.
     Rogue { node: NodeNo, per_mille: u64 },
 }
@@ -74,9 +76,10 @@ enum Kind {
     Rollback,
     Rogue,
     Outage,
+    File,
 }
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     Kind::Crash,
     Kind::Stall,
     Kind::Partition,
@@ -94,6 +97,7 @@ const KINDS: [Kind; 17] = [
     Kind::Rollback,
     Kind::Rogue,
     Kind::Outage,
+    Kind::File,
 ];
 
 /// Draws the troubles of a world.
@@ -146,6 +150,7 @@ fn one(kind: Kind, nodes: &[NodePlan], from: Moment, dice: &mut Dice, into: &mut
         Kind::DiskFull => (short, Mishap::DiskFull { node }),
         Kind::NearlyFull => (long, Mishap::NearlyFull { node }),
         Kind::Busy => (short, Mishap::Busy { node }),
+        Kind::File => (0, Mishap::File { node, to: any(dice) }),
         Kind::Maintenance => (long, Mishap::Maintenance { node }),
         Kind::Clock => (0, Mishap::ClockJump { node, by_ms: jump(dice) }),
         Kind::Restore | Kind::Rollback => {

@@ -20,8 +20,9 @@ pub(crate) struct Consigned {
     pub(crate) epoch: LaneEpoch,
     pub(crate) sequences: Vec<LaneSeq>,
     pub(crate) parcel: Rc<Signed<ParcelManifest>>,
-    pub(crate) relay: NodeNo,
-    pub(crate) word: Rc<Word>,
+    pub(crate) carrier: Carrier,
+    /// The relay's word; none of a file.
+    pub(crate) word: Option<Rc<Word>>,
     /// When it was handed over, by our clock.
     pub(crate) handed: UnixMillis,
 }
@@ -39,7 +40,7 @@ pub(super) fn keep(
     patience: Duration,
     unit: &mut Unit<'_>,
 ) -> Vec<Mark> {
-    let Consigned { peer, epoch, sequences, parcel, relay, word, handed } = consigned;
+    let Consigned { peer, epoch, sequences, parcel, carrier, word, handed } = consigned;
     let times = times_before(consigned, unit);
     let longest = handed.saturating_add(patience.max(PATIENCE_MAX));
     let doubled = patience.saturating_mul(1 << times.min(DOUBLINGS_MAX));
@@ -61,14 +62,16 @@ pub(super) fn keep(
         epoch: *epoch,
         sequences: sequences.clone(),
         parcel: Rc::clone(parcel),
-        carrier: Carrier::Relay(*relay),
+        carrier: *carrier,
     };
     unit.put(Key::Consignment(name), row);
     let first = sequences.iter().min().copied().unwrap_or_default();
     let sequences = sequences.iter().map(|sequence| sequence.get()).collect();
     let row = ParcelRow { sequences, dispositions: Vec::new() };
     unit.put(Key::Parcel(Side::Sent, *peer, *epoch, first, name), row);
-    next_hop(name, word, unit);
+    if let Some(word) = word {
+        next_hop(name, word, unit);
+    }
     longer
 }
 

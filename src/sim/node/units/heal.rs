@@ -4,11 +4,11 @@ use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::envelope::{AlgorithmProfile, Header, SealHeader};
-use exchange::lane::{LaneEpoch, LaneSeq};
+use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::ledger::{Direction, LedgerEntry};
 use exchange::receipt::{Disposition, Outcome};
 
-use super::{Around, append_to_ledger, last_of_lane};
+use super::{Around, append_to_ledger, last_of_lane, mark};
 use crate::disk::rows::{Key, MessageRow, Row, Side};
 use crate::disk::unit::Unit;
 use crate::mail::Envelope;
@@ -24,18 +24,26 @@ pub(crate) struct Healing {
 }
 
 /// What was done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Healed {
     pub(crate) epoch: LaneEpoch,
     pub(crate) through: LaneSeq,
     pub(crate) opened: bool,
+    /// Places of the old lane that are settled by that, though their last word was none.
+    pub(crate) settled: Vec<Mark>,
 }
 
-/// Which envelopes of a parcel met a conflict.
+/// Which envelopes of a parcel met a conflict, or a recipient whose lane is behind: it has lost its memory, since nothing
+/// is offered beyond the window above what it has answered.
 pub(super) fn conflicts(sequences: &[LaneSeq], said: &[Disposition]) -> Vec<(LaneSeq, MessageId)> {
-    let is_conflict =
-        |outcome: &Outcome| matches!(outcome, Outcome::Refused { reason: Reason::Conflict, .. });
-    let places = sequences.iter().zip(said).filter(|(_, said)| is_conflict(&said.outcome));
+    let is_hurt = |outcome: &Outcome| {
+        matches!(
+            outcome,
+            Outcome::Refused { reason: Reason::Conflict, .. }
+                | Outcome::Deferred { reason: Reason::WindowExceeded, .. }
+        )
+    };
+    let places = sequences.iter().zip(said).filter(|(_, said)| is_hurt(&said.outcome));
     places.map(|(sequence, said)| (*sequence, said.message_id)).collect()
 }
 
@@ -73,7 +81,9 @@ pub(super) fn heal(
     if opened {
         unit.put(Key::Epoch(peer), Row::Number(now_in.get()));
     }
-    let mut healed = Healed { epoch: now_in, through: LaneSeq::FIRST, opened };
+    let settled = hurt.iter().map(|(_, _, row, _)| Mark::Settled(row.sequence)).collect();
+    let mut healed = Healed { epoch: now_in, through: LaneSeq::FIRST, opened, settled };
+    mark(peer, epoch, &healed.settled, unit);
     for (key, message, row, old) in hurt {
         healed.through = last_of_lane(peer, now_in, unit).next();
         if unit.contains(&Key::Withdrawn(peer, epoch, row.sequence)) {

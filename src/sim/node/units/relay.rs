@@ -125,9 +125,14 @@ pub(super) fn note(name: ParcelId, said: &Said, unit: &mut Unit<'_>) -> Change {
             Returned::Custody(Rc::clone(word))
         }
     };
-    let arrival = next_arrival(unit);
-    unit.put(Key::Return(row.handed_by, arrival), ReturnRow { word: back });
+    put_return(row.handed_by, back, unit);
     Change { hand_back_to: Some(row.handed_by) }
+}
+
+/// Puts a word into the queue toward a neighbour.
+pub(super) fn put_return(toward: NodeNo, word: Returned, unit: &mut Unit<'_>) {
+    let arrival = next_arrival(unit);
+    unit.put(Key::Return(toward, arrival), ReturnRow { word });
 }
 
 /// Drops a parcel, as if it had never been here.
