@@ -25,7 +25,7 @@ fn holds(options: &Options) -> Outcome {
 
 #[test]
 fn every_promise_holds_in_small_worlds() {
-    let (first, worlds) = (setting("LIANGDI_SEED", 0), setting("LIANGDI_SEEDS", 1_000));
+    let (first, worlds) = (setting("LIANGDI_SEED", 0), setting("LIANGDI_SEEDS", 2_000));
     let half = |lot: u64| {
         let seeds = (first..first + worlds).filter(move |seed| seed % 2 == lot);
         seeds.map(|seed| holds(&Options { seed, ..Options::default() }).sizes().messages).sum()
