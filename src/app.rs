@@ -21,8 +21,8 @@ pub mod notices;
 pub mod persons;
 pub mod progress;
 pub mod registrations;
-pub mod upkeep;
 pub mod relay;
+pub mod upkeep;
 
 #[cfg(test)]
 mod tests;

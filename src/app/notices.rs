@@ -52,9 +52,9 @@ impl Notice {
             NoticeKind::Silent { area, .. }
             | NoticeKind::CertificateEnds { area, .. }
             | NoticeKind::Retired { area } => Some(area),
-            NoticeKind::Conflict { peer } => Some(peer),
+            NoticeKind::Conflict { peer } | NoticeKind::RolledBack { peer, .. } => Some(peer),
             NoticeKind::ListOld { authority, .. } => authority,
-            NoticeKind::Restored { .. } => None,
+            NoticeKind::Restored { .. } | NoticeKind::CardsOld => None,
         }
     }
 }

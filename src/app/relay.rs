@@ -320,14 +320,20 @@ pub fn most_urgent(
                 continue;
             }
             let Some(row) = store.get(&TRANSIT, &key)? else { continue };
-            return load(store, parcel_id, row).map(Some);
+            if let Some(waiting) = load(store, parcel_id, row)? {
+                return Ok(Some(waiting));
+            }
         }
     }
 }
 
-fn load(store: &Store, parcel_id: ParcelId, row: TransitRow) -> Result<Waiting, AppError> {
+/// `None` when it is just being written: rows can be seen before the journals that belong to them.
+fn load(store: &Store, parcel_id: ParcelId, row: TransitRow) -> Result<Option<Waiting>, AppError> {
     let count = usize::try_from(row.count).unwrap_or(usize::MAX);
     let entries = store.read_from(&TRANSIT_MAIL, parcel_id.as_bytes(), 1, count, usize::MAX)?;
+    if entries.len() != count {
+        return Ok(None);
+    }
     let envelopes = entries.into_iter().map(|(_, entry)| envelope_of(entry));
     let envelopes = envelopes
         .collect::<Option<Vec<_>>>()
@@ -344,7 +350,7 @@ fn load(store: &Store, parcel_id: ParcelId, row: TransitRow) -> Result<Waiting, 
         chain: chain_of(store, row.parcel.signer)?,
         custody,
     };
-    Ok(Waiting { parcel_id, row, parcel })
+    Ok(Some(Waiting { parcel_id, row, parcel }))
 }
 
 /// How many parcels wait for a next hop.

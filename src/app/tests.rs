@@ -4,6 +4,7 @@ mod carried;
 mod clocks;
 mod consenting;
 mod letters;
+mod lost_memory;
 mod mail;
 mod notices;
 mod papers;

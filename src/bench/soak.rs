@@ -29,6 +29,8 @@ const DRIFT_MAX: f64 = 2.0;
 const DRIFT_FREE_MS: f64 = 5.0;
 /// Memory may grow from the fifth minute to the last by this factor.
 const MEMORY_MAX: f64 = 1.25;
+/// Messages without a receipt at one time; more than a minute's at the highest rate.
+const UNANSWERED_MAX: usize = 1_000_000;
 /// Minutes before the nodes count as warm.
 const WARM_MINUTES: usize = 5;
 
@@ -101,7 +103,7 @@ async fn measure(
     pids: [u32; 2],
 ) -> anyhow::Result<Vec<Minute>> {
     let messages = args.minutes * 60 * args.rate;
-    let (due, mut waiting) = mpsc::unbounded_channel();
+    let (due, mut waiting) = mpsc::channel(UNANSWERED_MAX);
     let mut progress = trial.peer.progress();
     let before = progress.borrow_and_update().kept;
     let submit = submit(trial.clone(), messages, args.rate, due);
@@ -135,14 +137,14 @@ async fn submit(
     trial: Arc<Trial>,
     messages: u64,
     rate: u64,
-    due: mpsc::UnboundedSender<Instant>,
+    due: mpsc::Sender<Instant>,
 ) -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate)?);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..messages {
         let at = ticks.tick().await;
-        due.send(at)?;
+        due.send(at).await?;
         let trial = trial.clone();
         tasks.spawn(async move { trial.send(number).await });
         while let Some(sent) = tasks.try_join_next() {

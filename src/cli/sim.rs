@@ -107,7 +107,8 @@ fn as_json(summary: &Summary) -> Value {
 fn pairs(summary: &Summary) -> Vec<(&'static str, String)> {
     let Summary { seed, nodes, messages, stored, refused, steps, entries, seconds, .. } = summary;
     let days = Duration::from_secs(*seconds).as_secs_f64() / 86_400.0;
-    let missing: Vec<_> = summary.missing.iter().map(|(area, m)| format!("m{m} at {area}")).collect();
+    let missing: Vec<_> =
+        summary.missing.iter().map(|(area, m)| format!("m{m} at {area}")).collect();
     vec![
         ("seed", seed.to_string()),
         ("nodes", nodes.to_string()),

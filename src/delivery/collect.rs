@@ -36,7 +36,7 @@ pub(super) fn follow(hub: &Hub, backoff: Backoff) {
 /// Whether mail for us may lie at this peer: at the relays above us, and at whoever we have to do with.
 fn holds_mail(own: AreaCode, peer: &Peer) -> bool {
     let is_above = peer.area.contains(&own);
-    is_above || peer.is_configured() || peer.mail().borrow().is_some()
+    is_above || peer.is_configured() || peer.mail_now().is_some()
 }
 
 async fn keep(hub: Hub, area: AreaCode, backoff: Backoff) {

@@ -3,6 +3,7 @@
 //! A node that passes something on vouches for nothing: whoever takes it has checked it against the root. So it does
 //! not matter from whom it came, and a neighbour that lies can do no more than be silent.
 
+mod alarms;
 pub mod areas;
 pub mod entries;
 mod examine;
@@ -326,6 +327,7 @@ impl Directory {
     fn put_cards_in_force(&self, cards: &[NewCard]) {
         let peers = &self.0.parts.peers;
         let mut about_areas = false;
+        peers.join_all(cards.iter().map(|new| new.card.area));
         for NewCard { card, signed } in cards {
             let peer = peers.join(card.area);
             let told = peer.card().is_some_and(|known| !known.area_changes.is_empty());

@@ -69,6 +69,10 @@ impl Correspondent {
 ///
 /// # Errors
 /// [`Unfit`].
+#[expect(
+    clippy::result_large_err,
+    reason = "what was read of an unfit parcel goes with it, and rarely"
+)]
 pub(super) fn check(
     identity: &NodeIdentity,
     own: AreaCode,
@@ -95,6 +99,10 @@ pub(super) fn check(
 ///
 /// # Errors
 /// [`Unfit`].
+#[expect(
+    clippy::result_large_err,
+    reason = "what was read of an unfit parcel goes with it, and rarely"
+)]
 pub(super) fn check_file(
     identity: &NodeIdentity,
     own: AreaCode,

@@ -130,7 +130,8 @@ impl Hub {
     }
 
     /// Whether a session stands that takes our mail.
-    pub(super) fn stands(&self, area: AreaCode) -> bool {
+    #[must_use]
+    pub fn stands(&self, area: AreaCode) -> bool {
         self.neighbour(area).mail().is_some()
     }
 

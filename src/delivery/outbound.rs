@@ -119,7 +119,7 @@ impl Outbound {
     /// Starts the couriers of peers that have mail and none.
     fn look_for_mail(&self) {
         for peer in self.shared().peers.all() {
-            if let Some((epoch, _)) = *peer.mail().borrow() {
+            if let Some((epoch, _)) = peer.mail_now() {
                 self.ensure(peer.area, epoch, true);
             }
         }
@@ -138,15 +138,21 @@ impl Outbound {
         }
         let shared = self.shared();
         let peer = shared.peers.join(area);
-        let (outbound, stopping) = (self.clone(), shared.tasks.stopping());
+        let (outbound, mut stopping) = (self.clone(), shared.tasks.stopping());
         shared.tasks.spawn("courier", async move {
-            match Run::new(outbound.clone(), peer, epoch, is_current, events) {
-                Ok(mut run) => run.until_done(incoming, stopping).await,
+            match Run::new(outbound.clone(), peer.clone(), epoch, is_current, events) {
+                Ok(mut run) => run.until_done(incoming, &mut stopping).await,
                 Err(error) => {
                     tracing::error!(peer = %area, %error, "cannot read the lane to a peer");
                 }
             }
             outbound.running().remove(&key);
+            // Whoever told of mail in a new lane while this one came to its end was heard by nobody else.
+            if let Some((newer, _)) = peer.mail_now().filter(|(newer, _)| *newer != epoch)
+                && !stopping.is_stopped()
+            {
+                outbound.ensure(area, newer, true);
+            }
         });
     }
 
@@ -197,7 +203,7 @@ impl Outbound {
             if note {
                 heard::note(unit, peer, Sense::Receipt, now)?;
             }
-            settle::keep_returned(unit, &returned, healing.as_ref(), &settings, now)
+            settle::keep_returned(unit, &returned, &healing, &settings, now)
         });
         let Some(settled) = kept.await.map_err(AppError::from)? else { return Ok(()) };
         if let Some(peer) = shared.peers.get(settled.peer) {
@@ -207,7 +213,8 @@ impl Outbound {
             });
             peer.note(|state| (state.last_receipt, state.refusal) = (Some(now), None));
         }
-        self.healed(settled.peer, settled.healed);
+        // Its marks have what is settled by that.
+        let _known = self.healed(settled.peer, settled.healed);
         self.marked(settled.peer, settled.epoch, settled.marks).await;
         Ok(())
     }
@@ -256,29 +263,31 @@ impl Outbound {
         Route::ALL.into_iter().filter(|route| leads(*route)).collect()
     }
 
-    /// What it takes to send messages again that met a conflict; none when the peer's card is not known.
-    fn healing(&self, peer: AreaCode) -> Option<Healing> {
+    /// What it takes to send messages again that cannot go on in their lane.
+    fn healing(&self, peer: AreaCode) -> Healing {
         let now = SystemClock.now();
-        let sealer = self.shared().peers.sealer(peer).ok()?;
         let last = self.opened().get(&peer).copied();
-        Some(Healing {
+        Healing {
             own: self.shared().own,
-            sealer,
+            sealer: self.shared().peers.sealer(peer).ok(),
             new_epoch: LaneEpoch::new(u64::from_be_bytes(random())),
             may_open: last.is_none_or(|last| now.since(last) >= HEAL_EVERY),
             now,
-        })
+        }
     }
 
-    /// What met a conflict is on its way again, or is not.
-    fn healed(&self, peer: AreaCode, healed: Option<Healed>) {
-        let Some(Healed { epoch, through, opened, messages }) = healed else { return };
+    /// What could not go on in its lane is on its way again. Says what is settled in the lane by that.
+    fn healed(&self, peer: AreaCode, healed: Option<Healed>) -> Vec<Mark> {
+        let Some(Healed { epoch, through, opened, messages, settled }) = healed else {
+            return Vec::new();
+        };
         let count = messages.len();
-        tracing::error!(%peer, count, opened, code = "CONFLICT", "a peer holds something else under our names; the messages are sent again in another epoch");
+        tracing::error!(%peer, count, opened, "a peer holds something else under our names, or has lost its memory; mail goes on in another epoch");
         if opened {
             self.opened().insert(peer, SystemClock.now());
         }
         self.shared().peers.nudge(peer, epoch, through);
+        settled
     }
 
     fn opened(&self) -> MutexGuard<'_, BTreeMap<AreaCode, UnixMillis>> {

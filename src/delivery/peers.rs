@@ -3,8 +3,8 @@
 mod peer;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use domain::area::{AreaCode, AreaLevel, AreaTable};
@@ -81,15 +81,26 @@ impl Peers {
         if let Some(peer) = self.get(area) {
             return peer;
         }
-        let new = Arc::new(Peer::new(area, None));
+        self.join_all([area]);
+        self.get(area).unwrap_or_else(|| Arc::new(Peer::new(area, None)))
+    }
+
+    /// The same for many areas at a time.
+    pub(super) fn join_all(&self, areas: impl IntoIterator<Item = AreaCode>) {
+        let is_new = |area: &AreaCode| self.get(*area).is_none();
+        let new: Vec<_> = areas.into_iter().map(|area| area.county()).filter(is_new).collect();
+        if new.is_empty() {
+            return;
+        }
         self.0.all.rcu(|all| {
             let mut all = BTreeMap::clone(all);
-            // Somebody else may have been quicker; then his is the one.
-            all.entry(area).or_insert_with(|| new.clone());
+            for area in &new {
+                // Somebody else may have been quicker; then his is the one.
+                all.entry(*area).or_insert_with(|| Arc::new(Peer::new(*area, None)));
+            }
             all
         });
         self.0.joined.send_replace(self.0.all.load().len());
-        self.get(area).unwrap_or(new)
     }
 
     /// What became of areas, as the nodes above them say.

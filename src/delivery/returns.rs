@@ -86,7 +86,8 @@ impl Returns {
                 Ok(0) => {
                     // Whoever adds a word wakes us after it is on disk; with the lock held, nobody does.
                     let mut running = self.running();
-                    let empty = units::words_for(&self.0.hub.shared().store, toward, None, 1);
+                    let empty =
+                        units::words_for(&self.0.hub.shared().store, toward, None, WORDS_AT_ONCE);
                     if empty.is_ok_and(|words| words.is_empty()) {
                         running.remove(&toward);
                         return;
@@ -227,9 +228,9 @@ impl Words {
         }
         self.outbound.let_go(parcel).await;
         let settings = *self.outbound.settings();
-        let kept = shared.store.commit(move |unit| {
-            consign::keep_word(unit, &manifest, &signed, &settings, now)
-        });
+        let kept = shared
+            .store
+            .commit(move |unit| consign::keep_word(unit, &manifest, &signed, &settings, now));
         if let Some(turned_back) = kept.await.map_err(AppError::from)? {
             self.outbound.turned_back(turned_back).await;
         }

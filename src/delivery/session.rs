@@ -102,14 +102,7 @@ pub(super) enum Answer {
 /// Room for one parcel in flight. Given back when the parcel is answered, the session ends, or it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Place {
-    /// For a parcel that was made for another session, which is gone: it goes out beyond the window.
-    pub(super) const fn beyond() -> Self {
-        Self { _permit: None }
-    }
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The session has ended.
@@ -185,13 +178,13 @@ impl Session {
     /// Room for a parcel, if there is any now.
     pub(super) fn try_place(&self) -> Option<Place> {
         let permit = self.places.clone().try_acquire_owned().ok()?;
-        Some(Place { _permit: Some(permit) })
+        Some(Place { _permit: permit })
     }
 
     /// Waits for room for a parcel, in turn with all who want some.
     pub(super) async fn place(&self) -> Result<Place, Gone> {
         let permit = self.places.clone().acquire_owned().await.map_err(|_| Gone)?;
-        Ok(Place { _permit: Some(permit) })
+        Ok(Place { _permit: permit })
     }
 
     /// Puts a parcel on the stream; its answer goes to `reply`. The chain is left out when the neighbour has it:

@@ -212,7 +212,10 @@ mod tests {
     fn a_bundle_has_so_many_items_and_no_more() {
         let mut full = Tally { items: BUNDLE_ITEMS_MAX - 1, ended: false };
         assert_eq!(full.take_unknown(), Ok(()));
-        assert_eq!((full.place(), full.take(&list())), (BUNDLE_ITEMS_MAX, Err(BundleFault::TooMany)));
+        assert_eq!(
+            (full.place(), full.take(&list())),
+            (BUNDLE_ITEMS_MAX, Err(BundleFault::TooMany))
+        );
         assert_eq!(full.take(&BundleItem::End { items: BUNDLE_ITEMS_MAX }), Ok(()));
     }
 }

@@ -155,6 +155,31 @@ impl SeenHead {
         }
         if newer.signed > self.signed { HeadChange::RolledBack } else { HeadChange::Late }
     }
+
+    /// Which head is to be remembered once another one of the same peer was seen: of two that cannot both be in one
+    /// history the one that was signed later.
+    #[must_use]
+    pub fn after(self, newer: Self) -> Self {
+        match self.compare(&newer) {
+            HeadChange::Late => self,
+            HeadChange::Same | HeadChange::Rewritten if newer.signed <= self.signed => self,
+            HeadChange::Same
+            | HeadChange::Grown
+            | HeadChange::RolledBack
+            | HeadChange::Rewritten => newer,
+        }
+    }
+}
+
+impl HeadChange {
+    /// Whether the owner has lost what it had, as after a restore.
+    #[must_use]
+    pub const fn is_loss(self) -> bool {
+        match self {
+            Self::RolledBack | Self::Rewritten => true,
+            Self::Same | Self::Grown | Self::Late => false,
+        }
+    }
 }
 
 /// Checks with a proof that the ledger with head `new` begins with that of head `old`.
@@ -198,6 +223,31 @@ mod tests {
         assert_eq!(known.compare(&seen(11, b"eleven", 90)), HeadChange::Grown);
         assert_eq!(known.compare(&seen(9, b"nine", 90)), HeadChange::Late);
         assert_eq!(known.compare(&seen(9, b"nine", 200)), HeadChange::RolledBack);
+        let losses = [seen(10, b"other", 200), seen(9, b"nine", 200)];
+        assert!(losses.iter().all(|newer| known.compare(newer).is_loss()));
+        let harmless = [seen(10, b"ten", 200), seen(11, b"eleven", 90), seen(9, b"nine", 90)];
+        assert!(!harmless.iter().any(|newer| known.compare(newer).is_loss()));
+    }
+
+    #[test]
+    fn the_head_to_remember_is_that_of_the_present_history() {
+        let seen = |size, root: &[u8], signed| SeenHead {
+            head: LedgerHead { size, root: Digest::of(root) },
+            signed: UnixMillis::new(signed),
+        };
+        let known = seen(10, b"ten", 100);
+        for newer in [
+            seen(10, b"ten", 200),
+            seen(11, b"eleven", 90),
+            seen(9, b"nine", 200),
+            seen(10, b"other", 200),
+        ] {
+            assert_eq!(known.after(newer), newer);
+        }
+        // What was signed before, by either history, is late.
+        for late in [seen(9, b"nine", 90), seen(10, b"other", 90), seen(10, b"ten", 90)] {
+            assert_eq!(known.after(late), known);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use domain::reason::Reason;
 use domain::text::Note;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
+use exchange::ledger::LedgerHead;
 use serde::{Deserialize, Serialize};
 
 use crate::value::first_layouts;
@@ -179,6 +180,18 @@ pub enum NoticeKind {
         /// The peer.
         area: AreaCode,
     },
+    /// A peer has lost what it had: its ledger is another one than it was, or it knows nothing of what it has
+    /// answered before. As after a restore from a backup; a new epoch was opened.
+    RolledBack {
+        /// The peer.
+        peer: AreaCode,
+        /// The last head of its ledger before.
+        before: LedgerHead,
+        /// The head in the receipt by which it was noticed.
+        after: LedgerHead,
+    },
+    /// Cards of peers have ended, and the directory brings no newer ones; they are used in grace.
+    CardsOld,
 }
 
 impl NoticeKind {
@@ -200,6 +213,8 @@ impl NoticeKind {
             Self::CertificateEnds { area: whose, .. } => (10, area(whose), 0),
             Self::DeadLetter { to } => (11, area(to), 0),
             Self::Retired { area: retired } => (12, area(retired), 0),
+            Self::RolledBack { peer, .. } => (13, area(peer), 0),
+            Self::CardsOld => (14, nobody, 0),
         }
     }
 }

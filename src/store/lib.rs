@@ -96,8 +96,8 @@ mod compact;
 mod rebuild;
 
 pub use backup::{
-    BackupError, BackupHeader, BackupReport, KEYS_SUFFIX, Progress, RestoreReport, Restoring, SUFFIX,
-    VerifyReport, Watch, newest_backup, newest_keys, restore, verify,
+    BackupError, BackupHeader, BackupReport, KEYS_SUFFIX, Progress, RestoreReport, Restoring,
+    SUFFIX, VerifyReport, Watch, newest_backup, newest_keys, restore, verify,
 };
 pub use caught::panics_are_caught;
 pub use check::{CheckReport, Finding, Problem, TableCount};

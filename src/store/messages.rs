@@ -283,11 +283,4 @@ pub fn side_key(side: Side, peer: AreaCode) -> SideKey {
     key
 }
 
-first_layouts!(
-    MessageRow,
-    ParcelRow,
-    RefusalRow,
-    ChainRow,
-    SealingKeyRow,
-    Signed,
-);
+first_layouts!(MessageRow, ParcelRow, RefusalRow, ChainRow, SealingKeyRow, Signed,);

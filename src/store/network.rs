@@ -5,6 +5,7 @@ mod v1;
 
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
+use exchange::ledger::SeenHead;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{Blob, Signed};
@@ -137,6 +138,13 @@ pub struct RedirectedRow {
     pub addressed_to: AreaCode,
 }
 
+/// The newest head of its ledger that a peer has signed in a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerHeadRow {
+    /// The head, and when it was signed.
+    pub seen: SeenHead,
+}
+
 /// When a peer was last heard, in three senses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerHeardRow {
@@ -155,6 +163,7 @@ first_layouts!(
     RevocationListRow,
     DirectoryCursorRow,
     OwnCardRow,
+    PeerHeadRow,
     PeerHeardRow,
     RedirectedRow
 );

@@ -17,8 +17,8 @@ use crate::messages::{
     PeerKey, RefusalRow, SealingKeyRow, SideKey, Signed,
 };
 use crate::network::{
-    AuthorityKey, CardRow, DirectoryCursorRow, DirectoryLogRow, OwnCardRow, PeerHeardRow,
-    RedirectedRow, RevocationListRow,
+    AuthorityKey, CardRow, DirectoryCursorRow, DirectoryLogRow, OwnCardRow, PeerHeadRow,
+    PeerHeardRow, RedirectedRow, RevocationListRow,
 };
 use crate::origin::{OriginRow, RestoredRow};
 use crate::records::{
@@ -196,6 +196,10 @@ catalogue! {
     /// When each peer was last heard.
     /// Key: peer (6). Value: [`PeerHeardRow`]. Written with mail and receipts, and now and then.
     PEER_HEARD: Table<PeerKey, PeerHeardRow> = Table::new("peer-heard-1", 0x38);
+
+    /// The newest head of each peer's ledger that was seen, so that it is noticed when one has lost its memory.
+    /// Key: peer (6). Value: [`PeerHeadRow`]. Written with every kept receipt.
+    PEER_HEAD: Table<PeerKey, PeerHeadRow> = Table::new("peer-head-1", 0x54);
 
     /// Received messages that were opened here and whose sender has not been told.
     /// Key: sender (6), message id (16). Value: when, ms (8). Written when a message is first opened,

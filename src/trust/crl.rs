@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use domain::time::UnixMillis;
+use domain::{area::AreaCode, time::UnixMillis};
 use rustls_pki_types::{CertificateRevocationListDer, pem::PemObject as _};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::{
@@ -274,11 +274,17 @@ pub struct VerifiedList {
     list: Arc<RevocationList>,
     authority: Vec<u8>,
     authority_id: AuthorityId,
+    province: Option<AreaCode>,
 }
 
 impl VerifiedList {
-    pub(crate) fn new(list: RevocationList, authority: Vec<u8>, authority_id: AuthorityId) -> Self {
-        Self { list: Arc::new(list), authority, authority_id }
+    pub(crate) fn new(
+        list: RevocationList,
+        authority: Vec<u8>,
+        authority_id: AuthorityId,
+        province: Option<AreaCode>,
+    ) -> Self {
+        Self { list: Arc::new(list), authority, authority_id, province }
     }
 
     /// The list.
@@ -297,6 +303,12 @@ impl VerifiedList {
     #[must_use]
     pub fn authority_id(&self) -> AuthorityId {
         self.authority_id
+    }
+
+    /// The province whose authority that is; none for a root.
+    #[must_use]
+    pub fn province(&self) -> Option<AreaCode> {
+        self.province
     }
 }
 

@@ -76,12 +76,15 @@ impl Suffix {
     /// Whether this is the subtree of some province, as [`Suffix::province`] writes it.
     #[must_use]
     pub fn is_province(&self, subtree: &str) -> bool {
-        let prefix = subtree.strip_suffix(&self.0).and_then(|name| name.strip_suffix('.'));
-        prefix.is_some_and(|prefix| {
-            prefix.len() == 2
-                && area_of_six(&format!("{prefix}0000"))
-                    .is_ok_and(|area| area.province_prefix() == prefix)
-        })
+        self.province_of(subtree).is_some()
+    }
+
+    /// The province whose subtree this is, as [`Suffix::province`] writes it.
+    #[must_use]
+    pub fn province_of(&self, subtree: &str) -> Option<AreaCode> {
+        let prefix = subtree.strip_suffix(&self.0)?.strip_suffix('.')?;
+        let area = area_of_six(&format!("{prefix}0000")).ok()?;
+        (prefix.len() == 2 && area.province_prefix() == prefix).then_some(area)
     }
 
     /// Reads a name from a certificate.

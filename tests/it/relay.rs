@@ -33,13 +33,13 @@ const AWAY_PROVINCE: &str = "440000";
 /// Two counties in two provinces. Each county has a line to its province alone; the provinces have one to each
 /// other. Whoever learns a county's address from the directory learns that of a line that can be cut.
 struct Country {
-    network: Network,
     home: Node,
     away: Node,
     home_province: Node,
     away_province: Node,
     home_line: Proxy,
     away_line: Proxy,
+    network: Network,
 }
 
 impl Country {
@@ -69,12 +69,9 @@ impl Country {
     }
 
     fn start(&mut self) {
-        for node in [
-            &mut self.home_province,
-            &mut self.away_province,
-            &mut self.home,
-            &mut self.away,
-        ] {
+        for node in
+            [&mut self.home_province, &mut self.away_province, &mut self.home, &mut self.away]
+        {
             node.start();
         }
     }
@@ -190,12 +187,12 @@ fn next_of(_country: &Country) -> domain::message::Content {
 
 /// A county that sends, a relay of its own province that keeps no rules, and the other province and county, which do.
 struct Betrayed {
-    network: Network,
     relay: RogueNode,
     home: Node,
     home_province: Node,
     away: Node,
     home_line: Proxy,
+    network: Network,
 }
 
 impl Betrayed {
@@ -266,8 +263,7 @@ async fn a_relay_cannot_alter_what_it_carries() {
     let word = betrayed.relay.word(area(AWAY), &manifest, held);
     let good = Parcel { custody: vec![word.clone()], chain: chain_of(&betrayed, &good), ..good };
     let identity = betrayed.relay.identity.clone();
-    let mut rogue =
-        Rogue::connect_as(&betrayed.network, identity, &betrayed.home_province).await;
+    let mut rogue = Rogue::connect_as(&betrayed.network, identity, &betrayed.home_province).await;
     let mut altered = Vec::new();
     let mut parcel = good.clone();
     let mut sealed = parcel.envelopes[0].sealed().unwrap().to_vec();
@@ -281,7 +277,8 @@ async fn a_relay_cannot_alter_what_it_carries() {
     parcel.envelopes[0] = parcel.envelopes[0].clone().without_body();
     altered.push(("MALFORMED", parcel));
     let mut parcel = good.clone();
-    parcel.signature = betrayed.relay.identity.sign(SignContext::Parcel, &parcel.manifest_bytes).unwrap().into();
+    parcel.signature =
+        betrayed.relay.identity.sign(SignContext::Parcel, &parcel.manifest_bytes).unwrap().into();
     altered.push(("SIGNATURE_INVALID", parcel));
     let mut parcel = good.clone();
     parcel.chain = betrayed.relay.identity.chain_der().to_vec();
@@ -298,7 +295,10 @@ async fn a_relay_cannot_alter_what_it_carries() {
     altered.push(("NOT_FOR_US", parcel));
     for (number, (reason, parcel)) in altered.into_iter().enumerate() {
         match rogue.send(parcel).await {
-            Answer::Custody(CustodyManifest { outcome: CustodyOutcome::Refused { reason: why }, .. }) => {
+            Answer::Custody(CustodyManifest {
+                outcome: CustodyOutcome::Refused { reason: why },
+                ..
+            }) => {
                 assert_eq!(why.code(), reason, "parcel {number}");
             }
             other => panic!("parcel {number}: {other:?}"),
@@ -450,8 +450,7 @@ async fn a_backlog_at_a_relay_is_handed_on_most_urgent_first() {
 async fn relays_that_are_killed_lose_nothing_and_double_nothing() {
     let seed = seed("relays");
     let kills = setting("LIANGDI_KILLS", 12_u32);
-    let mut country =
-        Country::new("route_patience_ms = 300\ncustody_patience_ms = 600000").await;
+    let mut country = Country::new("route_patience_ms = 300\ncustody_patience_ms = 600000").await;
     country.start();
     let stop = Arc::new(AtomicBool::new(false));
     let mut clerks = tokio::task::JoinSet::new();
@@ -482,7 +481,19 @@ async fn relays_that_are_killed_lose_nothing_and_double_nothing() {
         let stored = eventually_async("every message has its receipt", || async {
             let sent = office::list(here, Direction::Sent).await;
             let late: Vec<_> = sent.iter().filter(|track| track.stage() != Stage::Stored).collect();
-            println!("{from}: {} of {} late: {:?}", late.len(), sent.len(), late.first().map(|t| (t.message_id.clone(), t.stage(), t.carrier.clone(), t.carried_until_ms, t.next_try_ms, t.lane_sequence)));
+            println!(
+                "{from}: {} of {} late: {:?}",
+                late.len(),
+                sent.len(),
+                late.first().map(|t| (
+                    t.message_id.clone(),
+                    t.stage(),
+                    t.carrier.clone(),
+                    t.carried_until_ms,
+                    t.next_try_ms,
+                    t.lane_sequence
+                ))
+            );
             late.is_empty().then_some(sent)
         })
         .await;
@@ -524,10 +535,10 @@ async fn insist(
         let key = format!("{from}-{number}");
         loop {
             match office::send(&office, to, &content, &key).await {
-                Ok(sent) => break accepted.insert(sent.message_id),
+                Ok(sent) => break drop(accepted.insert(sent.message_id)),
                 Err(_) => office = office::connect(&operator).await,
             }
-        };
+        }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     (from, accepted)

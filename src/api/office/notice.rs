@@ -56,5 +56,7 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::CertificateEnds { .. } => pb::NoticeKind::CertificateEnds,
         NoticeKind::DeadLetter { .. } => pb::NoticeKind::DeadLetter,
         NoticeKind::Retired { .. } => pb::NoticeKind::Retired,
+        NoticeKind::RolledBack { .. } => pb::NoticeKind::RolledBack,
+        NoticeKind::CardsOld => pb::NoticeKind::CardsOld,
     }
 }

@@ -3,7 +3,7 @@
 use domain::area::AreaTable;
 use domain::time::UnixMillis;
 use exchange::card::MaintenanceWindow;
-use exchange::courier::{Breaker, Link};
+use exchange::courier::Breaker;
 use exchange::route::Route;
 use store::Store;
 use store::messages::peer_key;
@@ -15,17 +15,23 @@ use super::track::{fault_to_pb, millis};
 use crate::app::clocks::alarms::silent_days;
 use crate::app::{AppError, heard};
 use crate::config::Settings;
+use crate::delivery::hub::Hub;
 use crate::delivery::peers::Peer;
 use crate::delivery::probe::{Probe, Step, StepName};
 use crate::delivery::trouble;
 use crate::time::SystemClock;
 
 /// A peer, with everything that is known of the way to it.
-pub(super) fn to_pb(peer: &Peer, store: &Store, settings: &Settings) -> Result<pb::Peer, AppError> {
+pub(super) fn to_pb(
+    peer: &Peer,
+    hub: &Hub,
+    store: &Store,
+    settings: &Settings,
+) -> Result<pb::Peer, AppError> {
     let now = SystemClock.now();
     let (state, card) = (peer.state(), peer.card());
     let courier = state.courier;
-    let connected = courier.is_some_and(|courier| matches!(courier.link, Link::Up { .. }));
+    let connected = hub.stands(peer.area);
     let (breaker, breaker_until) = breaker(courier.map(|courier| courier.breaker));
     let heard_row = store.get(&PEER_HEARD, &peer_key(peer.area))?.unwrap_or_default();
     let window = card.as_ref().and_then(|card| window(&card.maintenance, now));

@@ -85,15 +85,22 @@ impl Clocks {
 
 /// Whole days for which a peer has been silent, when that is too long.
 #[must_use]
-pub(crate) fn silent_days(row: &PeerHeardRow, silent_after: Duration, now: UnixMillis) -> Option<u16> {
+pub(crate) fn silent_days(
+    row: &PeerHeardRow,
+    silent_after: Duration,
+    now: UnixMillis,
+) -> Option<u16> {
     let exchanged = heard::last_exchange(row)?;
     let silence = now.since(heard::last(row)?);
     let missed = now.since(exchanged) < MISSED_FOR;
     (missed && silence >= silent_after).then(|| days_of(silence))
 }
 
-/// Tells of what goes on, unless somebody has taken it off the list lately.
-fn remind(
+/// Tells of what goes on, unless somebody has taken it off the list lately. Says whether it did.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub(crate) fn remind(
     unit: &mut Unit<'_>,
     what: NoticeKind,
     messages: &[MessageId],

@@ -1,25 +1,26 @@
 //! Keeping a receipt: written together with what it settles in the lane, whichever way it came.
 
 use domain::area::AreaCode;
-use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::courier::{self, CourierSettings};
 use exchange::digest::Digest;
 use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
+use exchange::ledger::SeenHead;
 use exchange::parcel::ParcelId;
 use exchange::receipt::{Disposition, Offered, Outcome, Receipt, ReceiptManifest};
 use store::letters::NoticeKind;
 use store::messages::{
     Blob, EnvelopeKey, LaneOutRow, ParcelKey, ParcelRow, Side, Signed, peer_area, peer_key,
 };
-use store::tables::{CONSIGNMENT, ENVELOPE, LANE_EPOCH, LANE_OUT, PARCEL, RECEIPT};
+use store::network::PeerHeadRow;
+use store::tables::{CONSIGNMENT, ENVELOPE, LANE_EPOCH, LANE_OUT, PARCEL, PEER_HEAD, RECEIPT};
 use store::transit::ConsignmentRow;
 use store::{Store, Unit};
 use wire::{decode_disposition, decode_header, decode_manifest};
 
 use super::envelope_of;
-use super::heal::{Healed, Healing, heal};
+use super::heal::{self, Harm, Healed, Healing, Hurt};
 use super::receive::keep_chain;
 use crate::app::AppError;
 use crate::app::letters::{self, Said};
@@ -49,10 +50,12 @@ pub struct Answered {
     pub receipt: Receipt,
     /// SHA-256 of the certificate that signed the receipt.
     pub receipt_signer: Digest,
+    /// Head of the peer's ledger in the receipt, and when it was signed.
+    pub head: SeenHead,
 }
 
-/// Writes a receipt and its marks, sends again what met a conflict, and puts what was refused on the list of dead
-/// letters. To be run as one unit of the store.
+/// Writes a receipt and its marks, sends again what cannot go on in its lane, and puts what was refused on the list of
+/// dead letters. To be run as one unit of the store.
 ///
 /// # Errors
 /// When rows cannot be read or written.
@@ -60,7 +63,7 @@ pub fn keep(
     unit: &mut Unit<'_>,
     answered: &Answered,
     marks: &[Mark],
-    healing: Option<&Healing>,
+    healing: &Healing,
     now: UnixMillis,
 ) -> Result<Option<Healed>, AppError> {
     mark(unit, answered.peer, answered.epoch, marks)?;
@@ -79,30 +82,51 @@ pub fn keep(
     unit.put(&RECEIPT, &key, &receipt)?;
     keep_chain(unit, answered.parcel_signer, &answered.parcel_chain)?;
     keep_chain(unit, answered.receipt_signer, &answered.receipt.chain)?;
-    let conflicts = answered.conflicts();
-    let healed = match conflicts.is_empty() {
-        true => None,
-        false => conflict(unit, answered, &conflicts, healing, now)?,
-    };
+    let healed = mend(unit, answered, healing, now)?;
     let said = final_words(answered, healed.as_ref());
     letters::heard(unit, answered.peer, answered.epoch, &said, now)?;
     Ok(healed)
 }
 
-/// The other side holds something else under our names: the office is told, and the messages are sent again.
-fn conflict(
+/// Looks whether the peer still has what it had. If it holds something else under our names, or has lost its memory, the
+/// office is told, what comes is sent in another epoch, and what cannot go on in its lane as well.
+fn mend(
     unit: &mut Unit<'_>,
     answered: &Answered,
-    conflicts: &[(LaneSeq, MessageId)],
-    healing: Option<&Healing>,
+    healing: &Healing,
     now: UnixMillis,
 ) -> Result<Option<Healed>, AppError> {
-    let names: Vec<_> = conflicts.iter().map(|(_, message)| *message).collect();
-    notices::raise(unit, now, NoticeKind::Conflict { peer: answered.peer }, &names)?;
-    match healing {
-        Some(healing) => heal(unit, answered.peer, answered.epoch, conflicts, healing),
-        None => Ok(None),
+    let (peer, hurt) = (answered.peer, answered.hurt());
+    let conflicts = hurt.iter().filter(|hurt| hurt.harm == Harm::Conflict);
+    let names: Vec<_> = conflicts.map(|hurt| hurt.message).collect();
+    if !names.is_empty() {
+        notices::raise(unit, now, NoticeKind::Conflict { peer }, &names)?;
     }
+    let known = unit.get(&PEER_HEAD, &peer_key(peer))?.map(|row| row.seen);
+    let is_loss = known.is_some_and(|known| known.compare(&answered.head).is_loss());
+    let opened = match is_loss && healing.may_open {
+        true => Some(heal::open(unit, peer, healing.new_epoch)?),
+        false => None,
+    };
+    if !is_loss || opened.is_some() {
+        // A loss that no lane could be opened for is to be noticed again.
+        let seen = known.map_or(answered.head, |known| known.after(answered.head));
+        unit.put(&PEER_HEAD, &peer_key(peer), &PeerHeadRow { seen })?;
+    }
+    let healed = match hurt.is_empty() {
+        true => None,
+        false => heal::heal(unit, peer, answered.epoch, &hurt, healing)?,
+    };
+    let has_forgotten = healed.as_ref().is_some_and(|healed| !healed.settled.is_empty());
+    if is_loss || has_forgotten {
+        let (before, after) = (known.unwrap_or(answered.head).head, answered.head.head);
+        let messages = healed.as_ref().map(|healed| healed.messages.as_slice()).unwrap_or_default();
+        notices::raise(unit, now, NoticeKind::RolledBack { peer, before, after }, messages)?;
+    }
+    Ok(match (healed, opened) {
+        (Some(healed), Some(_)) => Some(Healed { opened: true, ..healed }),
+        (healed, opened) => healed.or(opened),
+    })
 }
 
 /// What a receipt says for ever, of messages that are not on their way again already.
@@ -146,15 +170,21 @@ pub(super) fn parcel_key(peer: AreaCode, epoch: LaneEpoch, row: &ParcelRow) -> P
 }
 
 impl Answered {
-    /// Which envelopes met a conflict.
-    #[must_use]
-    pub fn conflicts(&self) -> Vec<(LaneSeq, MessageId)> {
-        let conflict = |outcome: &Outcome| {
-            matches!(outcome, Outcome::Refused { reason: Reason::Conflict, .. })
-        };
+    /// Which messages cannot go on in their lane. Nothing is ever offered beyond the window above what the peer has
+    /// answered; so one that finds something too far ahead lacks what it had.
+    fn hurt(&self) -> Vec<Hurt> {
         let places = self.sequences.iter().zip(&self.said);
-        let met = places.filter(|(_, said)| conflict(&said.outcome));
-        met.map(|(sequence, said)| (*sequence, said.message_id)).collect()
+        let hurt = places.filter_map(|(sequence, said)| {
+            let harm = match &said.outcome {
+                Outcome::Refused { reason: Reason::Conflict, .. } => Harm::Conflict,
+                Outcome::Deferred { reason: Reason::WindowExceeded, .. } => Harm::Forgotten,
+                Outcome::Stored | Outcome::Refused { .. } | Outcome::Deferred { .. } => {
+                    return None;
+                }
+            };
+            Some(Hurt { sequence: *sequence, message: said.message_id, harm })
+        });
+        hurt.collect()
     }
 }
 
@@ -215,6 +245,7 @@ pub fn check_returned(
         said: dispositions,
         receipt,
         receipt_signer: manifest.signer,
+        head: SeenHead { head: manifest.ledger_head, signed: manifest.signed },
     };
     Ok(Ok(Returned(answered)))
 }
@@ -253,7 +284,7 @@ pub struct Settled {
 pub fn keep_returned(
     unit: &mut Unit<'_>,
     returned: &Returned,
-    healing: Option<&Healing>,
+    healing: &Healing,
     settings: &CourierSettings,
     now: UnixMillis,
 ) -> Result<Option<Settled>, AppError> {
@@ -264,7 +295,7 @@ pub fn keep_returned(
     }
     unit.delete(&CONSIGNMENT, key);
     let places = answered.sequences.iter().zip(&answered.said);
-    let marks: Vec<_> = places
+    let mut marks: Vec<_> = places
         .map(|(sequence, said)| match courier::Answer::from(&said.outcome) {
             courier::Answer::Final => Mark::Settled(*sequence),
             courier::Answer::Deferred { until, .. } => {
@@ -273,6 +304,7 @@ pub fn keep_returned(
         })
         .collect();
     let healed = keep(unit, answered, &marks, healing, now)?;
+    marks.extend(healed.iter().flat_map(|healed| &healed.settled));
     let (peer, epoch) = (answered.peer, answered.epoch);
     Ok(Some(Settled { peer, epoch, marks, healed }))
 }

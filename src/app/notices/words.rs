@@ -2,6 +2,7 @@
 
 use domain::area::{AreaCode, AreaTable};
 use domain::time::UnixMillis;
+use exchange::ledger::LedgerHead;
 use store::letters::NoticeKind;
 
 use super::Notice;
@@ -42,7 +43,9 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::Restored { .. }
         | NoticeKind::ListOld { .. }
         | NoticeKind::DeadLetter { .. }
-        | NoticeKind::Retired { .. } => own,
+        | NoticeKind::Retired { .. }
+        | NoticeKind::RolledBack { .. }
+        | NoticeKind::CardsOld => own,
     }
 }
 
@@ -91,6 +94,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "如本节点近期未从备份恢复，请管理员联系对方管理员核对。",
             "Unless this node was restored from a backup lately, ask the administrators of both nodes to compare.",
         ],
+        NoticeKind::RolledBack { .. } => [
+            "{name}（{code}）的节点曾从备份恢复，或其账本被回退：账本此前为{before}，现为{after}。本节点已改用新的通道继续发送。",
+            "The node of {name} ({code}) was restored from a backup, or its ledger was set back: its head was {before}, now it is {after}. This node goes on in a new lane.",
+            "双方照常收发。备份之后对方已签收的通报可能已丢失：请联系对方办公室核对，缺少的请重发。",
+            "Both nodes go on exchanging. What it had signed for since its backup may be missing there: ask the other office, and send again what it lacks.",
+        ],
         NoticeKind::Restored { .. } => [
             "本节点的数据是从备份恢复的（备份时间：{since}）；此后的记录可能缺失。",
             "The data of this node were restored from a backup (made: {since}); what came after it may be missing.",
@@ -121,18 +130,37 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "请在死信中改发承接地区，或放弃。",
             "Send what waits for it to the area that took over, from the dead letters, or give it up.",
         ],
+        NoticeKind::CardsOld => [
+            "有节点名片已到期，名录没有带来新的名片；现仍在宽限期内使用。",
+            "Cards of nodes have ended, and the directory brings no newer ones; they are used in grace.",
+            "请管理员查看是哪些：liangdi directory list，并检查与上级节点的连接；宽限期为30天。",
+            "See which: liangdi directory list; and check the line to the node of the area above. The grace is 30 days.",
+        ],
     }
 }
 
 fn fill(text: &str, notice: &Notice, whose: AreaCode) -> String {
     let (percent, days, since) = figures(&notice.row.what);
     let since = since.map_or_else(|| "—".to_owned(), |at| at.date().to_string());
+    let (before, after) = heads(&notice.row.what);
     text.replace("{name}", &AreaTable::builtin().full_name(&whose))
         .replace("{code}", whose.as_str())
         .replace("{count}", &notice.row.count.to_string())
         .replace("{percent}", &percent.to_string())
         .replace("{days}", &days.to_string())
         .replace("{since}", &since)
+        .replace("{before}", &before)
+        .replace("{after}", &after)
+}
+
+/// Two heads of a ledger: entries, and the beginning of the root.
+fn heads(what: &NoticeKind) -> (String, String) {
+    let NoticeKind::RolledBack { before, after, .. } = what else { return Default::default() };
+    let name = |head: &LedgerHead| {
+        let root: String = head.root.to_string().chars().take(16).collect();
+        format!("{}:{root}", head.size)
+    };
+    (name(before), name(after))
 }
 
 /// Percent of the clock, days, and a time, as far as a notice has them.
@@ -147,7 +175,9 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         NoticeKind::ListOld { issued, .. } => (0, 0, Some(issued)),
         NoticeKind::CertificateEnds { at, .. } => (0, 0, Some(at)),
         NoticeKind::Conflict { .. }
+        | NoticeKind::RolledBack { .. }
         | NoticeKind::DeadLetter { .. }
-        | NoticeKind::Retired { .. } => (0, 0, None),
+        | NoticeKind::Retired { .. }
+        | NoticeKind::CardsOld => (0, 0, None),
     }
 }

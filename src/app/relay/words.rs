@@ -76,7 +76,8 @@ pub fn returned(unit: &mut Unit<'_>, taken: &[ReturnKey]) -> Result<(), AppError
     Ok(())
 }
 
-/// The next words for a neighbour, as they travel, after those that were read before.
+/// The next words for a neighbour, as they travel, after those that were read before; without those that are just being
+/// written: rows can be seen before the journals that belong to them.
 ///
 /// # Errors
 /// When rows cannot be read.
@@ -87,25 +88,30 @@ pub fn words_for(
     most: usize,
 ) -> Result<Vec<(ReturnKey, Returned)>, AppError> {
     let rows = store.scan_under(&RETURN, &(peer_key(toward),), after, most)?;
-    rows.into_iter().map(|(key, row)| Ok((key, word_of(store, row)?))).collect()
+    let words = rows.into_iter().map(|(key, row)| Ok(word_of(store, row)?.map(|word| (key, word))));
+    words.filter_map(Result::transpose).collect()
 }
 
-fn word_of(store: &Store, row: ReturnRow) -> Result<Returned, AppError> {
+/// `None` when it is just being written.
+fn word_of(store: &Store, row: ReturnRow) -> Result<Option<Returned>, AppError> {
     let chain = chain_of(store, row.word.signer)?;
     let body = body_key(&row);
     let kind = row.kind;
     let Signed { manifest, signature } = row.word.signed;
     let (manifest_bytes, signature) = (Bytes::from(manifest.0), Bytes::from(signature.0));
-    Ok(match kind {
-        ReturnKind::Custody => {
-            Returned::Custody(CustodyReceipt { manifest_bytes, signature, chain })
-        }
-        ReturnKind::Receipt => {
-            let entries = store.read_from(&RETURN_BODY, &body, 1, usize::MAX, usize::MAX)?;
-            let dispositions = entries.into_iter().map(|(_, entry)| Bytes::from(entry)).collect();
-            Returned::Receipt(Receipt { manifest_bytes, signature, dispositions, chain })
-        }
-    })
+    if kind == ReturnKind::Custody {
+        let word = CustodyReceipt { manifest_bytes, signature, chain };
+        return Ok(Some(Returned::Custody(word)));
+    }
+    let manifest = wire::decode_receipt_manifest(&manifest_bytes)
+        .map_err(|_| AppError::Internal("a receipt on its way back is unreadable"))?;
+    let entries = store.read_from(&RETURN_BODY, &body, 1, usize::MAX, usize::MAX)?;
+    if u32::try_from(entries.len()) != Ok(manifest.count) {
+        return Ok(None);
+    }
+    let dispositions = entries.into_iter().map(|(_, entry)| Bytes::from(entry)).collect();
+    let receipt = Receipt { manifest_bytes, signature, dispositions, chain };
+    Ok(Some(Returned::Receipt(receipt)))
 }
 
 /// Neighbours for which there are words.

@@ -7,6 +7,8 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::ledger::LedgerHead;
 use store::letters::{NOTICE_MESSAGES_MAX, NoticeKind};
 
 use super::{NOW, ORIGIN, Office, refused};
@@ -115,6 +117,28 @@ async fn pages_follow_each_other_and_the_oldest_go_when_there_are_too_many() {
     assert_eq!(seen, expected);
 }
 
+fn head(size: u64) -> LedgerHead {
+    LedgerHead { size, root: Digest::new([0xAB; 32]) }
+}
+
+#[test]
+fn a_peer_that_lost_its_memory_is_named_with_both_heads() {
+    let what = NoticeKind::RolledBack { peer: origin(), before: head(120), after: head(90) };
+    let row = store::letters::NoticeRow {
+        at: NOW,
+        last: NOW,
+        what,
+        count: 0,
+        messages: Vec::new(),
+        done: None,
+    };
+    let words = words(&Notice { number: 1, row }, super::HERE.parse().unwrap());
+    for text in [words.text_zh, words.text_en] {
+        assert!(text.contains("120:abababababababab") && text.contains("90:abababababababab"));
+        assert!(text.contains(super::ORIGIN));
+    }
+}
+
 #[test]
 fn every_notice_says_what_happened_whose_turn_it_is_and_what_to_do() {
     let own: AreaCode = super::HERE.parse().unwrap();
@@ -135,6 +159,8 @@ fn every_notice_says_what_happened_whose_turn_it_is_and_what_to_do() {
         (NoticeKind::CertificateEnds { area, at: NOW }, area),
         (NoticeKind::DeadLetter { to }, own),
         (NoticeKind::Retired { area }, own),
+        (NoticeKind::CardsOld, own),
+        (NoticeKind::RolledBack { peer, before: head(120), after: head(90) }, own),
     ];
     let topics: std::collections::HashSet<_> = kinds.iter().map(|(what, _)| what.topic()).collect();
     assert_eq!(topics.len(), kinds.len() - 1, "two of them differ in the backup only");

@@ -12,9 +12,9 @@ use exchange::parcel::Parcel;
 use exchange::receipt::{Outcome, Receipt};
 use exchange::relay::Task;
 use store::transit::{BundleWay, ReturnKind};
+use wire::Malformed;
 use wire::bundle::{decode_bundle_header, decode_bundle_item};
 use wire::decode_receipt_manifest;
-use wire::Malformed;
 use wire::receipt::decode_dispositions;
 
 use super::make::note;

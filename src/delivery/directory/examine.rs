@@ -64,6 +64,7 @@ pub(super) struct NewCard {
 }
 
 /// Looks at a card, wherever it came from. `None` when it is nothing new.
+#[expect(clippy::result_large_err, reason = "what is not taken is handed back whole, and rarely")]
 pub(super) fn card(
     peers: &Peers,
     chains: &ChainVerifier,

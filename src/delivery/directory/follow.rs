@@ -22,10 +22,10 @@ use tonic::Code;
 use tonic::transport::Channel;
 use wire::client::{CallError, NodeClient};
 
-use super::{Directory, FAULTS_MAX, Said};
+use super::{Directory, FAULTS_MAX, Said, alarms};
 use crate::config::DirectorySettings;
 use crate::delivery::link;
-use crate::delivery::peers::{CardState, Peer};
+use crate::delivery::peers::Peer;
 use crate::errors::chain;
 use crate::tasks::{Stopping, Tasks};
 use crate::time::{SystemClock, random};
@@ -38,17 +38,19 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// How often what we hold and say is looked at, besides when something changes.
 const LOOK_EVERY: Duration = Duration::from_secs(3_600);
-/// Areas that one line of the log names.
-const AREAS_TOLD: usize = 8;
 
 /// What a neighbour is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Neighbour {
-    /// The node of an area above: told at once when our own card changes, and asked.
+    /// The node of an area above: asked, and told of our own card at once.
     Above,
+    /// Likewise, and called when we have news from below.
+    AboveUs,
     /// A province, as we are: asked, and called when we have news.
     Equal,
-    /// The node of an area below: called when there is news; it then asks us.
+    /// A node below that may have others below itself: asked, and called when there is news.
+    Middle,
+    /// The node of a county below: called when there is news; it then asks us.
     Below,
     /// Anybody else that the configuration names: asked for its card alone.
     Other,
@@ -57,14 +59,23 @@ enum Neighbour {
 impl Neighbour {
     fn of(own: AreaCode, area: AreaCode, configured: bool) -> Option<Self> {
         let is_province = |area: AreaCode| area.level() == AreaLevel::Province;
+        let is_county = |area: AreaCode| area.level() >= AreaLevel::County;
         if area != own && area.contains(&own) {
-            Some(Self::Above)
+            Some(if is_county(own) { Self::Above } else { Self::AboveUs })
         } else if is_province(own) && is_province(area) {
             Some(Self::Equal)
         } else if own.contains(&area) {
-            Some(Self::Below)
+            Some(if is_county(area) { Self::Below } else { Self::Middle })
         } else {
             configured.then_some(Self::Other)
+        }
+    }
+
+    /// Whether it is asked for its directory, and not for its card alone.
+    const fn keeps_directory(self) -> bool {
+        match self {
+            Self::Above | Self::AboveUs | Self::Equal | Self::Middle => true,
+            Self::Below | Self::Other => false,
         }
     }
 }
@@ -100,9 +111,8 @@ impl Directory {
     /// Somebody has begun a session with us, or has asked for our card: whom we ask is asked now.
     pub fn met(&self, area: AreaCode) {
         let own = self.0.parts.peers.own();
-        match Neighbour::of(own, area, false) {
-            Some(Neighbour::Above | Neighbour::Equal) => self.asking(area).notify_one(),
-            Some(Neighbour::Below | Neighbour::Other) | None => {}
+        if Neighbour::of(own, area, false).is_some_and(Neighbour::keeps_directory) {
+            self.asking(area).notify_one();
         }
     }
 
@@ -127,12 +137,16 @@ impl Directory {
                 let again = directory.clone();
                 // It panics only if the program is at fault; then the process ends anyway.
                 let _done = tokio::task::spawn_blocking(move || again.look_again()).await.is_ok();
-                directory.warn();
+                let now = SystemClock.now();
+                let told = alarms::tell(&directory.0.parts.store, directory.alarms(now), now);
+                if let Err(error) = told.await {
+                    tracing::error!(error = chain(&error), "alarms cannot be kept");
+                }
             }
         });
     }
 
-    async fn look_after_ourselves(&self, rotate_after: Duration) {
+    pub(super) async fn look_after_ourselves(&self, rotate_after: Duration) {
         let (now, keys) = (SystemClock.now(), self.own_card().keys());
         if now.since(keys.newest()) >= rotate_after {
             match keys.rotate(now).await {
@@ -152,21 +166,6 @@ impl Directory {
         let said = Said { lists, authorities, ..Said::default() };
         if let Err(error) = self.take(self.0.parts.peers.own(), said).await {
             tracing::error!(error = chain(&error), "revocation lists cannot be kept");
-        }
-    }
-
-    /// Says which cards are used in grace.
-    fn warn(&self) {
-        let now = SystemClock.now();
-        let peers = self.0.parts.peers.all();
-        let grace = peers.iter().filter(|peer| peer.card_state(now) == CardState::InGrace);
-        let areas: Vec<_> = grace.map(|peer| peer.area.to_string()).collect();
-        if !areas.is_empty() {
-            tracing::warn!(
-                cards = areas.len(),
-                areas = areas.iter().take(AREAS_TOLD).cloned().collect::<Vec<_>>().join(" "),
-                "cards of peers have ended and are used in grace: is the directory out of reach?"
-            );
         }
     }
 }
@@ -200,14 +199,15 @@ impl Talk {
     }
 
     async fn run(mut self, mut stopping: Stopping) {
+        use Neighbour::{Above, AboveUs, Below, Equal, Middle, Other};
         let inner = &self.directory.0;
         let asked = self.directory.asking(self.peer.area);
         let mut news = match self.kind {
-            Neighbour::Below => inner.news.subscribe(),
-            Neighbour::Above | Neighbour::Equal | Neighbour::Other => inner.own_news.subscribe(),
+            Below | Middle => inner.news.subscribe(),
+            Above | AboveUs | Equal | Other => inner.own_news.subscribe(),
         };
         let mut card = self.peer.card_changes();
-        let regularly = self.kind != Neighbour::Below || self.peer.is_configured();
+        let regularly = self.kind != Below || self.peer.is_configured();
         let mut call = regularly;
         let mut due = Instant::now();
         loop {
@@ -223,9 +223,9 @@ impl Talk {
                 () = stopping.stopped() => return,
                 () = tokio::time::sleep_until(due), if regularly => call = true,
                 () = asked.notified() => call = true,
-                Ok(()) = news.changed(), if self.kind != Neighbour::Other => {
-                    call = self.kind == Neighbour::Above;
-                    tell = !call;
+                Ok(()) = news.changed(), if self.kind != Other => {
+                    call = matches!(self.kind, Above | AboveUs);
+                    tell = matches!(self.kind, AboveUs | Equal | Middle | Below);
                 }
                 // It can be called now, or at another address.
                 Ok(()) = card.changed(), if self.failures > 0 => call = true,
@@ -269,16 +269,14 @@ impl Talk {
 
     async fn ask(&mut self) -> Result<(), String> {
         let channel = self.dial().await?;
-        match self.kind {
-            Neighbour::Above | Neighbour::Equal => {
-                let synced = self.sync(channel).await;
-                if synced.is_err() {
-                    self.told.clear();
-                }
-                synced
-            }
-            Neighbour::Below | Neighbour::Other => self.card(channel).await,
+        if !self.kind.keeps_directory() {
+            return self.card(channel).await;
         }
+        let synced = self.sync(channel).await;
+        if synced.is_err() {
+            self.told.clear();
+        }
+        synced
     }
 
     /// Asks for its card, by which it knows that there is news; it asks us then. A node that collects asks by itself.
@@ -398,6 +396,8 @@ mod tests {
         assert_eq!(kind("410000", "440000", false), Some(Neighbour::Equal));
         assert_eq!(kind("410000", "410522", false), Some(Neighbour::Below));
         assert_eq!(kind("410500", "410522", false), Some(Neighbour::Below));
+        assert_eq!(kind("410500", "410000", false), Some(Neighbour::AboveUs));
+        assert_eq!(kind("410000", "410500", false), Some(Neighbour::Middle));
         assert_eq!(kind("410500", "440000", false), None);
         assert_eq!(kind("410000", "440305", false), None);
     }

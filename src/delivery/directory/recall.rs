@@ -1,7 +1,7 @@
 //! What the directory held at the last run is taken up, and looked at again when certificates or lists have changed.
 
 use store::Unit;
-use store::messages::peer_key;
+use store::messages::{peer_area, peer_key};
 use store::network::CardRow;
 use store::tables::{CARD, REVOCATION_LIST};
 use trust::refused::Refused;
@@ -33,7 +33,11 @@ impl Directory {
 
     pub(super) fn recall_cards(&self) -> Result<(), AppError> {
         let (peers, own) = (&self.0.parts.peers, self.0.parts.peers.own());
-        for (_, row) in self.0.parts.store.scan(&CARD, .., usize::MAX)? {
+        let rows = self.0.parts.store.scan(&CARD, .., usize::MAX)?;
+        peers.join_all(
+            rows.iter().filter_map(|(key, _)| peer_area(key)).filter(|area| *area != own),
+        );
+        for (_, row) in rows {
             if row.logged == 0 {
                 self.log_card(row.clone())?;
             }

@@ -325,3 +325,38 @@ async fn our_own_card_is_signed_anew_only_when_it_says_something_else() {
     });
     assert!(refused.await.is_err());
 }
+
+#[tokio::test]
+async fn a_key_that_is_old_enough_is_superseded_by_itself() {
+    let net = Net::new();
+    let node = net.node("410522");
+    node.directory.look_after_ourselves(Duration::from_secs(3_600)).await;
+    assert_eq!(node.directory.own_card().card().sealing_keys.len(), 1);
+    node.directory.look_after_ourselves(Duration::ZERO).await;
+    assert_eq!(node.directory.own_card().card().sealing_keys.len(), 2);
+    // The lists of its files are in its directory now, for those who have none.
+    assert_eq!(node.directory.lists(now()).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_comes_to_its_end_is_told_in_time() {
+    use store::letters::NoticeKind;
+
+    let net = Net::new();
+    let node = net.node("410522");
+    node.hears_cards(vec![net.card("410523", |_| {})]).await;
+    node.hears(of_the_other(&net)).await;
+    let after = |days: u64| now().saturating_add(Duration::from_secs(days * 86_400));
+    let alarms = |days: u64| node.directory.alarms(after(days));
+    assert_eq!(alarms(0), []);
+    // The card of the test holds for a day, a list for seven, and a certificate for ninety.
+    assert_eq!(alarms(2), [NoticeKind::CardsOld]);
+    let old = alarms(4);
+    assert!(matches!(old[0], NoticeKind::ListOld { authority: Some(_), .. }), "{old:?}");
+    assert!(alarms(61).iter().any(|alarm| matches!(alarm, NoticeKind::CertificateEnds { .. })));
+    let store = &node.directory.0.parts.store;
+    for _ in 0..2 {
+        alarms::tell(store, alarms(4), now()).await.unwrap();
+    }
+    assert_eq!(crate::app::notices::open(store, 10).unwrap(), 2, "each is told once");
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use exchange::courier::{self, CustodyAnswer, Event, ParcelNo};
 use exchange::custody::{CustodyManifest, CustodyOutcome, CustodyReceipt};
 use exchange::lane::Mark;
+use exchange::ledger::SeenHead;
 use exchange::parcel::ParcelId;
 use exchange::receipt::{Receipt, ReceiptManifest};
 use store::transit::Carrier;
@@ -80,6 +81,7 @@ impl Run {
             sequences: sent.sequences.clone(),
             said: dispositions,
             receipt_signer: manifest.signer,
+            head: SeenHead { head: manifest.ledger_head, signed: manifest.signed },
             receipt,
         })));
         self.peer.advance(|progress| progress.answered += count);
@@ -137,10 +139,7 @@ impl Run {
     pub(super) fn keep(&mut self, parcel: ParcelNo, marks: Vec<Mark>) {
         let answered = self.offered.get(&parcel).and_then(|sent| sent.answered.clone());
         let Some(Answered::Receipt(answered)) = answered else { return };
-        let healing = match answered.conflicts().is_empty() {
-            true => None,
-            false => self.outbound.healing(self.peer.area),
-        };
+        let healing = self.outbound.healing(self.peer.area);
         let (outbound, events) = (self.outbound.clone(), self.events.clone());
         let (store, id) = (self.shared().store.clone(), answered.parcel_id);
         let (peer, now) = (self.peer.area, SystemClock.now());
@@ -150,12 +149,17 @@ impl Run {
                 if note {
                     heard::note(unit, peer, Sense::Receipt, now)?;
                 }
-                settle::keep(unit, &answered, &marks, healing.as_ref(), now)
+                settle::keep(unit, &answered, &marks, &healing, now)
             });
-            let kept = kept.await.map_err(AppError::from);
-            let kept = kept.map(|healed| outbound.healed(peer, healed));
+            let (kept, settled) = match kept.await.map_err(AppError::from) {
+                Ok(healed) => (Ok(()), outbound.healed(peer, healed)),
+                Err(error) => (Err(error), Vec::new()),
+            };
             // The courier is gone when nobody listens, and finds the receipt on disk at its next start.
             let _gone = events.send(Incoming::Kept { parcel: id, kept }).await.is_err();
+            if !settled.is_empty() {
+                let _gone = events.send(Incoming::Marked(settled)).await.is_err();
+            }
         });
     }
 

@@ -119,7 +119,7 @@ impl Run {
     pub(super) async fn until_done(
         &mut self,
         mut incoming: mpsc::Receiver<Incoming>,
-        mut stopping: Stopping,
+        stopping: &mut Stopping,
     ) {
         let hub = self.outbound.hub().clone();
         let (mut mail, mut card) = (self.peer.mail(), self.peer.card_changes());
@@ -193,11 +193,11 @@ impl Run {
         match news {
             Some((epoch, through)) if epoch == self.epoch => self.step(Event::Mail { through }),
             // A new lane has been opened; this one is only brought to its end.
-            Some((epoch, _)) if self.is_current => {
+            Some((epoch, _)) => {
                 self.is_current = false;
                 self.outbound.ensure(self.peer.area, epoch, true);
             }
-            Some(_) | None => {}
+            None => {}
         }
     }
 
@@ -245,6 +245,7 @@ impl Run {
         let Some((&route, _)) = found else { return };
         tracing::debug!(peer = %self.peer.area, route = route.as_str(), why, "a courier has lost its link");
         self.links.remove(&route);
+        self.let_go_of(number);
         self.forget(|sent| sent.route == route && sent.answered.is_none());
         self.look_around();
         self.step(Event::LinkLost { route });
@@ -317,6 +318,7 @@ impl Run {
     fn disconnect(&mut self, route: Route) {
         let Some(link) = self.links.remove(&route) else { return };
         link.task.abort();
+        self.let_go_of(link.number);
         let patience = self.outbound.settings().receipt_timeout;
         let now = SystemClock.now();
         let owed = |sent: &Sent| sent.route == route && sent.answered.is_none();
@@ -327,6 +329,12 @@ impl Run {
             session.close("no answer came in time");
         }
         self.forget(|sent| owed(sent));
+    }
+
+    /// Forgets what was to go over a session that is not ours any more; the courier has it in its queue again.
+    fn let_go_of(&mut self, number: u64) {
+        self.wanted.retain(|wanted| wanted.link != number);
+        self.ready.retain(|_, ready| ready.link != number);
     }
 
     fn session(&self, route: Route) -> Option<(u64, Arc<Session>)> {
@@ -353,8 +361,6 @@ impl Run {
     }
 
     fn room(&mut self, link: u64, place: Place) {
-        let stands = self.links.values().any(|open| open.number == link);
-        self.wanted.retain(|wanted| stands || wanted.link != link);
         let Some(at) = self.wanted.iter().position(|wanted| wanted.link == link) else { return };
         let Some(Wanted { parcel, sequences, bytes_max, .. }) = self.wanted.remove(at) else {
             return;
@@ -390,8 +396,8 @@ impl Run {
 
     fn send(&mut self, parcel: ParcelNo, route: Route) -> Option<Event> {
         let Ready { loaded, place, link } = self.ready.remove(&parcel)?;
-        let (number, session) = self.session(route)?;
-        let place = if link == number { place } else { Place::beyond() };
+        // Room on a session that is gone is none.
+        let (_, session) = self.session(route).filter(|(number, _)| *number == link)?;
         let material = self.shared().identity.material();
         let signer = material.identity();
         let (own, peer) = (self.shared().own, self.peer.area);

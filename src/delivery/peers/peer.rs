@@ -220,6 +220,11 @@ impl Peer {
         self.mail.receiver_count() > 0
     }
 
+    /// How far it reaches, as was told last.
+    pub(crate) fn mail_now(&self) -> Mail {
+        *self.mail.borrow()
+    }
+
     /// Hears how far the mail for this peer reaches.
     pub(crate) fn mail(&self) -> watch::Receiver<Mail> {
         self.mail.subscribe()

@@ -259,7 +259,8 @@ fn days_that_have_happened_do_not_lie_in_the_future() {
 #[test]
 fn a_progress_report_names_some_messages_and_not_too_many() {
     let report = |count: usize| {
-        let id = |n: usize| crate::id::MessageId::from_bytes(u128::try_from(n).unwrap().to_be_bytes());
+        let id =
+            |n: usize| crate::id::MessageId::from_bytes(u128::try_from(n).unwrap().to_be_bytes());
         let openings = (0..count).map(|n| (id(n), context().now)).collect();
         wrong(Kind::ProgressReport, |c| c.body = ProgressReport { openings }.into())
     };

@@ -336,7 +336,8 @@ fn a_clock_that_was_wrong_costs_its_word_and_not_the_file() {
             signed.for_each(|(word, at)| word.signed = after(at));
         });
         let receipt = evidence.receipt.as_ref().map(|receipt| receipt.manifest.signed);
-        let (words, parcel) = (std::mem::take(&mut evidence.custody), evidence.parcel.manifest.signed);
+        let (words, parcel) =
+            (std::mem::take(&mut evidence.custody), evidence.parcel.manifest.signed);
         evidence.custody = words_in_time(words, |word| word.manifest.signed, parcel, receipt);
         evidence.verify(&Keys).unwrap().carried.len()
     };

@@ -49,7 +49,10 @@ fn inbound_lanes_of_both_layouts_are_read() {
         assert!(lane.mark(LaneSeq::new(sequence), largest));
     }
     let older = LaneInRow::decode(&bytes(LANE_IN_1)).unwrap().lane;
-    assert_eq!((older.high_water(), older.seen_above(), older.newest()), (LaneSeq::new(3), 1, None));
+    assert_eq!(
+        (older.high_water(), older.seen_above(), older.newest()),
+        (LaneSeq::new(3), 1, None)
+    );
     assert!(older.has_seen(LaneSeq::new(5)));
     assert_eq!(stored(&LaneInRow { lane: lane.clone() }), bytes(LANE_IN_2));
     assert_eq!(LaneInRow::decode(&bytes(LANE_IN_2)), Ok(LaneInRow { lane }));

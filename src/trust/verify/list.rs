@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use domain::area::AreaCode;
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 use x509_parser::certificate::X509Certificate;
@@ -43,7 +44,9 @@ impl ChainVerifier {
         // A CA whose certificate was renewed with its key has signed by both.
         for authority in signers {
             match self.judge_authority(authority, &list) {
-                Ok(id) => return Ok(VerifiedList::new(list, authority.to_vec(), id)),
+                Ok((id, province)) => {
+                    return Ok(VerifiedList::new(list, authority.to_vec(), id, province));
+                }
                 Err(why) => refused = why,
             }
         }
@@ -54,29 +57,30 @@ impl ChainVerifier {
         &self,
         authority: &[u8],
         list: &RevocationList,
-    ) -> Result<AuthorityId, Refused> {
+    ) -> Result<(AuthorityId, Option<AreaCode>), Refused> {
         let parsed = certificate::parse(authority)?;
         let key = certificate::p256(parsed.public_key()).ok_or(Refused::WeakKey)?;
-        if !self.is_root(authority) {
-            self.check_authority(&parsed, list)?;
-        }
-        Ok(fingerprint(key.as_bytes()))
+        let province = match self.is_root(authority) {
+            true => None,
+            false => Some(self.check_authority(&parsed, list)?),
+        };
+        Ok((fingerprint(key.as_bytes()), province))
     }
 
     fn is_root(&self, certificate: &[u8]) -> bool {
         self.roots().certificates().iter().any(|root| root.as_ref() == certificate)
     }
 
-    /// Whether a certificate, whose key signed `list`, is that of a province's CA under a root.
+    /// Whether a certificate, whose key signed `list`, is that of a province's CA under a root; and
+    /// which province that is.
     fn check_authority(
         &self,
         authority: &X509Certificate<'_>,
         list: &RevocationList,
-    ) -> Result<(), Refused> {
+    ) -> Result<AreaCode, Refused> {
         let root = self.issuer_of(authority).ok_or(Refused::WrongAuthority)?;
-        if !self.suffix().is_province(subtree(authority)?) {
-            return Err(Refused::WrongProvince);
-        }
+        let province = self.suffix().province_of(subtree(authority)?);
+        let province = province.ok_or(Refused::WrongProvince)?;
         certificate::check_signs_certificates(authority)?;
         let (issued, (from, until)) = (list.this_update(), certificate::life(authority));
         if issued < from {
@@ -93,7 +97,7 @@ impl ChainVerifier {
         // able to take them in any order.
         match self.lists().check(root, strict.issuer(), strict.serial(), listed) {
             Err(Refused::Revoked) => Err(Refused::Revoked),
-            Ok(_) | Err(_) => Ok(()),
+            Ok(_) | Err(_) => Ok(province),
         }
     }
 

@@ -35,7 +35,8 @@ use super::network::Network;
 use super::{area, now};
 
 /// What it answers to a parcel that a neighbour hands over.
-pub type Answering = Box<dyn FnMut(&RogueNode, AreaCode, &ParcelManifest, &Parcel) -> Vec<Frame> + Send>;
+pub type Answering =
+    Box<dyn FnMut(&RogueNode, AreaCode, &ParcelManifest, &Parcel) -> Vec<Frame> + Send>;
 
 /// A node that answers as it likes. Clones are one node.
 #[derive(Clone)]
@@ -102,7 +103,12 @@ impl RogueNode {
     }
 
     /// Its receipt for a parcel that is for itself, with the same outcome for every envelope.
-    pub fn receipt(&self, manifest: &ParcelManifest, parcel: &Parcel, outcome: &Outcome) -> Receipt {
+    pub fn receipt(
+        &self,
+        manifest: &ParcelManifest,
+        parcel: &Parcel,
+        outcome: &Outcome,
+    ) -> Receipt {
         let said = parcel.envelopes.iter().map(|envelope| Disposition {
             message_id: wire::decode_header(&envelope.header_bytes).unwrap().message_id,
             digest: envelope.digest(),
