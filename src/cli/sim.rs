@@ -126,6 +126,8 @@ fn pairs(summary: &Summary) -> Vec<(&'static str, String)> {
 struct Sums {
     messages: usize,
     steps: u64,
+    /// The liveliest world: its steps, and its seed.
+    liveliest: (u64, u64),
     broken: Vec<Outcome>,
     broken_worlds: usize,
 }
@@ -135,16 +137,16 @@ fn many(args: &Args, output: &mut Output) -> Result<Answer, Failure> {
     let count = u64::from(args.seeds.get());
     let mut sums = Sums::default();
     run_all(args, count, |outcome| sums.add(outcome));
-    sums.broken.sort_by_key(|outcome| outcome.summary().seed);
+    sums.broken.sort_by_key(Outcome::seed);
     for outcome in &sums.broken {
         output.answer(&told(outcome, args.history.or(Some(0))))?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    let Sums { messages, steps, broken_worlds, .. } = sums;
+    let Sums { messages, steps, broken_worlds, liveliest: (most, liveliest), .. } = sums;
     let per_second = f64::from(args.seeds.get()) / seconds.max(0.001);
     let text = format!(
         "{count} worlds, {messages} messages, {steps} steps in {seconds:.1} s ({per_second:.0} worlds a second): \
-         {broken_worlds} with a broken promise"
+         {broken_worlds} with a broken promise; the liveliest, of seed {liveliest}, took {most} steps"
     );
     let json = json!({
         "worlds": count,
@@ -153,6 +155,8 @@ fn many(args: &Args, output: &mut Output) -> Result<Answer, Failure> {
         "seconds": seconds,
         "worlds_per_second": per_second,
         "broken_worlds": broken_worlds,
+        "liveliest_seed": liveliest,
+        "liveliest_steps": most,
     });
     let answer = Answer::new(json, text);
     if broken_worlds == 0 {
@@ -167,6 +171,7 @@ impl Sums {
         let sizes = outcome.sizes();
         self.messages += sizes.messages;
         self.steps += sizes.steps;
+        self.liveliest = self.liveliest.max((sizes.steps, outcome.seed()));
         if !outcome.broken().is_empty() {
             self.broken_worlds += 1;
             if self.broken.len() < BROKEN_WORLDS_MAX {

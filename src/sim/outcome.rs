@@ -71,6 +71,12 @@ impl Outcome {
         &self.verdict.broken
     }
 
+    /// Its seed.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.options.seed
+    }
+
     /// How large it was.
     #[must_use]
     pub const fn sizes(&self) -> Sizes {
