@@ -5,6 +5,8 @@ mod check;
 mod content;
 mod kind;
 mod outcome;
+#[cfg(test)]
+mod page;
 pub mod screen;
 mod value;
 
