@@ -8,22 +8,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::time::UnixMillis;
-use exchange::courier::{Answer, Courier, CustodyAnswer, Effect, Event, ParcelNo};
-use exchange::custody::CustodyOutcome;
-use exchange::digest::Digest;
-use exchange::lane::{LANE_WINDOW, LaneEpoch, LaneOut, LaneSeq, Mark};
-use exchange::parcel::{PARCEL_ENVELOPES_MAX, ParcelId, ParcelManifest, envelopes_root};
+use exchange::courier::{Courier, Effect, Event, ParcelNo};
+use exchange::lane::{LaneEpoch, LaneOut, LaneSeq};
+use exchange::parcel::{ParcelId, ParcelManifest};
 use exchange::receipt::Offered;
-use exchange::relay::effective_deadline;
 use exchange::route::{Route, Routes};
 use exchange::runs::SeqRuns;
 
-use super::session::Room;
-use super::units::{Answered, Consigned, Healed, Healing, Work, check};
+use super::units::{Answered, Consigned};
 use super::{Inner, Node, SLEEP_MAX, Timer, Waiter, World};
-use crate::disk::rows::{Carrier, Key, Row};
-use crate::history::{Fact, ParcelName};
-use crate::mail::{Carried, Envelope, Parcel, Receipt, Signed, Word};
+use crate::disk::rows::{Key, Row};
+use crate::mail::{Carried, Signed};
 use crate::plan::{NodeNo, Plan};
 
 /// Another epoch is opened for a peer at most this often, whatever it says.

@@ -9,20 +9,16 @@ use std::rc::Rc;
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
-use exchange::courier;
 use exchange::custody::{CustodyManifest, CustodyOutcome};
 use exchange::parcel::{ParcelId, ParcelManifest};
-use exchange::relay::{
-    Answer, Effect, Ending, Event, FlightNo, Forwarder, ForwarderSettings, parcel_deadline,
-};
-use exchange::tree;
+use exchange::relay::{Event, FlightNo, Forwarder, ForwarderSettings, parcel_deadline};
 
-use super::session::{Room, Via};
-use super::units::{Change, Handed, OnBehalf, Said, Taken, Work};
-use super::{Inner, Node, SLEEP_MAX, Timer, Waiter, World};
-use crate::disk::rows::{Key, Row, TransitRow, TransitState};
+use super::session::Via;
+use super::units::{Handed, Said, Taken, Work};
+use super::{Inner, Node, World};
+use crate::disk::rows::{Key, TransitState};
 use crate::history::{Fact, ParcelName};
-use crate::mail::{Frame, Parcel, Receipt, Word};
+use crate::mail::{Frame, Parcel, Word};
 use crate::plan::NodeNo;
 use crate::timeline::Moment;
 

@@ -14,7 +14,7 @@ use exchange::relay::FlightNo;
 use super::{Inner, Node, Timer, Waiter, World};
 use crate::coming::End;
 use crate::disk::rows::Key;
-use crate::mail::{Frame, Parcel};
+use crate::mail::Frame;
 use crate::network::ConnNo;
 use crate::plan::NodeNo;
 use crate::timeline::Moment;
