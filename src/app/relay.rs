@@ -328,11 +328,7 @@ pub fn most_urgent(
 }
 
 /// `None` when it is just being written: rows can be seen before the journals that belong to them.
-fn load(
-    store: &Store,
-    parcel_id: ParcelId,
-    row: TransitRow,
-) -> Result<Option<Waiting>, AppError> {
+fn load(store: &Store, parcel_id: ParcelId, row: TransitRow) -> Result<Option<Waiting>, AppError> {
     let count = usize::try_from(row.count).unwrap_or(usize::MAX);
     let entries = store.read_from(&TRANSIT_MAIL, parcel_id.as_bytes(), 1, count, usize::MAX)?;
     if entries.len() != count {

@@ -86,7 +86,8 @@ impl Returns {
                 Ok(0) => {
                     // Whoever adds a word wakes us after it is on disk; with the lock held, nobody does.
                     let mut running = self.running();
-                    let empty = units::words_for(&self.0.hub.shared().store, toward, None, WORDS_AT_ONCE);
+                    let empty =
+                        units::words_for(&self.0.hub.shared().store, toward, None, WORDS_AT_ONCE);
                     if empty.is_ok_and(|words| words.is_empty()) {
                         running.remove(&toward);
                         return;

@@ -99,7 +99,7 @@ async fn a_message_that_is_refused_is_corrected_and_sent_again_and_both_ends_kno
     told.retain(|notice| notice.kind() == NoticeKind::DeadLetter);
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].area, HOME);
-    assert_eq!(told[0].message_ids, [sent.message_id.clone()]);
+    assert_eq!(told[0].message_ids, std::slice::from_ref(&sent.message_id));
 
     let request = GetDeadLetterRequest {
         message_id: sent.message_id.clone(),

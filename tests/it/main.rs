@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::as_conversions,
+    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
     missing_docs,
@@ -15,6 +16,7 @@
 mod backup;
 mod bundle;
 mod command_line;
+mod conflict;
 mod conformance;
 mod corpus;
 mod crash;

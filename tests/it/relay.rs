@@ -38,7 +38,7 @@ struct Country {
     home_province: Node,
     away_province: Node,
     home_line: Proxy,
-    away_line: Proxy,
+    _away_line: Proxy,
     network: Network,
 }
 
@@ -56,8 +56,15 @@ impl Country {
             line.set(Line::Cut);
             node.advertise(line.port);
         }
-        let country =
-            Self { network, home, away, home_province, away_province, home_line, away_line };
+        let country = Self {
+            network,
+            home,
+            away,
+            home_province,
+            away_province,
+            home_line,
+            _away_line: away_line,
+        };
         for node in country.nodes() {
             tune(node, delivery);
         }
@@ -535,7 +542,10 @@ async fn insist(
         let key = format!("{from}-{number}");
         loop {
             match office::send(&office, to, &content, &key).await {
-                Ok(sent) => break drop(accepted.insert(sent.message_id)),
+                Ok(sent) => {
+                    accepted.insert(sent.message_id);
+                    break;
+                }
                 Err(_) => office = office::connect(&operator).await,
             }
         }

@@ -5,7 +5,6 @@ mod parcels;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use domain::time::UnixMillis;
 use exchange::courier::{Courier, Effect, Event, ParcelNo};
@@ -20,9 +19,6 @@ use super::{Inner, Node, SLEEP_MAX, Timer, Waiter, World};
 use crate::disk::rows::{Key, Row};
 use crate::mail::{Carried, Signed};
 use crate::plan::{NodeNo, Plan};
-
-/// Another epoch is opened for a peer at most this often, whatever it says.
-const HEAL_EVERY: Duration = Duration::from_secs(3_600);
 
 pub(super) use parcels::offered;
 

@@ -22,9 +22,6 @@ use crate::mail::{Frame, Parcel, Word};
 use crate::plan::NodeNo;
 use crate::timeline::Moment;
 
-/// Parcels that a relay that cannot be trusted keeps for later.
-const STASH_MAX: usize = 16;
-
 /// A forwarder with what its shell knows.
 #[derive(Debug)]
 pub(crate) struct Forwarding {
