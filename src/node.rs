@@ -15,7 +15,7 @@ use crate::api::health::Health;
 use crate::api::listener::Listener;
 use crate::api::{node as node_api, office as office_api, serve};
 use crate::app::heard::Heard;
-use crate::app::{AppError, restore};
+use crate::app::{AppError, access, restore};
 use crate::config::{DeliverySettings, Settings};
 use crate::delivery::bundles::Bundles;
 use crate::delivery::directory::keys::SealingKeys;
@@ -124,6 +124,8 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
     let (failed_sender, failed) = watch::channel(None);
     let (store, incarnation) = open_store(&settings, failed_sender)?;
     restore::begin(&store, incarnation, now).map_err(NodeError::App)?;
+    let limits = access::set_limits(&store, settings.limits.reads);
+    limits.await.map_err(NodeError::App)?;
     let tasks = Tasks::default();
     let node_door = listen(&settings, &identity, Api::Node).await?;
     let office_door = listen(&settings, &identity, Api::Office).await?;

@@ -11,6 +11,7 @@ mod message;
 mod notice;
 mod peer;
 mod registration;
+pub mod rights;
 mod status;
 mod track;
 mod upkeep;
@@ -78,7 +79,7 @@ pub fn routes(parts: Parts) -> Routes {
     let status = StatusServiceServer::new(status::NodeStatus::new(&parts));
     let bundles = BundleServiceServer::new(bundle::Files::new(&parts));
     let upkeep = UpkeepServiceServer::new(upkeep::Upkeep::new(&parts));
-    Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
+    let routes = Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(bundles.max_decoding_message_size(bundle::REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))
@@ -86,5 +87,6 @@ pub fn routes(parts: Parts) -> Routes {
         .add_service(messages.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(delivery.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(status.max_decoding_message_size(REQUEST_BYTES_MAX))
-        .add_service(upkeep.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(upkeep.max_decoding_message_size(REQUEST_BYTES_MAX));
+    rights::guard(routes)
 }

@@ -160,7 +160,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::RevocationListTooOld
         | R::ClockWrong
         | R::ReasonUnknown => Code::FailedPrecondition,
-        R::NotOwner | R::RoleRequired => Code::PermissionDenied,
+        R::NotOwner | R::RoleRequired | R::ApprovalMissing => Code::PermissionDenied,
         R::Unauthenticated | R::SenderRevoked | R::SenderUnknown | R::SenderCertificateExpired => {
             Code::Unauthenticated
         }
@@ -174,7 +174,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::SigningUnavailable
         | R::BackupFailed
         | R::Maintenance => Code::Unavailable,
-        R::Busy | R::DiskNearlyFull | R::RateLimited => Code::ResourceExhausted,
+        R::Busy | R::DiskNearlyFull | R::RateLimited | R::ReadsTooMany => Code::ResourceExhausted,
         R::Internal => Code::Internal,
     }
 }

@@ -1,13 +1,19 @@
 //! The only place that grants reading: who, on which basis, for which purpose, and in the log before the answer.
 
-use domain::access::{AccessAction, AccessEntry, Permission, PersonKey};
+use domain::access::{
+    AccessAction, AccessEntry, Permission, PersonKey, ReadLimits, TooManyReads, Unusual,
+};
 use domain::id::MessageId;
+use domain::message::Content;
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
-use store::access::{ACCESS_PAGE_MAX, AccessHead, AccessLogError};
+use store::access::{ACCESS_PAGE_MAX, AccessHead, AccessLogError, person_key};
+use store::letters::NoticeKind;
+use store::oversight::{ReadLimitsRow, ReadsRow, operator_key};
+use store::tables::{READ_LIMITS, READS};
 use store::{Store, Unit};
 
-use super::{AppError, Ctx, Refusal};
+use super::{AppError, Ctx, Refusal, notices};
 
 /// Why a record about a person is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +56,16 @@ impl Act {
     }
 }
 
+impl Act {
+    /// Something done with a message, on the ground that it rests on itself.
+    #[must_use]
+    pub fn with(action: AccessAction, store: &Store, content: &Content) -> Self {
+        let person = content.person.as_ref().map(|p| person_key(store.document_hash(&p.document)));
+        let why = Why { basis: content.basis, purpose: content.purpose };
+        Self { action, why, person, message: None }
+    }
+}
+
 impl Why {
     /// What a caller stated, or why it is no reason to look at a person.
     ///
@@ -84,13 +100,54 @@ pub fn entry(ctx: &Ctx, act: Act) -> AccessEntry {
     }
 }
 
-/// Logs what a unit writes or reads, in the same unit.
+/// Logs what a unit writes or reads, in the same unit. A read is counted as well: against the limit of the operator,
+/// and for the alarm when it is unusual.
 ///
 /// # Errors
-/// When the log cannot be read or written.
+/// `READS_TOO_MANY` with the time from which she may read again; when the log cannot be read or written.
 pub fn note(ctx: &Ctx, unit: &mut Unit<'_>, act: Act) -> Result<(), AppError> {
+    if act.action.is_read() {
+        count(ctx, unit)?;
+    }
     unit.append_access(entry(ctx, act))?;
     Ok(())
+}
+
+fn count(ctx: &Ctx, unit: &mut Unit<'_>) -> Result<(), AppError> {
+    let operator = ctx.caller.operator.clone();
+    let key = operator_key(&operator);
+    let limits = limits(unit.get(&READ_LIMITS, &())?);
+    let mut reads = unit.get(&READS, &key)?.map(|row| row.reads).unwrap_or_default();
+    let unusual = reads.count(ctx.now, &limits).map_err(too_many)?;
+    unit.put(&READS, &key, &ReadsRow { operator, reads })?;
+    if let Some(Unusual { today, usual }) = unusual {
+        notices::raise(unit, ctx.now, NoticeKind::UnusualReads { today, usual }, &[])?;
+    }
+    Ok(())
+}
+
+fn limits(row: Option<ReadLimitsRow>) -> ReadLimits {
+    row.map(|row| row.limits).unwrap_or_default()
+}
+
+/// The refusal names the time, in China, from which it can go on.
+fn too_many(refused: TooManyReads) -> AppError {
+    let at = refused.until;
+    let minutes = at.since(at.date().begins()).as_secs() / 60;
+    let (day, hour, minute) = (at.date(), minutes / 60, minutes % 60);
+    let detail = format!("from {day} {hour:02}:{minute:02} +08:00");
+    Refusal::new(Reason::ReadsTooMany).detail(detail).into()
+}
+
+/// Puts the limits of the configuration in force.
+///
+/// # Errors
+/// When the row cannot be written.
+pub async fn set_limits(store: &Store, limits: ReadLimits) -> Result<(), AppError> {
+    let row = ReadLimitsRow { limits };
+    let written =
+        store.commit(move |unit| unit.put(&READ_LIMITS, &(), &row).map_err(AppError::from));
+    written.await.map_err(AppError::from)
 }
 
 /// Reads about a person: checks the role, reads, logs, waits until the log entry is on disk, and only then
@@ -108,8 +165,8 @@ pub async fn read<T>(
 ) -> Result<T, AppError> {
     ctx.must(permission)?;
     let (act, found) = read()?;
-    let entry = entry(ctx, act);
-    let logged = store.commit(move |unit| unit.append_access(entry).map_err(AppError::from));
+    let caller = ctx.clone();
+    let logged = store.commit(move |unit| note(&caller, unit, act));
     logged.await?;
     found.ok_or_else(|| Reason::NotFound.into())
 }

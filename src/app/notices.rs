@@ -7,7 +7,7 @@ mod words;
 
 use std::ops::Bound;
 
-use domain::access::Permission;
+use domain::access::{Permission, Role};
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
@@ -39,6 +39,12 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// What operators look at is the business of those who watch over it.
+    fn is_for(&self, ctx: &Ctx) -> bool {
+        let watched = matches!(self.row.what, NoticeKind::UnusualReads { .. });
+        !watched || matches!(ctx.caller.role, Role::Supervisor | Role::Auditor)
+    }
+
     /// The area it is about; none when it is about this node.
     #[must_use]
     pub const fn area(&self) -> Option<AreaCode> {
@@ -54,7 +60,9 @@ impl Notice {
             | NoticeKind::Retired { area } => Some(area),
             NoticeKind::Conflict { peer } | NoticeKind::RolledBack { peer, .. } => Some(peer),
             NoticeKind::ListOld { authority, .. } => authority,
-            NoticeKind::Restored { .. } | NoticeKind::CardsOld => None,
+            NoticeKind::Restored { .. }
+            | NoticeKind::CardsOld
+            | NoticeKind::UnusualReads { .. } => None,
         }
     }
 }
@@ -151,7 +159,8 @@ pub fn list(
             }
             (until, seen) = (Bound::Excluded(number), seen + 1);
             let notice = Notice { number, row };
-            let wanted = filter.all || notice.row.done.is_none();
+            let open = filter.all || notice.row.done.is_none();
+            let wanted = open && notice.is_for(ctx);
             if wanted && filter.area.is_none_or(|area| notice.area() == Some(area)) {
                 page.notices.push(notice);
             }

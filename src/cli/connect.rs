@@ -168,6 +168,14 @@ async fn shake(
     Ok(TokioIo::new(TlsConnector::from(tls).connect(name, tcp).await?))
 }
 
+impl Office {
+    /// The line to the node, for calls that no client here makes.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+}
+
 /// A client of one service on a channel.
 macro_rules! client {
     ($(#[$doc:meta])* $name:ident, $module:ident :: $client:ident) => {

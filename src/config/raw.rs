@@ -106,6 +106,10 @@ pub(super) struct RawLimits {
     pub(super) bytes_per_second: Spanned<u32>,
     pub(super) connections_per_peer: Spanned<u32>,
     pub(super) disk_free_min_mb: Spanned<u32>,
+    pub(super) reads_per_hour: Spanned<u32>,
+    pub(super) reads_per_day: Spanned<u32>,
+    pub(super) reads_unusual_times: Spanned<u32>,
+    pub(super) reads_usual_least: Spanned<u32>,
 }
 
 impl Default for RawLimits {
@@ -115,6 +119,10 @@ impl Default for RawLimits {
             bytes_per_second: unwritten(256 * 1024 * 1024),
             connections_per_peer: unwritten(8),
             disk_free_min_mb: unwritten(256),
+            reads_per_hour: unwritten(200),
+            reads_per_day: unwritten(1_000),
+            reads_unusual_times: unwritten(3),
+            reads_usual_least: unwritten(20),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Who may do what, and the entries of the access log that says who did.
 
 mod log;
+mod reads;
 
 pub use log::{AccessAction, AccessEntry, ChainBreak, PersonKey};
+pub use reads::{ReadLimits, Reads, TooManyReads, Unusual};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,24 @@ pub enum Permission {
     ApproveBulk,
 }
 
+impl Permission {
+    /// Every permission, with the words of `docs/roles.md`.
+    pub const ALL: [(Self, &'static str); 12] = [
+        (Self::EnterRegistration, "enter a registration"),
+        (Self::ReadPerson, "read a person's records"),
+        (Self::WriteRecords, "change records"),
+        (Self::ExchangeMessages, "read and send messages about persons"),
+        (Self::ServeRights, "serve a person's rights"),
+        (Self::DecideAgreements, "decide agreements"),
+        (Self::ReadNumbers, "see numbers: clocks, indicators"),
+        (Self::ApproveBulk, "approve a hand-over of many records"),
+        (Self::FollowDelivery, "see where messages are, and notices"),
+        (Self::TendDelivery, "tend delivery: tests, files, notices"),
+        (Self::OperateNode, "operate the node"),
+        (Self::ReadAccessLog, "read the access log"),
+    ];
+}
+
 impl Role {
     /// Whether the role includes a permission (design section 10, points 4 and 8). Every pair is named,
     /// so that a new role or permission does not compile until somebody has thought about it.
@@ -99,7 +119,7 @@ impl Role {
                 | P::ApproveBulk => false,
             },
             Self::Auditor => match permission {
-                P::ReadAccessLog | P::ReadNumbers | P::FollowDelivery | P::ApproveBulk => true,
+                P::ReadAccessLog | P::ReadNumbers | P::FollowDelivery => true,
                 P::EnterRegistration
                 | P::ReadPerson
                 | P::WriteRecords
@@ -107,7 +127,8 @@ impl Role {
                 | P::DecideAgreements
                 | P::TendDelivery
                 | P::OperateNode
-                | P::ServeRights => false,
+                | P::ServeRights
+                | P::ApproveBulk => false,
             },
             Self::Collector => match permission {
                 P::EnterRegistration => true,

@@ -124,6 +124,10 @@ coded! {
         RoleRequired = "ROLE_REQUIRED";
         /// The peer gave a reason that this version does not know.
         ReasonUnknown = "REASON_UNKNOWN";
+        /// The operator has looked at as many records as one may in that time.
+        ReadsTooMany = "READS_TOO_MANY";
+        /// A hand-over of many records without the approval of two supervisors.
+        ApprovalMissing = "APPROVAL_MISSING";
         /// A fault of the program itself.
         Internal = "INTERNAL";
     }

@@ -3,7 +3,7 @@
 //! What an entry says and which of its bytes are hashed is `domain::access`'s business. Pages are
 //! sealed with the key of the table: who looked at whom is nobody's business who has only the disk.
 
-use domain::access::{AccessEntry, ChainBreak, PersonKey};
+use domain::access::{AccessAction, AccessEntry, ChainBreak, PersonKey};
 use exchange::digest::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,9 @@ impl Unit<'_> {
             entry.previous = access_hash(&last);
             entry.at = entry.at.max(last.at);
         }
-        let (person, row) = (entry.person, AccessRow(entry));
+        // Sendings are many, and the message itself leads to them: they pay for no row of the index.
+        let person = entry.person.filter(|_| entry.action != AccessAction::Send);
+        let row = AccessRow(entry);
         let mut bytes = Vec::new();
         row.encode(&mut bytes).map_err(|_| StoreError::Encode(ACCESS.name()))?;
         self.append_at(&ACCESS, &(), number, &bytes)?;

@@ -192,6 +192,13 @@ pub enum NoticeKind {
     },
     /// Cards of peers have ended, and the directory brings no newer ones; they are used in grace.
     CardsOld,
+    /// An operator of this office looks at more records of persons than usual. For supervisors and auditors.
+    UnusualReads {
+        /// Records on that day.
+        today: u32,
+        /// The operator's usual day.
+        usual: u32,
+    },
 }
 
 impl NoticeKind {
@@ -215,6 +222,7 @@ impl NoticeKind {
             Self::Retired { area: retired } => (12, area(retired), 0),
             Self::RolledBack { peer, .. } => (13, area(peer), 0),
             Self::CardsOld => (14, nobody, 0),
+            Self::UnusualReads { .. } => (15, nobody, 0),
         }
     }
 }

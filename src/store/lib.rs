@@ -57,6 +57,7 @@ pub mod letters;
 pub mod messages;
 pub mod network;
 pub mod origin;
+pub mod oversight;
 pub mod transit;
 
 pub mod access;

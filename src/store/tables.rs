@@ -21,6 +21,7 @@ use crate::network::{
     PeerHeardRow, RedirectedRow, RevocationListRow,
 };
 use crate::origin::{OriginRow, RestoredRow};
+use crate::oversight::{ReadLimitsRow, ReadsRow};
 use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
     RegistrationRow, ServiceRequestRow,
@@ -316,7 +317,15 @@ catalogue! {
     /// Written by `Unit::append_access`.
     ACCESS: Journal<()> = Journal::new("access-1", 0x50).sealed();
 
-    /// The access log by person.
+    /// What each operator has looked at lately.
+    /// Key: hash of the operator's name (32). Value: [`ReadsRow`], sealed. Written with every read in [`ACCESS`].
+    READS: Table<[u8; 32], ReadsRow, Sealed> = Table::new("reads-1", 0x80);
+
+    /// How many records an operator may look at: one row.
+    /// Key: nothing. Value: [`ReadLimitsRow`]. Written at the start from the configuration.
+    READ_LIMITS: Table<(), ReadLimitsRow> = Table::new("read-limits-1", 0x81);
+
+    /// The access log by person, without sendings.
     /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with
     /// [`ACCESS`].
     ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51);

@@ -34,5 +34,6 @@ mod overload;
 mod peers;
 mod relay;
 mod renewal;
+mod roles;
 mod support;
 mod tidy;

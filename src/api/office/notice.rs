@@ -58,5 +58,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::Retired { .. } => pb::NoticeKind::Retired,
         NoticeKind::RolledBack { .. } => pb::NoticeKind::RolledBack,
         NoticeKind::CardsOld => pb::NoticeKind::CardsOld,
+        NoticeKind::UnusualReads { .. } => pb::NoticeKind::UnusualReads,
     }
 }

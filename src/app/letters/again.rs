@@ -14,7 +14,7 @@ use store::{Kept, Store, Unit};
 
 use super::list::{content_of, letter, message};
 use super::{Letter, is_settled, sent, withdraw};
-use crate::app::access::{self, Act, Why};
+use crate::app::access::{self, Act};
 use crate::app::idempotency::Once;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::{self, Accepted, Draft, Outlet, Prepared, permission};
@@ -62,7 +62,6 @@ pub async fn resend(
     };
     let content = Content { replaces: Some(id), ..content };
     let draft = Draft { to: to.unwrap_or(row.to), content, grounds, expires, idempotency_key };
-    let act = act(store, AccessAction::Send, &draft.content);
     let name = "ResendDeadLetter";
     let mut prepared = send::prepare(ctx, store, outlet, draft, name)?;
     let caller = ctx.clone();
@@ -71,9 +70,7 @@ pub async fn resend(
             if let Some(first) = prepared.first(&caller, unit)? {
                 return Ok(first);
             }
-            let accepted = accept(unit, &caller, &mut prepared, id)?;
-            access::note(&caller, unit, Act { message: Some(accepted.id), ..act })?;
-            Ok::<_, AppError>(accepted)
+            accept(unit, &caller, &mut prepared, id)
         })
         .await
         .map_err(AppError::from)?;
@@ -141,7 +138,7 @@ pub async fn discard(ctx: &Ctx, store: &Store, given: Discard) -> Result<Letter,
     let Discard { id, reason, idempotency_key } = given;
     let found = message(store, id)?.ok_or(AppError::from(Reason::NotFound))?;
     ctx.must(found.kind().map_or(Permission::ExchangeMessages, permission))?;
-    let act = act(store, AccessAction::Discard, &content_of(&found)?);
+    let act = Act::with(AccessAction::Discard, store, &content_of(&found)?);
     let once = Once::new(&idempotency_key, "DiscardDeadLetter", &(id, &reason))?;
     let caller = ctx.clone();
     store
@@ -228,11 +225,4 @@ fn back_on_the_desk(
         unit.put(&TODO, &(due.get(), *asked.as_bytes()), &())?;
     }
     clocks::watch(unit, asked, Side::Received, &question, ctx.now)
-}
-
-/// For the access log: what is done, and on which ground the message rests.
-fn act(store: &Store, action: AccessAction, content: &Content) -> Act {
-    let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
-    let why = Why { basis: content.basis, purpose: content.purpose };
-    Act { action, why, person: person.map(store::access::person_key), message: None }
 }

@@ -1,7 +1,7 @@
 //! Everything that proves the way of one message, in one file.
 
 use bytes::Bytes;
-use domain::access::Permission;
+use domain::access::{AccessAction, Permission};
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
@@ -15,6 +15,7 @@ use store::Store;
 use store::messages::{Side, Signed};
 use store::tables::{CHAIN, CUSTODY, RECEIPT};
 use trust::crl::RevocationLists;
+use wire::content::decode_content;
 use wire::{
     decode_custody_manifest, decode_disposition, decode_header, decode_manifest,
     decode_receipt_manifest, encode_evidence,
@@ -22,6 +23,7 @@ use wire::{
 
 use super::receipt;
 use super::track::{Word, last_word};
+use crate::app::access::{self, Act};
 use crate::app::{AppError, Ctx, Refusal};
 
 /// Words about one parcel that are looked at: those of a way, and some of ways that were given up.
@@ -51,7 +53,10 @@ pub async fn export(
         return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
     };
     // Rows can be read while the disk still has to take them. A unit is answered after all that came before it.
-    store.commit(|_| Ok::<_, AppError>(())).await.map_err(AppError::from)?;
+    let caller = ctx.clone();
+    let content = decode_content(&row.content.0).map_err(|_| UNREADABLE)?;
+    let act = Act { message: Some(id), ..Act::with(AccessAction::Export, store, &content) };
+    store.commit(move |unit| access::note(&caller, unit, act)).await.map_err(AppError::from)?;
     let envelope = super::kept_envelope(store, &row, side)?;
     let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
     let parcel = parcel_proof(store, &word)?;

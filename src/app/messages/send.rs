@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::access::Permission;
+use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
 use domain::clock::Due;
 use domain::id::{CaseId, MessageId};
@@ -23,6 +23,7 @@ use wire::encode_header;
 
 use super::grounds::{self, Grounds};
 use super::{NewSubject, journal_entry};
+use crate::app::access::{self, Act};
 use crate::app::idempotency::Once;
 use crate::app::{AppError, Ctx, Refusal, at_risk, clocks};
 
@@ -127,6 +128,7 @@ pub const fn permission(kind: Kind) -> Permission {
 pub(crate) struct Prepared {
     outgoing: Outgoing,
     once: Once,
+    act: Act,
 }
 
 /// Checks a message, which the use case `name` is to send.
@@ -142,11 +144,12 @@ pub(crate) fn prepare(
     }
     let Draft { to, mut content, grounds, expires, idempotency_key } = draft;
     grounds::complete(store, &mut content, grounds)?;
+    let act = Act::with(AccessAction::Send, store, &content);
     let addressed = (outlet.destination(to)?, content);
     let mut outgoing = Outgoing::new(ctx.county(), store, outlet, addressed, expires, ctx.now)?;
     outgoing.addressed_to = to;
     let once = Once::new(&idempotency_key, name, &(to, &outgoing.bytes))?;
-    Ok(Prepared { outgoing, once })
+    Ok(Prepared { outgoing, once, act })
 }
 
 impl Prepared {
@@ -159,6 +162,7 @@ impl Prepared {
     /// Writes the message with everything that follows from it.
     pub(crate) fn accept(&mut self, ctx: &Ctx, unit: &mut Unit<'_>) -> Result<Accepted, AppError> {
         let accepted = self.outgoing.accept(unit)?;
+        access::note(ctx, unit, Act { message: Some(accepted.id), ..self.act })?;
         self.once.keep(ctx, unit, accepted.id.as_bytes())?;
         Ok(accepted)
     }

@@ -45,7 +45,8 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::DeadLetter { .. }
         | NoticeKind::Retired { .. }
         | NoticeKind::RolledBack { .. }
-        | NoticeKind::CardsOld => own,
+        | NoticeKind::CardsOld
+        | NoticeKind::UnusualReads { .. } => own,
     }
 }
 
@@ -130,6 +131,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "请在死信中改发承接地区，或放弃。",
             "Send what waits for it to the area that took over, from the dead letters, or give it up.",
         ],
+        NoticeKind::UnusualReads { .. } => [
+            "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
+            "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
+            "请督导员和审计员查看是谁、为何查阅：liangdi audit reads；liangdi audit list",
+            "Supervisor and auditor: see who it is and why: liangdi audit reads; liangdi audit list",
+        ],
         NoticeKind::CardsOld => [
             "有节点名片已到期，名录没有带来新的名片；现仍在宽限期内使用。",
             "Cards of nodes have ended, and the directory brings no newer ones; they are used in grace.",
@@ -143,8 +150,11 @@ fn fill(text: &str, notice: &Notice, whose: AreaCode) -> String {
     let (percent, days, since) = figures(&notice.row.what);
     let since = since.map_or_else(|| "—".to_owned(), |at| at.date().to_string());
     let (before, after) = heads(&notice.row.what);
+    let (today, usual) = reads(&notice.row.what);
     text.replace("{name}", &AreaTable::builtin().full_name(&whose))
         .replace("{code}", whose.as_str())
+        .replace("{today}", &today.to_string())
+        .replace("{usual}", &usual.to_string())
         .replace("{count}", &notice.row.count.to_string())
         .replace("{percent}", &percent.to_string())
         .replace("{days}", &days.to_string())
@@ -163,6 +173,14 @@ fn heads(what: &NoticeKind) -> (String, String) {
     (name(before), name(after))
 }
 
+/// Records looked at on that day and on a usual one.
+const fn reads(what: &NoticeKind) -> (u32, u32) {
+    match *what {
+        NoticeKind::UnusualReads { today, usual } => (today, usual),
+        _ => (0, 0),
+    }
+}
+
 /// Percent of the clock, days, and a time, as far as a notice has them.
 pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) {
     match *what {
@@ -178,6 +196,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::RolledBack { .. }
         | NoticeKind::DeadLetter { .. }
         | NoticeKind::Retired { .. }
-        | NoticeKind::CardsOld => (0, 0, None),
+        | NoticeKind::CardsOld
+        | NoticeKind::UnusualReads { .. } => (0, 0, None),
     }
 }

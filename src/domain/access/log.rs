@@ -45,6 +45,13 @@ numbered! {
     }
 }
 
+impl AccessAction {
+    /// Whether somebody gets to see a record by it; such acts are counted against the limit on reads.
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::View | Self::Search | Self::Open | Self::Print | Self::Export)
+    }
+}
+
 /// Keyed hash of a person's document: the same person has the same key at one node, and nobody without
 /// the node's key can tell whose it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
