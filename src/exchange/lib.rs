@@ -29,6 +29,7 @@ pub mod card;
 pub mod directory;
 pub mod evidence;
 pub mod ledger;
+pub mod reconcile;
 
 #[cfg(test)]
 mod samples;

@@ -1,0 +1,169 @@
+//! The names of differences, and what cures each.
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::time::Date;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Entry;
+use super::EntryState;
+use super::set::Told;
+
+/// What two sides disagree on about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DifferenceName {
+    /// The recipient does not have it: the sender delivers again.
+    MissingAtRecipient,
+    /// The sender has lost it: the recipient hands it back.
+    MissingAtSender,
+    /// The sender has no receipt for what the recipient has decided: it is issued again.
+    ReceiptMissing,
+    /// Both have it, with other outcomes: the later signed word holds.
+    StateDiffers,
+    /// Both have something under the id, and not the same: a person decides.
+    ContentDiffers,
+    /// A county's entries of that day are incomplete: it is asked again.
+    NotReported,
+}
+
+impl DifferenceName {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::MissingAtRecipient,
+        Self::MissingAtSender,
+        Self::ReceiptMissing,
+        Self::StateDiffers,
+        Self::ContentDiffers,
+        Self::NotReported,
+    ];
+
+    /// The name in statements and commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MissingAtRecipient => "MISSING_AT_RECIPIENT",
+            Self::MissingAtSender => "MISSING_AT_SENDER",
+            Self::ReceiptMissing => "RECEIPT_MISSING",
+            Self::StateDiffers => "STATE_DIFFERS",
+            Self::ContentDiffers => "CONTENT_DIFFERS",
+            Self::NotReported => "NOT_REPORTED",
+        }
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::MissingAtRecipient => 1,
+            Self::MissingAtSender => 2,
+            Self::ReceiptMissing => 3,
+            Self::StateDiffers => 4,
+            Self::ContentDiffers => 5,
+            Self::NotReported => 6,
+        }
+    }
+
+    /// From that number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.number() == number)
+    }
+
+    /// Whether no program may decide it.
+    #[must_use]
+    pub const fn is_for_a_person(self) -> bool {
+        matches!(self, Self::ContentDiffers)
+    }
+}
+
+/// One difference, with what each side says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Its name.
+    pub name: DifferenceName,
+    /// What the sender's side says.
+    pub sender: Option<Entry>,
+    /// What the recipient's side says.
+    pub recipient: Option<Entry>,
+}
+
+impl Difference {
+    /// Either side's word.
+    fn either(&self) -> Option<&Entry> {
+        self.sender.as_ref().or(self.recipient.as_ref())
+    }
+
+    /// The message it is about; `None` only of a difference that says nothing.
+    #[must_use]
+    pub fn id(&self) -> Option<MessageId> {
+        self.either().map(|entry| entry.id)
+    }
+
+    /// The counties, sender first.
+    #[must_use]
+    pub fn pair(&self) -> Option<(AreaCode, AreaCode)> {
+        self.either().map(|entry| (entry.from, entry.to))
+    }
+
+    /// The county that cures it: whoever has what the other lacks. Nobody where a person decides.
+    #[must_use]
+    pub fn cured_by(&self) -> Option<AreaCode> {
+        let (from, to) = self.pair()?;
+        match self.name {
+            DifferenceName::MissingAtRecipient
+            | DifferenceName::ReceiptMissing
+            | DifferenceName::StateDiffers => Some(from),
+            DifferenceName::MissingAtSender => Some(to),
+            DifferenceName::NotReported => Some(if self.sender.is_none() { from } else { to }),
+            DifferenceName::ContentDiffers => None,
+        }
+    }
+}
+
+/// Names what two sides disagree on. `None` when they agree. `is_complete` says whether a county's entries of a day are
+/// all there.
+#[must_use]
+pub fn name(
+    sender: Option<&Told>,
+    recipient: Option<&Told>,
+    is_complete: impl Fn(AreaCode, Date) -> bool,
+) -> Option<DifferenceName> {
+    let (theirs, ours) = match (sender, recipient) {
+        (None, None) => return None,
+        (Some(Told { entry, .. }), None) => {
+            return Some(if is_complete(entry.to, entry.day()) {
+                DifferenceName::MissingAtRecipient
+            } else {
+                DifferenceName::NotReported
+            });
+        }
+        (None, Some(Told { entry, .. })) => {
+            return Some(if is_complete(entry.from, entry.day()) {
+                DifferenceName::MissingAtSender
+            } else {
+                DifferenceName::NotReported
+            });
+        }
+        (Some(sender), Some(recipient)) => (sender, recipient),
+    };
+    let (sent, got) = (&theirs.entry, &ours.entry);
+    if sent == got {
+        return None;
+    }
+    if (sent.from, sent.to) != (got.from, got.to) {
+        return Some(DifferenceName::ContentDiffers);
+    }
+    if sent.digest != got.digest {
+        // The sender has sealed it anew since: what the recipient took is its own earlier envelope.
+        let knows = theirs.earlier.contains(&got.digest);
+        return Some(match knows {
+            true => DifferenceName::StateDiffers,
+            false => DifferenceName::ContentDiffers,
+        });
+    }
+    Some(match sent.state {
+        EntryState::Waiting => DifferenceName::ReceiptMissing,
+        EntryState::Stored | EntryState::Refused => DifferenceName::StateDiffers,
+    })
+}

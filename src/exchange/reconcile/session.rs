@@ -1,0 +1,161 @@
+//! The conversation of two sides about one scope: pure machines for the one that asks and the one that answers.
+//!
+//! ```text
+//! asker                                             answerer
+//! Open: scope, nonce, number and hint ──────────►
+//!       ◄────────── Opened: nonce, number, keyed digest; unless the hints agree with the first symbols
+//! More: how many symbols may come  ─────────────►
+//!       ◄────────── Symbols …
+//! Enough: messages that only you have ──────────►
+//!       ◄────────── Entries: those
+//! Found: every difference by its name ──────────►
+//!       ◄────────── Taken
+//! ```
+//!
+//! Equal sets end after `Opened`. When most differs, whoever sees it switches to the sorted list, in pages. Work and
+//! memory are bounded by the two sets, whatever the other side says; what does not hold has a name.
+
+mod answerer;
+mod asker;
+
+pub use answerer::Answerer;
+pub use asker::Asker;
+pub use asker::Measured;
+pub use asker::Pairing;
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::time::Date;
+
+use super::difference::Difference;
+use super::key::NONCE_BYTES;
+use super::key::Sum;
+use super::set::Scope;
+use super::set::Told;
+
+/// Symbols that the answerer sends unasked.
+pub const SYMBOLS_FIRST: u32 = 32;
+/// Items in a page of the sorted list.
+pub const ITEMS_AT_ONCE: usize = 8_192;
+/// Messages, entries or differences in one message.
+pub const ENTRIES_AT_ONCE: usize = 1_024;
+/// Days of counties that are told to be incomplete at most.
+pub const INCOMPLETE_MAX: usize = 4_096;
+
+/// A county whose entries of a day are not all there.
+pub type Incomplete = (AreaCode, Date);
+
+/// What the asker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Begins.
+    Open {
+        /// What the comparison is about.
+        scope: Scope,
+        /// The asker's part of the key.
+        nonce: [u8; NONCE_BYTES],
+        /// Number of its entries, and their digest under no key: a hint that decides only what is sent first.
+        hint: Sum,
+        /// What it lacks.
+        incomplete: Vec<Incomplete>,
+    },
+    /// So many symbols in all may come.
+    More {
+        /// Symbols since the beginning.
+        through: u32,
+    },
+    /// The sorted list instead, from the beginning.
+    List,
+    /// The next page of the list.
+    NextPage,
+    /// Everything is found; asks for entries that only the answerer has.
+    Enough {
+        /// Their messages, at most [`ENTRIES_AT_ONCE`].
+        wanted: Vec<MessageId>,
+    },
+    /// Differences by name, at most [`ENTRIES_AT_ONCE`].
+    Found {
+        /// The differences.
+        differences: Vec<Difference>,
+        /// Whether these were the last.
+        last: bool,
+    },
+}
+
+/// What the answerer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Its part of the key, and the keyed digest of its set.
+    Opened {
+        /// The answerer's part of the key.
+        nonce: [u8; NONCE_BYTES],
+        /// Number and keyed digest of its entries.
+        sum: Sum,
+        /// What comes next unasked.
+        follows: Follows,
+        /// What it lacks.
+        incomplete: Vec<Incomplete>,
+    },
+    /// The next symbols, packed.
+    Symbols {
+        /// See [`super::packed::pack`].
+        packed: Vec<u8>,
+    },
+    /// A page of the sorted list.
+    Items {
+        /// Items in ascending order, one after the other.
+        packed: Vec<u8>,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// The entries that were asked for.
+    Entries {
+        /// The entries, in the order they were asked for.
+        told: Vec<Told>,
+    },
+    /// The differences were taken.
+    Taken,
+}
+
+/// What comes after [`Answer::Opened`] unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Follows {
+    /// Nothing: the hints agree.
+    Nothing,
+    /// The first [`SYMBOLS_FIRST`] symbols.
+    Symbols,
+    /// The first page of the sorted list, because most differs.
+    List,
+}
+
+/// Why a comparison ended without a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The scope is not one between the two, or its days are none.
+    #[error("the scope is not one between these two")]
+    Scope,
+    /// A message that has no place here.
+    #[error("the message has no place at this point")]
+    OutOfTurn,
+    /// A message that is larger than it may be, or cannot be read.
+    #[error("the message cannot be read")]
+    Malformed,
+    /// The other side has more entries than one comparison may be about.
+    #[error("too many entries for one comparison")]
+    TooMany,
+    /// What was sent is no sketch, no list and no entries of the set that was announced.
+    #[error("what the other side sends is not the set that it announced")]
+    Inconsistent,
+}
+
+/// Symbols that make sense for two sets of these sizes.
+fn symbols_limit(ours: u64, theirs: u64) -> u32 {
+    let limit = ours.saturating_add(theirs).saturating_mul(2).saturating_add(1_024);
+    u32::try_from(limit).unwrap_or(u32::MAX).min(super::symbol::SYMBOLS_MAX)
+}
+
+/// Whether the list costs less than the symbols for so many differences: an item is 32 bytes, a symbol about 40, and a
+/// difference takes 1.35 of them.
+fn list_is_shorter(differences: u64, entries: u64) -> bool {
+    differences.saturating_mul(54) >= entries.saturating_mul(32)
+}

@@ -1,0 +1,438 @@
+//! The side that asks, and decodes.
+
+use std::collections::BTreeMap;
+
+use domain::id::MessageId;
+
+use super::Answer;
+use super::Ask;
+use super::ENTRIES_AT_ONCE;
+use super::Follows;
+use super::INCOMPLETE_MAX;
+use super::ITEMS_AT_ONCE;
+use super::Incomplete;
+use super::SYMBOLS_FIRST;
+use super::SessionError;
+use super::list_is_shorter;
+use super::symbols_limit;
+use crate::reconcile::ENTRIES_MAX;
+use crate::reconcile::Item;
+use crate::reconcile::decoder::Decoder;
+use crate::reconcile::difference;
+use crate::reconcile::difference::Difference;
+use crate::reconcile::key::NONCE_BYTES;
+use crate::reconcile::key::SessionKey;
+use crate::reconcile::key::Sum;
+use crate::reconcile::message_of;
+use crate::reconcile::packed;
+use crate::reconcile::set::EARLIER_MAX;
+use crate::reconcile::set::EntrySet;
+use crate::reconcile::set::Scope;
+use crate::reconcile::set::Told;
+
+/// What both sides say of a message about which they do not say the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    /// What we say.
+    pub ours: Option<Told>,
+    /// What they say.
+    pub theirs: Option<Told>,
+}
+
+/// What a comparison took, without the entries that only one side had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Entries of ours.
+    pub ours: u64,
+    /// Entries of theirs.
+    pub theirs: u64,
+    /// Symbols that came.
+    pub symbols: u32,
+    /// Bytes of symbols and of the list that came.
+    pub bytes: u64,
+    /// How often we asked and waited.
+    pub rounds: u32,
+    /// Whether the list was sent.
+    pub listed: bool,
+}
+
+/// Where the conversation is.
+#[derive(Debug)]
+enum Stage {
+    Opening,
+    Decoding(Box<Decoder>),
+    Listing(Listing),
+    Fetching,
+    Known,
+    Telling,
+    Done,
+}
+
+/// The list as it comes, compared with ours on the way.
+#[derive(Debug)]
+struct Listing {
+    ours: Vec<Item>,
+    /// How many of ours were passed.
+    at: usize,
+    last: Option<Item>,
+    sum: Sum,
+    only_ours: Vec<Item>,
+    only_theirs: Vec<Item>,
+}
+
+/// Asks one other side about one scope.
+#[derive(Debug)]
+pub struct Asker {
+    scope: Scope,
+    own: EntrySet,
+    nonce: [u8; NONCE_BYTES],
+    key: SessionKey,
+    theirs: Sum,
+    stage: Stage,
+    through: u32,
+    limit: u32,
+    measured: Measured,
+    their_incomplete: Vec<Incomplete>,
+    /// Items of theirs whose entries are to come, by message.
+    missing: BTreeMap<MessageId, Item>,
+    wanted: Vec<MessageId>,
+    pairings: BTreeMap<MessageId, Pairing>,
+}
+
+impl Asker {
+    /// Begins; gives what is to be sent first.
+    ///
+    /// # Errors
+    /// [`SessionError::Scope`], [`SessionError::TooMany`].
+    pub fn new(
+        scope: Scope,
+        own: EntrySet,
+        nonce: [u8; NONCE_BYTES],
+        incomplete: Vec<Incomplete>,
+    ) -> Result<(Self, Ask), SessionError> {
+        if !scope.is_between_two() || scope.first > scope.last {
+            return Err(SessionError::Scope);
+        }
+        let hint = Sum::of(&SessionKey::none(), &own.items());
+        if hint.count > ENTRIES_MAX || incomplete.len() > INCOMPLETE_MAX {
+            return Err(SessionError::TooMany);
+        }
+        let measured = Measured { ours: hint.count, rounds: 1, ..Measured::default() };
+        let asker = Self {
+            scope,
+            own,
+            nonce,
+            key: SessionKey::none(),
+            theirs: Sum::default(),
+            stage: Stage::Opening,
+            through: SYMBOLS_FIRST,
+            limit: 0,
+            measured,
+            their_incomplete: Vec::new(),
+            missing: BTreeMap::new(),
+            wanted: Vec::new(),
+            pairings: BTreeMap::new(),
+        };
+        Ok((asker, Ask::Open { scope, nonce, hint, incomplete }))
+    }
+
+    /// Takes an answer; gives what is to be said next.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the conversation is over then.
+    pub fn step(&mut self, answer: Answer) -> Result<Vec<Ask>, SessionError> {
+        match (answer, &mut self.stage) {
+            (Answer::Opened { nonce, sum, follows, incomplete }, Stage::Opening) => {
+                self.opened(nonce, sum, follows, incomplete)
+            }
+            (Answer::Symbols { packed }, Stage::Decoding(_)) => self.symbols(&packed),
+            // They were on their way when the list was asked for.
+            (Answer::Symbols { packed }, Stage::Listing(_) | Stage::Fetching | Stage::Known) => {
+                self.measured.bytes += size(&packed);
+                Ok(Vec::new())
+            }
+            (Answer::Items { packed, last }, Stage::Listing(_)) => self.items(&packed, last),
+            (Answer::Entries { told }, Stage::Fetching) => self.entries(told),
+            (Answer::Taken, Stage::Telling) => {
+                self.stage = Stage::Done;
+                Ok(Vec::new())
+            }
+            _ => Err(SessionError::OutOfTurn),
+        }
+    }
+
+    /// Whether the differences are known: [`Asker::pairings`] has them, and [`Asker::tell`] is next.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self.stage, Stage::Known)
+    }
+
+    /// Whether nothing more is to come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.stage, Stage::Done)
+    }
+
+    /// What both sides say of each message on which they differ.
+    pub fn pairings(&self) -> impl Iterator<Item = &Pairing> {
+        self.pairings.values()
+    }
+
+    /// The differences by name, given what we lack.
+    #[must_use]
+    pub fn differences(&self, incomplete: &[Incomplete]) -> Vec<Difference> {
+        let lacks = |county, day| {
+            let is_it = |(area, of): &Incomplete| (*area, *of) == (county, day);
+            incomplete.iter().any(is_it) || self.their_incomplete.iter().any(is_it)
+        };
+        let named = self.pairings.values().filter_map(|Pairing { ours, theirs }| {
+            let either = ours.as_ref().or(theirs.as_ref())?;
+            let (sender, recipient) = match self.scope.asker.contains(&either.entry.from) {
+                true => (ours, theirs),
+                false => (theirs, ours),
+            };
+            let is_complete = |county, day| !lacks(county, day);
+            let name = difference::name(sender.as_ref(), recipient.as_ref(), is_complete)?;
+            let entry = |told: &Option<Told>| told.as_ref().map(|told| told.entry);
+            Some(Difference { name, sender: entry(sender), recipient: entry(recipient) })
+        });
+        named.collect()
+    }
+
+    /// What the other side lacks, by its own word.
+    #[must_use]
+    pub fn their_incomplete(&self) -> &[Incomplete] {
+        &self.their_incomplete
+    }
+
+    /// What it took.
+    #[must_use]
+    pub const fn measured(&self) -> &Measured {
+        &self.measured
+    }
+
+    /// Our entries.
+    #[must_use]
+    pub const fn own(&self) -> &EntrySet {
+        &self.own
+    }
+
+    /// Tells the other side what was found, in pages; then [`Asker::is_done`] waits for its word.
+    #[must_use]
+    pub fn tell(&mut self, differences: &[Difference]) -> Vec<Ask> {
+        self.stage = Stage::Telling;
+        let pages = differences.chunks(ENTRIES_AT_ONCE);
+        let count = pages.len();
+        let mut asks: Vec<_> = pages
+            .enumerate()
+            .map(|(n, page)| Ask::Found { differences: page.to_vec(), last: n + 1 == count })
+            .collect();
+        if asks.is_empty() {
+            asks.push(Ask::Found { differences: Vec::new(), last: true });
+        }
+        asks
+    }
+
+    fn opened(
+        &mut self,
+        nonce: [u8; NONCE_BYTES],
+        sum: Sum,
+        follows: Follows,
+        incomplete: Vec<Incomplete>,
+    ) -> Result<Vec<Ask>, SessionError> {
+        if sum.count > ENTRIES_MAX {
+            return Err(SessionError::TooMany);
+        }
+        if incomplete.len() > INCOMPLETE_MAX {
+            return Err(SessionError::Malformed);
+        }
+        self.key = SessionKey::of(&self.nonce, &nonce);
+        self.theirs = sum;
+        self.their_incomplete = incomplete;
+        self.measured.theirs = sum.count;
+        self.limit = symbols_limit(self.measured.ours, sum.count);
+        let items = self.own.items();
+        if Sum::of(&self.key, &items) == sum {
+            self.stage = Stage::Known;
+            return Ok(Vec::new());
+        }
+        if follows == Follows::List {
+            self.begin_list(items);
+            return Ok(Vec::new());
+        }
+        self.stage = Stage::Decoding(Box::new(Decoder::new(self.key, items)));
+        // That the hints agree and the sets do not, only a planted collision can bring about.
+        let through = self.through;
+        Ok(match follows {
+            Follows::Nothing => vec![Ask::More { through }],
+            Follows::Symbols | Follows::List => Vec::new(),
+        })
+    }
+
+    fn symbols(&mut self, packed: &[u8]) -> Result<Vec<Ask>, SessionError> {
+        let Stage::Decoding(decoder) = &mut self.stage else { return Err(SessionError::OutOfTurn) };
+        let from = decoder.taken();
+        let symbols =
+            packed::unpack(packed, from, self.theirs.count).map_err(|_| SessionError::Malformed)?;
+        self.measured.bytes += size(packed);
+        self.measured.symbols = from.saturating_add(u32::try_from(symbols.len()).unwrap_or(0));
+        if symbols.is_empty() || self.measured.symbols > self.through {
+            return Err(SessionError::Malformed);
+        }
+        match decoder.take(&symbols) {
+            Ok(true) => return self.decoded(),
+            Ok(false) => {}
+            Err(_) => return Ok(self.ask_for_list()),
+        }
+        let estimate = if from == 0 { decoder.estimate() } else { 0 };
+        let taken = self.measured.symbols;
+        if taken < self.through {
+            return Ok(Vec::new());
+        }
+        if list_is_shorter(u64::from(taken) * 3 / 4, self.theirs.count) || taken >= self.limit {
+            return Ok(self.ask_for_list());
+        }
+        if list_is_shorter(estimate, self.theirs.count) {
+            return Ok(self.ask_for_list());
+        }
+        // Nine tenths of what the estimate asks for at once; then small steps, so that little comes in vain.
+        let wished = u32::try_from(estimate.saturating_mul(6) / 5).unwrap_or(u32::MAX);
+        let step = (taken / 24).max(SYMBOLS_FIRST / 2);
+        self.through = wished.max(taken.saturating_add(step)).min(self.limit);
+        self.measured.rounds += 1;
+        Ok(vec![Ask::More { through: self.through }])
+    }
+
+    /// Everything seems to be found; the other side's digest decides.
+    fn decoded(&mut self) -> Result<Vec<Ask>, SessionError> {
+        let Stage::Decoding(decoder) = &self.stage else { return Err(SessionError::OutOfTurn) };
+        let (only_ours, only_theirs) = decoder.differences();
+        let mut sum = Sum::of(&self.key, decoder.ours());
+        only_ours.iter().for_each(|item| sum.remove(&self.key, item));
+        only_theirs.iter().for_each(|item| sum.add(&self.key, item));
+        if sum != self.theirs {
+            return Ok(self.ask_for_list());
+        }
+        self.fetch(&only_ours, only_theirs)
+    }
+
+    fn begin_list(&mut self, ours: Vec<Item>) {
+        self.measured.listed = true;
+        self.stage = Stage::Listing(Listing {
+            ours,
+            at: 0,
+            last: None,
+            sum: Sum::default(),
+            only_ours: Vec::new(),
+            only_theirs: Vec::new(),
+        });
+    }
+
+    fn ask_for_list(&mut self) -> Vec<Ask> {
+        let items = self.own.items();
+        self.begin_list(items);
+        self.measured.rounds += 1;
+        vec![Ask::List]
+    }
+
+    fn items(&mut self, packed: &[u8], last: bool) -> Result<Vec<Ask>, SessionError> {
+        let Stage::Listing(listing) = &mut self.stage else { return Err(SessionError::OutOfTurn) };
+        let items = packed::unpack_items(packed).map_err(|_| SessionError::Malformed)?;
+        if items.len() > ITEMS_AT_ONCE || (items.is_empty() && !last) {
+            return Err(SessionError::Malformed);
+        }
+        self.measured.bytes += size(packed);
+        for item in items {
+            listing.take(&self.key, item)?;
+        }
+        if listing.sum.count > self.theirs.count {
+            return Err(SessionError::Inconsistent);
+        }
+        if !last {
+            self.measured.rounds += 1;
+            return Ok(vec![Ask::NextPage]);
+        }
+        if listing.sum != self.theirs {
+            return Err(SessionError::Inconsistent);
+        }
+        let rest = listing.ours.get(listing.at..).unwrap_or_default();
+        listing.only_ours.extend_from_slice(rest);
+        let only_ours = std::mem::take(&mut listing.only_ours);
+        let only_theirs = std::mem::take(&mut listing.only_theirs);
+        self.fetch(&only_ours, only_theirs)
+    }
+
+    /// Asks for the entries that only they have.
+    fn fetch(
+        &mut self,
+        only_ours: &[Item],
+        only_theirs: Vec<Item>,
+    ) -> Result<Vec<Ask>, SessionError> {
+        for id in only_ours.iter().map(message_of) {
+            let ours = self.own.told(id).ok_or(SessionError::Inconsistent)?;
+            self.pairings.insert(id, Pairing { ours: Some(ours), theirs: None });
+        }
+        for item in only_theirs {
+            let id = message_of(&item);
+            if self.missing.insert(id, item).is_some() {
+                return Err(SessionError::Inconsistent);
+            }
+        }
+        self.wanted = self.missing.keys().rev().copied().collect();
+        self.stage = Stage::Fetching;
+        Ok(self.next_wanted())
+    }
+
+    fn next_wanted(&mut self) -> Vec<Ask> {
+        if self.wanted.is_empty() {
+            self.stage = Stage::Known;
+            return Vec::new();
+        }
+        let from = self.wanted.len().saturating_sub(ENTRIES_AT_ONCE);
+        let wanted = self.wanted.split_off(from);
+        vec![Ask::Enough { wanted }]
+    }
+
+    fn entries(&mut self, told: Vec<Told>) -> Result<Vec<Ask>, SessionError> {
+        for told in told {
+            let entry = &told.entry;
+            let item = self.missing.remove(&entry.id);
+            let is_in = self.scope.holds(entry.id, entry.from, entry.to);
+            if item != Some(entry.item()) || !is_in || told.earlier.len() > EARLIER_MAX {
+                return Err(SessionError::Inconsistent);
+            }
+            let id = told.entry.id;
+            let ours = self.own.told(id);
+            self.pairings.insert(id, Pairing { ours, theirs: Some(told) });
+        }
+        // What was asked for has come, or is withheld.
+        if self.missing.len() != self.wanted.len() {
+            return Err(SessionError::Inconsistent);
+        }
+        Ok(self.next_wanted())
+    }
+}
+
+impl Listing {
+    /// Takes the next item of theirs, which is above the last.
+    fn take(&mut self, key: &SessionKey, item: Item) -> Result<(), SessionError> {
+        if self.last.is_some_and(|last| last >= item) {
+            return Err(SessionError::Inconsistent);
+        }
+        self.last = Some(item);
+        self.sum.add(key, &item);
+        while let Some(ours) = self.ours.get(self.at).filter(|ours| **ours < item) {
+            self.only_ours.push(*ours);
+            self.at += 1;
+        }
+        match self.ours.get(self.at) == Some(&item) {
+            true => self.at += 1,
+            false => self.only_theirs.push(item),
+        }
+        Ok(())
+    }
+}
+
+fn size(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

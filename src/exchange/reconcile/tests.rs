@@ -1,0 +1,305 @@
+//! Any two sets decode to exactly what they differ in; whatever else is said ends in a named error.
+
+use proptest::prelude::*;
+
+use super::decoder::Decoder;
+use super::difference::DifferenceName;
+use super::key::NONCE_BYTES;
+use super::key::SessionKey;
+use super::packed;
+use super::session::Answer;
+use super::session::Answerer;
+use super::session::Ask;
+use super::session::Asker;
+use super::session::SessionError;
+use super::set::EntrySet;
+use super::set::Scope;
+use super::symbol::Encoder;
+use super::symbol::Symbol;
+use super::*;
+use crate::samples::NOW;
+use crate::samples::area;
+use crate::samples::message_id;
+
+const NONCES: [[u8; NONCE_BYTES]; 2] = [[1; 16], [2; 16]];
+
+fn key() -> SessionKey {
+    SessionKey::of(&NONCES[0], &NONCES[1])
+}
+
+/// A message from 410522 to 440305, or back when `number` is odd.
+fn entry(number: u64, state: EntryState) -> Entry {
+    let (from, to) = (area("410522"), area("440305"));
+    let (from, to) = if number.is_multiple_of(2) { (from, to) } else { (to, from) };
+    let id = message_id(number);
+    Entry { id, digest: Digest::of(id.as_bytes()), from, to, state }
+}
+
+fn scope() -> Scope {
+    Scope {
+        asker: area("410000"),
+        answerer: area("440000"),
+        first: NOW.date().plus_days(-1),
+        last: NOW.date().plus_days(1),
+        until: NOW.saturating_add(std::time::Duration::from_secs(1)),
+    }
+}
+
+fn set(entries: impl IntoIterator<Item = Entry>) -> EntrySet {
+    let mut set = EntrySet::new();
+    entries.into_iter().for_each(|entry| set.say(entry));
+    set
+}
+
+/// A whole conversation. Also gives all bytes of the answers that carry sets.
+fn talk(ours: EntrySet, theirs: EntrySet) -> Result<(Asker, Answerer), SessionError> {
+    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new())?;
+    let (mut answerer, answers) = Answerer::open(open, theirs, NONCES[1], Vec::new())?;
+    let mut answers: std::collections::VecDeque<_> = answers.into();
+    let mut told = false;
+    while !asker.is_done() {
+        if asker.is_known() && !told {
+            told = true;
+            let differences = asker.differences(&[]);
+            for ask in asker.tell(&differences) {
+                answers.extend(answerer.step(ask)?);
+            }
+            continue;
+        }
+        let answer = answers.pop_front().expect("somebody has to speak");
+        for ask in asker.step(answer)? {
+            answers.extend(answerer.step(ask)?);
+        }
+    }
+    assert!(answerer.is_done());
+    Ok((asker, answerer))
+}
+
+fn items(numbers: impl IntoIterator<Item = u64>) -> Vec<Item> {
+    numbers.into_iter().map(|number| entry(number, EntryState::Stored).item()).collect()
+}
+
+#[test]
+fn a_symbol_has_the_bytes_the_protocol_describes() {
+    let [first, second] = [entry(1, EntryState::Stored), entry(2, EntryState::Refused)];
+    let hash = |entry: &Entry| {
+        let mut bytes = b"liangdi/v1/reconcile\0".to_vec();
+        bytes.extend_from_slice(entry.id.as_bytes());
+        bytes.extend_from_slice(entry.digest.as_bytes());
+        bytes.extend_from_slice(entry.from.as_str().as_bytes());
+        bytes.extend_from_slice(entry.to.as_str().as_bytes());
+        bytes.push(entry.state.byte());
+        Digest::of(&bytes)
+    };
+    for entry in [&first, &second] {
+        assert_eq!(entry.item()[..16], entry.id.as_bytes()[..]);
+        assert_eq!(entry.item()[16..], hash(entry).as_bytes()[..16]);
+    }
+    let mut encoder = Encoder::new(key(), vec![first.item(), second.item()]);
+    let symbols = encoder.next(1);
+    let bytes = packed::pack(&symbols, 0, 2);
+    let xor: Vec<u8> = first.item().iter().zip(second.item()).map(|(a, b)| a ^ b).collect();
+    assert_eq!(bytes[..32], xor[..]);
+    // Two of two are in symbol 0, as expected.
+    assert_eq!(bytes[38..], [0]);
+    assert_eq!(packed::unpack(&bytes, 0, 2).unwrap(), symbols);
+}
+
+#[test]
+fn a_thousand_differences_in_a_hundred_thousand_cost_about_their_weight() {
+    let (common, d) = (100_000, 1_000);
+    let ours = items(0..common + d / 2);
+    let theirs = items((0..common).chain(common + d / 2..common + d));
+    let mut decoder = Decoder::new(key(), ours);
+    let mut encoder = Encoder::new(key(), theirs);
+    let mut bytes = 0;
+    loop {
+        let from = encoder.made();
+        let symbols = encoder.next((from / 24).max(16));
+        bytes += packed::pack(&symbols, from, common + d / 2).len();
+        if decoder.take(&symbols).unwrap() {
+            break;
+        }
+    }
+    let (mine, other) = decoder.differences();
+    assert_eq!((mine.len(), other.len()), (500, 500));
+    assert!(decoder.taken() < 1_600, "{} symbols", decoder.taken());
+    assert!(bytes < 64_000, "{bytes} bytes");
+}
+
+#[test]
+fn equal_sets_end_after_one_question() {
+    let all = || set((0..1_000).map(|n| entry(n, EntryState::Stored)));
+    let (asker, answerer) = talk(all(), all()).unwrap();
+    assert_eq!((asker.measured().rounds, asker.measured().bytes), (1, 0));
+    assert_eq!(answerer.into_found(), []);
+}
+
+#[test]
+fn when_one_side_has_nothing_the_list_is_sent_once() {
+    let all = || set((0..20_000).map(|n| entry(n, EntryState::Stored)));
+    let (asker, answerer) = talk(EntrySet::new(), all()).unwrap();
+    assert!(asker.measured().listed);
+    assert_eq!(asker.measured().bytes, 20_000 * 32);
+    assert_eq!(answerer.into_found().len(), 20_000);
+    let (asker, answerer) = talk(all(), EntrySet::new()).unwrap();
+    assert_eq!(asker.measured().bytes, 0);
+    assert_eq!(answerer.into_found().len(), 20_000);
+}
+
+#[test]
+fn each_difference_has_its_name() {
+    use DifferenceName::{
+        ContentDiffers, MissingAtRecipient, MissingAtSender, ReceiptMissing, StateDiffers,
+    };
+    use EntryState::{Refused, Stored, Waiting};
+    let other = |number| Entry { digest: Digest::of(b"other"), ..entry(number, Stored) };
+    let mut ours = set([
+        entry(2, Stored),
+        entry(4, Waiting),
+        entry(6, Stored),
+        entry(8, Stored),
+        entry(10, Refused),
+        entry(11, Stored),
+        other(14),
+        entry(16, Stored),
+    ]);
+    // Sealed anew since.
+    ours.say(Entry { digest: Digest::of(b"anew"), ..entry(16, Stored) });
+    let theirs = set([
+        entry(2, Stored),
+        entry(4, Stored),
+        entry(8, Refused),
+        entry(10, Refused),
+        entry(12, Stored),
+        entry(13, Stored),
+        entry(14, Stored),
+        entry(16, Stored),
+    ]);
+    let (_, answerer) = talk(ours, theirs).unwrap();
+    let found: Vec<_> = answerer.into_found().iter().map(|d| (d.id().unwrap(), d.name)).collect();
+    let expected = [
+        (4, ReceiptMissing),
+        (6, MissingAtRecipient),
+        (8, StateDiffers),
+        (11, MissingAtSender),
+        (12, MissingAtSender),
+        (13, MissingAtRecipient),
+        (14, ContentDiffers),
+        (16, StateDiffers),
+    ];
+    assert_eq!(found, expected.map(|(number, name)| (message_id(number), name)));
+}
+
+#[test]
+fn what_a_county_has_not_reported_is_not_missing() {
+    let day = message_id(2).timestamp().date();
+    let ours = set([entry(2, EntryState::Stored), entry(4, EntryState::Stored)]);
+    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
+    let lacks = vec![(area("440305"), day)];
+    let (_, answers) = Answerer::open(open, EntrySet::new(), NONCES[1], lacks).unwrap();
+    for answer in answers {
+        asker.step(answer).unwrap();
+    }
+    let differences = asker.differences(&[]);
+    assert_eq!(differences.len(), 2);
+    assert!(differences.iter().all(|d| d.name == DifferenceName::NotReported));
+    assert_eq!(differences[0].cured_by(), Some(area("440305")));
+}
+
+#[test]
+fn an_answerer_that_lies_is_named() {
+    let ours = || set((0..50).map(|n| entry(n, EntryState::Stored)));
+    let (mut asker, open) = Asker::new(scope(), ours(), NONCES[0], Vec::new()).unwrap();
+    let theirs = set((0..60).map(|n| entry(n, EntryState::Stored)));
+    let (mut answerer, answers) = Answerer::open(open, theirs, NONCES[1], Vec::new()).unwrap();
+    let mut enough = Vec::new();
+    for answer in answers {
+        enough.extend(asker.step(answer).unwrap());
+    }
+    let [ask @ Ask::Enough { .. }] = &enough[..] else { panic!("{enough:?}") };
+    let answers = answerer.step(ask.clone()).unwrap();
+    let [Answer::Entries { told }] = &answers[..] else { panic!("{answers:?}") };
+    let mut told = told.clone();
+    told[0].entry.digest = Digest::of(b"lie");
+    let lied = asker.step(Answer::Entries { told });
+    assert_eq!(lied, Err(SessionError::Inconsistent));
+}
+
+#[test]
+fn symbols_of_no_set_end_in_the_list_and_its_lie_in_an_error() {
+    let ours = set((0..500).map(|n| entry(n, EntryState::Stored)));
+    let theirs = set((2..502).map(|n| entry(n, EntryState::Stored)));
+    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
+    let (_, answers) = Answerer::open(open, theirs, NONCES[1], Vec::new()).unwrap();
+    asker.step(answers[0].clone()).unwrap();
+    // Every symbol claims to hold one other item alone.
+    let mut asked = 0;
+    let mut listed = false;
+    while !listed {
+        let garbage = (0..16_u8).map(|n| {
+            let mut items = [n; 32];
+            items[0] = u8::try_from(asked % 251).unwrap();
+            Symbol { items, check: super::key::check_of(key().hash(&items)), count: 1 }
+        });
+        let garbage: Vec<_> = garbage.collect();
+        let packed = packed::pack(&garbage, asked, 500);
+        asked += 16;
+        let asks = asker.step(Answer::Symbols { packed }).unwrap();
+        listed = asks.contains(&Ask::List);
+        assert!(asked < 10_000, "garbage is not listened to for ever");
+    }
+    let lie = Answer::Items { packed: packed::pack_items(&items([7])), last: true };
+    assert_eq!(asker.step(lie), Err(SessionError::Inconsistent));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_two_sets_decode_to_exactly_what_they_differ_in(
+        common in 0..400_u64,
+        ours in 0..200_u64,
+        theirs in 0..200_u64,
+        changed in 0..40_u64,
+    ) {
+        let shared = (0..common).map(|n| entry(n, EntryState::Stored));
+        let only = |from: u64, count: u64| (from..from + count).map(|n| entry(n, EntryState::Stored));
+        let with = |state| (20_000..20_000 + changed).map(move |n| entry(n * 2, state));
+        let left = shared.clone().chain(only(1_000, ours)).chain(with(EntryState::Waiting));
+        let right = shared.chain(only(5_000, theirs)).chain(with(EntryState::Stored));
+        let (asker, answerer) = talk(set(left), set(right)).unwrap();
+        let found = answerer.into_found();
+        let count = |name| found.iter().filter(|d| d.name == name).count();
+        prop_assert_eq!(found.len(), usize::try_from(ours + theirs + changed).unwrap());
+        prop_assert_eq!(count(DifferenceName::ReceiptMissing), usize::try_from(changed).unwrap());
+        let in_list = u64::from(asker.measured().symbols) * 40 + 600 * 32;
+        prop_assert!(asker.measured().bytes <= in_list);
+    }
+
+    #[test]
+    fn no_bytes_make_symbols_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
+        count in any::<u64>(),
+    ) {
+        let mut decoder = Decoder::new(key(), items(0..20));
+        if let Ok(symbols) = packed::unpack(&bytes, 0, count) {
+            // Either outcome; never more found than was sent.
+            let _outcome = decoder.take(&symbols).is_ok();
+            let (ours, theirs) = decoder.differences();
+            prop_assert!(ours.len() + theirs.len() <= symbols.len());
+        }
+    }
+
+    #[test]
+    fn what_was_packed_is_read_again(
+        counts in proptest::collection::vec(any::<i64>(), 0..40),
+        from in 0..1_000_000_u32,
+        count in any::<u64>(),
+    ) {
+        let symbols = counts.into_iter().map(|count| Symbol { items: [9; 32], check: 5, count });
+        let symbols: Vec<_> = symbols.collect();
+        let packed = packed::pack(&symbols, from, count);
+        prop_assert_eq!(packed::unpack(&packed, from, count).unwrap(), symbols);
+    }
+}
