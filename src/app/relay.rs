@@ -185,6 +185,19 @@ pub enum Said {
     Refused(Reason, Option<SignedWord>),
 }
 
+impl Said {
+    /// The word that goes back, whose it is, and its dispositions.
+    fn word(&self) -> Option<(ReturnKind, &SignedWord, &[Bytes])> {
+        match self {
+            Self::Receipt(said) => Some((ReturnKind::Receipt, &said.word, &said.dispositions)),
+            Self::Held(word) | Self::Further(word) | Self::Refused(_, Some(word)) => {
+                Some((ReturnKind::Custody, word, &[]))
+            }
+            Self::Refused(_, None) => None,
+        }
+    }
+}
+
 /// A recipient's answer on its way back.
 #[derive(Clone, Debug)]
 pub struct ReturnedReceipt {
@@ -251,19 +264,33 @@ pub fn note(
         unit.remove_journal(&TRANSIT_MAIL, &key)?;
         change.let_go = Some((row.from, row.bytes));
     }
-    let (kind, word, dispositions): (_, _, &[Bytes]) = match said {
-        Said::Receipt(receipt) => (ReturnKind::Receipt, &receipt.word, &receipt.dispositions),
-        Said::Held(word) | Said::Further(word) | Said::Refused(_, Some(word)) => {
-            keep_custody(unit, parcel, word, now)?;
-            (ReturnKind::Custody, word, &[])
-        }
-        Said::Refused(_, None) => return Ok(change),
-    };
+    let Some((kind, word, dispositions)) = said.word() else { return Ok(change) };
+    if kind == ReturnKind::Custody {
+        keep_custody(unit, parcel, word, now)?;
+    }
     let (toward, addressee) = (row.handed_by, row.from);
     let to_return = ToReturn { toward, addressee, parcel, kind, word, dispositions };
     put_return(unit, &to_return, now)?;
     change.hand_back_to = Some(toward);
     Ok(change)
+}
+
+/// Puts a word about a parcel that went another way into the queue toward the node that it is for. To be run as one unit
+/// of the store.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn pass_on(
+    unit: &mut Unit<'_>,
+    addressee: AreaCode,
+    parcel: ParcelId,
+    said: &Said,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let Some((kind, word, dispositions)) = said.word() else { return Ok(()) };
+    let toward = addressee;
+    let to_return = ToReturn { toward, addressee, parcel, kind, word, dispositions };
+    put_return(unit, &to_return, now)
 }
 
 /// Keeps the word of a relay further on under the next free hop; the same word is kept once.

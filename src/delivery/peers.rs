@@ -11,7 +11,7 @@ use domain::area::{AreaCode, AreaLevel, AreaTable};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::lane::{LaneEpoch, LaneSeq};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use self::peer::Mail;
 pub use self::peer::{CARD_GRACE, CardState, Peer, PeerState, Progress};
@@ -38,6 +38,8 @@ struct Inner {
     retiring: AtomicBool,
     /// Nothing new is taken on while it says so.
     disk: OnceLock<DiskGuard>,
+    /// Somebody wanted to send where no card is known.
+    missed: Notify,
 }
 
 impl Peers {
@@ -54,6 +56,7 @@ impl Peers {
             changes: ArcSwap::default(),
             retiring: AtomicBool::new(false),
             disk: OnceLock::new(),
+            missed: Notify::new(),
         }))
     }
 
@@ -164,6 +167,18 @@ impl Peers {
         own.level() == AreaLevel::Province || above.iter().any(|area| self.get(*area).is_some())
     }
 
+    /// Ends when somebody has wanted to send to where no card is known, since it last ended.
+    pub(super) async fn missed(&self) {
+        self.0.missed.notified().await;
+    }
+
+    /// Lets the directory be asked at once for what it may still tell.
+    fn ask_for(&self, reason: Reason) {
+        if reason == Reason::PeerCardMissing {
+            self.0.missed.notify_one();
+        }
+    }
+
     /// Hears when peers join: the number of all. Peers never leave while the node runs.
     #[must_use]
     pub fn joined(&self) -> watch::Receiver<usize> {
@@ -176,12 +191,14 @@ impl Outlet for Peers {
         if self.0.disk.get().is_some_and(DiskGuard::is_nearly_full) {
             return Err(Refusal::new(Reason::DiskNearlyFull));
         }
-        self.destination_at(to, SystemClock.now())
+        let destination = self.destination_at(to, SystemClock.now());
+        destination.inspect_err(|refusal| self.ask_for(refusal.reason))
     }
 
     fn sealer(&self, to: AreaCode) -> Result<Arc<dyn exchange::keys::Sealer>, Reason> {
         let peer = self.get(to).ok_or(Reason::UnknownArea)?;
-        Ok(peer.sealer(SystemClock.now())?)
+        let sealer = peer.sealer(SystemClock.now()).inspect_err(|reason| self.ask_for(*reason))?;
+        Ok(sealer)
     }
 
     fn nudge(&self, to: AreaCode, epoch: LaneEpoch, through: LaneSeq) {

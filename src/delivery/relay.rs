@@ -214,6 +214,32 @@ impl Relay {
         Ok(())
     }
 
+    /// Takes a word that came back: about a parcel that we carry, or for an area under ours about one that went another
+    /// way. Any other is of no use here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) async fn hear(
+        &self,
+        addressee: AreaCode,
+        parcel: ParcelId,
+        said: Said,
+    ) -> Result<(), AppError> {
+        let shared = self.0.hub.shared();
+        let (store, own) = (&shared.store, shared.own);
+        if store.get(&TRANSIT, parcel.as_bytes())?.is_some() {
+            return self.note(parcel, said).await.map(drop);
+        }
+        if addressee != own && own.contains(&addressee) {
+            let now = SystemClock.now();
+            let passed =
+                store.commit(move |unit| units::pass_on(unit, addressee, parcel, &said, now));
+            passed.await.map_err(AppError::from)?;
+            self.0.returns.wake(addressee);
+        }
+        Ok(())
+    }
+
     /// Writes what was said about a parcel that we carry. A receipt counts whoever brings it; a word of a relay is
     /// believed about what is no longer here.
     ///

@@ -10,6 +10,7 @@ use exchange::backoff::Backoff;
 use exchange::custody::{CustodyReceipt, Returned};
 use exchange::parcel::ParcelId;
 use exchange::receipt::Receipt;
+use exchange::relay::next_hop;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use store::transit::ReturnKey;
@@ -26,6 +27,8 @@ use crate::app::messages::{consign, settle};
 use crate::app::relay::{self as units, ReturnedReceipt, Said, SignedWord};
 use crate::time::{SystemClock, random};
 
+/// A neighbour that could not be reached so often is reached around: by the node above it.
+const AROUND_AFTER: u32 = 2;
 /// Words that are read in one go.
 const WORDS_AT_ONCE: usize = 64;
 
@@ -82,7 +85,7 @@ impl Returns {
         let mut changes = self.0.hub.changes(toward);
         loop {
             changes.mark_unchanged();
-            match self.pass(toward).await {
+            match self.pass(toward, self.way(toward, failures)).await {
                 Ok(0) => {
                     // Whoever adds a word wakes us after it is on disk; with the lock held, nobody does.
                     let mut running = self.running();
@@ -114,8 +117,17 @@ impl Returns {
         }
     }
 
-    /// Hands over what waits now. Says how many words were taken.
-    async fn pass(&self, toward: AreaCode) -> Result<usize, String> {
+    /// Who takes the next words for a neighbour: itself or, in turn with it while it cannot be reached, the node above
+    /// it. A county that sends by the province of its recipient may not be one that this province can call.
+    fn way(&self, toward: AreaCode, failures: u32) -> AreaCode {
+        let own = self.0.hub.shared().own;
+        let around = next_hop(own, toward);
+        let takes_turn = failures >= AROUND_AFTER && failures.is_multiple_of(2) && around != own;
+        if takes_turn { around } else { toward }
+    }
+
+    /// Hands over by `way` what waits now for a neighbour. Says how many words were taken.
+    async fn pass(&self, toward: AreaCode, way: AreaCode) -> Result<usize, String> {
         let shared = self.0.hub.shared();
         let read = |after: Option<&ReturnKey>| {
             units::words_for(&shared.store, toward, after, WORDS_AT_ONCE)
@@ -125,7 +137,7 @@ impl Returns {
         if words.is_empty() {
             return Ok(0);
         }
-        let session = self.0.hub.word_session(toward).await?;
+        let session = self.0.hub.word_session(way).await?;
         let mut count = 0;
         while let Some((last, _)) = words.last() {
             let after = *last;
@@ -193,7 +205,7 @@ impl Words {
         }
         if manifest.to != shared.own {
             let said = Said::Receipt(Box::new(ReturnedReceipt::of(&receipt, manifest.signer)));
-            return self.carried(manifest.parcel_id, said).await;
+            return self.carried(manifest.to, manifest.parcel_id, said).await;
         }
         // A courier that is about to write that a relay holds the parcel comes first.
         self.outbound.let_go(manifest.parcel_id).await;
@@ -221,7 +233,9 @@ impl Words {
         if manifest.from != shared.own {
             use exchange::custody::CustodyOutcome::{Deferred, Held, Refused};
             return match manifest.outcome {
-                Held { .. } | Refused { .. } => self.carried(parcel, Said::Further(signed)).await,
+                Held { .. } | Refused { .. } => {
+                    self.carried(manifest.from, parcel, Said::Further(signed)).await
+                }
                 // Between two relays; nobody hands it on.
                 Deferred { .. } => Ok(()),
             };
@@ -237,10 +251,15 @@ impl Words {
         Ok(())
     }
 
-    /// A word about a parcel that we carry, or have carried.
-    async fn carried(&self, parcel: ParcelId, said: Said) -> Result<(), AppError> {
+    /// A word about a parcel that we carry, or have carried, or that went another way to or from an area under ours.
+    async fn carried(
+        &self,
+        addressee: AreaCode,
+        parcel: ParcelId,
+        said: Said,
+    ) -> Result<(), AppError> {
         match &self.relay {
-            Some(relay) => relay.note(parcel, said).await.map(drop),
+            Some(relay) => relay.hear(addressee, parcel, said).await,
             None => Ok(()),
         }
     }

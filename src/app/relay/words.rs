@@ -34,7 +34,7 @@ pub struct ToReturn<'a> {
     pub dispositions: &'a [Bytes],
 }
 
-/// Puts a word into the queue toward a neighbour.
+/// Puts a word into the queue toward a neighbour. A receipt that is on its way already is not queued again.
 ///
 /// # Errors
 /// When rows cannot be read or written.
@@ -44,7 +44,6 @@ pub fn put_return(
     now: UnixMillis,
 ) -> Result<(), AppError> {
     let ToReturn { toward, addressee, parcel, kind, word, dispositions } = to_return;
-    let arrival = next_arrival(unit)?;
     let row = ReturnRow {
         addressee: *addressee,
         kind: *kind,
@@ -53,11 +52,13 @@ pub fn put_return(
         received: now,
     };
     let body = body_key(&row);
-    // The same receipt may be on its way already; its dispositions are there once.
-    unit.remove_journal(&RETURN_BODY, &body)?;
+    if unit.next_position(&RETURN_BODY, &body)? > 1 {
+        return Ok(());
+    }
     for disposition in *dispositions {
         unit.append(&RETURN_BODY, &body, disposition)?;
     }
+    let arrival = next_arrival(unit)?;
     unit.put(&RETURN, &(peer_key(*toward), arrival), &row)?;
     word.keep_chain(unit)
 }

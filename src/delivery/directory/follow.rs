@@ -103,12 +103,14 @@ impl Directory {
                 tokio::select! {
                     () = stopping.stopped() => return,
                     Ok(()) = joined.changed() => {}
+                    () = peers.missed() => followed.iter().for_each(|area| directory.met(*area)),
                 }
             }
         });
     }
 
-    /// Somebody has begun a session with us, or has asked for our card: whom we ask is asked now.
+    /// Somebody has begun a session with us, has asked for our card, or may know a card that is wanted: whom we ask is
+    /// asked now.
     pub fn met(&self, area: AreaCode) {
         let own = self.0.parts.peers.own();
         if Neighbour::of(own, area, false).is_some_and(Neighbour::keeps_directory) {
