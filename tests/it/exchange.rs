@@ -11,13 +11,13 @@ use exchange::lane::{LANE_WINDOW, LaneSeq};
 use exchange::parcel::PARCEL_ENVELOPES_MAX;
 use exchange::receipt::Outcome;
 use liangdi::time::random;
-use wire::pb::office::{Direction, GetMessageRequest, ListPeersRequest, ListTodoRequest, Stage};
+use wire::pb::office::{Direction, GetMessageRequest, ListTodoRequest, Stage};
 
 use crate::support::network::Network;
 use crate::support::node::Node;
 use crate::support::office::{self, message};
 use crate::support::rogue::{Answer, Rogue, word, words};
-use crate::support::{area, eventually_async, now};
+use crate::support::{area, now};
 
 const HOME: &str = "410522";
 const AWAY: &str = "440305";
@@ -443,42 +443,6 @@ async fn sequences_far_ahead_wait_until_the_gap_is_closed() {
     assert_eq!(words(&rogue.deliver(vec![first]).await), ["STORED"]);
     assert_eq!(words(&rogue.deliver(vec![beyond]).await), ["STORED"]);
     node.never_panicked();
-}
-
-/// A node whose peer was revoked does not bring it mail any more, although the line was open.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_mail_is_brought_to_a_peer_that_was_revoked() {
-    let network = Network::new();
-    let (home, away) = pair(&network);
-    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
-    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
-    let mut messages = office::messages(3, HOME, AWAY);
-    let mut next = || messages.next(Kind::DepartureNotice).unwrap();
-    let sent = office::send_when_known(&at_home, AWAY, &next()).await;
-    office::reaches(&at_home, &sent.message_id, Stage::Stored).await;
-
-    network.revoke(area(AWAY), &away.serial);
-    network.publish_lists();
-    home.logged("CERTIFICATE_REVOKED", None);
-    eventually_async("the line is down", || async {
-        let mut client = at_home.status();
-        let peers = client.list_peers(ListPeersRequest {}).await.unwrap().into_inner().peers;
-        (!peers[0].connected && !peers[0].trouble.is_empty()).then_some(())
-    })
-    .await;
-    // Nothing is sealed for it any more; what was accepted before that stays.
-    let mut accepted = Vec::new();
-    loop {
-        match office::send(&at_home, AWAY, &next(), "").await {
-            Ok(sent) => accepted.push(sent.message_id),
-            Err(refused) => break assert_eq!(office::code(&refused), "PEER_CARD_MISSING"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    for id in accepted {
-        assert_eq!(office::track(&at_home, &id).await.stage(), Stage::Queued);
-    }
-    assert_eq!(office::list(&at_away, Direction::Received).await.len(), 1);
 }
 
 /// An envelope that has no place in a lane does not make the node forget what it said about its neighbour.

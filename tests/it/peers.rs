@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::access::Role;
+use domain::message::Kind;
 use domain::time::UnixMillis;
 use liangdi::delivery::link::dial;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose};
@@ -19,11 +20,12 @@ use trust::key::SigningKey;
 use trust::leaf::Identity;
 use trust::name::{CertificateName, Suffix};
 use wire::client::NodeClient;
+use wire::pb::office::{Direction, ListPeersRequest, Stage};
 
 use crate::support::network::Network;
 use crate::support::node::Node;
 use crate::support::rogue::Rogue;
-use crate::support::{area, eventually, in_time, now, office};
+use crate::support::{area, eventually, eventually_async, in_time, now, office};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -306,4 +308,43 @@ async fn a_spoilt_revocation_list_leaves_the_old_one_in_force() {
     turned_away(&node, node.ports.node, Some(&certified.identity), "CERTIFICATE_REVOKED");
     friend.is_served().await;
     assert!(node.runs());
+}
+
+/// A node whose peer was revoked does not bring it mail any more, although the line was open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_mail_is_brought_to_a_peer_that_was_revoked() {
+    const AWAY: &str = "440305";
+    let network = Network::new();
+    let (mut home, mut away) = (network.node("410522", &[AWAY]), network.node(AWAY, &["410522"]));
+    home.start();
+    away.start();
+    let at_home = office::connect(&network.operator("hua", "410522", Role::Clerk)).await;
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let mut messages = office::messages(3, "410522", AWAY);
+    let mut next = || messages.next(Kind::DepartureNotice).unwrap();
+    let sent = office::send_when_known(&at_home, AWAY, &next()).await;
+    office::reaches(&at_home, &sent.message_id, Stage::Stored).await;
+
+    network.revoke(area(AWAY), &away.serial);
+    network.publish_lists();
+    home.logged("CERTIFICATE_REVOKED", None);
+    eventually_async("the line is down", || async {
+        let mut client = at_home.status();
+        let peers = client.list_peers(ListPeersRequest {}).await.unwrap().into_inner().peers;
+        (!peers[0].connected && !peers[0].trouble.is_empty()).then_some(())
+    })
+    .await;
+    // Nothing is sealed for it any more; what was accepted before that stays.
+    let mut accepted = Vec::new();
+    loop {
+        match office::send(&at_home, AWAY, &next(), "").await {
+            Ok(sent) => accepted.push(sent.message_id),
+            Err(refused) => break assert_eq!(office::code(&refused), "PEER_CARD_MISSING"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for id in accepted {
+        assert_eq!(office::track(&at_home, &id).await.stage(), Stage::Queued);
+    }
+    assert_eq!(office::list(&at_away, Direction::Received).await.len(), 1);
 }
