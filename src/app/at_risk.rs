@@ -1,5 +1,6 @@
 //! Persons at risk of harm: where they live is told to nobody outside, whatever a clerk types.
 
+use domain::case::TransferCause;
 use domain::message::{Body, Content};
 use domain::reason::Reason;
 use store::Unit;
@@ -36,6 +37,9 @@ fn whereabouts(body: &Body) -> Option<&'static str> {
         Body::DepartureNotice(notice) => {
             notice.destination_area.map(|_| "content.departure_notice.destination_area")
         }
+        // Where a case goes when its person moves says where she is: it stays with the office that has it.
+        Body::Forward(body) => (body.cause == TransferCause::PersonMoved).then_some("cause"),
+        Body::HandOver(body) => (body.cause == TransferCause::PersonMoved).then_some("cause"),
         // These name a county of household registration, a place of birth, or none at all.
         Body::ArrivalFeedback(_)
         | Body::OutflowNotice(_)
@@ -59,6 +63,16 @@ fn whereabouts(body: &Body) -> Option<&'static str> {
         | Body::InquiryAnswer(_)
         | Body::AgreementProposal(_)
         | Body::AgreementDecision(_)
-        | Body::ProgressReport(_) => None,
+        | Body::ProgressReport(_)
+        | Body::Remind(_)
+        | Body::Clarify(_)
+        | Body::Clarification(_)
+        | Body::Reject(_)
+        | Body::Correct(_)
+        | Body::Void(_)
+        | Body::Close(_)
+        | Body::HandOverOffer(_)
+        | Body::HandOverAcceptance(_)
+        | Body::HandOverWithdrawal(_) => None,
     }
 }

@@ -105,6 +105,7 @@ fn content(openings: &Openings) -> Content {
         service_request: None,
         person: None,
         replaces: None,
+        step: 0,
         body: Body::ProgressReport(ProgressReport { openings: openings.clone() }),
     }
 }

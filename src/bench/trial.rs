@@ -157,6 +157,7 @@ fn content(person: PersonReference, bytes: usize) -> anyhow::Result<Content> {
             service_request: None,
             person: Some(person.clone()),
             replaces: None,
+            step: 0,
             body: Body::Inquiry(Inquiry {
                 urgency: Urgency::Normal,
                 service: Service::Other,

@@ -1,7 +1,7 @@
 //! Clocks: by when the other office has to act. A clock names an office, never a person.
 //!
-//! Working days are counted Monday to Friday until an official calendar with its moved weekends is
-//! loaded; [`Due::counted`] says which was used, so that nobody is misled.
+//! Working days are counted by the official calendar with its moved weekends ([`crate::calendar`]), and Monday to Friday
+//! in years that are not published yet; [`Due::counted`] says which was used, so that nobody is misled.
 
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub enum Counted {
     CalendarDays,
     /// Monday to Friday, because no official calendar is known for the period.
     Weekdays,
+    /// By the official calendar.
+    Official,
 }
 
 /// The last day for an office to act.
@@ -52,9 +54,7 @@ impl Clock {
             Self::Days(days) => {
                 Due { on: from.plus_days(i32::from(days)), counted: Counted::CalendarDays }
             }
-            Self::WorkingDays(days) => {
-                Due { on: from.plus_working_days(days), counted: Counted::Weekdays }
-            }
+            Self::WorkingDays(days) => crate::calendar::after_working_days(from, days),
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
             let expected: Option<Date> = expected.map(|date| date.parse().unwrap());
             assert_eq!(due(kind, start).map(|due| due.on), expected, "{kind:?}");
         }
-        assert_eq!(due(Kind::CertificateInquiry, start).unwrap().counted, Counted::Weekdays);
+        assert_eq!(due(Kind::CertificateInquiry, start).unwrap().counted, Counted::Official);
     }
 
     #[test]

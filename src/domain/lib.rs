@@ -3,6 +3,8 @@
 pub mod access;
 pub mod area;
 pub mod area_table;
+pub mod calendar;
+pub mod case;
 mod catalogue;
 pub mod certificate;
 pub mod clock;

@@ -8,6 +8,7 @@ mod outcome;
 #[cfg(test)]
 mod page;
 pub mod screen;
+mod steps;
 mod value;
 
 pub use bodies::*;
@@ -15,6 +16,7 @@ pub use check::{CheckContext, Refusal};
 pub use content::{Body, Content};
 pub use kind::{Direction, Kind};
 pub use outcome::*;
+pub use steps::*;
 pub use value::{CHILDREN_MAX, Children, ChildrenError, PrintedNumber, PrintedNumberError};
 
 #[cfg(test)]

@@ -114,6 +114,10 @@ coded! {
         NotFound = "NOT_FOUND";
         /// The record has been changed by somebody else meanwhile.
         StaleVersion = "STALE_VERSION";
+        /// Somebody has worked on the case since the page was loaded.
+        StaleEdit = "STALE_EDIT";
+        /// An offer to hand over was accepted too late, or was withdrawn.
+        HandOverLapsed = "HAND_OVER_LAPSED";
         /// The record exists already.
         AlreadyExists = "ALREADY_EXISTS";
         /// The record's state does not allow this step.

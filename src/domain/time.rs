@@ -131,23 +131,6 @@ impl Date {
         self.epoch_days().checked_add(days).and_then(Self::from_epoch_days).unwrap_or(edge)
     }
 
-    /// That many working days later, counting Monday to Friday. Public holidays and moved weekends are
-    /// not known here: they come as an official calendar, year by year (`clock`).
-    pub fn plus_working_days(self, days: u16) -> Self {
-        let mut date = self;
-        while !date.is_weekday() {
-            date = date.plus_days(-1);
-        }
-        date = date.plus_days(i32::from(days / 5) * 7);
-        for _ in 0..days % 5 {
-            date = date.plus_days(1);
-            while !date.is_weekday() && date < Self::last() {
-                date = date.plus_days(1);
-            }
-        }
-        date
-    }
-
     /// The same day that many years later; 28 February where there is no 29th; at most 9999-12-31.
     pub fn plus_years(self, years: u16) -> Self {
         let year = self.0.year().saturating_add(i32::from(years));
@@ -196,7 +179,7 @@ impl Date {
         Self(time::macros::date!(1800 - 01 - 01))
     }
 
-    fn last() -> Self {
+    pub(crate) fn last() -> Self {
         Self(time::macros::date!(9999 - 12 - 31))
     }
 }

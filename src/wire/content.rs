@@ -6,6 +6,7 @@ mod field;
 mod movement;
 mod office;
 mod registry;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,7 @@ pub fn content_to_pb(content: &Content) -> pb::Content {
         service_request: content.service_request.as_ref().map(|request| request.to_pb(why)),
         person: content.person.as_ref().map(|person| person.to_pb(why)),
         replaces: field::id_bytes(content.replaces.as_ref().map(|id| id.as_bytes())),
+        step: content.step,
         body: Some(content.body.to_pb(why)),
     }
 }
@@ -58,6 +60,7 @@ pub fn content_from_pb(content: pb::Content) -> Result<Content, MalformedContent
         service_request,
         person,
         replaces,
+        step,
         body,
     } = content;
     Ok(Content {
@@ -69,6 +72,7 @@ pub fn content_from_pb(content: pb::Content) -> Result<Content, MalformedContent
         service_request: service_request.map(ServiceRequestReference::from_pb).transpose()?,
         person: person.map(PersonReference::from_pb).transpose()?,
         replaces: field::maybe_id("replaces", &replaces)?,
+        step,
         body: Body::from_pb(body.ok_or(MalformedContent::Missing("body"))?)?,
     })
 }
@@ -128,6 +132,18 @@ twin_body! {
     AgreementProposal,
     AgreementDecision,
     ProgressReport,
+    Remind,
+    Clarify,
+    Clarification,
+    Reject,
+    Forward,
+    Correct,
+    Void,
+    Close,
+    HandOverOffer,
+    HandOverAcceptance,
+    HandOverWithdrawal,
+    HandOver,
 }
 
 impl Twin for ConsentReference {

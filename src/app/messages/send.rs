@@ -142,6 +142,10 @@ pub(crate) fn prepare(
     if draft.content.kind().is_sent_by_nodes() {
         return Err(Reason::RoleRequired.into());
     }
+    if draft.content.kind().is_step() {
+        // What may be done in a case is decided by the case.
+        return Err(Refusal::new(Reason::StateForbids).field("content").into());
+    }
     let Draft { to, mut content, grounds, expires, idempotency_key } = draft;
     grounds::complete(store, &mut content, grounds)?;
     let act = Act::with(AccessAction::Send, store, &content);

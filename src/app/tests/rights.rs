@@ -213,6 +213,7 @@ async fn where_a_person_at_risk_lives_is_not_told() {
             name: person.name.clone(),
         }),
         replaces: None,
+        step: 0,
         body: Body::ArrivalNotice(ArrivalNotice {
             registration_id: RegistrationId::from_bytes([1; 16]),
             arrived_on: today(),

@@ -127,6 +127,9 @@ impl Content {
         context: &CheckContext,
         report: &mut Report,
     ) {
+        if self.is_light_step() {
+            return;
+        }
         let needed = self.body.reveals();
         let scopes = !needed.is_empty() && needed.is_subset(&consent.scopes);
         report.refuse_if(!scopes, Reason::BasisRequired, "consent.scopes");
@@ -141,12 +144,21 @@ impl Content {
         report.refuse_if(over, Reason::BasisRequired, "consent.valid_until");
     }
 
+    /// A step that names no person rests on the ground that was judged when the case was opened: a case may
+    /// outlive it, and has to be brought to its end all the same.
+    const fn is_light_step(&self) -> bool {
+        self.kind().is_step() && !self.kind().needs_person()
+    }
+
     fn check_request(
         &self,
         request: &ServiceRequestReference,
         context: &CheckContext,
         report: &mut Report,
     ) {
+        if self.is_light_step() {
+            return;
+        }
         let made = !context.is_future(request.requested_on);
         // At midnight "today" may be the day before the request; it then counts as made today.
         let on = context.today().max(request.requested_on);
@@ -166,6 +178,11 @@ impl Content {
         report.refuse_if(answer && self.case.is_none(), Reason::FieldRequired, "case_id");
         let opens = kind.answered_by().is_some();
         report.refuse_if(opens && self.case.is_some(), Reason::FieldNotAllowed, "case_id");
+        let first = self.case.is_none();
+        report.refuse_if(first && self.step != 0, Reason::FieldNotAllowed, "step");
+        let step = kind.is_step();
+        report.refuse_if(step && self.case.is_none(), Reason::FieldRequired, "case_id");
+        report.refuse_if(step && self.step == 0, Reason::FieldRequired, "step");
         let named = self.replaces.is_some();
         report.refuse_if(named && kind.is_sent_by_nodes(), Reason::FieldNotAllowed, "replaces");
         let question = named && self.replaces == self.in_reply_to;

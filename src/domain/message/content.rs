@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bodies::*;
 use super::kind::Kind;
 use super::outcome::Urgency;
+use super::steps::*;
 use crate::clock::{Clock, Due};
 use crate::consent::{ConsentReference, ConsentScope, ServiceRequestReference};
 use crate::id::{CaseId, MessageId};
@@ -74,6 +75,18 @@ bodies! {
     AgreementProposal,
     AgreementDecision,
     ProgressReport,
+    Remind,
+    Clarify,
+    Clarification,
+    Reject,
+    Forward,
+    Correct,
+    Void,
+    Close,
+    HandOverOffer,
+    HandOverAcceptance,
+    HandOverWithdrawal,
+    HandOver,
 }
 
 impl fmt::Debug for Body {
@@ -104,6 +117,9 @@ impl Body {
     /// What the message gives away about pregnancy or contraception, by its kind or by a service that it
     /// names. Each needs the person's consent or her own request.
     pub fn reveals(&self) -> BTreeSet<ConsentScope> {
+        if let Self::HandOver(body) = self {
+            return body.documents.iter().flat_map(|d| d.content.body.reveals()).collect();
+        }
         let none = BTreeSet::new();
         let services = match self {
             Self::OutflowNotice(body) => &body.services_wanted,
@@ -137,6 +153,8 @@ pub struct Content {
     pub person: Option<PersonReference>,
     /// The message that it is sent in place of: that one was refused or ran out of time.
     pub replaces: Option<MessageId>,
+    /// Its place in the case: one more than the highest that its sender knew; 0 when it opens a case.
+    pub step: u32,
     /// The document itself.
     pub body: Body,
 }
@@ -165,6 +183,7 @@ impl fmt::Debug for Content {
             .field("case", &self.case)
             .field("in_reply_to", &self.in_reply_to)
             .field("replaces", &self.replaces)
+            .field("step", &self.step)
             .field("basis", &self.basis)
             .field("purpose", &self.purpose)
             .field("person", &self.person)

@@ -5,6 +5,24 @@ use crate::consent::ConsentScope;
 use crate::numbered::numbered;
 use crate::purpose::{LawfulBasis, Purpose};
 
+/// The kinds that exist only inside a case.
+macro_rules! steps {
+    () => {
+        Kind::Remind
+            | Kind::Clarify
+            | Kind::Clarification
+            | Kind::Reject
+            | Kind::Forward
+            | Kind::Correct
+            | Kind::Void
+            | Kind::Close
+            | Kind::HandOverOffer
+            | Kind::HandOverAcceptance
+            | Kind::HandOverWithdrawal
+            | Kind::HandOver
+    };
+}
+
 numbered! {
     /// A kind of message. Numbers are the field numbers of `Content.body` in content.proto.
     pub enum Kind {
@@ -58,6 +76,30 @@ numbered! {
         AgreementDecision = 43, "AgreementDecision", "协议答复";
         /// A node tells the sender which of its messages were opened. Sent by nodes, not by persons.
         ProgressReport = 44, "ProgressReport", "进展通报";
+        /// Whoever waits reminds the office whose turn it is.
+        Remind = 45, "Remind", "催办";
+        /// The answering office needs something before it can answer.
+        Clarify = 46, "Clarify", "补正";
+        /// What it asked for.
+        Clarification = 47, "Clarification", "补正答复";
+        /// The answering office gives the case back, for a written reason.
+        Reject = 48, "Reject", "退回";
+        /// The other side is told who sits opposite from now on.
+        Forward = 49, "Forward", "转办";
+        /// Something said earlier in the case was wrong.
+        Correct = 50, "Correct", "更正";
+        /// The asking office takes the case back.
+        Void = 51, "Void", "作废";
+        /// The asking office has what it needs.
+        Close = 52, "Close", "办结";
+        /// The holder of a side offers it to another office.
+        HandOverOffer = 53, "HandOverOffer", "移交提议";
+        /// The other office would take it.
+        HandOverAcceptance = 54, "HandOverAcceptance", "接受移交";
+        /// An offer does not stand any more.
+        HandOverWithdrawal = 55, "HandOverWithdrawal", "撤回移交";
+        /// A side of a case with everything that was written in it.
+        HandOver = 56, "HandOver", "移交";
     }
 }
 
@@ -110,7 +152,8 @@ impl Kind {
             | Self::ReferralFeedback
             | Self::InquiryAnswer
             | Self::AgreementDecision
-            | Self::ProgressReport => None,
+            | Self::ProgressReport
+            | steps!() => None,
         }
     }
 
@@ -146,7 +189,8 @@ impl Kind {
             | Self::ReferralFeedback
             | Self::InquiryAnswer
             | Self::AgreementDecision
-            | Self::ProgressReport => None,
+            | Self::ProgressReport
+            | steps!() => None,
         }
     }
 
@@ -177,13 +221,24 @@ impl Kind {
             | Self::InquiryAnswer
             | Self::AgreementProposal
             | Self::AgreementDecision
-            | Self::ProgressReport => Direction::EitherWay,
+            | Self::ProgressReport
+            | steps!() => Direction::EitherWay,
         }
     }
 
-    /// Whether it is about a person; messages between offices are about none.
+    /// Whether it exists only inside a case: it always names one, and rests on the ground of that case.
+    pub const fn is_step(self) -> bool {
+        matches!(self, steps!())
+    }
+
+    /// Whether it is about a person; messages between offices are about none. A step of a case names the case;
+    /// only whoever takes a case over has to be told whom it is about.
     pub const fn needs_person(self) -> bool {
-        !matches!(self, Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport)
+        let between_offices = matches!(
+            self,
+            Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport
+        );
+        matches!(self, Self::HandOver) || !(between_offices || self.is_step())
     }
 
     /// Whether nodes send it by themselves, and nobody else may: no person waits for it, so it is on no
@@ -219,7 +274,8 @@ impl Kind {
             | Self::InquiryAnswer
             | Self::AgreementProposal
             | Self::AgreementDecision
-            | Self::ProgressReport => None,
+            | Self::ProgressReport
+            | steps!() => None,
         }
     }
 
@@ -237,7 +293,9 @@ impl Kind {
             | Self::BirthRegistrationResult
             | Self::AgreementProposal
             | Self::AgreementDecision
-            | Self::ProgressReport => true,
+            | Self::ProgressReport
+            // What opened the case has passed.
+            | steps!() => true,
             Self::OutflowNotice
             | Self::OutflowFeedback
             | Self::PregnancyReport
@@ -283,6 +341,8 @@ impl Kind {
             Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport => {
                 &[B::OfficeAgreement]
             }
+            // The ground of the case, whatever it is.
+            steps!() => B::ALL,
         }
     }
 
@@ -315,6 +375,7 @@ impl Kind {
             Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport => {
                 &[P::OfficeAgreement]
             }
+            steps!() => P::ALL,
         }
     }
 }
@@ -331,7 +392,7 @@ mod tests {
             assert_eq!(answer.answered_by(), None, "answers are not answered");
         }
         assert_eq!(asked.len(), 10);
-        assert_eq!(Kind::ALL.len(), 25);
+        assert_eq!(Kind::ALL.len(), 37);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Synthetic messages of every kind that keep every rule.
 
+mod steps;
+
 use std::collections::BTreeSet;
 
 use super::People;
@@ -48,7 +50,7 @@ impl Messages {
         let answer = kind.answers().is_some();
         let case: CaseId = self.message_id().into();
         Some(Content {
-            case: answer.then_some(case),
+            case: (answer || kind.is_step()).then_some(case),
             in_reply_to: answer.then(|| case.opening_message()),
             basis,
             purpose: *self.people.seeded.pick(kind.purposes())?,
@@ -56,6 +58,7 @@ impl Messages {
             service_request,
             person,
             replaces: None,
+            step: if answer || kind.is_step() { 1 + self.people.seeded.below(200) } else { 0 },
             body,
         })
     }
@@ -164,6 +167,18 @@ impl Messages {
                 ProgressReport { openings: (0..count).map(|_| (self.message_id(), now)).collect() }
                     .into()
             }
+            Kind::Remind
+            | Kind::Clarify
+            | Kind::Clarification
+            | Kind::Reject
+            | Kind::Forward
+            | Kind::Correct
+            | Kind::Void
+            | Kind::Close
+            | Kind::HandOverOffer
+            | Kind::HandOverAcceptance
+            | Kind::HandOverWithdrawal
+            | Kind::HandOver => self.step(kind)?,
         })
     }
 
@@ -294,6 +309,7 @@ impl Messages {
         let bases = match body.kind() {
             // A consent and a request both cover what is revealed; a message about a named service names
             // its own request.
+            Kind::HandOver => &[LawfulBasis::OwnApplication, LawfulBasis::ServiceRequest],
             _ if reveals.is_empty() => body.kind().bases(),
             _ if body.service().is_some() => &[LawfulBasis::ServiceRequest],
             _ => &[LawfulBasis::Consent, LawfulBasis::ServiceRequest],

@@ -23,21 +23,6 @@ fn the_day_is_the_day_in_china() {
 }
 
 #[test]
-fn working_days_skip_weekends() {
-    // 2026-11-20 is a Friday.
-    for (from, days, expected) in [
-        ("2026-11-20", 0, "2026-11-20"),
-        ("2026-11-20", 1, "2026-11-23"),
-        ("2026-11-20", 5, "2026-11-27"),
-        ("2026-11-21", 1, "2026-11-23"),
-        ("2026-11-22", 5, "2026-11-27"),
-        ("2026-11-18", 15, "2026-12-09"),
-    ] {
-        assert_eq!(day(from).plus_working_days(days), day(expected), "{from} + {days}");
-    }
-}
-
-#[test]
 fn years_and_ages() {
     assert_eq!(day("2024-02-29").plus_years(3), day("2027-02-28"));
     assert_eq!(day("2024-02-29").plus_years(4), day("2028-02-29"));
@@ -82,20 +67,11 @@ proptest! {
     }
 
     #[test]
-    fn working_days_end_on_a_weekday_and_never_go_back(days in 0i32..40_000, n in 1u16..2000) {
-        let from = Date::from_epoch_days(days).unwrap();
-        let due = from.plus_working_days(n);
-        prop_assert!(due.is_weekday());
-        let counted = (1..).map(|i| from.plus_days(i)).take_while(|d| *d <= due).filter(|d| d.is_weekday()).count();
-        prop_assert_eq!(counted, usize::from(n));
-    }
-
-    #[test]
-    fn nothing_panics(text: String, days: i32, years: u16, working: u16, millis: u64) {
+    fn nothing_panics(text: String, days: i32, years: u16, millis: u64) {
         text.parse::<Date>().ok();
         text.parse::<Month>().ok();
         let date = UnixMillis::new(millis).date();
-        let _ = (date.plus_days(days), date.plus_years(years), date.plus_working_days(working), date.ends());
+        let _ = (date.plus_days(days), date.plus_years(years), date.ends());
         let _ = UnixMillis::new(millis).to_string();
     }
 }

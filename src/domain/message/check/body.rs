@@ -1,8 +1,11 @@
 //! What must fit together inside a body, and which of its fields are free text.
 
+use crate::case::Deed;
 use crate::message::bodies::*;
 use crate::message::content::Body;
+use crate::message::kind::Kind;
 use crate::message::outcome::*;
+use crate::message::steps::*;
 use crate::reason::Reason;
 use crate::service::Service;
 use crate::text::{Note, Passage, WrittenReason};
@@ -88,6 +91,23 @@ pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
             let many = body.openings.len() > OPENINGS_MAX;
             report.refuse_if(many, Reason::TooLarge, "openings");
         }
+        // Nothing in these can contradict itself; a refusal without a written reason cannot be made.
+        Body::Remind(_)
+        | Body::Clarify(_)
+        | Body::Clarification(_)
+        | Body::Reject(_)
+        | Body::Correct(_)
+        | Body::Void(_)
+        | Body::Close(_) => (),
+        Body::Forward(body) => report.term(body.term),
+        Body::HandOverOffer(body) => {
+            report.term(body.term);
+            let opens = body.kind.answered_by().is_some();
+            report.refuse_if(!opens, Reason::InvalidField, "kind");
+        }
+        Body::HandOverAcceptance(body) => report.term(body.term),
+        Body::HandOverWithdrawal(body) => report.term(body.term),
+        Body::HandOver(body) => hand_over(body, report),
     }
 }
 
@@ -99,7 +119,11 @@ pub(super) fn texts(body: &Body) -> Vec<(&'static str, &str)> {
         | Body::OutflowNotice(_)
         | Body::CertificateInquiry(_)
         | Body::CertificateNotice(_)
-        | Body::ProgressReport(_) => Vec::new(),
+        | Body::ProgressReport(_)
+        | Body::Forward(_)
+        | Body::HandOverOffer(_)
+        | Body::HandOverAcceptance(_)
+        | Body::HandOverWithdrawal(_) => Vec::new(),
         Body::ArrivalFeedback(b) => some(&[
             ("corrected_name", b.corrected_name.as_ref().map(|name| name.raw())),
             ("note", raw(&b.note)),
@@ -135,6 +159,19 @@ pub(super) fn texts(body: &Body) -> Vec<(&'static str, &str)> {
         }
         Body::AgreementProposal(b) => some(&[("contact", Some(b.contact.raw()))]),
         Body::AgreementDecision(b) => some(&[("reason", written(&b.reason))]),
+        Body::Remind(b) => some(&[("note", raw(&b.note))]),
+        Body::Clarify(b) => some(&[("question", Some(b.question.raw()))]),
+        Body::Clarification(b) => some(&[("answer", Some(b.answer.raw()))]),
+        Body::Reject(b) => some(&[("reason", Some(b.reason.raw()))]),
+        Body::Correct(b) => some(&[("correction", Some(b.correction.raw()))]),
+        Body::Void(b) => some(&[("reason", Some(b.reason.raw()))]),
+        Body::Close(b) => some(&[("note", raw(&b.note))]),
+        Body::HandOver(b) => b
+            .documents
+            .iter()
+            .flat_map(|document| texts(&document.content.body))
+            .map(|(_, text)| ("documents", text))
+            .collect(),
     }
 }
 
@@ -171,6 +208,11 @@ impl Report {
     /// "Service arranged" says which.
     fn arranged(&mut self, outcome: FeedbackOutcome, any: bool) {
         self.exactly(outcome == FeedbackOutcome::ServiceArranged, any, "services_arranged");
+    }
+
+    /// The first office holds a side in term 1; nobody is given that one.
+    fn term(&mut self, term: u32) {
+        self.refuse_if(term < 2, Reason::InvalidField, "term");
     }
 
     /// "Another service" is named in the note.
@@ -229,4 +271,16 @@ fn agreement_proposal(body: &AgreementProposal, report: &mut Report) {
     report.refuse_if(backwards, Reason::InvalidField, "valid_until");
     let kept = (1..=RETENTION_MONTHS_MAX).contains(&body.retention_months);
     report.refuse_if(!kept, Reason::InvalidField, "retention_months");
+}
+
+/// A hand-over brings a case that somebody opened, and never another hand-over.
+fn hand_over(body: &HandOver, report: &mut Report) {
+    report.term(body.term);
+    let opens = body.steps.first().is_some_and(|step| matches!(step.deed, Deed::Open { .. }));
+    report.refuse_if(!opens, Reason::FieldRequired, "steps");
+    report.refuse_if(body.steps.len() > STEPS_MAX, Reason::TooLarge, "steps");
+    report.refuse_if(body.documents.is_empty(), Reason::FieldRequired, "documents");
+    report.refuse_if(body.documents.len() > DOCUMENTS_MAX, Reason::TooLarge, "documents");
+    let nested = |document: &Document| document.content.kind() == Kind::HandOver;
+    report.refuse_if(body.documents.iter().any(nested), Reason::FieldNotAllowed, "documents");
 }
