@@ -149,6 +149,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::NotHolder
         | R::CaseClosed
         | R::AlreadyAnswered
+        | R::HandOverLapsed
         | R::StateForbids
         | R::AreaSplit
         | R::AreaEnded
@@ -166,7 +167,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         }
         R::UnknownCase | R::NotFound => Code::NotFound,
         R::Conflict | R::AlreadyExists => Code::AlreadyExists,
-        R::StaleVersion => Code::Aborted,
+        R::StaleVersion | R::StaleEdit => Code::Aborted,
         R::WindowExceeded
         | R::PeerUnreachable
         | R::PeerCollects

@@ -149,6 +149,7 @@ pub(super) async fn reply(office: &Office, given: Reply) -> Result<Answer, Failu
         service_request: question.service_request,
         person: question.person,
         replaces: Vec::new(),
+        step: 0,
         body: None,
     };
     let content = why(content, kind, &given.why)?;
