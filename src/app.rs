@@ -6,6 +6,7 @@ pub mod error;
 
 pub mod access;
 pub mod at_risk;
+pub mod audit;
 pub mod idempotency;
 
 pub mod backup;

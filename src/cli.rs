@@ -12,6 +12,7 @@ mod trusted;
 mod view;
 
 mod area;
+mod audit;
 mod backup;
 mod bench;
 mod bundle;
@@ -79,6 +80,8 @@ enum Command {
     DeadLetter(dead_letter::Args),
     /// What this office has to know 提醒
     Notice(notice::Args),
+    /// Access log 访问日志
+    Audit(audit::Args),
     /// Evidence 存证
     Evidence(evidence::Args),
     /// Peers 对方节点
@@ -144,6 +147,7 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Message(args) => online(message::run(args)),
         Command::DeadLetter(args) => online(dead_letter::run(args)),
         Command::Notice(args) => online(notice::run(args)),
+        Command::Audit(args) => online(audit::run(args)),
         Command::Evidence(args) => evidence::run(args),
         Command::Peer(args) => online(peer::run(args)),
         Command::Directory(args) => online(directory::run(args)),

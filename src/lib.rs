@@ -6,6 +6,7 @@ pub mod errors;
 pub mod tasks;
 pub mod time;
 
+pub mod access_file;
 pub mod app;
 pub mod delivery;
 

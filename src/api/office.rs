@@ -1,6 +1,7 @@
 //! The office API: what clerks' programs ask of their own node.
 
 mod access;
+mod audit;
 mod bundle;
 mod certificate;
 mod consent;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use store::Store;
 use tonic::service::Routes;
+use wire::pb::office::audit_service_server::AuditServiceServer;
 use wire::pb::office::bundle_service_server::BundleServiceServer;
 use wire::pb::office::certificate_service_server::CertificateServiceServer;
 use wire::pb::office::consent_service_server::ConsentServiceServer;
@@ -79,7 +81,9 @@ pub fn routes(parts: Parts) -> Routes {
     let status = StatusServiceServer::new(status::NodeStatus::new(&parts));
     let bundles = BundleServiceServer::new(bundle::Files::new(&parts));
     let upkeep = UpkeepServiceServer::new(upkeep::Upkeep::new(&parts));
+    let audit = AuditServiceServer::new(audit::Audit::new(&parts));
     let routes = Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(audit.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(bundles.max_decoding_message_size(bundle::REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))

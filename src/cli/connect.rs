@@ -189,6 +189,10 @@ macro_rules! client {
 
 impl Office {
     client!(
+        /// The access log.
+        audit, audit_service_client::AuditServiceClient
+    );
+    client!(
         /// Mail and cards by file.
         bundles, bundle_service_client::BundleServiceClient
     );

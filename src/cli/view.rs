@@ -39,12 +39,12 @@ macro_rules! shown {
 }
 
 shown! {
-    AcknowledgeNoticeResponse Backup BundleReport ChangePersonResponse
+    AccessRecord AcknowledgeNoticeResponse Backup BundleReport ChangePersonResponse
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
     DiscardDeadLetterResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
     FindPersonResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
     GetMessageResponse GetPeerResponse GetRegistrationResponse GetStatusResponse
-    IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice Peer
+    IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice OperatorReads Peer
     RecordConsentResponse RecordServiceRequestResponse RegisterArrivalResponse
     RenewCertificateResponse ReplaceCertificateResponse ResendDeadLetterResponse
     RetireNodeResponse RevokeCertificateResponse SendMessageResponse TestPeerResponse Track

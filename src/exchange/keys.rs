@@ -21,6 +21,8 @@ pub enum SignContext {
     Statement,
     /// Bundle of parcels and receipts in a file.
     Bundle,
+    /// End of an access log that is taken out as a file.
+    AccessLog,
 }
 
 impl SignContext {
@@ -34,6 +36,7 @@ impl SignContext {
             Self::Card => "liangdi/v1/card",
             Self::Statement => "liangdi/v1/statement",
             Self::Bundle => "liangdi/v1/bundle",
+            Self::AccessLog => "liangdi/v1/access-log",
         }
     }
 

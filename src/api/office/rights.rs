@@ -124,6 +124,9 @@ pub const RIGHTS: &[Right] = &[
     call("BundleService", "ExportCard", Nobody, &[P::TendDelivery]),
     call("BundleService", "ImportCard", Nobody, &[P::TendDelivery]),
     call("UpkeepService", "CreateBackup", Nobody, &[P::OperateNode]),
+    call("AuditService", "ListAccess", Nobody, &[P::ReadAccessLog]),
+    call("AuditService", "ExportAccess", Nobody, &[P::ReadAccessLog]),
+    call("AuditService", "ListReads", Nobody, &[P::ReadAccessLog, P::ApproveBulk]),
     call("StatusService", "GetStatus", Nobody, &[P::FollowDelivery]),
     call("StatusService", "ListPeers", Nobody, &[P::FollowDelivery]),
 ];
