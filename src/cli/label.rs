@@ -1,5 +1,6 @@
 //! Chinese words for the fields and values that the command line shows; the English ones are the proto names.
 
+mod oversight;
 mod state;
 
 use domain::case::{Seat, TransferCause};
@@ -280,6 +281,7 @@ const FIELDS: &[(&str, &str)] = &[
 fn chinese(field: &str) -> Option<&'static str> {
     let known = FIELDS.iter().find(|(name, _)| *name == field).map(|(_, zh)| *zh);
     // The bodies of a content are fields named after their kind.
+    let known = known.or_else(|| oversight::chinese(field));
     known.or_else(|| Kind::from_name(&camel_case(field)).map(Kind::chinese))
 }
 
@@ -392,6 +394,7 @@ mod tests {
     #[test]
     fn the_list_is_sorted_and_has_no_doubles() {
         assert!(FIELDS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(oversight::FIELDS.is_sorted_by(|a, b| a.0 < b.0));
         assert_eq!(of("due_on"), "due on 办理期限");
         assert_eq!(of("created_ms"), "created 受理时间");
         assert_eq!(of("half_life"), "half life");

@@ -13,6 +13,7 @@
     reason = "tests fail by panicking and say what they measured"
 )]
 
+mod audit;
 mod backup;
 mod bundle;
 mod command_line;
