@@ -52,7 +52,7 @@ pub enum Verdict {
         /// What was seen instead.
         found: String,
     },
-    /// It says that it does not have this feature.
+    /// It says that it does not have this feature, or its area has no part in it.
     NotOffered,
 }
 
@@ -93,7 +93,8 @@ pub async fn run(subject: &Subject, mut tell: impl FnMut(&Finding)) -> Vec<Findi
     };
     let mut findings = Vec::new();
     for rule in rules::ALL {
-        let offered = rule.feature.is_none_or(|needed| features.iter().any(|f| f == needed));
+        let offered = rule.feature.is_none_or(|needed| features.iter().any(|f| f == needed))
+            && (rule.applies)(subject);
         let verdict = if offered {
             match (rule.check)(subject).await {
                 Ok(()) => Verdict::Held,

@@ -63,6 +63,11 @@ impl Letters {
         Ok(())
     }
 
+    /// Addresses everything from now on to another area; the seal stays that of the peer.
+    pub(super) fn address(&mut self, to: AreaCode) {
+        self.peer = to;
+    }
+
     /// Leaves places of the lane out.
     pub(super) fn skip(&mut self, places: u64) -> u64 {
         self.next += places;

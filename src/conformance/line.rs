@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use domain::area::AreaCode;
+use exchange::custody::{CustodyReceipt, Returned};
+use exchange::digest::Digest;
 use exchange::envelope::SealedEnvelope;
 use exchange::keys::SignContext;
 use exchange::ledger::LedgerHead;
@@ -31,8 +33,8 @@ const OUT_QUEUE: usize = 64;
 pub(super) enum Answer {
     /// One disposition an envelope, and the head of its ledger.
     Receipt(Vec<Disposition>, LedgerHead),
-    /// The word of a relay.
-    Custody,
+    /// The word of a relay, not checked yet.
+    Custody(CustodyReceipt),
     /// The stream ended with this code of the catalogue.
     Ended(String),
 }
@@ -103,7 +105,7 @@ impl Line {
         let parcel = parcel(&manifest, envelopes, subject.identity())?;
         match self.send(subject, parcel).await? {
             Answer::Receipt(dispositions, head) => Ok((dispositions, head)),
-            Answer::Custody => Err(Deviation::new("a relay's word instead of a receipt")),
+            Answer::Custody(_) => Err(Deviation::new("a relay's word instead of a receipt")),
             Answer::Ended(code) => Err(Deviation::new(format!("the stream ended with {code}"))),
         }
     }
@@ -112,6 +114,23 @@ impl Line {
     pub(super) fn put(&self, parcel: Parcel) {
         // A stream that the peer has ended takes nothing; its last item says why.
         let _ended = self.out.try_send(Frame::Parcel(parcel)).is_err();
+    }
+
+    /// Hands a word back.
+    pub(super) fn hand_back(&self, word: Returned) {
+        // As in `put`.
+        let _ended = self.out.try_send(Frame::Returned(word)).is_err();
+    }
+
+    /// Waits until the peer has taken this word; false when the stream ends before.
+    pub(super) async fn taken(&mut self, word: Digest) -> Result<bool, Deviation> {
+        loop {
+            match self.next().await? {
+                Heard::Taken(id) if id == word => return Ok(true),
+                Heard::Ended(_) => return Ok(false),
+                Heard::Taken(_) | Heard::Receipt(_) | Heard::Custody(_) => {}
+            }
+        }
     }
 
     /// Sends a parcel as it is and waits for what comes of it.
@@ -126,7 +145,8 @@ impl Line {
                 let (dispositions, head) = self.check(subject, &parcel, &receipt)?;
                 Ok(Answer::Receipt(dispositions, head))
             }
-            Heard::Custody => Ok(Answer::Custody),
+            Heard::Custody(word) => Ok(Answer::Custody(word)),
+            Heard::Taken(_) => Err(Deviation::new("a word is taken that was not handed over")),
             Heard::Ended(code) => Ok(Answer::Ended(code)),
         }
     }
@@ -141,7 +161,8 @@ impl Line {
                     }
                     Ok(Heard::Receipt(receipt))
                 }
-                Some(Ok(Frame::Custody(_))) => Ok(Heard::Custody),
+                Some(Ok(Frame::Custody(word))) => Ok(Heard::Custody(word)),
+                Some(Ok(Frame::ReturnTaken(id))) => Ok(Heard::Taken(id)),
                 // Not about our parcel.
                 Some(Ok(_)) => continue,
                 Some(Err(CallError::Status(status))) => {
@@ -190,8 +211,10 @@ impl Line {
 pub(super) enum Heard {
     /// A receipt, not checked yet.
     Receipt(Receipt),
-    /// The word of a relay.
-    Custody,
+    /// The word of a relay, not checked yet.
+    Custody(CustodyReceipt),
+    /// Words that came back are written, or of no use there.
+    Taken(Digest),
     /// The end, with its code.
     Ended(String),
 }

@@ -1,5 +1,7 @@
 //! The rules, in the order of docs/protocol.md.
 
+mod custody;
+mod directory;
 mod identity;
 mod lanes;
 mod parcels;
@@ -26,22 +28,27 @@ pub(super) struct Rule {
     pub(super) text: &'static str,
     /// The feature it belongs to, when peers need not have it.
     pub(super) feature: Option<&'static str>,
+    /// Whether it says anything about a peer of that area.
+    pub(super) applies: fn(&Subject) -> bool,
     pub(super) check: fn(&Subject) -> Trying<'_>,
 }
 
 macro_rules! rules {
-    ($($section:literal $name:literal $text:literal $check:path $(, if $feature:path)?;)*) => {
+    ($($section:literal $name:literal $text:literal $check:path $(, if $feature:path)? $(, where $applies:path)?;)*) => {
         /// All rules.
         pub(super) const ALL: &[Rule] = &[$(Rule {
             section: $section,
             name: $name,
             text: $text,
             feature: rules!(@ $($feature)?),
+            applies: rules!(# $($applies)?),
             check: |subject| Box::pin($check(subject)),
         }),*];
     };
     (@) => { None };
     (@ $feature:path) => { Some($feature) };
+    (#) => { |_| true };
+    (# $applies:path) => { $applies };
 }
 
 rules! {
@@ -79,6 +86,13 @@ rules! {
     "4" "withdrawn" "A withdrawn envelope is refused as WITHDRAWN, and its place is used." withdrawal::withdrawn, if feature::WITHDRAWN;
     "4" "withdrawn-late" "Withdrawing what was stored gets the first answer." withdrawal::withdrawn_late, if feature::WITHDRAWN;
     "4" "bodiless-unlisted" "A body that is missing and not listed as withdrawn makes the parcel MALFORMED." withdrawal::bodiless_unlisted, if feature::WITHDRAWN;
+    "9" "carried" "A parcel that the peer may carry is HELD for the next hop; handed over again it gets the same word." custody::carried, if feature::CUSTODY, where custody::carries;
+    "9" "not-carried" "A parcel that the peer may not carry is turned away: NOT_FOR_US." custody::not_carried, if feature::CUSTODY, where custody::declines;
+    "9" "senseless-way" "A parcel whose words tell of no way is turned away: MALFORMED." custody::senseless_way, if feature::CUSTODY;
+    "9" "useless-words" "A word that comes back and is of no use, or does not hold, is answered with ReturnTaken." custody::useless_words, if feature::CUSTODY;
+    "14" "directory-proves-itself" "Every card and list in the directory holds by itself, and the peer's own card is there." directory::proves_itself, if feature::DIRECTORY;
+    "14" "directory-news" "With the cursor of the last answer only news is told." directory::tells_what_is_new, if feature::DIRECTORY;
+    "14" "directory-cursor" "A cursor that the peer does not know starts over." directory::strange_cursor, if feature::DIRECTORY;
 }
 
 /// The words for a parcel's answers have to be these.

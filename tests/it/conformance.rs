@@ -51,6 +51,17 @@ fn our_node_keeps_every_rule() {
     let mut node = network.node("410522", &[]);
     node.start();
     let report = holds(&network, "410522");
+    // A county carries nothing for others.
+    assert_eq!(report["not_offered"], 1, "{report}");
+    node.never_panicked();
+}
+
+#[test]
+fn our_province_keeps_every_rule_of_a_relay() {
+    let network = Network::new();
+    let mut node = network.node("410000", &[]);
+    node.start();
+    let report = holds(&network, "410000");
     assert_eq!(report["not_offered"], 0, "{report}");
     node.never_panicked();
 }

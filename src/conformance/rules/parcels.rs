@@ -89,7 +89,7 @@ async fn ends_with(
             ensure(found == code, || format!("ended with {found}, not {code}"))?
         }
         Answer::Receipt(..) => return Err(Deviation::new("it got a receipt")),
-        Answer::Custody => return Err(Deviation::new("a relay's word instead")),
+        Answer::Custody(_) => return Err(Deviation::new("a relay's word instead")),
     }
     Ok(kept)
 }

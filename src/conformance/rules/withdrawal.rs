@@ -35,6 +35,6 @@ pub(super) async fn bodiless_unlisted(subject: &Subject) -> Result<(), Deviation
     let sent = parcel(&manifest, envelopes, subject.identity())?;
     match line.send(subject, sent).await? {
         Answer::Ended(code) => ensure(code == "MALFORMED", || format!("ended with {code}")),
-        Answer::Receipt(..) | Answer::Custody => Err(Deviation::new("it was taken")),
+        Answer::Receipt(..) | Answer::Custody(_) => Err(Deviation::new("it was taken")),
     }
 }
