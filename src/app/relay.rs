@@ -3,6 +3,7 @@
 //! Nothing here can be opened by this node. What is promised, that the parcel is held, is on disk before the
 //! word is signed; what is let go, its content, is let go in the unit that writes who has it now.
 
+pub mod age;
 mod words;
 
 use std::collections::BTreeMap;

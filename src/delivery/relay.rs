@@ -7,6 +7,7 @@ mod forward;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::area::{AreaCode, AreaLevel};
@@ -57,6 +58,9 @@ struct Inner {
     held: Mutex<BTreeMap<AreaCode, u64>>,
 }
 
+/// What is old is looked for this often.
+const AGE_EVERY: Duration = Duration::from_secs(86_400);
+
 /// A parcel that waits for the disk, or for our signature.
 #[derive(Debug)]
 pub(super) struct Taken {
@@ -93,7 +97,34 @@ impl Relay {
             tracing::info!(%next, count, "parcels in transit wait");
             relay.0.forwarding.wake(&relay, next);
         }
+        relay.follow_age();
         Ok(relay)
+    }
+
+    /// Lets go of what nobody can be brought, and of what became of parcels years ago, once a day.
+    fn follow_age(&self) {
+        let shared = self.0.hub.shared();
+        let (relay, mut stopping) = (self.clone(), shared.tasks.stopping());
+        shared.tasks.spawn("age-of-transit", async move {
+            loop {
+                if let Err(error) = relay.let_go_of_old().await {
+                    tracing::warn!(%error, "what is old in transit could not be let go of");
+                }
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    () = tokio::time::sleep(AGE_EVERY) => {}
+                }
+            }
+        });
+    }
+
+    async fn let_go_of_old(&self) -> Result<(), AppError> {
+        let store = &self.0.hub.shared().store;
+        for parcel in units::age::forget_transit(store, SystemClock.now()).await? {
+            tracing::warn!(%parcel, code = "EXPIRED", "a parcel could not be handed on in time and is let go of");
+            self.note(parcel, Said::Refused(Reason::Expired, None)).await?;
+        }
+        Ok(())
     }
 
     /// Hands a parcel for somebody else to the committer.

@@ -8,13 +8,15 @@ use domain::time::UnixMillis;
 use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
-use crate::app::{letters, progress};
+use crate::app::{letters, progress, relay};
 use crate::config::Settings;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
 
 /// Alarms are looked at this often; they are about days.
 const ALARMS_EVERY: Duration = Duration::from_secs(600);
+/// What is old is looked for this often.
+const FORGET_EVERY: Duration = Duration::from_secs(86_400);
 /// Looks that follow each other at once when much is due.
 const LOOKS_AT_ONCE: usize = 64;
 /// Messages for a retired peer that become dead letters in one go.
@@ -72,6 +74,16 @@ impl Watch {
                 told("peers could not be told what was opened", watch.report().await);
             }
         });
+        let (watch, mut stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn("age", async move {
+            loop {
+                told("what is old could not be forgotten", watch.forget().await);
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    () = tokio::time::sleep(FORGET_EVERY) => {}
+                }
+            }
+        });
     }
 
     async fn look_at_clocks(&self, now: UnixMillis) -> Result<(), AppError> {
@@ -104,6 +116,14 @@ impl Watch {
             if lost > 0 {
                 tracing::warn!(peer = %peer.area, lost, code = "AREA_RETIRED", "mail for a peer that has ended its service is on the list of dead letters");
             }
+        }
+        Ok(())
+    }
+
+    async fn forget(&self) -> Result<(), AppError> {
+        let count = relay::age::forget_words(&self.clocks.store, SystemClock.now()).await?;
+        if count > 0 {
+            tracing::info!(count, "words that nobody took, or will answer any more, are forgotten");
         }
         Ok(())
     }
