@@ -31,6 +31,7 @@ mod input;
 mod interop;
 mod letters;
 mod logs;
+mod netns;
 mod overload;
 mod peers;
 mod relay;

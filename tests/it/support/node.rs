@@ -20,6 +20,8 @@ pub struct Node {
     pub verbosity: &'static str,
     /// More of its environment.
     pub environment: Vec<(String, String)>,
+    /// What the program is started by, if not directly.
+    pub launcher: Vec<String>,
     child: Option<Child>,
 }
 
@@ -32,6 +34,7 @@ impl Node {
             serial,
             verbosity: "info,sled=warn",
             environment: Vec::new(),
+            launcher: Vec::new(),
             child: None,
         }
     }
@@ -80,7 +83,10 @@ impl Node {
         assert!(self.child.is_none(), "it runs");
         let log: File =
             OpenOptions::new().create(true).append(true).open(self.dir.join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_liangdi"))
+        let words =
+            [self.launcher.as_slice(), &[env!("CARGO_BIN_EXE_liangdi").to_owned()]].concat();
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .args(["serve", "--log-format", "json", "--config"])
             .arg(self.dir.join("liangdi.toml"))
             .env("LIANGDI_LOG", self.verbosity)
