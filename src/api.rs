@@ -7,6 +7,7 @@ pub mod health;
 pub mod listener;
 pub mod node;
 pub mod office;
+mod reconcile;
 pub mod status;
 
 use std::time::Duration;

@@ -24,6 +24,7 @@ mod consent;
 mod dead_letter;
 mod directory;
 mod evidence;
+mod ledger;
 mod maintenance;
 mod message;
 mod moment;
@@ -33,10 +34,12 @@ mod peer;
 mod person;
 mod pki;
 mod reason;
+mod reconcile;
 mod registration;
 mod request;
 mod serve;
 mod sim;
+mod statement;
 mod status;
 mod store;
 
@@ -92,6 +95,12 @@ enum Command {
     Maintenance(maintenance::Args),
     /// Mail by file, for an office without a line 文件收发
     Bundle(bundle::Args),
+    /// Reconciliation with other provinces and counties 对账
+    Reconcile(reconcile::Args),
+    /// What two sides have signed about a time 对账单
+    Statement(statement::Args),
+    /// The append-only ledger, and proofs 台账
+    Ledger(ledger::Args),
     /// State of the node 节点状态
     Status(status::Args),
     /// Area codes 行政区划代码
@@ -153,6 +162,9 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Directory(args) => online(directory::run(args)),
         Command::Maintenance(args) => online(maintenance::run(args)),
         Command::Bundle(args) => online(bundle::run(args)),
+        Command::Reconcile(args) => online(reconcile::run(args, !output.is_json())),
+        Command::Statement(args) => online(statement::run(args)),
+        Command::Ledger(args) => online(ledger::run(args)),
         Command::Status(args) => online(status::run(args)),
         Command::Area(args) => area::run(args),
         Command::Reason(args) => reason::run(args),

@@ -5,6 +5,7 @@ mod backup;
 mod directory;
 mod limits;
 mod raw;
+mod reconcile;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,6 +24,7 @@ pub use self::backup::BackupSettings;
 pub use self::directory::DirectorySettings;
 pub use self::limits::LimitSettings;
 use self::raw::{RawConfig, RawPeer};
+pub use self::reconcile::{Every, ReconcileSettings};
 
 /// Envelopes a clerk's program may hand in while the committer is busy, before it is told to wait.
 const QUEUE_DEPTH: usize = 4_096;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub alarms: AlarmSettings,
     /// Where backups go.
     pub backup: BackupSettings,
+    /// When a county reports, and which reconciliations begin by themselves.
+    pub reconcile: ReconcileSettings,
     /// Peers this node calls.
     pub peers: Vec<PeerSettings>,
 }
@@ -228,6 +232,7 @@ impl Check<'_> {
         let limits = self.limits(&raw.limits);
         let alarms = self.alarms(&raw.alarms);
         let backup = self.backup(&raw.backup, &raw.data_dir);
+        let reconcile = self.reconcile(&raw.reconcile);
         let peers = self.peers(&raw.peer, area);
         let listen_node = listen_node?;
         Some(Settings {
@@ -254,6 +259,7 @@ impl Check<'_> {
             limits: limits?,
             alarms: alarms?,
             backup: backup?,
+            reconcile: reconcile?,
             peers,
         })
     }

@@ -19,6 +19,7 @@ pub mod peers;
 pub mod probe;
 mod proof;
 pub mod receipts;
+pub mod reconcile;
 pub mod relay;
 pub mod returns;
 pub mod session;

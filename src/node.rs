@@ -28,6 +28,7 @@ use crate::delivery::limits::Limits;
 use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
 use crate::delivery::receipts::Receipts;
+use crate::delivery::reconcile::{self, Reconcile};
 use crate::delivery::watch::Watch;
 use crate::errors::chain;
 use crate::tasks::Tasks;
@@ -170,7 +171,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         own: settings.area,
         store: store.clone(),
         identity: identity.clone(),
-        opener: keys,
+        opener: keys.clone(),
         receipts,
         heard: hub.shared().heard.clone(),
     };
@@ -179,8 +180,19 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
             .map_err(NodeError::App)?;
     directory.follow(&tasks, outbound.settings().backoff, &settings.directory);
 
+    let reconcile = Reconcile::new(reconcile::Parts {
+        own: settings.area,
+        store: store.clone(),
+        identity: identity.clone(),
+        peers: peers.clone(),
+        outbound,
+        opener: keys,
+        settings: settings.reconcile.clone(),
+        tasks: tasks.clone(),
+    });
+    reconcile.follow().map_err(NodeError::App)?;
     let bundles = Bundles::new(intake.clone(), directory.clone());
-    let node_routes = node_api::routes(hub.clone(), intake, directory.clone());
+    let node_routes = node_api::routes(hub.clone(), intake, directory.clone(), reconcile.clone());
     serve(&tasks, node_door, node_routes, health.clone());
     let parts = office_api::Parts {
         settings: settings.clone(),
@@ -189,6 +201,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         peers: peers.clone(),
         directory,
         bundles,
+        reconcile,
         hub,
         disk,
         tasks: tasks.clone(),

@@ -18,16 +18,17 @@ use super::connection::Remote;
 use super::status::of_reason;
 use crate::delivery::directory::Directory;
 use crate::delivery::hub::Hub;
+use crate::delivery::reconcile::Reconcile;
 use crate::delivery::session::accept::{Fault, accept};
 use crate::delivery::session::intake::Intake;
 
 /// The routes of the node API.
 #[must_use]
-pub fn routes(hub: Hub, intake: Arc<Intake>, directory: Directory) -> Routes {
+pub fn routes(hub: Hub, intake: Arc<Intake>, directory: Directory, reconcile: Reconcile) -> Routes {
     let service = NodeServiceServer::new(Service { hub, intake, directory })
         .max_decoding_message_size(FRAME_BYTES_MAX)
         .max_encoding_message_size(FRAME_BYTES_MAX);
-    Routes::new(service)
+    Routes::new(service).add_service(super::reconcile::service(reconcile))
 }
 
 struct Service {
@@ -86,7 +87,7 @@ impl NodeService for Service {
 }
 
 /// The area of the node that calls.
-fn node(extensions: &Extensions) -> Result<AreaCode, Status> {
+pub(super) fn node(extensions: &Extensions) -> Result<AreaCode, Status> {
     match extensions.get::<Remote>().map(|remote| &remote.identity) {
         Some(PeerIdentity::Node(area)) => Ok(*area),
         Some(PeerIdentity::Operator { .. }) | None => Err(of_reason(Reason::Unauthenticated)),

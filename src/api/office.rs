@@ -11,6 +11,7 @@ mod letter;
 mod message;
 mod notice;
 mod peer;
+mod reconcile;
 mod registration;
 pub mod rights;
 mod status;
@@ -28,6 +29,7 @@ use wire::pb::office::consent_service_server::ConsentServiceServer;
 use wire::pb::office::delivery_service_server::DeliveryServiceServer;
 use wire::pb::office::directory_service_server::DirectoryServiceServer;
 use wire::pb::office::message_service_server::MessageServiceServer;
+use wire::pb::office::reconcile_service_server::ReconcileServiceServer;
 use wire::pb::office::registration_service_server::RegistrationServiceServer;
 use wire::pb::office::status_service_server::StatusServiceServer;
 use wire::pb::office::upkeep_service_server::UpkeepServiceServer;
@@ -39,6 +41,7 @@ use crate::delivery::hub::Hub;
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
+use crate::delivery::reconcile::Reconcile;
 use crate::tasks::Tasks;
 
 pub(crate) use upkeep::to_pb as backup_to_pb;
@@ -63,6 +66,8 @@ pub struct Parts {
     pub hub: Hub,
     /// The disk that its data lie on.
     pub disk: DiskGuard,
+    /// Reconciliation.
+    pub reconcile: Reconcile,
     /// Makes and takes bundle files.
     pub bundles: Bundles,
     /// The tasks of the node, for work that outlasts a call.
@@ -80,6 +85,7 @@ pub fn routes(parts: Parts) -> Routes {
     let delivery = DeliveryServiceServer::new(delivery::Delivery::new(&parts));
     let status = StatusServiceServer::new(status::NodeStatus::new(&parts));
     let bundles = BundleServiceServer::new(bundle::Files::new(&parts));
+    let reconcile = ReconcileServiceServer::new(reconcile::Reconciliations::new(&parts));
     let upkeep = UpkeepServiceServer::new(upkeep::Upkeep::new(&parts));
     let audit = AuditServiceServer::new(audit::Audit::new(&parts));
     let routes = Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
@@ -91,6 +97,7 @@ pub fn routes(parts: Parts) -> Routes {
         .add_service(messages.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(delivery.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(status.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(reconcile.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(upkeep.max_decoding_message_size(REQUEST_BYTES_MAX));
     rights::guard(routes)
 }

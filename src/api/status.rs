@@ -139,6 +139,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::SignatureInvalid
         | R::BundleCutOff
         | R::BundleAltered
+        | R::ReconcileInconsistent
         | R::SenderMismatch
         | R::VersionUnsupported => Code::InvalidArgument,
         R::Expired

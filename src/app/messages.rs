@@ -38,20 +38,24 @@ fn subject_hash(store: &Store, person: Option<&PersonReference>) -> PersonHash {
 
 /// Random parts of a person's record, should one have to be made.
 #[derive(Clone, Debug)]
-struct NewSubject {
+pub(crate) struct NewSubject {
     hash: PersonHash,
     id: domain::id::PersonId,
 }
 
 impl NewSubject {
-    fn of(store: &Store, person: Option<&PersonReference>, now: domain::time::UnixMillis) -> Self {
+    pub(crate) fn of(
+        store: &Store,
+        person: Option<&PersonReference>,
+        now: domain::time::UnixMillis,
+    ) -> Self {
         Self {
             hash: subject_hash(store, person),
             id: domain::id::PersonId::new(now, crate::time::random()),
         }
     }
 
-    fn get(&self, unit: &mut Unit<'_>) -> Result<Subject, StoreError> {
+    pub(crate) fn get(&self, unit: &mut Unit<'_>) -> Result<Subject, StoreError> {
         unit.subject(self.hash, self.id)
     }
 }
@@ -92,7 +96,11 @@ pub(crate) fn envelope_of(entry: Vec<u8>) -> Option<SealedEnvelope> {
 }
 
 /// The envelope of a message, from the journal.
-fn kept_envelope(store: &Store, row: &MessageRow, side: Side) -> Result<SealedEnvelope, AppError> {
+pub(crate) fn kept_envelope(
+    store: &Store,
+    row: &MessageRow,
+    side: Side,
+) -> Result<SealedEnvelope, AppError> {
     let lane = EnvelopeKey::of(side, row.peer, row.epoch);
     let entry = store.read(&ENVELOPE, &lane.key(), row.position)?;
     entry.and_then(envelope_of).ok_or(AppError::Internal("a message has no envelope"))

@@ -225,6 +225,10 @@ impl Office {
         status, status_service_client::StatusServiceClient
     );
     client!(
+        /// Reconciliation, statements and the ledger.
+        reconcile, reconcile_service_client::ReconcileServiceClient
+    );
+    client!(
         /// Backups.
         upkeep, upkeep_service_client::UpkeepServiceClient
     );

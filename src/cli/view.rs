@@ -40,6 +40,8 @@ macro_rules! shown {
 
 shown! {
     AccessRecord AcknowledgeNoticeResponse Backup BundleReport ChangePersonResponse
+    CountyReport GetLedgerHeadResponse GetTwoHeadsResponse ProveEntryResponse ProveGrowthResponse
+    Reconciliation ReconciliationDifference StatementSummary
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
     DiscardDeadLetterResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
     FindPersonResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse

@@ -25,6 +25,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) backup: RawBackup,
     #[serde(default)]
+    pub(super) reconcile: RawReconcile,
+    #[serde(default)]
     pub(super) peer: Vec<RawPeer>,
 }
 
@@ -151,6 +153,28 @@ pub(super) struct RawBackup {
 impl Default for RawBackup {
     fn default() -> Self {
         Self { dir: None, keep: unwritten(7) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReconcile {
+    pub(super) report_every_s: Spanned<u32>,
+    pub(super) with: Vec<Spanned<String>>,
+    pub(super) every: Spanned<String>,
+    pub(super) on_day: Spanned<u32>,
+    pub(super) retry_s: Spanned<u32>,
+}
+
+impl Default for RawReconcile {
+    fn default() -> Self {
+        Self {
+            report_every_s: unwritten(300),
+            with: Vec::new(),
+            every: unwritten("month".to_owned()),
+            on_day: unwritten(5),
+            retry_s: unwritten(3_600),
+        }
     }
 }
 

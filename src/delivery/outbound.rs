@@ -17,7 +17,7 @@ use exchange::courier::CourierSettings;
 use exchange::lane::{LaneEpoch, Mark};
 use exchange::parcel::ParcelId;
 use exchange::route::{Route, Routes};
-use store::messages::peer_area;
+use store::messages::{peer_area, peer_key};
 use store::tables::LANE_EPOCH;
 use store::transit::Carrier;
 use tokio::sync::{mpsc, watch};
@@ -228,6 +228,12 @@ impl Outbound {
         let _elapsed = tokio::time::timeout(LET_GO_WITHIN, gone).await.is_err();
     }
 
+    /// Whether new mail for a peer goes into the lane of this epoch.
+    pub(super) fn is_present(&self, area: AreaCode, epoch: LaneEpoch) -> Result<bool, AppError> {
+        let present = self.shared().store.get(&LANE_EPOCH, &peer_key(area))?;
+        Ok(present == Some(epoch.get()))
+    }
+
     fn take_in_hand(&self, parcel: ParcelId) {
         self.in_hand().insert(parcel, watch::Sender::new(()));
     }
@@ -264,7 +270,7 @@ impl Outbound {
     }
 
     /// What it takes to send messages again that cannot go on in their lane.
-    fn healing(&self, peer: AreaCode) -> Healing {
+    pub(super) fn healing(&self, peer: AreaCode) -> Healing {
         let now = SystemClock.now();
         let last = self.opened().get(&peer).copied();
         Healing {

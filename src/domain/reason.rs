@@ -38,6 +38,8 @@ coded! {
         BundleCutOff = "BUNDLE_CUT_OFF";
         /// A bundle file does not open from some place on.
         BundleAltered = "BUNDLE_ALTERED";
+        /// What the other side of a reconciliation sent is not what it announced.
+        ReconcileInconsistent = "RECONCILE_INCONSISTENT";
         /// The bytes are not what the protocol says.
         Malformed = "MALFORMED";
         /// Larger than a named limit.

@@ -28,10 +28,21 @@ pub enum Direction {
 
 impl Direction {
     /// The byte that stands for it in an entry.
-    const fn byte(self) -> u8 {
+    #[must_use]
+    pub const fn byte(self) -> u8 {
         match self {
             Self::Sent => 1,
             Self::Received => 2,
+        }
+    }
+
+    /// From that byte.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Sent),
+            2 => Some(Self::Received),
+            _ => None,
         }
     }
 }
@@ -86,6 +97,27 @@ impl LedgerEntry {
         let all = parts.into_iter().flatten();
         bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
         bytes
+    }
+
+    /// Reads canonical bytes; `None` when they are none.
+    #[must_use]
+    pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let (direction, rest) = bytes.strip_prefix(CONTEXT)?.split_first()?;
+        let (id, rest) = rest.split_first_chunk::<16>()?;
+        let (digest, rest) = rest.split_first_chunk::<32>()?;
+        let (from, rest) = rest.split_first_chunk::<6>()?;
+        let (to, month) = rest.split_first_chunk::<6>()?;
+        let month = u32::from_be_bytes(month.try_into().ok()?);
+        let area = |code: &[u8]| std::str::from_utf8(code).ok()?.parse().ok();
+        let number = u8::try_from(month % 100).ok()?;
+        Some(Self {
+            message_id: MessageId::from_bytes(*id),
+            digest: Digest::new(*digest),
+            from: area(from)?,
+            to: area(to)?,
+            month: Month::new(u16::try_from(month / 100).ok()?, number).ok()?,
+            direction: Direction::from_byte(*direction)?,
+        })
     }
 
     /// Hash of the entry as a leaf of the ledger's tree.
@@ -207,6 +239,8 @@ mod tests {
         expected.extend_from_slice(&202_604_u32.to_be_bytes());
         assert_eq!(entry.canonical_bytes().as_slice(), expected);
         assert_eq!(entry.leaf_hash(), tree::leaf_hash(&expected));
+        assert_eq!(LedgerEntry::from_canonical(&expected), Some(entry));
+        assert_eq!(LedgerEntry::from_canonical(&expected[1..]), None);
         let sent = LedgerEntry { direction: Direction::Sent, ..entry };
         assert_ne!(sent.leaf_hash(), entry.leaf_hash());
     }

@@ -6,13 +6,16 @@
 //! and peels, and stops the stream after about 1.35 symbols a difference. [`session`] is the conversation around it,
 //! [`difference`] gives each difference its name.
 
+pub mod calls;
 pub mod decoder;
 pub mod difference;
 pub mod key;
 pub mod packed;
 pub mod session;
 pub mod set;
+pub mod statement;
 pub mod symbol;
+pub mod told;
 
 #[cfg(test)]
 mod tests;

@@ -199,6 +199,16 @@ pub enum NoticeKind {
         /// The operator's usual day.
         usual: u32,
     },
+    /// Both sides hold something else under one message id; a person decides.
+    ContentDiffers {
+        /// The other county.
+        peer: AreaCode,
+    },
+    /// A reconciliation does not come to its end.
+    NotReconciled {
+        /// The other side.
+        with: AreaCode,
+    },
 }
 
 impl NoticeKind {
@@ -223,6 +233,8 @@ impl NoticeKind {
             Self::RolledBack { peer, .. } => (13, area(peer), 0),
             Self::CardsOld => (14, nobody, 0),
             Self::UnusualReads { .. } => (15, nobody, 0),
+            Self::ContentDiffers { peer } => (30, area(peer), 0),
+            Self::NotReconciled { with } => (31, area(with), 0),
         }
     }
 }

@@ -61,6 +61,7 @@ pub mod oversight;
 pub mod transit;
 
 pub mod access;
+pub mod reconcile;
 pub mod records;
 
 mod journal;

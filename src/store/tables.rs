@@ -22,6 +22,7 @@ use crate::network::{
 };
 use crate::origin::{OriginRow, RestoredRow};
 use crate::oversight::{ReadLimitsRow, ReadsRow};
+use crate::reconcile::{BookCursorRow, BookKey, DifferenceRow, ReportedRow, RunRow, StatementRow};
 use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
     RegistrationRow, ServiceRequestRow,
@@ -329,6 +330,38 @@ catalogue! {
     /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with
     /// [`ACCESS`].
     ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51);
+
+    /// What changes entries of books beside the ledger, in that order.
+    /// Key: nothing; positions from 1. Entries: postcard of [`crate::reconcile::Change`]. Written with receipts,
+    /// refusals and cures.
+    BOOK_CHANGE: Journal<()> = Journal::new("book-change-1", 0x70);
+
+    /// What counties say of their messages: our own, and those that report to us.
+    /// Key: county (6), month as YYYYMM (4), incarnation (4); positions from 1. Entries: see
+    /// `exchange::reconcile::told::record`; the last about a message counts. Written from the ledger and
+    /// [`BOOK_CHANGE`], and with reports.
+    BOOK: Journal<BookKey> = Journal::new("book-1", 0x71);
+
+    /// How far the own book reaches: one row.
+    /// Key: nothing. Value: [`BookCursorRow`]. Written with [`BOOK`].
+    BOOK_CURSOR: Table<(), BookCursorRow> = Table::new("book-cursor-1", 0x72);
+
+    /// What counties below have last reported.
+    /// Key: county (6). Value: [`ReportedRow`]. Written with the last part of each report.
+    REPORTED: Table<PeerKey, ReportedRow> = Table::new("reported-1", 0x73);
+
+    /// Reconciliations that were begun here.
+    /// Key: number from 1 (8). Value: [`RunRow`]. Written at each step.
+    RUN_ROW: Table<u64, RunRow> = Table::new("reconciliation-1", 0x74);
+
+    /// What they found.
+    /// Key: number of the run (8), message id (16). Value: [`DifferenceRow`]. Written after each comparison.
+    DIFFERENCE: Table<(u64, MessageIdKey), DifferenceRow> = Table::new("difference-1", 0x75);
+
+    /// Statements with both signatures.
+    /// Key: the other side (6), first day, last day (4 each, days since 1970), when it was made, ms (8). Value:
+    /// [`StatementRow`]. Written when both have signed.
+    STATEMENT: Table<(PeerKey, u32, u32, u64), StatementRow> = Table::new("statement-1", 0x76);
 }
 
 #[cfg(test)]

@@ -43,6 +43,12 @@ impl From<Status> for CallError {
     }
 }
 
+/// The peer ended the call without a word.
+#[must_use]
+pub fn ended() -> Status {
+    Status::unavailable("the stream has ended")
+}
+
 impl NodeClient {
     /// Speaks over `channel`.
     #[must_use]

@@ -18,6 +18,7 @@ pub mod frame;
 mod malformed;
 pub mod parcel;
 pub mod receipt;
+pub mod reconcile;
 pub mod records;
 
 pub use card::decode_card;

@@ -34,6 +34,7 @@ mod logs;
 mod netns;
 mod overload;
 mod peers;
+mod reconcile;
 mod relay;
 mod renewal;
 mod roles;

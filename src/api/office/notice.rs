@@ -58,6 +58,8 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::Retired { .. } => pb::NoticeKind::Retired,
         NoticeKind::RolledBack { .. } => pb::NoticeKind::RolledBack,
         NoticeKind::CardsOld => pb::NoticeKind::CardsOld,
+        NoticeKind::ContentDiffers { .. } => pb::NoticeKind::ContentDiffers,
+        NoticeKind::NotReconciled { .. } => pb::NoticeKind::NotReconciled,
         NoticeKind::UnusualReads { .. } => pb::NoticeKind::UnusualReads,
     }
 }

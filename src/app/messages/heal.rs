@@ -129,7 +129,7 @@ pub fn heal(
 }
 
 /// A message of ours, unless its person was erased.
-fn sent(unit: &Unit<'_>, message: MessageId) -> Result<Option<MessageRow>, AppError> {
+pub(crate) fn sent(unit: &Unit<'_>, message: MessageId) -> Result<Option<MessageRow>, AppError> {
     let kept = unit.get_personal(&MESSAGE, &message_key(message, Side::Sent))?;
     Ok(kept.and_then(Kept::value))
 }
@@ -152,7 +152,7 @@ fn to_send_again(
 }
 
 /// Puts one message into the lane of an epoch.
-fn put_again(
+pub(crate) fn put_again(
     unit: &mut Unit<'_>,
     message: MessageId,
     row: &MessageRow,

@@ -20,12 +20,14 @@ use store::messages::{
     Blob, ChainRow, EnvelopeKey, LaneInRow, MessageRow, ParcelKey, ParcelRow, RefusalRow, Side,
     Signed, message_key,
 };
+use store::reconcile::Change;
 use store::tables::{CHAIN, ENVELOPE, LANE_IN, MESSAGE, PARCEL, REFUSAL, TODO};
 use store::{Kept, Unit};
 use wire::{decode_disposition, encode_disposition};
 
 use super::{NewSubject, journal_entry};
 use crate::app::progress::{self, Openings};
+use crate::app::reconcile::books;
 use crate::app::relay::{SignedWord, keep_custody};
 use crate::app::{AppError, clocks};
 
@@ -169,6 +171,10 @@ pub fn take_in(
     }
     let dispositions: Vec<_> = said.iter().map(|d| Bytes::from(encode_disposition(d))).collect();
     keep_parcel(unit, arrived, &key, sequences, &dispositions)?;
+    if said.iter().any(|said| matches!(said.outcome, Outcome::Refused { .. })) {
+        // What is stored has its entry in the ledger; a refusal has none.
+        books::note(unit, &Change::Parcel(key))?;
+    }
     for word in &arrived.words {
         keep_custody(unit, arrived.parcel_id, word, now)?;
     }

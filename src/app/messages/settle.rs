@@ -14,6 +14,7 @@ use store::messages::{
     Blob, EnvelopeKey, LaneOutRow, ParcelKey, ParcelRow, Side, Signed, peer_area, peer_key,
 };
 use store::network::PeerHeadRow;
+use store::reconcile::Change;
 use store::tables::{CONSIGNMENT, ENVELOPE, LANE_EPOCH, LANE_OUT, PARCEL, PEER_HEAD, RECEIPT};
 use store::transit::ConsignmentRow;
 use store::{Store, Unit};
@@ -25,6 +26,7 @@ use super::receive::keep_chain;
 use crate::app::AppError;
 use crate::app::letters::{self, Said};
 use crate::app::notices;
+use crate::app::reconcile::books;
 use crate::app::relay::chain_of;
 
 /// A receipt that answers a parcel of ours, checked in every respect.
@@ -80,6 +82,7 @@ pub fn keep(
         signature: Blob(answered.receipt.signature.to_vec()),
     };
     unit.put(&RECEIPT, &key, &receipt)?;
+    books::note(unit, &Change::Parcel(key))?;
     keep_chain(unit, answered.parcel_signer, &answered.parcel_chain)?;
     keep_chain(unit, answered.receipt_signer, &answered.receipt.chain)?;
     let healed = mend(unit, answered, healing, now)?;
@@ -147,7 +150,7 @@ fn final_words(answered: &Answered, healed: Option<&Healed>) -> Vec<Said> {
 ///
 /// # Errors
 /// When rows cannot be read or written.
-pub(super) fn mark(
+pub(crate) fn mark(
     unit: &mut Unit<'_>,
     peer: AreaCode,
     epoch: LaneEpoch,

@@ -253,8 +253,8 @@ fn sent(store: &Store, row: &MessageRow, track: &mut Track) -> Result<(), AppErr
 
 /// What a kept parcel says about one envelope.
 pub(crate) struct Word {
-    pub(super) key: ParcelKey,
-    pub(super) row: ParcelRow,
+    pub(crate) key: ParcelKey,
+    pub(crate) row: ParcelRow,
     pub(super) index: usize,
     pub(crate) disposition: Disposition,
 }

@@ -46,7 +46,9 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::Retired { .. }
         | NoticeKind::RolledBack { .. }
         | NoticeKind::CardsOld
-        | NoticeKind::UnusualReads { .. } => own,
+        | NoticeKind::UnusualReads { .. }
+        | NoticeKind::ContentDiffers { .. }
+        | NoticeKind::NotReconciled { .. } => own,
     }
 }
 
@@ -131,6 +133,18 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "请在死信中改发承接地区，或放弃。",
             "Send what waits for it to the area that took over, from the dead letters, or give it up.",
         ],
+        NoticeKind::ContentDiffers { .. } => [
+            "对账发现：本方与{name}（{code}）在同一编号下存有不同内容，共{count}件，程序不能裁定。",
+            "Reconciliation: this side and {name} ({code}) hold different content under the same id, {count} message(s). No program decides that.",
+            "请对照双方版本并与对方办公室商定：liangdi reconcile list，liangdi reconcile show 编号",
+            "Look at both versions and agree with the other office: liangdi reconcile list, liangdi reconcile show NUMBER",
+        ],
+        NoticeKind::NotReconciled { .. } => [
+            "与{name}（{code}）的对账未能完成。",
+            "The reconciliation with {name} ({code}) has not come to its end.",
+            "请查看原因后继续：liangdi reconcile list，liangdi reconcile resume 编号",
+            "See why, then go on: liangdi reconcile list, liangdi reconcile resume NUMBER",
+        ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
             "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
@@ -197,6 +211,8 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::DeadLetter { .. }
         | NoticeKind::Retired { .. }
         | NoticeKind::CardsOld
-        | NoticeKind::UnusualReads { .. } => (0, 0, None),
+        | NoticeKind::UnusualReads { .. }
+        | NoticeKind::ContentDiffers { .. }
+        | NoticeKind::NotReconciled { .. } => (0, 0, None),
     }
 }

@@ -160,6 +160,8 @@ fn every_notice_says_what_happened_whose_turn_it_is_and_what_to_do() {
         (NoticeKind::DeadLetter { to }, own),
         (NoticeKind::Retired { area }, own),
         (NoticeKind::CardsOld, own),
+        (NoticeKind::ContentDiffers { peer }, own),
+        (NoticeKind::NotReconciled { with: peer }, own),
         (NoticeKind::RolledBack { peer, before: head(120), after: head(90) }, own),
     ];
     let topics: std::collections::HashSet<_> = kinds.iter().map(|(what, _)| what.topic()).collect();

@@ -1,0 +1,351 @@
+//! The reconcile service: runs, statements, reports, and the ledger.
+
+use std::sync::Arc;
+
+use domain::access::Permission;
+use domain::area::{AreaCode, AreaTable};
+use domain::id::MessageId;
+use domain::reason::Reason;
+use domain::time::{Date, UnixMillis};
+use exchange::ledger::{HeadChange, SeenHead};
+use exchange::reconcile::Entry;
+use exchange::reconcile::difference::DifferenceName;
+use store::Store;
+use store::messages::Signed;
+use store::reconcile::{DifferenceRow, DifferenceState, RunRow, RunState};
+use tonic::{Request, Response, Status};
+use wire::pb::office as pb;
+use wire::pb::office::reconcile_service_server::ReconcileService;
+
+use super::Parts;
+use crate::api::caller::operator;
+use crate::api::status::of_refusal;
+use crate::app::messages::read::page_size;
+use crate::app::reconcile::statements::Kept;
+use crate::app::reconcile::{reports, runs, statements};
+use crate::app::{AppError, Ctx, Refusal, ledger, restore};
+use crate::config::Settings;
+use crate::delivery::reconcile::Reconcile;
+
+pub(super) struct Reconciliations {
+    settings: Arc<Settings>,
+    store: Store,
+    reconcile: Reconcile,
+}
+
+impl Reconciliations {
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self {
+            settings: parts.settings.clone(),
+            store: parts.store.clone(),
+            reconcile: parts.reconcile.clone(),
+        }
+    }
+
+    fn caller<T>(&self, request: &Request<T>, may: Permission) -> Result<Ctx, Status> {
+        let ctx = operator(request.extensions(), self.settings.area)?;
+        ctx.must(may).map_err(Status::from)?;
+        Ok(ctx)
+    }
+}
+
+fn invalid(field: &str) -> Status {
+    of_refusal(&Refusal::new(Reason::InvalidField).field(field))
+}
+
+fn area(field: &str, text: &str) -> Result<AreaCode, Status> {
+    text.parse::<AreaCode>().map(|area| area.county()).map_err(|_| invalid(field))
+}
+
+fn some_area(field: &str, text: &str) -> Result<Option<AreaCode>, Status> {
+    if text.is_empty() { Ok(None) } else { area(field, text).map(Some) }
+}
+
+fn date(field: &str, text: &str) -> Result<Date, Status> {
+    text.parse().map_err(|_| invalid(field))
+}
+
+#[tonic::async_trait]
+impl ReconcileService for Reconciliations {
+    async fn start_reconciliation(
+        &self,
+        request: Request<pb::StartReconciliationRequest>,
+    ) -> Result<Response<pb::StartReconciliationResponse>, Status> {
+        self.caller(&request, Permission::TendDelivery)?;
+        let request = request.into_inner();
+        if request.after_restore {
+            let numbers = self.reconcile.begin_after_restore().await?;
+            let origin = restore::origin(&self.store)?;
+            let (from, until) = origin.map_or((0, 0), |origin| {
+                let from = origin.backup.unwrap_or(UnixMillis::new(0));
+                (from.get(), origin.restored.get())
+            });
+            return Ok(Response::new(pb::StartReconciliationResponse {
+                numbers,
+                lost_from_ms: from,
+                lost_until_ms: until,
+            }));
+        }
+        let days = (date("first_day", &request.first_day)?, date("last_day", &request.last_day)?);
+        let number = self.reconcile.begin(area("with", &request.with)?, days).await?;
+        let numbers = vec![number];
+        Ok(Response::new(pb::StartReconciliationResponse { numbers, ..Default::default() }))
+    }
+
+    async fn resume_reconciliation(
+        &self,
+        request: Request<pb::ResumeReconciliationRequest>,
+    ) -> Result<Response<pb::ResumeReconciliationResponse>, Status> {
+        self.caller(&request, Permission::TendDelivery)?;
+        let number = request.into_inner().number;
+        let row = self.reconcile.resume(number).await?;
+        let reconciliation = Some(run_to_pb(number, &row));
+        Ok(Response::new(pb::ResumeReconciliationResponse { reconciliation }))
+    }
+
+    async fn list_reconciliations(
+        &self,
+        request: Request<pb::ListReconciliationsRequest>,
+    ) -> Result<Response<pb::ListReconciliationsResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let pb::ListReconciliationsRequest { page_size, before } = request.into_inner();
+        let size = usize::try_from(page_size).unwrap_or(usize::MAX);
+        let rows = runs::list(&self.store, (before > 0).then_some(before), size)?;
+        let reconciliations = rows.iter().map(|(number, row)| run_to_pb(*number, row)).collect();
+        Ok(Response::new(pb::ListReconciliationsResponse { reconciliations }))
+    }
+
+    async fn get_reconciliation(
+        &self,
+        request: Request<pb::GetReconciliationRequest>,
+    ) -> Result<Response<pb::GetReconciliationResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let request = request.into_inner();
+        let number = request.number;
+        let row = runs::get(&self.store, number)?;
+        let after = match request.after.as_str() {
+            "" => None,
+            text => Some(text.parse::<MessageId>().map_err(|_| invalid("after"))?),
+        };
+        let size = page_size(usize::try_from(request.page_size).unwrap_or(usize::MAX));
+        let rows = runs::differences(&self.store, number, after, size)?;
+        let full = rows.len() == size;
+        let last = rows.last().and_then(|row| row.difference.id()).filter(|_| full);
+        Ok(Response::new(pb::GetReconciliationResponse {
+            reconciliation: Some(run_to_pb(number, &row)),
+            differences: rows.iter().filter_map(difference_to_pb).collect(),
+            next: last.map(|id| id.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn list_statements(
+        &self,
+        request: Request<pb::ListStatementsRequest>,
+    ) -> Result<Response<pb::ListStatementsResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let with = some_area("with", &request.into_inner().with)?;
+        let kept = statements::list(&self.store, with)?;
+        let statements = kept.iter().map(summary_to_pb).collect();
+        Ok(Response::new(pb::ListStatementsResponse { statements }))
+    }
+
+    async fn get_statement(
+        &self,
+        request: Request<pb::GetStatementRequest>,
+    ) -> Result<Response<pb::GetStatementResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let pb::GetStatementRequest { with, digest } = request.into_inner();
+        let kept = statements::find(&self.store, some_area("with", &with)?, &digest)?;
+        Ok(Response::new(pb::GetStatementResponse { signed_statement: kept.to_file() }))
+    }
+
+    async fn list_reports(
+        &self,
+        request: Request<pb::ListReportsRequest>,
+    ) -> Result<Response<pb::ListReportsResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let rows = reports::counties(&self.store)?.into_iter();
+        let reports = rows.map(|(county, row)| pb::CountyReport {
+            county: county.to_string(),
+            county_name: AreaTable::builtin().full_name(&county),
+            through_ms: row.through.get(),
+            received_ms: row.received.get(),
+            ledger_size: row.head.size,
+            ledger_root: row.head.root.to_string(),
+        });
+        Ok(Response::new(pb::ListReportsResponse { reports: reports.collect() }))
+    }
+
+    async fn get_ledger_head(
+        &self,
+        request: Request<pb::GetLedgerHeadRequest>,
+    ) -> Result<Response<pb::GetLedgerHeadResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let size = request.into_inner().size;
+        let head = blocking(&self.store, move |store| ledger::head_at(store, size)).await?;
+        let root = head.root.to_string();
+        Ok(Response::new(pb::GetLedgerHeadResponse { size: head.size, root }))
+    }
+
+    async fn prove_entry(
+        &self,
+        request: Request<pb::ProveEntryRequest>,
+    ) -> Result<Response<pb::ProveEntryResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let id = request.into_inner().message_id;
+        let id = id.parse::<MessageId>().map_err(|_| invalid("message_id"))?;
+        let proofs = blocking(&self.store, move |store| ledger::inclusion(store, id)).await?;
+        let proofs = proofs.iter().map(|proof| pb::EntryProof {
+            entry: hex(&proof.entry.canonical_bytes()),
+            index: proof.index,
+            size: proof.head.size,
+            root: proof.head.root.to_string(),
+            path: proof.path.iter().map(ToString::to_string).collect(),
+        });
+        Ok(Response::new(pb::ProveEntryResponse { proofs: proofs.collect() }))
+    }
+
+    async fn prove_growth(
+        &self,
+        request: Request<pb::ProveGrowthRequest>,
+    ) -> Result<Response<pb::ProveGrowthResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let pb::ProveGrowthRequest { old_size, new_size } = request.into_inner();
+        let proven = blocking(&self.store, move |store| {
+            let (new, proof) = ledger::consistency(store, old_size, new_size)?;
+            let old = match old_size {
+                0 => exchange::ledger::LedgerHead::empty(),
+                size => ledger::head_at(store, size)?,
+            };
+            Ok((old, new, proof))
+        });
+        let (old, new, proof) = proven.await?;
+        Ok(Response::new(pb::ProveGrowthResponse {
+            old_size: old.size,
+            old_root: old.root.to_string(),
+            new_size: new.size,
+            new_root: new.root.to_string(),
+            proof: proof.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn get_two_heads(
+        &self,
+        request: Request<pb::GetTwoHeadsRequest>,
+    ) -> Result<Response<pb::GetTwoHeadsResponse>, Status> {
+        self.caller(&request, Permission::FollowDelivery)?;
+        let peer = area("peer", &request.into_inner().peer)?;
+        let found = blocking(&self.store, move |store| ledger::two_heads(store, peer)).await?;
+        let Some(found) = found else {
+            return Ok(Response::new(pb::GetTwoHeadsResponse::default()));
+        };
+        let change = match found.change {
+            HeadChange::RolledBack => "ROLLED_BACK",
+            HeadChange::Rewritten => "REWRITTEN",
+            HeadChange::Same | HeadChange::Grown | HeadChange::Late => "",
+        };
+        Ok(Response::new(pb::GetTwoHeadsResponse {
+            change: change.to_owned(),
+            before: Some(head_to_pb(&found.before)),
+            after: Some(head_to_pb(&found.after)),
+        }))
+    }
+}
+
+/// Reads through much without holding up others.
+async fn blocking<T: Send + 'static>(
+    store: &Store,
+    work: impl FnOnce(&Store) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, Status> {
+    let store = store.clone();
+    let done = tokio::task::spawn_blocking(move || work(&store)).await;
+    Ok(done.unwrap_or(Err(AppError::Internal("a reader has panicked")))?)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn head_to_pb((seen, signed): &(SeenHead, Signed)) -> pb::SignedHead {
+    pb::SignedHead {
+        size: seen.head.size,
+        root: seen.head.root.to_string(),
+        signed_ms: seen.signed.get(),
+        manifest: hex(&signed.manifest.0),
+        signature: hex(&signed.signature.0),
+    }
+}
+
+fn run_to_pb(number: u64, row: &RunRow) -> pb::Reconciliation {
+    let state = match row.state {
+        RunState::Running => pb::ReconciliationState::Running,
+        RunState::Equal => pb::ReconciliationState::Equal,
+        RunState::Decisions => pb::ReconciliationState::Decisions,
+        RunState::Left => pb::ReconciliationState::Left,
+        RunState::Failed => pb::ReconciliationState::Failed,
+    };
+    let counts = DifferenceName::ALL.iter().zip(row.found.iter().zip(&row.cured));
+    let differences = counts.filter(|(_, (found, _))| **found > 0).map(|(name, (found, cured))| {
+        pb::DifferenceCount { name: name.name().to_owned(), found: *found, cured: *cured }
+    });
+    pb::Reconciliation {
+        number,
+        with: row.with.to_string(),
+        with_name: AreaTable::builtin().full_name(&row.with),
+        first_day: row.first.to_string(),
+        last_day: row.last.to_string(),
+        until_ms: row.until.get(),
+        state: state.into(),
+        started_ms: row.started.get(),
+        touched_ms: row.touched.get(),
+        comparisons: row.comparisons,
+        bytes: row.bytes,
+        our_entries: row.entries.0,
+        their_entries: row.entries.1,
+        differences: differences.collect(),
+        trouble: row.trouble.clone(),
+        statement: row.statement.map(|digest| digest.to_string()).unwrap_or_default(),
+        after_restore: row.after_restore,
+    }
+}
+
+fn difference_to_pb(row: &DifferenceRow) -> Option<pb::ReconciliationDifference> {
+    let difference = &row.difference;
+    let (id, (from, to)) = difference.id().zip(difference.pair())?;
+    let side = |entry: &Entry| pb::SideOfDifference {
+        digest: entry.digest.to_string(),
+        state: entry.state.name().to_owned(),
+    };
+    let state = match row.state {
+        DifferenceState::Open => "OPEN",
+        DifferenceState::Cured => "CURED",
+        DifferenceState::Lost => "LOST",
+    };
+    Some(pb::ReconciliationDifference {
+        message_id: id.to_string(),
+        name: difference.name.name().to_owned(),
+        from: from.to_string(),
+        to: to.to_string(),
+        sender: difference.sender.as_ref().map(side),
+        recipient: difference.recipient.as_ref().map(side),
+        state: state.to_owned(),
+        found_ms: row.found.get(),
+        ended_ms: row.ended.map_or(0, UnixMillis::get),
+    })
+}
+
+fn summary_to_pb(kept: &Kept) -> pb::StatementSummary {
+    let statement = &kept.statement;
+    let messages = statement.totals.0.values().map(|counts| counts.total()).sum();
+    pb::StatementSummary {
+        digest: kept.digest.to_string(),
+        asker: statement.scope.asker.to_string(),
+        answerer: statement.scope.answerer.to_string(),
+        first_day: statement.scope.first.to_string(),
+        last_day: statement.scope.last.to_string(),
+        made_ms: statement.made.get(),
+        messages,
+        left: u32::try_from(statement.left.len()).unwrap_or(u32::MAX),
+        closes: kept.row.closes,
+    }
+}

@@ -1,0 +1,167 @@
+//! The ledger, as anybody may ask about it: its head, and proofs that an entry is in it and that it only grew.
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::ledger::{HeadChange, LedgerEntry, LedgerHead, SeenHead};
+use exchange::tree::{self, Frontier};
+use store::Store;
+use store::messages::{Side, Signed, side_key};
+use store::tables::RECEIPT;
+use wire::decode_receipt_manifest;
+
+use crate::app::{AppError, Refusal};
+
+/// Entries that are read in one go.
+const ENTRIES_AT_ONCE: usize = 8_192;
+const BYTES_AT_ONCE: usize = 1024 * 1024;
+
+const UNREADABLE: AppError = AppError::Internal("an entry of the ledger cannot be read");
+
+/// The head of the ledger as it is on disk.
+#[must_use]
+pub fn head(store: &Store) -> LedgerHead {
+    let head = store.ledger_head();
+    LedgerHead { size: head.size, root: head.root }
+}
+
+/// Reads entries from one index to another.
+fn read(
+    store: &Store,
+    mut from: u64,
+    until: u64,
+    mut take: impl FnMut(u64, &[u8]),
+) -> Result<(), AppError> {
+    while from < until {
+        let entries = store.ledger_entries(from, ENTRIES_AT_ONCE, BYTES_AT_ONCE)?;
+        let Some((last, _)) = entries.last() else { return Err(UNREADABLE) };
+        let next = last.saturating_add(1);
+        for (at, entry) in entries.iter().filter(|(at, _)| *at < until) {
+            take(*at, entry);
+        }
+        from = next;
+    }
+    Ok(())
+}
+
+/// Root of the tree over some of the entries.
+fn root(store: &Store, range: std::ops::Range<u64>) -> Result<Digest, AppError> {
+    let mut frontier = Frontier::new();
+    read(store, range.start, range.end, |_, entry| frontier.push(tree::leaf_hash(entry)))?;
+    Ok(frontier.root())
+}
+
+/// The head of the ledger when it had this size.
+///
+/// # Errors
+/// `INVALID_FIELD` for a size that it never had; when entries cannot be read.
+pub fn head_at(store: &Store, size: u64) -> Result<LedgerHead, AppError> {
+    let now = head(store);
+    if size == 0 || size == now.size {
+        return Ok(now);
+    }
+    if size > now.size {
+        return Err(Refusal::new(Reason::InvalidField).field("size").into());
+    }
+    Ok(LedgerHead { size, root: root(store, 0..size)? })
+}
+
+/// A proof (RFC 9162, 2.1.4) from the first `old` entries to `new`; 0 for the present size. Gives the head it leads to.
+///
+/// # Errors
+/// `INVALID_FIELD` for sizes that the ledger never had; when entries cannot be read.
+pub fn consistency(
+    store: &Store,
+    old: u64,
+    new: u64,
+) -> Result<(LedgerHead, Vec<Digest>), AppError> {
+    let to = head_at(store, new)?;
+    let ranges = tree::consistency_ranges(old, to.size)
+        .ok_or_else(|| AppError::from(Refusal::new(Reason::InvalidField).field("old_size")))?;
+    let proof = ranges.into_iter().map(|range| root(store, range)).collect::<Result<_, _>>()?;
+    Ok((to, proof))
+}
+
+/// A proof (RFC 9162, 2.1.3) that an entry is in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inclusion {
+    /// The entry.
+    pub entry: LedgerEntry,
+    /// Its index, from 0.
+    pub index: u64,
+    /// The head that it is proven under.
+    pub head: LedgerHead,
+    /// The path, from the leaf up.
+    pub path: Vec<Digest>,
+}
+
+/// Proofs for all entries about a message; there are several when it was sealed anew.
+///
+/// # Errors
+/// `NOT_FOUND` when there is none; when entries cannot be read.
+pub fn inclusion(store: &Store, id: MessageId) -> Result<Vec<Inclusion>, AppError> {
+    let head = head(store);
+    let mut found = Vec::new();
+    read(store, 0, head.size, |index, bytes| {
+        let entry = LedgerEntry::from_canonical(bytes).filter(|entry| entry.message_id == id);
+        found.extend(entry.map(|entry| (index, entry)));
+    })?;
+    if found.is_empty() {
+        return Err(Reason::NotFound.into());
+    }
+    let proven = found.into_iter().map(|(index, entry)| {
+        let ranges = tree::inclusion_ranges(head.size, index).ok_or(UNREADABLE)?;
+        let path = ranges.into_iter().map(|range| root(store, range));
+        Ok(Inclusion { entry, index, head, path: path.collect::<Result<_, AppError>>()? })
+    });
+    proven.collect()
+}
+
+/// Two receipts of a peer whose heads cannot be of one history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TwoHeads {
+    /// The receipt that was signed first.
+    pub before: (SeenHead, Signed),
+    /// The receipt that was signed later.
+    pub after: (SeenHead, Signed),
+    /// What they show.
+    pub change: HeadChange,
+}
+
+/// Looks through all receipts of a peer for two signed heads that cannot be of one history: the proof that it has rolled
+/// back or rewritten its ledger. The newest such pair.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppError> {
+    let side = side_key(Side::Sent, peer);
+    let mut receipts: Vec<(UnixMillis, SeenHead, Signed)> = Vec::new();
+    let mut after = None;
+    loop {
+        let rows = store.scan_under(&RECEIPT, &(side,), after.as_ref(), ENTRIES_AT_ONCE)?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(*last);
+        for (_, signed) in rows {
+            if let Ok(manifest) = decode_receipt_manifest(&signed.manifest.0) {
+                let seen = SeenHead { head: manifest.ledger_head, signed: manifest.signed };
+                receipts.push((manifest.signed, seen, signed));
+            }
+        }
+    }
+    receipts.sort_by_key(|(signed, seen, _)| (*signed, seen.head.size));
+    let mut known: Option<(SeenHead, Signed)> = None;
+    let mut proof = None;
+    for (_, seen, signed) in receipts {
+        if let Some((before, first)) = &known {
+            let change = before.compare(&seen);
+            if change.is_loss() {
+                let after = (seen, signed.clone());
+                proof = Some(TwoHeads { before: (*before, first.clone()), after, change });
+            }
+        }
+        known = Some((seen, signed));
+    }
+    Ok(proof)
+}

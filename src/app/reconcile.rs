@@ -1,0 +1,8 @@
+//! Reconciliation: what this node and the counties below it say of their messages, and what is done where the other
+//! side says something else.
+
+pub mod books;
+pub mod cures;
+pub mod reports;
+pub mod runs;
+pub mod statements;

@@ -1,0 +1,231 @@
+//! Books: for every message the last word of one side, by county and month.
+//!
+//! A node's own book is written after the fact from what is on disk anyway, the ledger and the receipts, so that nothing is
+//! added to the way of a message but a note a parcel.
+
+use std::collections::BTreeMap;
+
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use exchange::ledger::{Direction, LedgerEntry};
+use exchange::receipt::Outcome;
+use exchange::reconcile::set::{EntrySet, Scope, side_of};
+use exchange::reconcile::told::{read_record, record};
+use exchange::reconcile::{Entry, EntryState};
+use store::messages::{ParcelKey, Side, peer_area, peer_key};
+use store::reconcile::{BookCursorRow, BookKey, Change, month_key};
+use store::tables::{BOOK, BOOK_CHANGE, BOOK_CURSOR, PARCEL, REPORTED};
+use store::{Store, Unit};
+use wire::decode_disposition;
+
+use crate::app::AppError;
+
+/// Entries of the ledger, and changes, that are taken in one unit.
+const ENTRIES_AT_ONCE: usize = 4_096;
+const CHANGES_AT_ONCE: usize = 64;
+/// Bytes of a journal that are read in one go.
+const BYTES_AT_ONCE: usize = 1024 * 1024;
+
+/// Notes what changes an entry beside the ledger, in the unit in which it changes.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn note(unit: &mut Unit<'_>, change: &Change) -> Result<(), AppError> {
+    let bytes = postcard::to_allocvec(change)
+        .map_err(|_| AppError::Internal("a change has no stored form"))?;
+    unit.append(&BOOK_CHANGE, &(), &bytes)?;
+    Ok(())
+}
+
+/// Brings the own book up to what is on disk.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn advance(store: &Store, own: AreaCode) -> Result<(), AppError> {
+    // What was handed in before this is on disk after it.
+    store.commit(|_| Ok::<_, AppError>(())).await.map_err(AppError::from)?;
+    loop {
+        let cursor = store.get(&BOOK_CURSOR, &())?.unwrap_or_default();
+        let (next, records) = read(store, own, cursor)?;
+        if next == cursor {
+            return Ok(());
+        }
+        let write = move |unit: &mut Unit<'_>| {
+            // Somebody else may have been quicker.
+            if unit.get(&BOOK_CURSOR, &())?.unwrap_or_default() == cursor {
+                for (key, record) in &records {
+                    unit.append(&BOOK, key, record)?;
+                }
+                unit.put(&BOOK_CURSOR, &(), &next)?;
+            }
+            Ok::<_, AppError>(())
+        };
+        store.commit(write).await.map_err(AppError::from)?;
+    }
+}
+
+type Records = Vec<(BookKey, Vec<u8>)>;
+
+/// What comes after the cursor: entries of the ledger first, since changes are about them.
+fn read(
+    store: &Store,
+    own: AreaCode,
+    cursor: BookCursorRow,
+) -> Result<(BookCursorRow, Records), AppError> {
+    // Read before the ledger, so that whatever these changes are about is in it.
+    let last_change = store.last(&BOOK_CHANGE, &())?.unwrap_or_default();
+    let entries = store.ledger_entries(cursor.ledger, ENTRIES_AT_ONCE, BYTES_AT_ONCE)?;
+    let mut records = Vec::new();
+    if let Some((last, _)) = entries.last() {
+        let next = BookCursorRow { ledger: last.saturating_add(1), ..cursor };
+        for (_, bytes) in &entries {
+            let unreadable = AppError::Internal("an entry of the ledger cannot be read");
+            let entry = LedgerEntry::from_canonical(bytes).ok_or(unreadable)?;
+            records.push(of_ledger(own, &entry));
+        }
+        return Ok((next, records));
+    }
+    let (from, room) = (cursor.change.saturating_add(1), BYTES_AT_ONCE);
+    let changes = store.read_from(&BOOK_CHANGE, &(), from, CHANGES_AT_ONCE, room)?;
+    let mut next = cursor;
+    for (at, bytes) in changes.into_iter().filter(|(at, _)| *at <= last_change) {
+        let change = postcard::from_bytes(&bytes)
+            .map_err(|_| AppError::Internal("a change of the book cannot be read"))?;
+        match change {
+            Change::Parcel(key) => of_parcel(store, own, &key, &mut records)?,
+            Change::Word(side, entry) => records.push((own_key(own, &entry), record(side, &entry))),
+        }
+        next.change = at;
+    }
+    Ok((next, records))
+}
+
+fn own_key(own: AreaCode, entry: &Entry) -> BookKey {
+    (peer_key(own), month_key(entry.day().month()), 0)
+}
+
+fn of_ledger(own: AreaCode, entry: &LedgerEntry) -> (BookKey, Vec<u8>) {
+    let state = match entry.direction {
+        Direction::Sent => EntryState::Waiting,
+        Direction::Received => EntryState::Stored,
+    };
+    let LedgerEntry { message_id: id, digest, from, to, direction, .. } = *entry;
+    let entry = Entry { id, digest, from, to, state };
+    (own_key(own, &entry), record(direction, &entry))
+}
+
+/// What the dispositions of a parcel say of our entries.
+fn of_parcel(
+    store: &Store,
+    own: AreaCode,
+    key: &ParcelKey,
+    records: &mut Records,
+) -> Result<(), AppError> {
+    let Some(row) = store.get(&PARCEL, key)? else { return Ok(()) };
+    let [side, peer @ ..] = key.0;
+    let (Some(side), Some(peer)) = (Side::from_byte(side), peer_area(&peer)) else { return Ok(()) };
+    for bytes in &row.dispositions {
+        let Ok(said) = decode_disposition(&bytes.0) else { continue };
+        let state = match &said.outcome {
+            // It says that something else lies under the name, which has its own entry.
+            Outcome::Deferred { .. } | Outcome::Refused { reason: Reason::Conflict, .. } => {
+                continue;
+            }
+            Outcome::Refused { .. } => EntryState::Refused,
+            Outcome::Stored => EntryState::Stored,
+        };
+        let (direction, from, to) = match side {
+            Side::Sent => (Direction::Sent, own, peer),
+            // What was stored has its entry in the ledger.
+            Side::Received if state == EntryState::Stored || said.duplicate => continue,
+            Side::Received => (Direction::Received, peer, own),
+        };
+        let entry = Entry { id: said.message_id, digest: said.digest, from, to, state };
+        records.push((own_key(own, &entry), record(direction, &entry)));
+    }
+    Ok(())
+}
+
+/// The entries of a scope that the node of `own` holds: its own, and those of the counties below it.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn load(store: &Store, own: AreaCode, scope: &Scope) -> Result<EntrySet, AppError> {
+    let mut set = EntrySet::new();
+    let months = month_key(scope.first.month())..=month_key(scope.last.month());
+    for key in store.journals_under(&BOOK, &(), usize::MAX)? {
+        if months.contains(&key.1)
+            && let Some(county) = in_force(store, own, &key)?
+        {
+            read_book(store, &key, |direction, entry| {
+                let by_its_side = match direction {
+                    Direction::Sent => entry.from == county,
+                    Direction::Received => entry.to == county,
+                };
+                let speaks = direction == side_of(own, entry.from);
+                if by_its_side && speaks && scope.holds(entry.id, entry.from, entry.to) {
+                    set.say(entry);
+                }
+            })?;
+        }
+    }
+    Ok(set)
+}
+
+/// The county of a book, if it is what the county says now.
+fn in_force(
+    store: &Store,
+    own: AreaCode,
+    (key, _, incarnation): &BookKey,
+) -> Result<Option<AreaCode>, AppError> {
+    let Some(county) = peer_area(key).filter(|county| own.contains(county)) else {
+        return Ok(None);
+    };
+    let present = match county == own {
+        true => 0,
+        false => match store.get(&REPORTED, key)? {
+            Some(row) => row.incarnation,
+            None => return Ok(None),
+        },
+    };
+    Ok((present == *incarnation).then_some(county))
+}
+
+/// Reads a whole book, in the order in which it was written.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_book(
+    store: &Store,
+    key: &BookKey,
+    mut take: impl FnMut(Direction, Entry),
+) -> Result<(), AppError> {
+    let mut from = 1;
+    loop {
+        let records = store.read_from(&BOOK, key, from, ENTRIES_AT_ONCE, BYTES_AT_ONCE)?;
+        let Some((last, _)) = records.last() else { return Ok(()) };
+        from = last.saturating_add(1);
+        for (_, bytes) in &records {
+            let unreadable = AppError::Internal("a record of a book cannot be read");
+            let (direction, entry) = read_record(bytes).ok_or(unreadable)?;
+            take(direction, entry);
+        }
+    }
+}
+
+/// How far each book of a county reaches, by month: of an incarnation of its data.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn positions(
+    store: &Store,
+    county: AreaCode,
+    incarnation: u32,
+) -> Result<BTreeMap<u32, u64>, AppError> {
+    let keys = store.journals_under(&BOOK, &(peer_key(county),), usize::MAX)?;
+    let mut positions = BTreeMap::new();
+    for key in keys.into_iter().filter(|key| key.2 == incarnation) {
+        positions.insert(key.1, store.last(&BOOK, &key)?.unwrap_or_default());
+    }
+    Ok(positions)
+}

@@ -1,0 +1,206 @@
+//! Cures: what the county that holds a message does so that the other one has it as well.
+//!
+//! Each is safe to do at any time and any number of times, by both sides at once: what is there already is left as it is.
+
+mod taken;
+
+use bytes::Bytes;
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::message::Kind;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::envelope::pad;
+use exchange::keys::{Sealer, Signer};
+use exchange::lane::{LaneEpoch, LaneSeq, Mark};
+use exchange::receipt::Receipt;
+use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedContent, take_back_data};
+use store::messages::{Blob, EnvelopeKey, MessageRow, Side, Signed, message_key, peer_key};
+use store::tables::{CHAIN, LANE_EPOCH, LANE_OUT, MESSAGE, RECEIPT, WITHDRAWN};
+use store::{Kept, Store, Unit};
+use wire::{decode_disposition, decode_manifest, decode_receipt_manifest};
+
+pub use taken::{Back, Checked, keep_receipt, take_back};
+
+use crate::app::AppError;
+use crate::app::messages::heal::{put_again, sent};
+use crate::app::messages::track::{Word, last_word};
+use crate::app::messages::{kept_envelope, receipt};
+
+/// The epoch under which envelopes lie that a recipient has handed back: those of a lane that is no more. No lane that is
+/// opened gets it.
+pub const RETURNED_EPOCH: LaneEpoch = LaneEpoch::new(0);
+
+const UNREADABLE: AppError = AppError::Internal("a kept proof cannot be read");
+
+/// What delivering again has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivering {
+    /// It is on its way: nudge its courier, and tell it these marks.
+    OnItsWay {
+        /// Epoch of its lane.
+        epoch: LaneEpoch,
+        /// Its place.
+        sequence: LaneSeq,
+        /// What holds it up ends now.
+        mark: Option<Mark>,
+    },
+    /// It cannot be: it is not here, its person was erased, or it was refused or withdrawn.
+    Lost,
+}
+
+/// Sees to it that a message of ours is delivered: what waits is offered now, what was settled and is not there any more is
+/// sealed anew and goes into the present lane under its own id.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn deliver_again(
+    unit: &mut Unit<'_>,
+    own: AreaCode,
+    id: MessageId,
+    was_refused: bool,
+    sealer: &dyn Sealer,
+    new_epoch: LaneEpoch,
+    now: UnixMillis,
+) -> Result<Delivering, AppError> {
+    let Some(row) = sent(unit, id)? else { return Ok(Delivering::Lost) };
+    let lane = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
+    let lane = unit.get(&LANE_OUT, &lane)?.map(|kept| kept.lane);
+    let is_settled = lane.as_ref().is_some_and(|lane| lane.is_settled(row.sequence));
+    if !is_settled {
+        let is_held = lane.is_some_and(|lane| lane.rests_until(row.sequence).is_some());
+        let (epoch, sequence) = (row.epoch, row.sequence);
+        let mark = is_held.then_some(Mark::Deferred(sequence, now));
+        return Ok(Delivering::OnItsWay { epoch, sequence, mark });
+    }
+    let (side, epoch) = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
+    let withdrawn = unit.contains(&WITHDRAWN, &(side, epoch, row.sequence.get()))?;
+    if was_refused || withdrawn {
+        return Ok(Delivering::Lost);
+    }
+    let key = peer_key(row.peer);
+    let epoch = match unit.get(&LANE_EPOCH, &key)? {
+        Some(epoch) => LaneEpoch::new(epoch),
+        None => {
+            unit.put(&LANE_EPOCH, &key, &new_epoch.get())?;
+            new_epoch
+        }
+    };
+    let sequence = put_again(unit, id, &row, (epoch, sealer), own)?;
+    Ok(Delivering::OnItsWay { epoch, sequence, mark: None })
+}
+
+/// A message that was received here.
+fn received(store: &Store, id: MessageId, from: AreaCode) -> Result<Option<MessageRow>, AppError> {
+    let kept = store.get_personal(&MESSAGE, &message_key(id, Side::Received))?;
+    Ok(kept.and_then(Kept::value).filter(|row| row.peer == from))
+}
+
+/// The receipt of a message that `sender` has sent us, with the parcel that it answers.
+///
+/// # Errors
+/// `NOT_FOUND` when no such message is here; when rows cannot be read or the node does not sign.
+pub fn issue_again(
+    store: &Store,
+    own: AreaCode,
+    signer: &dyn Signer,
+    sender: AreaCode,
+    id: MessageId,
+    now: UnixMillis,
+) -> Result<ReceiptAgain, AppError> {
+    let row = received(store, id, sender)?.ok_or(Reason::NotFound)?;
+    let word = last_word(store, &row, Side::Received)?.ok_or(Reason::NotFound)?;
+    proof(store, own, signer, &word, row.epoch, now)
+}
+
+fn proof(
+    store: &Store,
+    own: AreaCode,
+    signer: &dyn Signer,
+    word: &Word,
+    epoch: LaneEpoch,
+    now: UnixMillis,
+) -> Result<ReceiptAgain, AppError> {
+    let parcel = decode_manifest(&word.row.parcel.manifest.0).map_err(|_| UNREADABLE)?;
+    let kept = store.get(&RECEIPT, &word.key)?;
+    let (signed, chain) = match kept {
+        Some(signed) => {
+            let manifest = decode_receipt_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?;
+            (signed, chain(store, &manifest.signer.into_bytes())?)
+        }
+        None => {
+            let said = word.row.dispositions.iter().map(|said| said.0.as_slice());
+            let signed = receipt::issue(store, signer, own, &parcel, said, now)?;
+            (signed, signer.chain_der().to_vec())
+        }
+    };
+    let Signed { manifest, signature } = signed;
+    let dispositions = word.row.dispositions.iter().map(|said| Bytes::from(said.0.clone()));
+    Ok(ReceiptAgain {
+        epoch,
+        sequences: word.row.sequences.iter().map(|at| LaneSeq::new(*at)).collect(),
+        parcel_manifest: Bytes::from(word.row.parcel.manifest.0.clone()),
+        parcel_signature: Bytes::from(word.row.parcel.signature.0.clone()),
+        parcel_chain: self::chain(store, &parcel.signer.into_bytes())?,
+        receipt: Receipt {
+            manifest_bytes: Bytes::from(manifest.0),
+            signature: Bytes::from(signature.0),
+            dispositions: dispositions.collect(),
+            chain,
+        },
+    })
+}
+
+fn chain(store: &Store, signer: &[u8; 32]) -> Result<Vec<Vec<u8>>, AppError> {
+    let row = store.get(&CHAIN, signer)?.ok_or(UNREADABLE)?;
+    Ok(row.certificates.into_iter().map(|Blob(certificate)| certificate).collect())
+}
+
+/// Whether a message that was received here answers another one: its sender can take it back only once it has that.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn is_answer(store: &Store, id: MessageId, from: AreaCode) -> Result<bool, AppError> {
+    Ok(received(store, id, from)?.is_some_and(|row| row.in_reply_to.is_some()))
+}
+
+/// A message that was received here, for its sender, which has lost it: envelope, proof, and the content sealed for it.
+/// `None` when it is not here, or its person was erased.
+///
+/// # Errors
+/// When rows cannot be read or nothing can be sealed.
+pub fn hand_back(
+    store: &Store,
+    own: AreaCode,
+    (signer, sealer): (&dyn Signer, &dyn Sealer),
+    sender: AreaCode,
+    id: MessageId,
+    now: UnixMillis,
+) -> Result<Option<HandedBack>, AppError> {
+    let Some(row) = received(store, id, sender)? else { return Ok(None) };
+    let Some(word) = last_word(store, &row, Side::Received)? else { return Ok(None) };
+    let envelope = kept_envelope(store, &row, Side::Received)?;
+    let proof = proof(store, own, signer, &word, row.epoch, now)?;
+    let cannot = |_| AppError::Signing("nothing can be sealed for this peer".to_owned());
+    let seal = sealer.next_seal().map_err(cannot)?;
+    let padded =
+        pad(&row.content.0).map_err(|_| AppError::Internal("a kept content is too large"))?;
+    let data = take_back_data(&envelope.header_bytes);
+    let content = SealedContent {
+        encapsulated_key: seal.encapsulated_key,
+        recipient_key_id: seal.recipient_key_id,
+        counter: seal.counter,
+        sealed: Bytes::from(sealer.seal(seal.counter, &data, padded).map_err(cannot)?),
+    };
+    Ok(Some(HandedBack { envelope, proof, content }))
+}
+
+/// The kind of a content that may be taken back; what no version knows is kept as it is all the same.
+fn kind_number(kind: Kind) -> u8 {
+    kind.number()
+}
+
+/// Reads the dispositions of a receipt.
+fn dispositions(receipt: &Receipt) -> Result<Vec<exchange::receipt::Disposition>, wire::Malformed> {
+    receipt.dispositions.iter().map(|bytes| decode_disposition(bytes)).collect()
+}

@@ -1,0 +1,255 @@
+//! The sender's side of a cure: what a recipient gives back, once every signature was checked.
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::message::Content;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::envelope::{Header, SealedEnvelope};
+use exchange::lane::{LaneSeq, Mark};
+use exchange::ledger::{Direction, LedgerEntry, SeenHead};
+use exchange::parcel::{ParcelManifest, envelopes_root};
+use exchange::receipt::{Disposition, Offered, Outcome, ReceiptManifest};
+use exchange::reconcile::calls::ReceiptAgain;
+use exchange::reconcile::{Entry, EntryState};
+use store::messages::{Blob, EnvelopeKey, MessageRow, ParcelRow, Side, Signed, message_key};
+use store::reconcile::Change;
+use store::tables::{ENVELOPE, MESSAGE, PARCEL, RECEIPT, TODO};
+use store::{Kept, Store, Unit};
+use wire::content::encode_content;
+use wire::{decode_manifest, decode_receipt_manifest};
+
+use super::RETURNED_EPOCH;
+use crate::app::messages::heal::Healing;
+use crate::app::messages::receive::keep_chain;
+use crate::app::messages::settle::{self, Answered};
+use crate::app::messages::{NewSubject, journal_entry, send};
+use crate::app::reconcile::books;
+use crate::app::{AppError, Refusal, clocks};
+
+/// A receipt issued again, read and checked against its parcel; signatures are the caller's to check.
+#[derive(Debug)]
+pub struct Checked {
+    /// Manifest of the parcel, which we have signed.
+    pub parcel: ParcelManifest,
+    /// Manifest of the receipt, which the recipient has signed.
+    pub receipt: ReceiptManifest,
+    /// What it says, in the order of the parcel.
+    pub said: Vec<Disposition>,
+    again: ReceiptAgain,
+}
+
+impl Checked {
+    /// Reads one, between us and `recipient`.
+    ///
+    /// # Errors
+    /// `MALFORMED`, `NOT_FOR_US`.
+    pub fn read(own: AreaCode, recipient: AreaCode, again: ReceiptAgain) -> Result<Self, AppError> {
+        let malformed = |_| AppError::from(Reason::Malformed);
+        let parcel = decode_manifest(&again.parcel_manifest).map_err(malformed)?;
+        let receipt = decode_receipt_manifest(&again.receipt.manifest_bytes).map_err(malformed)?;
+        let said = super::dispositions(&again.receipt).map_err(malformed)?;
+        let offered: Vec<_> = said
+            .iter()
+            .map(|said| Offered { message_id: said.message_id, digest: said.digest })
+            .collect();
+        let digests: Vec<_> = said.iter().map(|said| said.digest).collect();
+        let fits = parcel.from == own
+            && parcel.to == recipient
+            && envelopes_root(&digests) == parcel.root
+            && again.sequences.len() == said.len();
+        if !fits {
+            return Err(Refusal::new(Reason::NotForUs).into());
+        }
+        let answers = receipt.check_answers(&parcel, &offered, &again.receipt.dispositions, &said);
+        answers.map_err(|_| AppError::from(Reason::Malformed))?;
+        Ok(Self { parcel, receipt, said, again })
+    }
+
+    /// The parcel's bytes with our signature, and the chain it was signed with.
+    #[must_use]
+    pub fn proof(&self) -> &ReceiptAgain {
+        &self.again
+    }
+
+    fn signed_parcel(&self) -> Signed {
+        Signed {
+            manifest: Blob(self.again.parcel_manifest.to_vec()),
+            signature: Blob(self.again.parcel_signature.to_vec()),
+        }
+    }
+}
+
+/// Keeps a receipt that was issued again, as if it had just come. Says which marks that makes in the lane.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn keep_receipt(
+    unit: &mut Unit<'_>,
+    checked: Checked,
+    healing: &Healing,
+    now: UnixMillis,
+) -> Result<Vec<Mark>, AppError> {
+    let parcel = checked.signed_parcel();
+    let Checked { parcel: manifest, receipt, said, again } = checked;
+    let places = again.sequences.iter().zip(&said);
+    let settled = places.filter(|(_, said)| said.outcome.is_final());
+    let mut marks: Vec<_> = settled.map(|(sequence, _)| Mark::Settled(*sequence)).collect();
+    let answered = Answered {
+        peer: receipt.from,
+        epoch: again.epoch,
+        parcel_id: manifest.parcel_id,
+        parcel,
+        parcel_signer: manifest.signer,
+        parcel_chain: again.parcel_chain,
+        sequences: again.sequences,
+        said,
+        receipt_signer: receipt.signer,
+        // The head of then; what is known of the peer since is newer.
+        head: SeenHead { head: receipt.ledger_head, signed: receipt.signed },
+        receipt: again.receipt,
+    };
+    let healed = settle::keep(unit, &answered, &marks, healing, now)?;
+    marks.extend(healed.into_iter().flat_map(|healed| healed.settled));
+    Ok(marks)
+}
+
+/// A message of ours that its recipient has handed back, opened.
+#[derive(Debug)]
+pub struct Back {
+    /// Its header.
+    pub header: Header,
+    /// The envelope as it was delivered.
+    pub envelope: SealedEnvelope,
+    /// Its content, by the word of the recipient: what we sealed then we cannot open.
+    pub content: Content,
+    /// The proof, whose signatures were checked.
+    pub checked: Checked,
+}
+
+/// Takes a message of ours back that we have lost: envelope, record, ledger entry, parcel and receipt. `false` when it
+/// answers a question that is not here yet; `true` when it is here, now or already.
+///
+/// # Errors
+/// `MALFORMED` when the envelope is none of the parcel, `NOT_FOUND` when the person was erased; when rows cannot be read or
+/// written.
+pub fn take_back(
+    unit: &mut Unit<'_>,
+    store: &Store,
+    back: &Back,
+    now: UnixMillis,
+) -> Result<bool, AppError> {
+    let (header, digest) = (&back.header, back.envelope.digest());
+    let id = header.message_id;
+    match unit.get_personal(&MESSAGE, &message_key(id, Side::Sent))? {
+        Some(Kept::Value { .. }) => return Ok(true),
+        Some(Kept::Erased) => return Err(Reason::NotFound.into()),
+        None => {}
+    }
+    let index = back.checked.said.iter().position(|said| {
+        said.message_id == id && said.digest == digest && said.outcome == Outcome::Stored
+    });
+    let index = index.ok_or(AppError::from(Reason::Malformed))?;
+    let question = match back.content.in_reply_to {
+        Some(asked) => match unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))? {
+            Some(Kept::Value { value, .. }) => Some((asked, value)),
+            Some(Kept::Erased) => None,
+            None => return Ok(false),
+        },
+        None => None,
+    };
+    let case = match (&question, back.content.case) {
+        (Some((_, question)), _) => question.case,
+        (None, Some(case)) => case.opening_message(),
+        (None, None) => id,
+    };
+    let sequence = put(unit, store, back, case, now)?;
+    keep_proof(unit, back, index, sequence)?;
+    if let Some((asked, question)) = question.filter(|(_, row)| row.answered.is_none()) {
+        answered(unit, asked, &question, id, header.created)?;
+    }
+    Ok(true)
+}
+
+/// A question that this message answers is off the desk.
+fn answered(
+    unit: &mut Unit<'_>,
+    asked: MessageId,
+    question: &MessageRow,
+    answer: MessageId,
+    at: UnixMillis,
+) -> Result<(), AppError> {
+    if let Some(due) = question.due {
+        unit.delete(&TODO, &(due.get(), *asked.as_bytes()));
+    }
+    send::update(unit, asked, Side::Received, |row| row.answered = Some((answer, at))).map(drop)
+}
+
+/// Writes envelope, ledger entry and record. Says in which place.
+fn put(
+    unit: &mut Unit<'_>,
+    store: &Store,
+    back: &Back,
+    case: MessageId,
+    now: UnixMillis,
+) -> Result<LaneSeq, AppError> {
+    let (header, digest) = (&back.header, back.envelope.digest());
+    let lane = EnvelopeKey::of(Side::Sent, header.to, RETURNED_EPOCH).key();
+    let position = unit.next_position(&ENVELOPE, &lane)?;
+    let sequence = LaneSeq::new(position);
+    unit.append_at(&ENVELOPE, &lane, position, &journal_entry(&back.envelope))?;
+    settle::mark(unit, header.to, RETURNED_EPOCH, &[Mark::Settled(sequence)])?;
+    let entry = LedgerEntry::of(header, digest, Direction::Sent);
+    unit.append_ledger(&entry.canonical_bytes())?;
+    let (id, from, to) = (header.message_id, header.from, header.to);
+    let entry = Entry { id, digest, from, to, state: EntryState::Stored };
+    books::note(unit, &Change::Word(Direction::Sent, entry))?;
+    let row = MessageRow {
+        peer: to,
+        epoch: RETURNED_EPOCH,
+        sequence,
+        position,
+        kind: super::kind_number(back.content.kind()),
+        case,
+        in_reply_to: back.content.in_reply_to,
+        created: header.created,
+        expires: header.expires,
+        due: header.due,
+        digest,
+        stored: header.created,
+        opened: None,
+        answered: None,
+        content: Blob(encode_content(&back.content)),
+    };
+    let subject = NewSubject::of(store, back.content.person.as_ref(), now).get(unit)?;
+    unit.put_personal(&MESSAGE, &subject, &message_key(id, Side::Sent), &row)?;
+    clocks::watch(unit, id, Side::Sent, &row, now)?;
+    Ok(sequence)
+}
+
+/// Keeps parcel and receipt under the place that the message has here, so that there is evidence of it.
+fn keep_proof(
+    unit: &mut Unit<'_>,
+    back: &Back,
+    index: usize,
+    sequence: LaneSeq,
+) -> Result<(), AppError> {
+    let Checked { parcel, receipt, said, again } = &back.checked;
+    let place = |at: usize| if at == index { sequence.get() } else { 0 };
+    let row = ParcelRow {
+        parcel_id: parcel.parcel_id,
+        parcel: back.checked.signed_parcel(),
+        sequences: (0..said.len()).map(place).collect(),
+        dispositions: again.receipt.dispositions.iter().map(|it| Blob(it.to_vec())).collect(),
+    };
+    let (side, epoch) = EnvelopeKey::of(Side::Sent, back.header.to, RETURNED_EPOCH).key();
+    let key = (side, epoch, sequence.get(), *parcel.parcel_id.as_bytes());
+    unit.put(&PARCEL, &key, &row)?;
+    let signed = Signed {
+        manifest: Blob(again.receipt.manifest_bytes.to_vec()),
+        signature: Blob(again.receipt.signature.to_vec()),
+    };
+    unit.put(&RECEIPT, &key, &signed)?;
+    keep_chain(unit, parcel.signer, &again.parcel_chain)?;
+    keep_chain(unit, receipt.signer, &again.receipt.chain)
+}

@@ -1,0 +1,145 @@
+//! Reports: a county's book on its way to the node above, which keeps it and knows which days are complete.
+
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use domain::time::{Date, UnixMillis};
+use exchange::ledger::{Direction, LedgerHead};
+use exchange::reconcile::calls::{RECORDS_AT_ONCE, ReportPart};
+use exchange::reconcile::session::{INCOMPLETE_MAX, Incomplete};
+use exchange::reconcile::set::Scope;
+use exchange::reconcile::told::read_record;
+use store::messages::{peer_area, peer_key};
+use store::reconcile::{BookKey, ReportedRow, month_key};
+use store::tables::{BOOK, REPORTED, RESTORED};
+use store::{Store, Unit};
+
+use super::books;
+use crate::app::{AppError, Refusal};
+
+/// Counties below one node that are looked at.
+const COUNTIES_MAX: usize = 10_000;
+
+/// Takes a part of a county's book; gives how far each of its books reaches now. What is there already is passed over, what
+/// does not follow is not taken.
+///
+/// # Errors
+/// `MALFORMED` when a record is none of that county and month; when rows cannot be read or written.
+pub async fn take(
+    store: &Store,
+    county: AreaCode,
+    part: ReportPart,
+    now: UnixMillis,
+) -> Result<Vec<(u32, u64)>, AppError> {
+    let incarnation = part.incarnation;
+    for bytes in &part.records {
+        check(county, part.month, bytes)?;
+    }
+    let write = move |unit: &mut Unit<'_>| {
+        let key: BookKey = (peer_key(county), part.month, part.incarnation);
+        let next = if part.records.is_empty() { 0 } else { unit.next_position(&BOOK, &key)? };
+        for (at, record) in (part.position..).zip(&part.records) {
+            if at == unit.next_position(&BOOK, &key)? && at >= next {
+                unit.append(&BOOK, &key, record)?;
+            }
+        }
+        if let Some(through) = part.through {
+            let ReportPart { incarnation, head, .. } = part;
+            let row = ReportedRow { incarnation, head, through, received: now };
+            unit.put(&REPORTED, &peer_key(county), &row)?;
+        }
+        Ok::<_, AppError>(())
+    };
+    store.commit(write).await.map_err(AppError::from)?;
+    Ok(books::positions(store, county, incarnation)?.into_iter().collect())
+}
+
+/// A county speaks for its own side of its own messages only.
+fn check(county: AreaCode, month: u32, bytes: &[u8]) -> Result<(), AppError> {
+    let wrong = || AppError::from(Refusal::new(Reason::Malformed).field("report.records"));
+    let (direction, entry) = read_record(bytes).ok_or_else(wrong)?;
+    let its = match direction {
+        Direction::Sent => entry.from,
+        Direction::Received => entry.to,
+    };
+    let fits = its == county && month_key(entry.day().month()) == month;
+    fits.then_some(()).ok_or_else(wrong)
+}
+
+/// The next part of our own book for a callee that stands at `theirs` of each month.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn next_part(
+    store: &Store,
+    own: AreaCode,
+    theirs: &[(u32, u64)],
+) -> Result<Option<ReportPart>, AppError> {
+    for (month, last) in books::positions(store, own, 0)? {
+        let known = theirs.iter().find(|(of, _)| *of == month).map_or(0, |(_, at)| *at);
+        if known >= last {
+            continue;
+        }
+        let position = known.saturating_add(1);
+        let key: BookKey = (peer_key(own), month, 0);
+        let records = store.read_from(&BOOK, &key, position, RECORDS_AT_ONCE, usize::MAX)?;
+        let records = records.into_iter().map(|(_, record)| record).collect();
+        let mut part = mark(store, None)?;
+        (part.month, part.position, part.records) = (month, position, records);
+        return Ok(Some(part));
+    }
+    Ok(None)
+}
+
+/// A part without records: a question, or, with a time, the word that everything before it was told.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn mark(store: &Store, through: Option<UnixMillis>) -> Result<ReportPart, AppError> {
+    let incarnation = store.get(&RESTORED, &())?.map_or(1, |row| row.incarnation);
+    let head = store.ledger_head();
+    let head = LedgerHead { size: head.size, root: head.root };
+    Ok(ReportPart { incarnation, month: 0, position: 0, records: Vec::new(), through, head })
+}
+
+/// Counties below a node, and days of the scope, of which not everything was reported. A node has its own book whole.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn incomplete(
+    store: &Store,
+    own: AreaCode,
+    counties: impl IntoIterator<Item = AreaCode>,
+    scope: &Scope,
+) -> Result<Vec<Incomplete>, AppError> {
+    let mut lacking = Vec::new();
+    for county in counties {
+        if county == own || !own.contains(&county) {
+            continue;
+        }
+        let through = store.get(&REPORTED, &peer_key(county))?.map(|row| row.through);
+        for day in days(scope.first, scope.last) {
+            let wanted = day.ends().min(scope.until);
+            if day.begins() >= scope.until || lacking.len() >= INCOMPLETE_MAX {
+                break;
+            }
+            if through.is_none_or(|through| through < wanted) {
+                lacking.push((county, day));
+            }
+        }
+    }
+    Ok(lacking)
+}
+
+fn days(first: Date, last: Date) -> impl Iterator<Item = Date> {
+    std::iter::successors(Some(first), |day| Some(day.plus_days(1)))
+        .take_while(move |day| *day <= last)
+}
+
+/// Counties that have ever reported.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn counties(store: &Store) -> Result<Vec<(AreaCode, ReportedRow)>, AppError> {
+    let rows = store.scan(&REPORTED, .., COUNTIES_MAX)?;
+    Ok(rows.into_iter().filter_map(|(key, row)| Some((peer_area(&key)?, row))).collect())
+}

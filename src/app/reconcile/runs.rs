@@ -1,0 +1,255 @@
+//! Runs: reconciliations that were begun here, step by step, so that one that is cut off goes on where it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::reason::Reason;
+use domain::time::{Date, UnixMillis};
+use exchange::reconcile::difference::Difference;
+use exchange::reconcile::session::Measured;
+use exchange::reconcile::statement::count_names;
+use store::reconcile::{DifferenceRow, DifferenceState, RunRow, RunState};
+use store::tables::{DIFFERENCE, RUN_ROW};
+use store::{Store, Unit};
+
+use crate::app::AppError;
+use crate::app::messages::read::page_size;
+
+/// Rows of differences that are written in one unit, and read in one go.
+const DIFFERENCES_AT_ONCE: usize = 1_000;
+/// Runs that are looked at for those that go on.
+const RUNS_LOOKED_AT: usize = 1_000;
+
+/// What a run is to be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The other side.
+    pub with: AreaCode,
+    /// First day.
+    pub first: Date,
+    /// Last day.
+    pub last: Date,
+    /// Messages made before this count.
+    pub until: UnixMillis,
+    /// Whether it is to find what was lost since a backup.
+    pub after_restore: bool,
+}
+
+/// Writes that a run begins; gives its number. One with the same side over the same days that goes on is that one.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn begin(store: &Store, plan: Plan, now: UnixMillis) -> Result<u64, AppError> {
+    let write = move |unit: &mut Unit<'_>| {
+        let rows = unit.scan(&RUN_ROW, .., usize::MAX)?;
+        let same = rows.iter().rev().find(|(_, row)| {
+            row.state == RunState::Running
+                && (row.with, row.first, row.last) == (plan.with, plan.first, plan.last)
+        });
+        if let Some((number, _)) = same {
+            return Ok(*number);
+        }
+        let number = rows.last().map_or(0, |(number, _)| *number).saturating_add(1);
+        unit.put(&RUN_ROW, &number, &fresh(plan, now))?;
+        Ok::<_, AppError>(number)
+    };
+    store.commit(write).await.map_err(AppError::from)
+}
+
+fn fresh(plan: Plan, now: UnixMillis) -> RunRow {
+    let Plan { with, first, last, until, after_restore } = plan;
+    RunRow {
+        with,
+        first,
+        last,
+        until,
+        after_restore,
+        state: RunState::Running,
+        started: now,
+        touched: now,
+        comparisons: 0,
+        bytes: 0,
+        entries: (0, 0),
+        found: [0; 6],
+        cured: [0; 6],
+        trouble: String::new(),
+        statement: None,
+    }
+}
+
+/// A run.
+///
+/// # Errors
+/// `NOT_FOUND`, or when the row cannot be read.
+pub fn get(store: &Store, number: u64) -> Result<RunRow, AppError> {
+    store.get(&RUN_ROW, &number)?.ok_or(Reason::NotFound.into())
+}
+
+/// Changes a run.
+///
+/// # Errors
+/// `NOT_FOUND`, or when rows cannot be written.
+pub async fn change(
+    store: &Store,
+    number: u64,
+    now: UnixMillis,
+    change: impl FnOnce(&mut RunRow) + Send + 'static,
+) -> Result<RunRow, AppError> {
+    let write = move |unit: &mut Unit<'_>| {
+        let mut row = unit.get(&RUN_ROW, &number)?.ok_or(AppError::from(Reason::NotFound))?;
+        change(&mut row);
+        row.touched = now;
+        unit.put(&RUN_ROW, &number, &row)?;
+        Ok::<_, AppError>(row)
+    };
+    store.commit(write).await.map_err(AppError::from)
+}
+
+/// Runs, newest first, before a number.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn list(
+    store: &Store,
+    before: Option<u64>,
+    size: usize,
+) -> Result<Vec<(u64, RunRow)>, AppError> {
+    let until = before.map_or(Bound::Unbounded, Bound::Excluded);
+    Ok(store.scan_back(&RUN_ROW, (Bound::Unbounded, until), page_size(size))?)
+}
+
+/// Numbers of the runs that go on.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn unfinished(store: &Store) -> Result<Vec<u64>, AppError> {
+    let rows = store.scan_back(&RUN_ROW, .., RUNS_LOOKED_AT)?;
+    let running = rows.into_iter().filter(|(_, row)| row.state == RunState::Running);
+    Ok(running.map(|(number, _)| number).collect())
+}
+
+/// Differences of a run, by message, after one.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn differences(
+    store: &Store,
+    number: u64,
+    after: Option<MessageId>,
+    size: usize,
+) -> Result<Vec<DifferenceRow>, AppError> {
+    let after = after.map(|id| (number, *id.as_bytes()));
+    let rows = store.scan_under(&DIFFERENCE, &(number,), after.as_ref(), size)?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// All differences of a run.
+fn all(store: &Store, number: u64) -> Result<BTreeMap<MessageId, DifferenceRow>, AppError> {
+    let mut all = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let rows =
+            store.scan_under(&DIFFERENCE, &(number,), after.as_ref(), DIFFERENCES_AT_ONCE)?;
+        let Some((last, _)) = rows.last() else { return Ok(all) };
+        after = Some(*last);
+        all.extend(rows.into_iter().map(|((_, id), row)| (MessageId::from_bytes(id), row)));
+    }
+}
+
+/// Takes up what a comparison has found: what is new is written, what is gone was cured. Gives the run as it is then.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn compared(
+    store: &Store,
+    number: u64,
+    found: &[Difference],
+    measured: Measured,
+    now: UnixMillis,
+) -> Result<RunRow, AppError> {
+    let mut rows = all(store, number)?;
+    let mut present = BTreeSet::new();
+    let mut changed = Vec::new();
+    for difference in found {
+        let Some(id) = difference.id() else { continue };
+        present.insert(id);
+        let again = rows.get(&id).filter(|row| row.state != DifferenceState::Cured);
+        if again.is_none() {
+            let difference = difference.clone();
+            let (state, found, ended) = (DifferenceState::Open, now, None);
+            changed.push((id, DifferenceRow { difference, state, found, ended }));
+        }
+    }
+    for (id, row) in &rows {
+        if row.state == DifferenceState::Open && !present.contains(id) {
+            let (state, ended) = (DifferenceState::Cured, Some(now));
+            changed.push((*id, DifferenceRow { state, ended, ..row.clone() }));
+        }
+    }
+    rows.extend(changed.iter().cloned());
+    write_rows(store, number, changed).await?;
+    let names = |cured: bool| {
+        let rows = rows.values().filter(|row| !cured || row.state == DifferenceState::Cured);
+        count_names(rows.map(|row| row.difference.name))
+    };
+    let (found, cured) = (names(false), names(true));
+    change(store, number, now, move |row| {
+        row.comparisons = row.comparisons.saturating_add(1);
+        row.bytes = row.bytes.saturating_add(measured.bytes);
+        row.entries = (measured.ours, measured.theirs);
+        (row.found, row.cured) = (found, cured);
+        row.trouble = String::new();
+    })
+    .await
+}
+
+async fn write_rows(
+    store: &Store,
+    number: u64,
+    rows: Vec<(MessageId, DifferenceRow)>,
+) -> Result<(), AppError> {
+    for part in rows.chunks(DIFFERENCES_AT_ONCE) {
+        let part = part.to_vec();
+        let write = move |unit: &mut Unit<'_>| {
+            for (id, row) in &part {
+                unit.put(&DIFFERENCE, &(number, *id.as_bytes()), row)?;
+            }
+            Ok::<_, AppError>(())
+        };
+        store.commit(write).await.map_err(AppError::from)?;
+    }
+    Ok(())
+}
+
+/// Notes messages that nobody can bring back.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn lost(
+    store: &Store,
+    number: u64,
+    messages: &[MessageId],
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let mut rows = Vec::new();
+    for id in messages {
+        let row = store.get(&DIFFERENCE, &(number, *id.as_bytes()))?;
+        if let Some(row) = row.filter(|row| row.state == DifferenceState::Open) {
+            let (state, ended) = (DifferenceState::Lost, Some(now));
+            rows.push((*id, DifferenceRow { state, ended, ..row }));
+        }
+    }
+    write_rows(store, number, rows).await
+}
+
+/// Messages that a run has found to be lost.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn lost_ones(store: &Store, number: u64) -> Result<BTreeSet<MessageId>, AppError> {
+    let rows = all(store, number)?.into_iter();
+    let lost = rows.filter(|(_, row)| row.state == DifferenceState::Lost);
+    Ok(lost.map(|(id, _)| id).collect())
+}

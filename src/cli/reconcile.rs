@@ -1,0 +1,334 @@
+//! `liangdi reconcile`: find and cure what two sides disagree on, and have both sign the result.
+
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Subcommand};
+use domain::area::AreaCode;
+use domain::time::{Date, UnixMillis};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::connect::{ConnectArgs, Office, office};
+use super::exit::{Exit, Failure};
+use super::output::{Answer, record, table, time};
+use super::view;
+
+/// How often a run is looked at while it is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Arguments of the noun.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Compare, cure, and sign; waits for the end 对账
+    Run(Run),
+    /// Reconciliations, newest first 列出
+    List(List),
+    /// One reconciliation with its differences 查看
+    Show(Show),
+    /// Go on with one that was given up with differences left 继续
+    Resume {
+        /// Its number 编号
+        number: u64,
+        /// Do not wait for its end
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// What the counties below this node have reported 上报情况
+    Reports,
+}
+
+#[derive(ClapArgs, Debug)]
+struct Run {
+    /// The other side: a county, or a province such as 44
+    #[arg(long, value_name = "CODE", required_unless_present = "after_restore")]
+    with: Option<String>,
+    /// Month (2026-10) or quarter (2026-Q3)
+    #[arg(long, value_name = "PERIOD", conflicts_with = "days")]
+    period: Option<String>,
+    /// First and last day, such as 2026-10-01..2026-10-15
+    #[arg(long, value_name = "DAYS")]
+    days: Option<String>,
+    /// Find and fetch what was lost since the backup that this node was restored from, with every county
+    #[arg(long, conflicts_with_all = ["with", "period", "days"])]
+    after_restore: bool,
+    /// Do not wait for the end
+    #[arg(long)]
+    no_wait: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+struct List {
+    /// Most entries
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// Only those before this number
+    #[arg(long, default_value_t = 0)]
+    before: u64,
+}
+
+#[derive(ClapArgs, Debug)]
+struct Show {
+    /// Its number 编号
+    number: u64,
+    /// Most differences
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Only differences after this message
+    #[arg(long, default_value = "")]
+    after: String,
+}
+
+const COLUMNS: &[&str] = &[
+    "number",
+    "with",
+    "with_name",
+    "first_day",
+    "last_day",
+    "state",
+    "comparisons",
+    "our_entries",
+    "their_entries",
+    "trouble",
+];
+
+/// Runs the command.
+pub(super) async fn run(args: Args, progress: bool) -> Result<Answer, Failure> {
+    let office = args.connect.open().await?;
+    match args.verb {
+        Verb::Run(given) => start(&office, given, progress).await,
+        Verb::List(List { limit, before }) => {
+            let request = office::ListReconciliationsRequest { page_size: limit, before };
+            let list = office.reconcile().list_reconciliations(request).await?.into_inner();
+            let rows = view::rows(&list.reconciliations, COLUMNS);
+            Ok(Answer::new(json!({ "reconciliations": rows.json }), rows.text))
+        }
+        Verb::Show(given) => show(&office, given).await,
+        Verb::Resume { number, no_wait } => {
+            let request = office::ResumeReconciliationRequest { number };
+            office.reconcile().resume_reconciliation(request).await?;
+            finish(&office, vec![number], no_wait, progress).await
+        }
+        Verb::Reports => {
+            let request = office::ListReportsRequest {};
+            let list = office.reconcile().list_reports(request).await?.into_inner();
+            let columns = &["county", "county_name", "through_ms", "received_ms", "ledger_size"];
+            let rows = view::rows(&list.reports, columns);
+            Ok(Answer::new(json!({ "reports": rows.json }), rows.text))
+        }
+    }
+}
+
+async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Failure> {
+    let mut request = office::StartReconciliationRequest::default();
+    if given.after_restore {
+        request.after_restore = true;
+    } else {
+        let with = party(given.with.as_deref().unwrap_or_default())?;
+        let (first, last) = match (&given.period, &given.days) {
+            (Some(period), _) => days_of_period(period)?,
+            (None, Some(days)) => days_between(days)?,
+            (None, None) => {
+                return Err(Failure::usage("give --period 2026-10 or --days FIRST..LAST"));
+            }
+        };
+        request.with = with.to_string();
+        request.first_day = first.to_string();
+        request.last_day = last.to_string();
+    }
+    let after_restore = request.after_restore;
+    let begun = office.reconcile().start_reconciliation(request).await?.into_inner();
+    let answer = finish(office, begun.numbers, given.no_wait, progress).await?;
+    if !after_restore {
+        return Ok(answer);
+    }
+    let (from, until) = (begun.lost_from_ms, begun.lost_until_ms);
+    let mut answer = answer.and(&format!(
+        "\n{} – {}: 此间只存于丢失磁盘、未曾发出的记录无法找回，请逐项核对。\nWhat was entered in this time and had not left this node is lost: registrations, certificates, drafts. Check the paper.\n",
+        time(UnixMillis::new(from)),
+        time(UnixMillis::new(until)),
+    ));
+    if let Some(object) = answer.json.as_object_mut() {
+        object.insert("lost_from_ms".to_owned(), json!(from));
+        object.insert("lost_until_ms".to_owned(), json!(until));
+    }
+    Ok(answer)
+}
+
+/// Waits for runs to end, and tells how they did.
+async fn finish(
+    office: &Office,
+    numbers: Vec<u64>,
+    no_wait: bool,
+    progress: bool,
+) -> Result<Answer, Failure> {
+    let bar = if progress { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let mut ended = Vec::new();
+    for number in numbers {
+        let run = loop {
+            let run = get(office, number).await?;
+            let found: u32 = run.differences.iter().map(|it| it.found).sum();
+            let cured: u32 = run.differences.iter().map(|it| it.cured).sum();
+            bar.set_message(format!(
+                "{} {}: {} 次比对 comparisons, {found} 差异 differences, {cured} 已消除 cured",
+                run.with, run.with_name, run.comparisons
+            ));
+            bar.tick();
+            let running = run.state == i32::from(office::ReconciliationState::Running);
+            if no_wait || !running {
+                break run;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        ended.push(run);
+    }
+    bar.finish_and_clear();
+    let good = [
+        i32::from(office::ReconciliationState::Running),
+        i32::from(office::ReconciliationState::Equal),
+    ];
+    let all_good = ended.iter().all(|run| good.contains(&run.state));
+    let rows = view::rows(&ended, COLUMNS);
+    let mut answer = Answer::new(json!({ "reconciliations": rows.json }), rows.text);
+    for run in &ended {
+        answer = answer.and(&counts(run));
+        if !run.statement.is_empty() {
+            answer = answer.and(&format!("statement {}\n", run.statement));
+        }
+    }
+    let exit = if all_good { Exit::Done } else { Exit::Failed };
+    Ok(answer.ending(exit))
+}
+
+fn counts(run: &office::Reconciliation) -> String {
+    let cells = |it: &office::DifferenceCount| {
+        vec![it.name.clone(), it.found.to_string(), it.cured.to_string()]
+    };
+    let rows: Vec<_> = run.differences.iter().map(cells).collect();
+    if rows.is_empty() {
+        return format!("\n{}: 无差异 no differences\n", run.with);
+    }
+    format!("\n{}\n{}", run.with, table(&["差异 difference", "发现 found", "消除 cured"], &rows))
+}
+
+async fn get(office: &Office, number: u64) -> Result<office::Reconciliation, Failure> {
+    let request = office::GetReconciliationRequest { number, page_size: 1, after: String::new() };
+    let response = office.reconcile().get_reconciliation(request).await?.into_inner();
+    response.reconciliation.ok_or_else(|| Failure::failed("the node gave no reconciliation"))
+}
+
+async fn show(office: &Office, given: Show) -> Result<Answer, Failure> {
+    let Show { number, limit: page_size, after } = given;
+    let request = office::GetReconciliationRequest { number, page_size, after };
+    let response = office.reconcile().get_reconciliation(request).await?.into_inner();
+    let run = response.reconciliation.unwrap_or_default();
+    let run_view = view::answer(&run);
+    let columns = &["message_id", "name", "from", "to", "sender", "recipient", "state", "found_ms"];
+    let rows = view::rows(&response.differences, columns);
+    let json = json!({
+        "reconciliation": run_view.json,
+        "differences": rows.json,
+        "next": response.next,
+    });
+    let mut text = run_view.text;
+    text.push_str(&counts(&run));
+    text.push('\n');
+    for difference in &response.differences {
+        text.push_str(&sides(difference));
+    }
+    if !response.next.is_empty() {
+        text.push_str(&format!("\nMore: --after {}\n", response.next));
+    }
+    Ok(Answer::new(json, text))
+}
+
+/// Both versions side by side.
+fn sides(difference: &office::ReconciliationDifference) -> String {
+    let side = |side: &Option<office::SideOfDifference>| match side {
+        Some(side) => format!("{} {}", side.state, side.digest),
+        None => "—".to_owned(),
+    };
+    let office::ReconciliationDifference { message_id, name, from, to, state, .. } = difference;
+    let head = format!("{message_id}  {from} → {to}  {name}  {state}\n");
+    let pairs = [
+        ("   发方 sender", side(&difference.sender)),
+        ("   收方 recipient", side(&difference.recipient)),
+    ];
+    head + &record(&pairs)
+}
+
+/// A county or province; provinces and prefectures may be given by their first digits.
+pub(super) fn party(text: &str) -> Result<AreaCode, Failure> {
+    let full = match text.len() {
+        2 => format!("{text}0000"),
+        4 => format!("{text}00"),
+        _ => text.to_owned(),
+    };
+    full.parse().map_err(|_| Failure::usage(format!("{text} is not an area code")))
+}
+
+/// First and last day of a month or quarter.
+fn days_of_period(text: &str) -> Result<(Date, Date), Failure> {
+    let wrong = || Failure::usage(format!("{text} is no period; write 2026-10 or 2026-Q3"));
+    let (year, part) = text.split_once('-').ok_or_else(wrong)?;
+    let year: i32 = year.parse().map_err(|_| wrong())?;
+    let (month, months) = match part.strip_prefix('Q') {
+        Some(quarter) => {
+            let quarter: u8 = quarter.parse().map_err(|_| wrong())?;
+            if !(1..=4).contains(&quarter) {
+                return Err(wrong());
+            }
+            (quarter * 3 - 2, 3)
+        }
+        None => (part.parse().map_err(|_| wrong())?, 1),
+    };
+    let first = Date::new(year, month, 1).map_err(|_| wrong())?;
+    let mut last = first;
+    for _ in 0..months {
+        // Into the next month, and back to its first day.
+        let next = last.plus_days(31);
+        last = next.plus_days(1 - i32::from(next.day()));
+    }
+    Ok((first, last.plus_days(-1)))
+}
+
+fn days_between(text: &str) -> Result<(Date, Date), Failure> {
+    let wrong = || Failure::usage(format!("{text} are no days; write 2026-10-01..2026-10-15"));
+    let (first, last) = text.split_once("..").ok_or_else(wrong)?;
+    Ok((first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_a_month_or_a_quarter() {
+        let days = |text: &str| {
+            let (first, last) = days_of_period(text).ok()?;
+            Some(format!("{first} {last}"))
+        };
+        assert_eq!(days("2026-02").as_deref(), Some("2026-02-01 2026-02-28"));
+        assert_eq!(days("2026-12").as_deref(), Some("2026-12-01 2026-12-31"));
+        assert_eq!(days("2026-Q4").as_deref(), Some("2026-10-01 2026-12-31"));
+        assert_eq!(days("2026-Q1").as_deref(), Some("2026-01-01 2026-03-31"));
+        assert_eq!(
+            [days("2026-13"), days("2026-Q5"), days("2026"), days("x-1")],
+            [const { None }; 4]
+        );
+    }
+
+    #[test]
+    fn a_province_may_be_given_by_two_digits() {
+        assert_eq!(party("44").unwrap().to_string(), "440000");
+        assert_eq!(party("440305").unwrap().to_string(), "440305");
+        assert!(party("4").is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! A statement as a page that prints on A4, with a picture of the flows between counties.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use domain::area::AreaCode;
+use exchange::digest::Digest;
+use exchange::reconcile::difference::DifferenceName;
+use exchange::reconcile::statement::{Pair, Statement};
+
+use super::name;
+use crate::cli::output::time;
+
+/// Flows that the picture shows; the others are in the table.
+const FLOWS_MAX: usize = 24;
+const WIDTH: usize = 640;
+const BAR: usize = 16;
+/// Height of all bars of one side.
+const BARS_HEIGHT: u64 = 300;
+const GAP: usize = 8;
+
+const STYLE: &str = "@page{size:A4;margin:18mm}body{font:11pt/1.45 \"Noto Sans CJK SC\",\"Source Han Sans SC\",sans-serif;color:#111;max-width:174mm;margin:0 auto}\
+h1{font-size:17pt;margin:0 0 2mm}h2{font-size:12.5pt;margin:7mm 0 2mm}table{border-collapse:collapse;width:100%}th,td{border-bottom:.3mm solid #bbb;padding:1mm 2mm;text-align:left}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr{break-inside:avoid}.sign{display:flex;gap:12mm;margin-top:14mm;break-inside:avoid}.sign div{flex:1;border-top:.3mm solid #111;padding-top:2mm}\
+code{font-size:8pt;word-break:break-all}svg{width:100%;height:auto}figure{margin:0;break-inside:avoid}";
+
+/// The page.
+pub(super) fn html(statement: &Statement, digest: &Digest) -> String {
+    let scope = &statement.scope;
+    let (asker, answerer) = (escape(&name(&scope.asker)), escape(&name(&scope.answerer)));
+    let closes = match statement.closes() {
+        true => "期间已关账 · its days are closed",
+        false => "期间未结束 · its days are not over",
+    };
+    let mut page = format!(
+        "<!doctype html><html lang=\"zh\"><head><meta charset=\"utf-8\"><title>对账单 {first} – {last}</title><style>{STYLE}</style></head><body>\
+<h1>对账单 Statement</h1><p>{asker}（{}）与 and {answerer}（{}）<br>{first} – {last} · {closes}<br>截至 until {} · 出具 made {}</p>",
+        scope.asker,
+        scope.answerer,
+        time(scope.until),
+        time(statement.made),
+        first = scope.first,
+        last = scope.last,
+    );
+    page.push_str("<h2>流向 Flows</h2>");
+    page.push_str(&flows(statement));
+    page.push_str("<h2>合计 Totals</h2><table><thead><tr><th>发出 from<th>接收 to<th class=\"n\">入库 stored<th class=\"n\">拒收 refused<th class=\"n\">未签收 waiting</tr></thead><tbody>");
+    for ((from, to), counts) in &statement.totals.0 {
+        let row = format!(
+            "<tr><td>{from} {}<td>{to} {}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}</tr>",
+            escape(&name(from)),
+            escape(&name(to)),
+            counts.stored,
+            counts.refused,
+            counts.waiting
+        );
+        page.push_str(&row);
+    }
+    page.push_str("</tbody></table>");
+    page.push_str(&differences(statement));
+    let signed = format!(
+        "<p>SHA-256 <code>{digest}</code></p><div class=\"sign\"><div>{asker}<br>电子签名已附 signed electronically</div><div>{answerer}<br>电子签名已附 signed electronically</div></div></body></html>"
+    );
+    page + &signed
+}
+
+fn differences(statement: &Statement) -> String {
+    let mut text = "<h2>差异 Differences</h2>".to_owned();
+    let counts = statement.found.iter().zip(&statement.cured);
+    let found: Vec<_> =
+        DifferenceName::ALL.iter().zip(counts).filter(|(_, (found, _))| **found > 0).collect();
+    if found.is_empty() {
+        text.push_str("<p>双方一致 Both sides are equal.</p>");
+    } else {
+        text.push_str("<table><thead><tr><th>名称 name<th class=\"n\">发现 found<th class=\"n\">消除 cured</tr></thead><tbody>");
+        for (name, (found, cured)) in found {
+            let row = format!(
+                "<tr><td>{}<td class=\"n\">{found}<td class=\"n\">{cured}</tr>",
+                name.name()
+            );
+            text.push_str(&row);
+        }
+        text.push_str("</tbody></table>");
+    }
+    for it in &statement.corrections {
+        let (from, to) = it.pair;
+        let row = format!(
+            "<p>更正 correction <code>{}</code>: {from} → {to}: {} → {}</p>",
+            it.statement,
+            it.before.total(),
+            it.now.total()
+        );
+        text.push_str(&row);
+    }
+    text
+}
+
+/// Bars of one side of the picture: where each begins, and how much of it is taken.
+struct Side {
+    bars: BTreeMap<AreaCode, (usize, usize, usize)>,
+}
+
+impl Side {
+    fn new(totals: BTreeMap<AreaCode, u64>, all: u64) -> Self {
+        let mut at = 20;
+        let mut bars = BTreeMap::new();
+        for (area, count) in totals {
+            let height = height(count, all);
+            bars.insert(area, (at, height, 0));
+            at += height + GAP + 14;
+        }
+        Self { bars }
+    }
+
+    /// Takes a part of a bar; says where it begins.
+    fn take(&mut self, area: AreaCode, part: usize) -> usize {
+        let Some((at, _, taken)) = self.bars.get_mut(&area) else { return 0 };
+        let from = *at + *taken;
+        *taken += part;
+        from
+    }
+
+    fn end(&self) -> usize {
+        self.bars.values().map(|(at, height, _)| at + height).max().unwrap_or(20)
+    }
+}
+
+fn height(count: u64, all: u64) -> usize {
+    usize::try_from(count.saturating_mul(BARS_HEIGHT) / all.max(1)).unwrap_or(1).max(3)
+}
+
+/// Senders on the left, recipients on the right, bands as wide as what went between them.
+fn flows(statement: &Statement) -> String {
+    let mut largest: Vec<(Pair, u64)> =
+        statement.totals.0.iter().map(|(pair, counts)| (*pair, counts.total())).collect();
+    if largest.is_empty() {
+        return "<p>无往来 nothing was exchanged</p>".to_owned();
+    }
+    largest.sort_by_key(|(pair, count)| (std::cmp::Reverse(*count), *pair));
+    largest.truncate(FLOWS_MAX);
+    let all = largest.iter().map(|(_, count)| count).sum();
+    let (mut from, mut to) = (BTreeMap::new(), BTreeMap::new());
+    for ((sender, recipient), count) in &largest {
+        *from.entry(*sender).or_insert(0) += count;
+        *to.entry(*recipient).or_insert(0) += count;
+    }
+    let (mut left, mut right) = (Side::new(from, all), Side::new(to, all));
+    let bottom = left.end().max(right.end()) + 20;
+    let (inner, outer) = (150 + BAR, WIDTH - 150 - BAR);
+    let middle = WIDTH / 2;
+    let mut svg = format!(
+        "<figure><svg viewBox=\"0 0 {WIDTH} {bottom}\" role=\"img\" aria-label=\"流向 flows between counties\"><g fill=\"#2f6f9f\" fill-opacity=\".35\">"
+    );
+    for ((sender, recipient), count) in largest {
+        let part = height(count, all);
+        let (a, b) = (left.take(sender, part), right.take(recipient, part));
+        let (c, d) = (a + part, b + part);
+        // Writing to a text cannot fail.
+        let _written = write!(
+            svg,
+            "<path d=\"M{inner} {a}C{middle} {a} {middle} {b} {outer} {b}L{outer} {d}C{middle} {d} {middle} {c} {inner} {c}Z\"><title>{sender} → {recipient}: {count}</title></path>"
+        )
+        .is_ok();
+    }
+    svg.push_str("</g><g font-size=\"11\" fill=\"#111\">");
+    for (side, x, text, anchor) in
+        [(&left, 150, 144, "end"), (&right, WIDTH - 150 - BAR, WIDTH - 144, "start")]
+    {
+        for (area, (at, height, _)) in &side.bars {
+            let label = at + height / 2 + 4;
+            let _written = write!(
+                svg,
+                "<rect x=\"{x}\" y=\"{at}\" width=\"{BAR}\" height=\"{height}\" fill=\"#174a6b\"/><text x=\"{text}\" y=\"{label}\" text-anchor=\"{anchor}\">{} {area}</text>",
+                escape(&short(area))
+            )
+            .is_ok();
+        }
+    }
+    svg + "</g></svg></figure>"
+}
+
+/// The last part of a name, which is what fits.
+fn short(area: &AreaCode) -> String {
+    let full = name(area);
+    let skip = full.chars().count().saturating_sub(7);
+    full.chars().skip(skip).collect()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::time::UnixMillis;
+    use exchange::reconcile::set::Scope;
+    use exchange::reconcile::statement::{Counts, Totals};
+
+    use super::*;
+
+    #[test]
+    fn a_page_has_every_pair_and_a_band_for_each() {
+        let area = |code: &str| code.parse::<AreaCode>().unwrap();
+        let counts = |stored| Counts { stored, ..Counts::default() };
+        let totals = [
+            ((area("410522"), area("440305")), counts(40)),
+            ((area("440305"), area("410522")), counts(8)),
+            ((area("411528"), area("440305")), counts(0)),
+        ];
+        let statement = Statement {
+            id: [1; 16],
+            scope: Scope {
+                asker: area("410000"),
+                answerer: area("440000"),
+                first: "2026-10-01".parse().unwrap(),
+                last: "2026-10-31".parse().unwrap(),
+                until: UnixMillis::new(1_793_500_000_000),
+            },
+            made: UnixMillis::new(1_793_500_000_000),
+            totals: Totals(totals.into()),
+            found: [2, 0, 0, 0, 0, 0],
+            cured: [2, 0, 0, 0, 0, 0],
+            left: Vec::new(),
+            corrections: Vec::new(),
+        };
+        let page = html(&statement, &Digest::of(b"statement"));
+        assert_eq!(page.matches("<path ").count(), 3);
+        assert!(page.contains("size:A4") && page.contains("MISSING_AT_RECIPIENT"));
+        assert!(page.contains("410522") && page.contains("安阳县"), "{page}");
+        assert!(!page.contains("http"), "it needs nothing from elsewhere");
+    }
+}

@@ -1,0 +1,62 @@
+//! The section `[reconcile]`: when a county reports, and which reconciliations begin by themselves.
+
+use std::time::Duration;
+
+use domain::area::AreaCode;
+
+use super::Check;
+use super::raw::RawReconcile;
+
+/// How long the periods are that are reconciled by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// Calendar months.
+    Month,
+    /// Calendar quarters.
+    Quarter,
+}
+
+/// When a county reports, and which reconciliations begin by themselves.
+#[derive(Clone, Debug)]
+pub struct ReconcileSettings {
+    /// How often the node above is told what is new.
+    pub report_every: Duration,
+    /// With whom a reconciliation begins by itself when a period is over.
+    pub with: Vec<AreaCode>,
+    /// How long periods are.
+    pub every: Every,
+    /// How many days after the end of a period it begins.
+    pub on_day: u8,
+    /// How long it rests before it is tried again.
+    pub retry_after: Duration,
+}
+
+impl Check<'_> {
+    pub(super) fn reconcile(&mut self, raw: &RawReconcile) -> Option<ReconcileSettings> {
+        let before = self.problems.len();
+        self.range("reconcile.report_every_s", &raw.report_every_s, 1..86_401);
+        self.range("reconcile.on_day", &raw.on_day, 1..28);
+        self.range("reconcile.retry_s", &raw.retry_s, 60..604_801);
+        let every = match raw.every.get_ref().as_str() {
+            "month" => Some(Every::Month),
+            "quarter" => Some(Every::Quarter),
+            other => {
+                let problem = format!("\"{other}\" is no period");
+                let fix = "Write \"month\" or \"quarter\".";
+                self.problem("reconcile.every", raw.every.span(), problem, fix);
+                None
+            }
+        };
+        let with = raw.with.iter().map(|area| self.area("reconcile.with", area));
+        let with = with.collect::<Option<Vec<_>>>();
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        let settings = ReconcileSettings {
+            report_every: seconds(*raw.report_every_s.get_ref()),
+            with: with?,
+            every: every?,
+            on_day: u8::try_from(*raw.on_day.get_ref()).unwrap_or(u8::MAX),
+            retry_after: seconds(*raw.retry_s.get_ref()),
+        };
+        (self.problems.len() == before).then_some(settings)
+    }
+}

@@ -1,0 +1,189 @@
+//! The shells of reconciliation: calling the other side, answering it, reporting to the node above, curing, and running it
+//! all to its end.
+
+mod answering;
+mod asking;
+mod carrying;
+mod reporting;
+mod running;
+mod schedule;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use exchange::reconcile::session::SessionError;
+use exchange::reconcile::set::{EntrySet, Scope};
+use store::Store;
+use wire::client::CallError;
+use wire::reconcile::ReconcileClient;
+
+pub use self::answering::Asks;
+
+use super::directory::keys::SealingKeys;
+use super::identity::NodeIdentity;
+use super::link;
+use super::outbound::Outbound;
+use super::peers::Peers;
+use crate::app::reconcile::books;
+use crate::app::{AppError, Refusal};
+use crate::config::ReconcileSettings;
+use crate::errors::chain;
+use crate::tasks::Tasks;
+
+/// Comparisons of others that are answered at one time.
+const ANSWERED_AT_ONCE: usize = 8;
+/// The longest that an answer to a call is waited for: the other side may have to cure much first.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What reconciliation needs of the node.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Our area.
+    pub own: AreaCode,
+    /// The store.
+    pub store: Store,
+    /// What we sign with, and check others against.
+    pub identity: Arc<NodeIdentity>,
+    /// The other nodes.
+    pub peers: Peers,
+    /// The couriers.
+    pub outbound: Outbound,
+    /// Opens what is sealed for us.
+    pub opener: Arc<SealingKeys>,
+    /// When reports and runs are due.
+    pub settings: ReconcileSettings,
+    /// The tasks of the node.
+    pub tasks: Tasks,
+}
+
+/// Reconciliation at this node. Clones share it.
+#[derive(Clone)]
+pub struct Reconcile(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    // Touched at the begin and the end of a run or an answer; never across an await.
+    running: Mutex<BTreeSet<u64>>,
+    answering: Mutex<BTreeSet<AreaCode>>,
+    /// Held while a report is under way: two would tell the same.
+    reporting: tokio::sync::Mutex<()>,
+}
+
+/// Why a step of a run did not come about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The other side cannot be called.
+    #[error("{area} cannot be reached: {why}")]
+    Unreachable {
+        /// The other side.
+        area: AreaCode,
+        /// Why.
+        why: String,
+    },
+    /// The other side ended the call, or said what is not the protocol.
+    #[error("{area}: {why}")]
+    Call {
+        /// The other side.
+        area: AreaCode,
+        /// Why.
+        why: String,
+    },
+    /// What the other side says cannot be.
+    #[error("{area}: {fault}")]
+    Session {
+        /// The other side.
+        area: AreaCode,
+        /// What is wrong.
+        fault: SessionError,
+    },
+    /// Something of ours.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+impl Reconcile {
+    /// Nothing runs yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let (running, answering) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner {
+            parts,
+            running,
+            answering,
+            reporting: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    fn own(&self) -> AreaCode {
+        self.0.parts.own
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answering(&self) -> MutexGuard<'_, BTreeSet<AreaCode>> {
+        self.0.answering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls another node.
+    async fn dial(&self, area: AreaCode) -> Result<ReconcileClient, Trouble> {
+        let unreachable = |why: &str| Trouble::Unreachable { area, why: why.to_owned() };
+        let peer = self.0.parts.peers.get(area).ok_or_else(|| unreachable("no card is known"))?;
+        let material = self.0.parts.identity.material();
+        let mut why = "nobody has told where it can be called".to_owned();
+        for endpoint in peer.endpoints() {
+            match link::dial(area, &endpoint, &material).await {
+                Ok(channel) => return Ok(ReconcileClient::new(channel)),
+                Err(error) => why = chain(&error),
+            }
+        }
+        Err(unreachable(&why))
+    }
+
+    /// Our entries of a scope, as they are now.
+    async fn entries(&self, scope: Scope) -> Result<EntrySet, AppError> {
+        let (own, store) = (self.own(), self.store().clone());
+        books::advance(&store, own).await?;
+        blocking(move || books::load(&store, own, &scope)).await
+    }
+}
+
+/// Work that takes long and waits for nothing.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or(Err(AppError::Internal("work has panicked")))
+}
+
+/// Waits for an answer, but not for ever.
+async fn in_time<T>(
+    area: AreaCode,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, Trouble> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Trouble::Call { area, why: chain(&error) }),
+        Err(_) => Err(Trouble::Call { area, why: "no answer came in time".to_owned() }),
+    }
+}
+
+/// Who may not ask this.
+fn not_for_us() -> AppError {
+    Refusal::new(Reason::NotForUs).into()
+}
+
+impl fmt::Debug for Reconcile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconcile").field("own", &self.own()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,259 @@
+//! Answering others: comparisons, statements, receipts, what is handed back, proofs.
+
+use std::pin::Pin;
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::keys::{Opener as _, SignContext, Signer as _};
+use exchange::ledger::LedgerHead;
+use exchange::reconcile::calls::{
+    HandedBack, ReceiptAgain, Signature, SignedStatement, take_back_data,
+};
+use exchange::reconcile::session::{Answer, Answerer, Ask};
+use exchange::reconcile::statement::Totals;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use wire::content::decode_content;
+use wire::reconcile::decode_statement;
+
+use super::{ANSWERED_AT_ONCE, Reconcile, blocking, not_for_us};
+use crate::app::reconcile::cures::{self, Back, Checked};
+use crate::app::reconcile::{reports, statements};
+use crate::app::{AppError, ledger};
+use crate::delivery::proof::{self, Claim};
+use crate::time::{SystemClock, random};
+
+/// Answers that are not taken yet.
+const ANSWERS_QUEUE: usize = 64;
+/// The longest that an asker may be silent.
+const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// What an asker says, as it comes.
+pub type Asks = Pin<Box<dyn Stream<Item = Result<Ask, Reason>> + Send>>;
+
+/// What is answered; an error is the last item.
+type Answers = ReceiverStream<Result<Answer, AppError>>;
+
+impl Reconcile {
+    /// Answers a comparison of `caller`.
+    ///
+    /// # Errors
+    /// `BUSY` while too many are answered, or one of this caller.
+    pub fn answer(&self, caller: AreaCode, asks: Asks) -> Result<Answers, AppError> {
+        {
+            let mut answering = self.answering();
+            if answering.len() >= ANSWERED_AT_ONCE || !answering.insert(caller) {
+                return Err(AppError::Busy);
+            }
+        }
+        let (answers, out) = mpsc::channel(ANSWERS_QUEUE);
+        let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
+        self.0.parts.tasks.spawn("comparison", async move {
+            let ended = tokio::select! {
+                () = stopping.stopped() => Ok(()),
+                ended = this.converse(caller, asks, &answers) => ended,
+            };
+            this.answering().remove(&caller);
+            if let Err(error) = ended {
+                tracing::warn!(peer = %caller, code = error.reason().code(), %error, "a comparison ended early");
+                // Whoever has gone hears nothing of it.
+                let _gone = answers.send(Err(error)).await.is_err();
+            }
+        });
+        Ok(ReceiverStream::new(out))
+    }
+
+    async fn converse(
+        &self,
+        caller: AreaCode,
+        mut asks: Asks,
+        answers: &mpsc::Sender<Result<Answer, AppError>>,
+    ) -> Result<(), AppError> {
+        let open = next(&mut asks).await?;
+        let Ask::Open { scope, .. } = &open else { return Err(Reason::Malformed.into()) };
+        let scope = *scope;
+        if scope.asker != caller || scope.answerer != self.own() {
+            return Err(not_for_us());
+        }
+        self.refresh_counties().await;
+        let own = self.entries(scope).await?;
+        let below = self.counties_below();
+        let lacking = reports::incomplete(self.store(), self.own(), below, &scope)?;
+        let begun = blocking(move || Ok(Answerer::open(open, own, random(), lacking))).await?;
+        let (mut answerer, first) = begun.map_err(refused)?;
+        say(answers, first).await?;
+        loop {
+            let ask = next(&mut asks).await?;
+            let stepped = blocking(move || {
+                let said = answerer.step(ask);
+                Ok((answerer, said))
+            });
+            let (back, said) = stepped.await?;
+            answerer = back;
+            let said = said.map_err(refused)?;
+            if answerer.is_done() {
+                // Our part of the cure comes first, so that whoever compares again soon finds it done.
+                self.cure(&answerer.into_found()).await?;
+                return say(answers, said).await;
+            }
+            say(answers, said).await?;
+        }
+    }
+
+    /// The receipt of a message of `caller`, again.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; when rows cannot be read or the node does not sign.
+    pub fn issue_again(&self, caller: AreaCode, id: MessageId) -> Result<ReceiptAgain, AppError> {
+        let material = self.0.parts.identity.material();
+        let (signer, now) = (material.identity(), SystemClock.now());
+        cures::issue_again(self.store(), self.own(), signer.as_ref(), caller, id, now)
+    }
+
+    /// Reads a receipt that was issued again and checks both signatures.
+    pub(super) fn check(
+        &self,
+        recipient: AreaCode,
+        again: ReceiptAgain,
+        now: UnixMillis,
+    ) -> Result<Checked, AppError> {
+        let checked = Checked::read(self.own(), recipient, again)?;
+        let unproven = |fault: proof::Unproven| {
+            tracing::warn!(peer = %recipient, %fault, code = "SIGNATURE_INVALID", "a proof that was handed back does not hold");
+            AppError::from(Reason::SignatureInvalid)
+        };
+        let identity = &self.0.parts.identity;
+        let receipt = proof::of_receipt(&checked.receipt, &checked.proof().receipt);
+        proof::check_evidence(identity, &receipt, now).map_err(unproven)?;
+        let ours = Claim {
+            context: SignContext::Parcel,
+            by: self.own(),
+            signer: checked.parcel.signer,
+            chain: &checked.proof().parcel_chain,
+            bytes: &checked.proof().parcel_manifest,
+            signature: &checked.proof().parcel_signature,
+            signed: checked.parcel.signed,
+        };
+        proof::check_evidence(identity, &ours, now).map_err(unproven)?;
+        Ok(checked)
+    }
+
+    /// Takes a message of ours back, which we have lost. Says whether it is here now.
+    ///
+    /// # Errors
+    /// `SIGNATURE_INVALID`, `NOT_FOR_US`, `MALFORMED`; when rows cannot be written.
+    pub async fn take_back(&self, caller: AreaCode, back: HandedBack) -> Result<bool, AppError> {
+        let now = SystemClock.now();
+        let checked = self.check(caller, back.proof, now)?;
+        let malformed = || AppError::from(Reason::Malformed);
+        let header = wire::decode_header(&back.envelope.header_bytes).map_err(|_| malformed())?;
+        if header.from != self.own() || header.to != caller {
+            return Err(not_for_us());
+        }
+        let data = take_back_data(&back.envelope.header_bytes);
+        let seal = exchange::envelope::SealHeader {
+            recipient_key_id: back.content.recipient_key_id,
+            encapsulated_key: back.content.encapsulated_key,
+            counter: back.content.counter,
+            ..header.seal
+        };
+        let padded = self.0.parts.opener.open(&seal, &data, &back.content.sealed);
+        let padded = padded.map_err(|_| AppError::from(Reason::SealedForOtherKey))?;
+        let bytes = exchange::envelope::unpad(&padded).map_err(|_| malformed())?;
+        let content = decode_content(bytes).map_err(|_| malformed())?;
+        let back = Back { header, envelope: back.envelope, content, checked };
+        let store = self.store().clone();
+        let write = move |unit: &mut store::Unit<'_>| cures::take_back(unit, &store, &back, now);
+        self.store().commit(write).await.map_err(AppError::from)
+    }
+
+    /// Signs a statement of `caller`, if our books say the same. `None` when they do not.
+    ///
+    /// # Errors
+    /// `MALFORMED`, `NOT_FOR_US`, `SIGNATURE_INVALID`, `STATE_FORBIDS` for days that are closed.
+    pub async fn agree(
+        &self,
+        caller: AreaCode,
+        bytes: Vec<u8>,
+        theirs: Signature,
+    ) -> Result<Option<Signature>, AppError> {
+        let (own, now) = (self.own(), SystemClock.now());
+        let statement = decode_statement(&bytes).map_err(|_| AppError::from(Reason::Malformed))?;
+        if statement.scope.asker != caller || statement.scope.answerer != own {
+            return Err(not_for_us());
+        }
+        let material = self.0.parts.identity.material();
+        let verified = material.chains().verify(&theirs.chain, trust::verify::Purpose::Node, now);
+        let verified = verified.map_err(|_| AppError::from(Reason::SenderUnknown))?;
+        let signed = verified.verify(SignContext::Statement, &bytes, &theirs.signature);
+        if verified.identity.area() != caller || signed.is_err() {
+            return Err(Reason::SignatureInvalid.into());
+        }
+        statements::must_be_open(self.store(), own, &statement.scope)?;
+        let totals = Totals::of(&self.entries(statement.scope).await?);
+        if !statement.agrees_with(&totals) {
+            return Ok(None);
+        }
+        let ours = self.sign(&bytes)?;
+        let (asker, answerer) = (theirs, ours.clone());
+        let signed = SignedStatement { statement: bytes, asker, answerer };
+        statements::keep(self.store(), own, signed, now).await?;
+        Ok(Some(ours))
+    }
+
+    /// Our signature under a statement.
+    pub(super) fn sign(&self, statement: &[u8]) -> Result<Signature, AppError> {
+        let material = self.0.parts.identity.material();
+        let signer = material.identity();
+        let signature = signer.sign(SignContext::Statement, statement);
+        let signature = signature.map_err(|error| AppError::Signing(error.to_string()))?;
+        Ok(Signature { signature, chain: signer.chain_der().to_vec() })
+    }
+
+    /// A proof that our ledger of one size is the beginning of that of another; 0 for the present one.
+    ///
+    /// # Errors
+    /// `INVALID_FIELD` for sizes that our ledger never had.
+    pub async fn prove(
+        &self,
+        old_size: u64,
+        new_size: u64,
+    ) -> Result<(LedgerHead, Vec<Digest>), AppError> {
+        let store = self.store().clone();
+        blocking(move || ledger::consistency(&store, old_size, new_size)).await
+    }
+}
+
+async fn next(asks: &mut Asks) -> Result<Ask, AppError> {
+    match tokio::time::timeout(SILENCE_MAX, asks.next()).await {
+        Ok(Some(Ok(ask))) => Ok(ask),
+        Ok(Some(Err(reason))) => Err(reason.into()),
+        Ok(None) | Err(_) => Err(Reason::PeerUnreachable.into()),
+    }
+}
+
+async fn say(
+    answers: &mpsc::Sender<Result<Answer, AppError>>,
+    said: Vec<Answer>,
+) -> Result<(), AppError> {
+    for answer in said {
+        let gone = |_| AppError::from(Reason::PeerUnreachable);
+        answers.send(Ok(answer)).await.map_err(gone)?;
+    }
+    Ok(())
+}
+
+fn refused(fault: exchange::reconcile::session::SessionError) -> AppError {
+    use exchange::reconcile::session::SessionError as S;
+    let reason = match fault {
+        S::Scope => Reason::NotForUs,
+        S::TooMany => Reason::TooLarge,
+        S::OutOfTurn | S::Malformed => Reason::Malformed,
+        S::Inconsistent => Reason::ReconcileInconsistent,
+    };
+    reason.into()
+}

@@ -1,0 +1,89 @@
+//! Asking another side in what we differ.
+
+use std::collections::BTreeSet;
+
+use domain::area::AreaCode;
+use exchange::reconcile::difference::Difference;
+use exchange::reconcile::session::{Ask, Asker, Measured, Pairing};
+use exchange::reconcile::set::Scope;
+use exchange::reconcile::statement::Totals;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use wire::client::CallError;
+
+use super::{Reconcile, Trouble, blocking, in_time};
+use crate::app::AppError;
+use crate::app::reconcile::reports;
+use crate::time::random;
+
+/// What is said and not taken yet.
+const ASKS_QUEUE: usize = 64;
+
+/// What a comparison has come to.
+#[derive(Debug)]
+pub(super) struct Compared {
+    /// The differences by name.
+    pub(super) differences: Vec<Difference>,
+    /// What it took.
+    pub(super) measured: Measured,
+    /// Our totals by pair.
+    pub(super) totals: Totals,
+}
+
+impl Reconcile {
+    /// Compares with the answerer of a scope, and tells it what was found. It has begun its part of the cure when this
+    /// returns.
+    pub(super) async fn compare(&self, scope: Scope) -> Result<Compared, Trouble> {
+        let area = scope.answerer;
+        let mut client = self.dial(area).await?;
+        let own = self.entries(scope).await?;
+        let fault = |fault| Trouble::Session { area, fault };
+        let begun = blocking(move || Ok(Asker::new(scope, own, random(), Vec::new()))).await?;
+        let (mut asker, open) = begun.map_err(fault)?;
+        let (asks, out) = mpsc::channel(ASKS_QUEUE);
+        say(&asks, vec![open], area).await?;
+        let mut answers = in_time(area, client.compare(ReceiverStream::new(out))).await?;
+        let mut found = None;
+        while !asker.is_done() {
+            if asker.is_known() && found.is_none() {
+                let differences = self.name(&asker, &scope)?;
+                say(&asks, asker.tell(&differences), area).await?;
+                found = Some(differences);
+            }
+            let next = async {
+                let ended = || CallError::from(wire::client::ended());
+                answers.next().await.unwrap_or_else(|| Err(ended()))
+            };
+            let answer = in_time(area, next).await?;
+            let stepped = blocking(move || {
+                let said = asker.step(answer);
+                Ok((asker, said))
+            });
+            let (back, said) = stepped.await?;
+            asker = back;
+            say(&asks, said.map_err(fault)?, area).await?;
+        }
+        let totals = Totals::of(asker.own());
+        let differences = found.unwrap_or_default();
+        Ok(Compared { differences, measured: *asker.measured(), totals })
+    }
+
+    fn name(&self, asker: &Asker, scope: &Scope) -> Result<Vec<Difference>, AppError> {
+        let of = |Pairing { ours, theirs }: &Pairing| {
+            let told = ours.iter().chain(theirs).map(|told| [told.entry.from, told.entry.to]);
+            told.flatten().collect::<Vec<AreaCode>>()
+        };
+        let counties: BTreeSet<AreaCode> = asker.pairings().flat_map(of).collect();
+        let lacking = reports::incomplete(self.store(), self.own(), counties, scope)?;
+        Ok(asker.differences(&lacking))
+    }
+}
+
+async fn say(asks: &mpsc::Sender<Ask>, said: Vec<Ask>, area: AreaCode) -> Result<(), Trouble> {
+    for ask in said {
+        let gone = |_| Trouble::Call { area, why: "it takes nothing any more".to_owned() };
+        asks.send(ask).await.map_err(gone)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Carrying out cures: our own, and those of the counties below us.
+
+use std::collections::BTreeMap;
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use exchange::lane::{LaneEpoch, LaneSeq, Mark};
+use exchange::reconcile::EntryState;
+use exchange::reconcile::calls::{CarriedOut, in_calls};
+use exchange::reconcile::difference::{Difference, DifferenceName};
+use store::Unit;
+use store::letters::NoticeKind;
+use wire::reconcile::ReconcileClient;
+
+use super::{Reconcile, Trouble, in_time};
+use crate::app::messages::send::Outlet as _;
+use crate::app::reconcile::cures::{self, Delivering};
+use crate::app::{AppError, notices};
+use crate::time::{SystemClock, random};
+
+/// Messages that are delivered again in one unit.
+const DELIVERED_AT_ONCE: usize = 128;
+
+/// Lines to the counties that something is cured with, called once each.
+type Lines = BTreeMap<AreaCode, Option<ReconcileClient>>;
+
+impl Reconcile {
+    /// Our part of the cure: what we hold ourselves, and what counties below us hold, who are asked to.
+    pub(super) async fn cure(&self, found: &[Difference]) -> Result<CarriedOut, AppError> {
+        let own = self.own();
+        let mut by_county: BTreeMap<AreaCode, Vec<Difference>> = BTreeMap::new();
+        for difference in found {
+            match difference.cured_by() {
+                Some(county) if own.contains(&county) => {
+                    by_county.entry(county).or_default().push(difference.clone());
+                }
+                Some(_) => {}
+                None => self.tell_a_person(difference).await?,
+            }
+        }
+        let mut done = CarriedOut::default();
+        for (county, differences) in by_county {
+            if county == own {
+                done.add(self.carry_out(&differences).await?);
+                continue;
+            }
+            match self.ask_county(county, &differences).await {
+                Ok(theirs) => done.add(theirs),
+                Err(trouble) => {
+                    tracing::warn!(%county, %trouble, "a county was not asked to cure what differs");
+                    let count = u32::try_from(differences.len()).unwrap_or(u32::MAX);
+                    done.waiting = done.waiting.saturating_add(count);
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    async fn ask_county(
+        &self,
+        county: AreaCode,
+        differences: &[Difference],
+    ) -> Result<CarriedOut, Trouble> {
+        let mut client = self.dial(county).await?;
+        let mut done = CarriedOut::default();
+        for part in in_calls(differences) {
+            done.add(in_time(county, client.carry_out(part)).await?);
+        }
+        Ok(done)
+    }
+
+    /// Cures what this county holds. What the other one lacks of its own comes first, so that answers find their questions.
+    ///
+    /// # Errors
+    /// When the store fails; a line that fails leaves its differences waiting.
+    pub async fn carry_out(&self, differences: &[Difference]) -> Result<CarriedOut, AppError> {
+        use DifferenceName::{
+            MissingAtRecipient, MissingAtSender, NotReported, ReceiptMissing, StateDiffers,
+        };
+        let (own, store) = (self.own(), self.store());
+        let (mut done, mut lines) = (CarriedOut::default(), Lines::new());
+        let mut answers = Vec::new();
+        let mut deliver: BTreeMap<AreaCode, Vec<(MessageId, bool)>> = BTreeMap::new();
+        let mut ask = Vec::new();
+        for difference in differences {
+            let Some((id, (from, to))) = difference.id().zip(difference.pair()) else { continue };
+            let refused = |entry: &exchange::reconcile::Entry| entry.state == EntryState::Refused;
+            match difference.name {
+                MissingAtSender if to == own => match cures::is_answer(store, id, from)? {
+                    true => answers.push((id, from)),
+                    false => self.hand_back(&mut lines, id, from, &mut done).await?,
+                },
+                MissingAtRecipient if from == own => {
+                    let refused = difference.sender.as_ref().is_some_and(refused);
+                    deliver.entry(to).or_default().push((id, refused));
+                }
+                ReceiptMissing | StateDiffers if from == own => ask.push((id, to)),
+                NotReported => done.begun = done.begun.saturating_add(1),
+                _ => {}
+            }
+        }
+        for (id, to) in ask {
+            if !self.ask_receipt(&mut lines, id, to, &mut done).await? {
+                deliver.entry(to).or_default().push((id, false));
+            }
+        }
+        for (to, messages) in deliver {
+            for part in messages.chunks(DELIVERED_AT_ONCE) {
+                self.deliver(to, part, &mut done).await?;
+            }
+        }
+        for (id, from) in answers {
+            self.hand_back(&mut lines, id, from, &mut done).await?;
+        }
+        Ok(done)
+    }
+
+    /// The line to a county; `None` when it cannot be called now.
+    async fn line<'a>(
+        &self,
+        lines: &'a mut Lines,
+        area: AreaCode,
+    ) -> Option<&'a mut ReconcileClient> {
+        if !lines.contains_key(&area) {
+            let client = self.dial(area).await;
+            if let Err(trouble) = &client {
+                tracing::warn!(%trouble, "a county that a cure needs cannot be called");
+            }
+            lines.insert(area, client.ok());
+        }
+        lines.get_mut(&area).and_then(Option::as_mut)
+    }
+
+    /// Hands a sender its own message back.
+    async fn hand_back(
+        &self,
+        lines: &mut Lines,
+        id: MessageId,
+        sender: AreaCode,
+        done: &mut CarriedOut,
+    ) -> Result<(), AppError> {
+        let parts = &self.0.parts;
+        let (material, now) = (parts.identity.material(), SystemClock.now());
+        let Ok(sealer) = parts.peers.sealer(sender) else {
+            done.waiting = done.waiting.saturating_add(1);
+            return Ok(());
+        };
+        let with = (material.identity().as_ref() as &dyn exchange::keys::Signer, sealer.as_ref());
+        let Some(back) = cures::hand_back(self.store(), self.own(), with, sender, id, now)? else {
+            done.lost.push(id);
+            return Ok(());
+        };
+        let taken = match self.line(lines, sender).await {
+            Some(client) => in_time(sender, client.take_back(back)).await,
+            None => Ok(false),
+        };
+        if let Err(trouble) = &taken {
+            tracing::warn!(message = %id, %trouble, "a message was not taken back");
+        }
+        match taken {
+            Ok(true) => done.begun = done.begun.saturating_add(1),
+            Ok(false) | Err(_) => done.waiting = done.waiting.saturating_add(1),
+        }
+        Ok(())
+    }
+
+    /// Asks a recipient for its receipt again and keeps it. Says whether it came.
+    async fn ask_receipt(
+        &self,
+        lines: &mut Lines,
+        id: MessageId,
+        recipient: AreaCode,
+        done: &mut CarriedOut,
+    ) -> Result<bool, AppError> {
+        let again = match self.line(lines, recipient).await {
+            Some(client) => in_time(recipient, client.issue_again(id)).await,
+            None => return Ok(false),
+        };
+        let again = match again {
+            Ok(again) => again,
+            Err(trouble) => {
+                tracing::debug!(message = %id, %trouble, "a receipt was not issued again");
+                return Ok(false);
+            }
+        };
+        let (now, epoch) = (SystemClock.now(), again.epoch);
+        let checked = self.check(recipient, again, now)?;
+        let healing = self.0.parts.outbound.healing(recipient);
+        let write = move |unit: &mut Unit<'_>| cures::keep_receipt(unit, checked, &healing, now);
+        let marks = self.store().commit(write).await.map_err(AppError::from)?;
+        self.0.parts.outbound.marked(recipient, epoch, marks).await;
+        done.begun = done.begun.saturating_add(1);
+        Ok(true)
+    }
+
+    /// Delivers messages to one recipient again.
+    async fn deliver(
+        &self,
+        to: AreaCode,
+        messages: &[(MessageId, bool)],
+        done: &mut CarriedOut,
+    ) -> Result<(), AppError> {
+        let (parts, now) = (&self.0.parts, SystemClock.now());
+        let Ok(sealer) = parts.peers.sealer(to) else {
+            let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+            done.waiting = done.waiting.saturating_add(count);
+            return Ok(());
+        };
+        let (own, list) = (self.own(), messages.to_vec());
+        let new_epoch = LaneEpoch::new(u64::from_be_bytes(random()));
+        let write = move |unit: &mut Unit<'_>| {
+            let each = list.into_iter().map(|(id, refused)| {
+                let sealer = sealer.as_ref();
+                let came = cures::deliver_again(unit, own, id, refused, sealer, new_epoch, now)?;
+                Ok((id, came))
+            });
+            each.collect::<Result<Vec<_>, AppError>>()
+        };
+        let came = self.store().commit(write).await.map_err(AppError::from)?;
+        let mut lanes: BTreeMap<LaneEpoch, (LaneSeq, Vec<Mark>)> = BTreeMap::new();
+        for (id, came) in came {
+            match came {
+                Delivering::Lost => done.lost.push(id),
+                Delivering::OnItsWay { epoch, sequence, mark } => {
+                    let lane = lanes.entry(epoch).or_insert((sequence, Vec::new()));
+                    lane.0 = lane.0.max(sequence);
+                    lane.1.extend(mark);
+                    done.begun = done.begun.saturating_add(1);
+                }
+            }
+        }
+        let present = parts.peers.get(to).and_then(|peer| peer.mail_now()).map(|(epoch, _)| epoch);
+        for (epoch, (through, marks)) in lanes {
+            parts.outbound.marked(to, epoch, marks).await;
+            // An older lane has a courier of its own already.
+            let is_present = parts.outbound.is_present(to, epoch)?;
+            if is_present || present == Some(epoch) {
+                parts.peers.nudge(to, epoch, through);
+            }
+        }
+        Ok(())
+    }
+
+    /// Both hold something else under one id: no program decides that.
+    async fn tell_a_person(&self, difference: &Difference) -> Result<(), AppError> {
+        let Some((id, (from, to))) = difference.id().zip(difference.pair()) else { return Ok(()) };
+        let peer = if self.own().contains(&from) { to } else { from };
+        let now = SystemClock.now();
+        let write = move |unit: &mut Unit<'_>| {
+            notices::raise(unit, now, NoticeKind::ContentDiffers { peer }, &[id])
+        };
+        self.store().commit(write).await.map_err(AppError::from)
+    }
+}

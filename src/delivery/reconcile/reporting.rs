@@ -1,0 +1,109 @@
+//! Reports: to the node above, when they are due and when it asks; and from the counties below.
+
+use domain::area::{AreaCode, AreaLevel};
+use domain::reason::Reason;
+use exchange::reconcile::calls::{CarriedOut, ReportPart};
+use exchange::reconcile::difference::Difference;
+
+use super::{Reconcile, Trouble, in_time, not_for_us};
+use crate::app::AppError;
+use crate::app::reconcile::{books, reports};
+use crate::time::SystemClock;
+
+/// Counties that are asked for a report at one time.
+const ASKED_AT_ONCE: usize = 16;
+
+impl Reconcile {
+    /// The node above us that keeps our book; none for a province.
+    #[must_use]
+    pub fn above(&self) -> Option<AreaCode> {
+        let (own, province) = (self.own(), self.own().province());
+        (own != province).then_some(province)
+    }
+
+    /// Tells the node above everything that it lacks of our book. Whatever it has already is not told again.
+    pub(super) async fn report(&self) -> Result<(), Trouble> {
+        let Some(above) = self.above() else { return Ok(()) };
+        let _one = self.0.reporting.lock().await;
+        let through = SystemClock.now();
+        books::advance(self.store(), self.own()).await?;
+        let mut client = self.dial(above).await?;
+        let question = reports::mark(self.store(), None)?;
+        let mut theirs = in_time(above, client.report(&question)).await?;
+        while let Some(part) = reports::next_part(self.store(), self.own(), &theirs)? {
+            let told = in_time(above, client.report(&part)).await?;
+            if told == theirs {
+                let why = "it does not take our report".to_owned();
+                return Err(Trouble::Call { area: above, why });
+            }
+            theirs = told;
+        }
+        let last = reports::mark(self.store(), Some(through))?;
+        in_time(above, client.report(&last)).await?;
+        Ok(())
+    }
+
+    /// Takes a part of the book of a county below us.
+    ///
+    /// # Errors
+    /// `NOT_FOR_US` when it is not below us, `MALFORMED`; when rows cannot be written.
+    pub async fn take_report(
+        &self,
+        caller: AreaCode,
+        part: ReportPart,
+    ) -> Result<Vec<(u32, u64)>, AppError> {
+        if caller == self.own() || !self.own().contains(&caller) {
+            return Err(not_for_us());
+        }
+        reports::take(self.store(), caller, part, SystemClock.now()).await
+    }
+
+    /// Cures what the node above asks us to, and reports to it.
+    ///
+    /// # Errors
+    /// `NOT_FOR_US` when it is not above us, `PEER_UNREACHABLE` when the report does not reach it; when the store fails.
+    pub async fn asked(
+        &self,
+        caller: AreaCode,
+        differences: &[Difference],
+    ) -> Result<CarriedOut, AppError> {
+        if Some(caller) != self.above() {
+            return Err(not_for_us());
+        }
+        let done = self.carry_out(differences).await?;
+        self.report().await.map_err(|trouble| match trouble {
+            Trouble::App(error) => error,
+            trouble => {
+                tracing::warn!(%trouble, "the node above has no report");
+                Reason::PeerUnreachable.into()
+            }
+        })?;
+        Ok(done)
+    }
+
+    /// Counties below us of which we know a card or a report.
+    pub(super) fn counties_below(&self) -> Vec<AreaCode> {
+        let own = self.own();
+        let is_below = |area: &AreaCode| {
+            *area != own && own.contains(area) && area.level() >= AreaLevel::County
+        };
+        let peers = self.0.parts.peers.all().into_iter();
+        let known = peers.filter(|peer| peer.card().is_some()).map(|peer| peer.area);
+        known.filter(is_below).collect()
+    }
+
+    /// Asks the counties below us for what is new; who cannot be called is passed over.
+    pub(super) async fn refresh_counties(&self) {
+        let counties = self.counties_below();
+        for some in counties.chunks(ASKED_AT_ONCE) {
+            let asked = some.iter().map(|county| async move {
+                let told =
+                    async { in_time(*county, self.dial(*county).await?.carry_out(&[])).await };
+                if let Err(trouble) = told.await {
+                    tracing::debug!(%county, %trouble, "a county was not asked for its report");
+                }
+            });
+            futures_util::future::join_all(asked).await;
+        }
+    }
+}

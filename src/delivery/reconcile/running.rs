@@ -1,0 +1,276 @@
+//! Running a reconciliation to its end: compare, cure, and again, until nothing is left or only decisions are; then both
+//! sign.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::reason::Reason;
+use domain::time::{Date, UnixMillis};
+use exchange::digest::Digest;
+use exchange::reconcile::calls::SignedStatement;
+use exchange::reconcile::difference::Difference;
+use exchange::reconcile::set::Scope;
+use exchange::reconcile::statement::{LEFT_MAX, Statement};
+use store::letters::NoticeKind;
+use store::reconcile::{RunRow, RunState};
+use wire::reconcile::encode_statement;
+
+use super::asking::Compared;
+use super::{Reconcile, Trouble, in_time};
+use crate::app::reconcile::runs::{self, Plan};
+use crate::app::reconcile::statements;
+use crate::app::{AppError, Refusal, notices, restore};
+use crate::errors::chain;
+use crate::time::{SystemClock, random};
+
+/// Comparisons of one run; what is left then is left for the next.
+const COMPARISONS_MAX: u32 = 12;
+/// A cure gets this long before it is looked at, and ever longer.
+const PAUSE_MIN: Duration = Duration::from_millis(300);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// After a restore, days before the backup that are compared as well: mail may have been on its way for so long.
+const BEFORE_BACKUP_DAYS: i32 = 31;
+
+/// How a comparison left a run.
+enum Round {
+    /// Something is left that a cure may help.
+    Again,
+    /// Nothing is left, or only what no program cures.
+    Done(Compared),
+}
+
+impl Reconcile {
+    /// Begins a run, or finds the one that goes on; it is worked on when this returns.
+    ///
+    /// # Errors
+    /// `STATE_FORBIDS` for days that a statement has closed, `INVALID_FIELD` for a side that is none; when rows cannot be
+    /// written.
+    pub async fn begin(&self, with: AreaCode, days: (Date, Date)) -> Result<u64, AppError> {
+        let now = SystemClock.now();
+        let plan = Plan { with, first: days.0, last: days.1, until: now, after_restore: false };
+        self.begin_plan(plan, now).await
+    }
+
+    async fn begin_plan(&self, plan: Plan, now: UnixMillis) -> Result<u64, AppError> {
+        let scope = self.scope(&plan);
+        if !scope.is_between_two() || plan.first > plan.last {
+            return Err(Refusal::new(Reason::InvalidField).field("with").into());
+        }
+        statements::must_be_open(self.store(), self.own(), &scope)?;
+        let number = runs::begin(self.store(), plan, now).await?;
+        self.work_on(number);
+        Ok(number)
+    }
+
+    fn scope(&self, plan: &Plan) -> Scope {
+        let Plan { with: answerer, first, last, until, .. } = *plan;
+        Scope { asker: self.own(), answerer, first, last, until }
+    }
+
+    /// After a restore: a run with every county that can be called, from before the backup until today.
+    ///
+    /// # Errors
+    /// `STATE_FORBIDS` when the data were not restored; when rows cannot be written.
+    pub async fn begin_after_restore(&self) -> Result<Vec<u64>, AppError> {
+        let now = SystemClock.now();
+        let origin = restore::origin(self.store())?;
+        let Some(origin) = origin else {
+            let detail = "the data of this node were not restored from a backup";
+            return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
+        };
+        let since = origin.backup.unwrap_or(origin.restored).date();
+        let own = self.own();
+        let mut numbers = Vec::new();
+        for peer in self.0.parts.peers.all() {
+            let apart = !own.contains(&peer.area) && !peer.area.contains(&own);
+            let is_office = peer.area != peer.area.province();
+            if !apart || !is_office || peer.endpoints().is_empty() {
+                continue;
+            }
+            let first = since.plus_days(-BEFORE_BACKUP_DAYS);
+            let plan =
+                Plan { with: peer.area, first, last: now.date(), until: now, after_restore: true };
+            match self.begin_plan(plan, now).await {
+                Ok(number) => numbers.push(number),
+                Err(error) if error.reason() == Reason::StateForbids => {
+                    tracing::warn!(peer = %peer.area, "days since the backup are closed with a peer");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Goes on with a run that was interrupted, or given up with differences left.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `STATE_FORBIDS` for one that has come to its end; when rows cannot be written.
+    pub async fn resume(&self, number: u64) -> Result<RunRow, AppError> {
+        let row = runs::get(self.store(), number)?;
+        if row.state == RunState::Equal {
+            let detail = "it has come to its end";
+            return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
+        }
+        let now = SystemClock.now();
+        let row =
+            runs::change(self.store(), number, now, |row| row.state = RunState::Running).await?;
+        self.work_on(number);
+        Ok(row)
+    }
+
+    /// Works on a run, unless somebody does.
+    pub(super) fn work_on(&self, number: u64) {
+        if !self.running().insert(number) {
+            return;
+        }
+        let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
+        self.0.parts.tasks.spawn("reconciliation", async move {
+            let ended = tokio::select! {
+                () = stopping.stopped() => Ok(()),
+                ended = this.run(number) => ended,
+            };
+            if let Err(error) = ended {
+                tracing::error!(run = number, %error, "a reconciliation could not be worked on");
+            }
+            this.running().remove(&number);
+        });
+    }
+
+    async fn run(&self, number: u64) -> Result<(), AppError> {
+        let row = runs::get(self.store(), number)?;
+        let RunRow { with, first, last, until, after_restore, .. } = row;
+        let scope = self.scope(&Plan { with, first, last, until, after_restore });
+        let mut pause = PAUSE_MIN;
+        for _ in 0..COMPARISONS_MAX {
+            match self.round(number, scope).await {
+                Ok(Round::Done(compared)) => {
+                    if self.finish(number, scope, compared).await? {
+                        return Ok(());
+                    }
+                }
+                Ok(Round::Again) => {}
+                Err(Trouble::App(error)) => return self.give_up(number, chain(&error)).await,
+                Err(trouble) => return self.give_up(number, chain(&trouble)).await,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        let now = SystemClock.now();
+        runs::change(self.store(), number, now, |row| {
+            row.state = RunState::Left;
+            row.trouble = "differences are left; they need more time, or a line".to_owned();
+        })
+        .await?;
+        self.alarm(with).await
+    }
+
+    async fn give_up(&self, number: u64, why: String) -> Result<(), AppError> {
+        let now = SystemClock.now();
+        tracing::warn!(run = number, why, "a reconciliation does not come further");
+        let row = runs::change(self.store(), number, now, move |row| {
+            row.state = RunState::Failed;
+            row.trouble = why;
+        });
+        let with = row.await?.with;
+        self.alarm(with).await
+    }
+
+    async fn alarm(&self, with: AreaCode) -> Result<(), AppError> {
+        let now = SystemClock.now();
+        let write = move |unit: &mut store::Unit<'_>| {
+            notices::raise(unit, now, NoticeKind::NotReconciled { with }, &[])
+        };
+        self.store().commit(write).await.map_err(AppError::from)
+    }
+
+    /// One comparison with its cures.
+    async fn round(&self, number: u64, scope: Scope) -> Result<Round, Trouble> {
+        self.refresh_counties().await;
+        let compared = self.compare(scope).await?;
+        let (found, now) = (&compared.differences, SystemClock.now());
+        let row = runs::compared(self.store(), number, found, compared.measured, now).await?;
+        tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
+        let lost = runs::lost_ones(self.store(), number)?;
+        if curable(found, &lost).next().is_none() {
+            return Ok(Round::Done(compared));
+        }
+        let curable: Vec<_> = curable(found, &lost).cloned().collect();
+        let done = self.cure(&curable).await?;
+        runs::lost(self.store(), number, &done.lost, SystemClock.now()).await?;
+        Ok(Round::Again)
+    }
+
+    /// Signs what came of it, and has the other side sign. `false` when it finds something else by now.
+    async fn finish(
+        &self,
+        number: u64,
+        scope: Scope,
+        compared: Compared,
+    ) -> Result<bool, AppError> {
+        let row = runs::get(self.store(), number)?;
+        let Compared { mut differences, totals, .. } = compared;
+        let left_any = !differences.is_empty();
+        differences.truncate(LEFT_MAX);
+        let statement = Statement {
+            id: random(),
+            scope,
+            made: SystemClock.now(),
+            totals,
+            found: row.found,
+            cured: row.cured,
+            left: differences,
+            corrections: statements::corrected(self.store(), self.own(), &scope)?,
+        };
+        let bytes = encode_statement(&statement);
+        let ours = self.sign(&bytes)?;
+        let signed = async {
+            let mut client = self.dial(scope.answerer).await?;
+            in_time(scope.answerer, client.agree(bytes.clone(), &ours)).await
+        };
+        let theirs = match signed.await {
+            Ok(Some(theirs)) => theirs,
+            Ok(None) => return Ok(false),
+            Err(trouble) => return self.give_up(number, chain(&trouble)).await.map(|()| true),
+        };
+        if let Err(fault) = self.check_theirs(scope.answerer, &bytes, &theirs) {
+            return self.give_up(number, chain(&fault)).await.map(|()| true);
+        }
+        let digest = Digest::of(&bytes);
+        let signed = SignedStatement { statement: bytes, asker: ours, answerer: theirs };
+        statements::keep(self.store(), self.own(), signed, SystemClock.now()).await?;
+        let state = if left_any { RunState::Decisions } else { RunState::Equal };
+        runs::change(self.store(), number, SystemClock.now(), move |row| {
+            (row.state, row.statement) = (state, Some(digest));
+            row.trouble = String::new();
+        })
+        .await?;
+        Ok(true)
+    }
+
+    fn check_theirs(
+        &self,
+        area: AreaCode,
+        bytes: &[u8],
+        theirs: &exchange::reconcile::calls::Signature,
+    ) -> Result<(), AppError> {
+        let material = self.0.parts.identity.material();
+        let now = SystemClock.now();
+        let verified = material.chains().verify(&theirs.chain, trust::verify::Purpose::Node, now);
+        let verified = verified.map_err(|_| AppError::from(Reason::SenderUnknown))?;
+        let context = exchange::keys::SignContext::Statement;
+        let holds = verified.verify(context, bytes, &theirs.signature).is_ok();
+        let fits = verified.identity.area() == area && holds;
+        fits.then_some(()).ok_or(Reason::SignatureInvalid.into())
+    }
+}
+
+/// What a cure may help.
+fn curable<'a>(
+    found: &'a [Difference],
+    lost: &'a BTreeSet<MessageId>,
+) -> impl Iterator<Item = &'a Difference> {
+    let is_lost = |it: &&Difference| it.id().is_some_and(|id| lost.contains(&id));
+    found.iter().filter(move |it| !it.name.is_for_a_person() && !is_lost(it))
+}

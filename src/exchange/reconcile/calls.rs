@@ -1,0 +1,130 @@
+//! What nodes ask of each other to report and to cure, beside the comparison itself.
+
+use bytes::Bytes;
+use domain::id::MessageId;
+use domain::time::UnixMillis;
+
+use super::difference::Difference;
+use crate::envelope::SealedEnvelope;
+use crate::lane::LaneEpoch;
+use crate::lane::LaneSeq;
+use crate::ledger::LedgerHead;
+use crate::receipt::Receipt;
+
+/// Records of a book in one part of a report.
+pub const RECORDS_AT_ONCE: usize = 8_192;
+/// Months of a county's book that are told of at most: a hundred years.
+pub const MONTHS_MAX: usize = 1_200;
+
+/// A part of a county's book, on its way to the node above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportPart {
+    /// Incarnation of the county's data.
+    pub incarnation: u32,
+    /// Month of the book, YYYYMM; 0 asks only where the callee stands.
+    pub month: u32,
+    /// Position of the first record.
+    pub position: u64,
+    /// The records, see [`super::told::record`].
+    pub records: Vec<Vec<u8>>,
+    /// With the last part: everything before this time is there now.
+    pub through: Option<UnixMillis>,
+    /// The county's ledger.
+    pub head: LedgerHead,
+}
+
+/// What a node has done about differences that it was asked to cure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CarriedOut {
+    /// How many it has begun to cure.
+    pub begun: u32,
+    /// How many have to wait for another cure first, or for a line.
+    pub waiting: u32,
+    /// Messages that it cannot bring back.
+    pub lost: Vec<MessageId>,
+}
+
+impl CarriedOut {
+    /// Adds what another node, or another part, has done.
+    pub fn add(&mut self, other: Self) {
+        self.begun = self.begun.saturating_add(other.begun);
+        self.waiting = self.waiting.saturating_add(other.waiting);
+        self.lost.extend(other.lost);
+    }
+}
+
+/// Differences that a node is asked to cure in one call.
+pub const CARRY_OUT_AT_ONCE: usize = super::session::ENTRIES_AT_ONCE;
+
+/// A sender's own envelope, handed back by its recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedBack {
+    /// The envelope as it was delivered.
+    pub envelope: SealedEnvelope,
+    /// The receipt that it was answered with, and the parcel that the sender has signed.
+    pub proof: ReceiptAgain,
+    /// The content, sealed for the sender.
+    pub content: SealedContent,
+}
+
+/// A padded content, sealed for one node as in envelopes, with `"liangdi/v1/take-back" || 0x00 || header` as associated
+/// data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedContent {
+    /// The encapsulated key.
+    pub encapsulated_key: [u8; 32],
+    /// Names the key that it is sealed to.
+    pub recipient_key_id: [u8; 8],
+    /// The counter of the nonce.
+    pub counter: u64,
+    /// The sealed bytes.
+    pub sealed: Bytes,
+}
+
+/// What is authenticated with a content that is handed back in the envelope with this header.
+#[must_use]
+pub fn take_back_data(header: &[u8]) -> Vec<u8> {
+    [b"liangdi/v1/take-back\0", header].concat()
+}
+
+/// A receipt that is issued again, with the parcel that it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptAgain {
+    /// Epoch of the lane.
+    pub epoch: LaneEpoch,
+    /// Sequences of the envelopes.
+    pub sequences: Vec<LaneSeq>,
+    /// Manifest of the parcel, signed by whoever asks.
+    pub parcel_manifest: Bytes,
+    /// That signature.
+    pub parcel_signature: Bytes,
+    /// The chain that it was signed with.
+    pub parcel_chain: Vec<Vec<u8>>,
+    /// The receipt, with its chain.
+    pub receipt: Receipt,
+}
+
+/// A statement with one side's signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The signature, ASN.1 DER.
+    pub signature: Vec<u8>,
+    /// The signer's chain, leaf first, DER.
+    pub chain: Vec<Vec<u8>>,
+}
+
+/// A statement with both signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedStatement {
+    /// The serialised statement.
+    pub statement: Vec<u8>,
+    /// The signature of the side that asked.
+    pub asker: Signature,
+    /// The signature of the side that answered.
+    pub answerer: Signature,
+}
+
+/// Splits differences so that each call has at most [`CARRY_OUT_AT_ONCE`].
+pub fn in_calls(differences: &[Difference]) -> impl Iterator<Item = &[Difference]> {
+    differences.chunks(CARRY_OUT_AT_ONCE)
+}

@@ -1,0 +1,182 @@
+//! Totals of what was exchanged, and what both sides sign about it.
+
+use std::collections::BTreeMap;
+
+use domain::area::AreaCode;
+use domain::time::Date;
+use domain::time::UnixMillis;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Entry;
+use super::EntryState;
+use super::difference::Difference;
+use super::difference::DifferenceName;
+use super::set::EntrySet;
+use super::set::Scope;
+use crate::digest::Digest;
+
+/// Pairs of counties in one statement at most: more than a province has with another.
+pub const PAIRS_MAX: usize = 65_536;
+/// Differences that a statement names; the others are counted.
+pub const LEFT_MAX: usize = 1_000;
+/// Corrections of earlier statements in one statement.
+pub const CORRECTIONS_MAX: usize = 1_000;
+
+/// Messages by state.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Counts {
+    /// Without a receipt.
+    pub waiting: u64,
+    /// Stored at the recipient.
+    pub stored: u64,
+    /// Refused by the recipient.
+    pub refused: u64,
+}
+
+impl Counts {
+    const fn of(&mut self, state: EntryState) -> &mut u64 {
+        match state {
+            EntryState::Waiting => &mut self.waiting,
+            EntryState::Stored => &mut self.stored,
+            EntryState::Refused => &mut self.refused,
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.waiting.saturating_add(self.stored).saturating_add(self.refused)
+    }
+}
+
+/// Sender and recipient.
+pub type Pair = (AreaCode, AreaCode);
+
+/// Counts by pair of counties.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals(pub BTreeMap<Pair, Counts>);
+
+impl Totals {
+    /// Of a set.
+    #[must_use]
+    pub fn of(set: &EntrySet) -> Self {
+        let mut totals = Self::default();
+        set.iter().for_each(|entry| totals.add(entry));
+        totals
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let count = self.0.entry((entry.from, entry.to)).or_default().of(entry.state);
+        *count = count.saturating_add(1);
+    }
+
+    fn remove(&mut self, entry: &Entry) {
+        let pair = (entry.from, entry.to);
+        if let Some(counts) = self.0.get_mut(&pair) {
+            let count = counts.of(entry.state);
+            *count = count.saturating_sub(1);
+            if counts.total() == 0 {
+                self.0.remove(&pair);
+            }
+        }
+    }
+
+    /// What the other side's totals are, when these differences are all there are.
+    #[must_use]
+    pub fn seen_from_the_other_side(&self, scope: &Scope, left: &[Difference]) -> Self {
+        let mut totals = self.clone();
+        for difference in left {
+            let Some((from, _)) = difference.pair() else { continue };
+            let (ours, theirs) = match scope.asker.contains(&from) {
+                true => (&difference.sender, &difference.recipient),
+                false => (&difference.recipient, &difference.sender),
+            };
+            ours.iter().for_each(|entry| totals.remove(entry));
+            theirs.iter().for_each(|entry| totals.add(entry));
+        }
+        totals
+    }
+}
+
+/// What has changed in the days of a statement since it was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Digest of that statement.
+    pub statement: Digest,
+    /// Sender and recipient.
+    pub pair: Pair,
+    /// What it says.
+    pub before: Counts,
+    /// How it is now.
+    pub now: Counts,
+}
+
+/// What both sides sign about a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Its name: 16 random bytes.
+    pub id: [u8; 16],
+    /// What it is about.
+    pub scope: Scope,
+    /// When it was made.
+    pub made: UnixMillis,
+    /// What the asker holds, by pair.
+    pub totals: Totals,
+    /// Differences that were found, by name in the order of [`DifferenceName::ALL`].
+    pub found: [u32; 6],
+    /// Of these, cured.
+    pub cured: [u32; 6],
+    /// Differences that are left.
+    pub left: Vec<Difference>,
+    /// What has changed in days that an earlier statement has closed.
+    pub corrections: Vec<Correction>,
+}
+
+impl Statement {
+    /// Whether its days are over, so that it closes them.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.scope.until >= self.scope.last.ends()
+    }
+
+    /// Days, first and last.
+    #[must_use]
+    pub const fn days(&self) -> (Date, Date) {
+        (self.scope.first, self.scope.last)
+    }
+
+    /// Whether this is what the answerer finds in its own books as well.
+    #[must_use]
+    pub fn agrees_with(&self, own: &Totals) -> bool {
+        self.totals.seen_from_the_other_side(&self.scope, &self.left) == *own
+    }
+}
+
+/// Adds up differences by name, in the order of [`DifferenceName::ALL`].
+#[must_use]
+pub fn count_names(names: impl IntoIterator<Item = DifferenceName>) -> [u32; 6] {
+    let mut counts = [0_u32; 6];
+    for name in names {
+        let at = usize::from(name.number().saturating_sub(1));
+        if let Some(count) = counts.get_mut(at) {
+            *count = count.saturating_add(1);
+        }
+    }
+    counts
+}
+
+/// What differs between the totals of a closed statement and those of now.
+#[must_use]
+pub fn corrections(statement: Digest, before: &Totals, now: &Totals) -> Vec<Correction> {
+    let pairs = before.0.keys().chain(now.0.keys());
+    let pairs: std::collections::BTreeSet<Pair> = pairs.copied().collect();
+    let of = |totals: &Totals, pair| totals.0.get(&pair).copied().unwrap_or_default();
+    let corrections = pairs.into_iter().map(|pair| {
+        let (before, now) = (of(before, pair), of(now, pair));
+        Correction { statement, pair, before, now }
+    });
+    corrections.filter(|it| it.before != it.now).take(CORRECTIONS_MAX).collect()
+}

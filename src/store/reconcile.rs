@@ -1,0 +1,155 @@
+//! Values of the tables about reconciliation: what counties have reported, runs, what was found, statements.
+//!
+//! Nothing here names a person or a kind of message.
+
+use domain::area::AreaCode;
+use domain::time::{Date, Month, UnixMillis};
+use exchange::digest::Digest;
+use exchange::ledger::{Direction, LedgerHead};
+use exchange::reconcile::Entry;
+use exchange::reconcile::difference::Difference;
+use serde::{Deserialize, Serialize};
+
+use crate::messages::{Blob, PeerKey};
+use crate::value::first_layouts;
+
+/// Names a book: county, month as YYYYMM, and the incarnation of the county's data that it is about. A node's book of
+/// its own has incarnation 0.
+pub type BookKey = (PeerKey, u32, u32);
+
+/// The number of a month in a key: YYYYMM.
+#[must_use]
+pub fn month_key(month: Month) -> u32 {
+    u32::from(month.year()) * 100 + u32::from(month.number())
+}
+
+/// How far the ledger and the changes after it were taken into the own book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookCursorRow {
+    /// Entries of the ledger that are in it.
+    pub ledger: u64,
+    /// Position of the last change that is in it; 0 for none.
+    pub change: u64,
+}
+
+/// What changes an entry that is in a book, or will be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// The dispositions of this parcel.
+    Parcel(crate::messages::ParcelKey),
+    /// This word about a message, on this side of it.
+    Word(Direction, Entry),
+}
+
+/// What a county has last reported to the node above it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedRow {
+    /// Incarnation of its data.
+    pub incarnation: u32,
+    /// Its ledger at that time.
+    pub head: LedgerHead,
+    /// Everything that it had accepted or received before this is in its books here.
+    pub through: UnixMillis,
+    /// When that was written here.
+    pub received: UnixMillis,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RunState {
+    /// It goes on, or was interrupted and goes on after the next start.
+    Running,
+    /// Both sides are equal.
+    Equal,
+    /// What is left needs a person.
+    Decisions,
+    /// It was given up with differences left; it can be resumed.
+    Left,
+    /// It could not compare; it can be resumed.
+    Failed,
+}
+
+/// A reconciliation that was begun here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// The other side.
+    pub with: AreaCode,
+    /// First day.
+    pub first: Date,
+    /// Last day.
+    pub last: Date,
+    /// Messages made before this count.
+    pub until: UnixMillis,
+    /// Whether it is to find what was lost since a backup.
+    pub after_restore: bool,
+    /// How it stands.
+    pub state: RunState,
+    /// When it was begun.
+    pub started: UnixMillis,
+    /// When it last came further.
+    pub touched: UnixMillis,
+    /// Comparisons so far.
+    pub comparisons: u32,
+    /// Bytes of sketches and lists that came for them.
+    pub bytes: u64,
+    /// Entries of ours and of theirs, at the last comparison.
+    pub entries: (u64, u64),
+    /// Differences found, by name in the order of `DifferenceName::ALL`.
+    pub found: [u32; 6],
+    /// Of these, cured.
+    pub cured: [u32; 6],
+    /// Why it does not come further, for people; empty for nothing.
+    pub trouble: String,
+    /// Digest of the statement that came of it.
+    pub statement: Option<Digest>,
+}
+
+/// What became of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DifferenceState {
+    /// It is there.
+    Open,
+    /// It is gone.
+    Cured,
+    /// Nobody has the message any more, or its person was erased: it cannot be cured.
+    Lost,
+}
+
+/// A difference that a run has found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferenceRow {
+    /// The difference, as it was first seen.
+    pub difference: Difference,
+    /// What became of it.
+    pub state: DifferenceState,
+    /// When it was first seen.
+    pub found: UnixMillis,
+    /// When it was cured or given up.
+    pub ended: Option<UnixMillis>,
+}
+
+/// One side's signature under a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureRow {
+    /// The signature, ASN.1 DER.
+    pub signature: Blob,
+    /// The signer's chain, leaf first, DER.
+    pub chain: Vec<Blob>,
+}
+
+/// What two sides have signed about a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementRow {
+    /// The serialised statement.
+    pub statement: Blob,
+    /// The signature of the side that asked.
+    pub asker: SignatureRow,
+    /// The signature of the side that answered.
+    pub answerer: SignatureRow,
+    /// When it was written here.
+    pub kept: UnixMillis,
+    /// Whether it closes its days.
+    pub closes: bool,
+}
+
+first_layouts!(BookCursorRow, ReportedRow, RunRow, DifferenceRow, StatementRow,);

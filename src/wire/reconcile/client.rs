@@ -1,0 +1,141 @@
+//! A client of the reconcile service that speaks the protocol's types.
+
+use std::pin::Pin;
+
+use domain::id::MessageId;
+use exchange::digest::Digest;
+use exchange::ledger::LedgerHead;
+use exchange::reconcile::calls::CarriedOut;
+use exchange::reconcile::calls::HandedBack;
+use exchange::reconcile::calls::ReceiptAgain;
+use exchange::reconcile::calls::ReportPart;
+use exchange::reconcile::calls::Signature;
+use exchange::reconcile::difference::Difference;
+use exchange::reconcile::session::Answer;
+use exchange::reconcile::session::Ask;
+use exchange::reconcile::told;
+use exchange::tree::PROOF_HASHES_MAX;
+use tokio_stream::Stream;
+use tokio_stream::StreamExt;
+use tonic::transport::Channel;
+
+use super::RECONCILE_BYTES_MAX;
+use super::answer_from_pb;
+use super::ask_to_pb;
+use super::carried_out_from_pb;
+use super::handed_back_to_pb;
+use super::months_from_pb;
+use super::receipt_again_from_pb;
+use super::report_to_pb;
+use crate::client::CallError;
+use crate::fields::array;
+use crate::fields::at_most;
+use crate::fields::check_chain;
+use crate::pb::exchange as pb;
+use crate::pb::exchange::reconcile_service_client::ReconcileServiceClient;
+
+/// Calls the reconcile service over a channel that somebody else has opened.
+#[derive(Clone, Debug)]
+pub struct ReconcileClient(ReconcileServiceClient<Channel>);
+
+/// What an answerer says; an error is the last item.
+pub type Answers = Pin<Box<dyn Stream<Item = Result<Answer, CallError>> + Send>>;
+
+impl ReconcileClient {
+    /// Speaks over `channel`.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
+        let client = ReconcileServiceClient::new(channel)
+            .max_decoding_message_size(RECONCILE_BYTES_MAX)
+            .max_encoding_message_size(RECONCILE_BYTES_MAX);
+        Self(client)
+    }
+
+    /// Opens a comparison.
+    ///
+    /// # Errors
+    /// [`CallError`]; also as an item of the stream, which then ends.
+    pub async fn compare(
+        &mut self,
+        asks: impl Stream<Item = Ask> + Send + 'static,
+    ) -> Result<Answers, CallError> {
+        let answers = self.0.compare(asks.map(ask_to_pb)).await?.into_inner();
+        Ok(Box::pin(answers.map(|answer| Ok(answer_from_pb(answer?)?))))
+    }
+
+    /// Hands over a part of our book; gives where the callee stands, by month.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn report(&mut self, part: &ReportPart) -> Result<Vec<(u32, u64)>, CallError> {
+        let response = self.0.report(report_to_pb(part)).await?.into_inner();
+        Ok(months_from_pb(response)?)
+    }
+
+    /// Asks a node below to cure differences.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn carry_out(&mut self, differences: &[Difference]) -> Result<CarriedOut, CallError> {
+        let differences = told::pack_differences(differences);
+        let request = pb::CarryOutRequest { differences };
+        Ok(carried_out_from_pb(self.0.carry_out(request).await?.into_inner())?)
+    }
+
+    /// Hands a sender its own envelope; says whether it has it now.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn take_back(&mut self, back: HandedBack) -> Result<bool, CallError> {
+        let response = self.0.take_back(handed_back_to_pb(back)).await?.into_inner();
+        Ok(response.taken)
+    }
+
+    /// Asks for the receipt of a message of ours again.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn issue_again(&mut self, id: MessageId) -> Result<ReceiptAgain, CallError> {
+        let request = pb::IssueAgainRequest { message_id: id.as_bytes().to_vec() };
+        let response = self.0.issue_again(request).await?.into_inner();
+        Ok(receipt_again_from_pb(response)?)
+    }
+
+    /// Asks the other side to sign a statement; `None` when it finds something else in its books.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn agree(
+        &mut self,
+        statement: Vec<u8>,
+        ours: &Signature,
+    ) -> Result<Option<Signature>, CallError> {
+        let Signature { signature, chain } = ours.clone();
+        let request = pb::AgreeStatementRequest { statement, signature, chain };
+        let response = self.0.agree_statement(request).await?.into_inner();
+        if !response.agreed {
+            return Ok(None);
+        }
+        check_chain("agree_statement.chain", &response.chain)?;
+        Ok(Some(Signature { signature: response.signature, chain: response.chain }))
+    }
+
+    /// Asks for a proof that the callee's ledger only grew; gives the head that it leads to.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn prove_ledger(
+        &mut self,
+        old_size: u64,
+        new_size: u64,
+    ) -> Result<(LedgerHead, Vec<Digest>), CallError> {
+        let request = pb::ProveLedgerRequest { old_size, new_size };
+        let response = self.0.prove_ledger(request).await?.into_inner();
+        at_most("prove_ledger.proof", response.proof.len(), PROOF_HASHES_MAX)?;
+        let root = Digest::new(array("prove_ledger.new_root", &response.new_root)?);
+        let proof = response.proof.iter();
+        let proof = proof.map(|hash| array("prove_ledger.proof", hash).map(Digest::new));
+        let head = LedgerHead { size: response.new_size, root };
+        Ok((head, proof.collect::<Result<_, _>>()?))
+    }
+}
