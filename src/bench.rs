@@ -3,6 +3,7 @@
 mod exchange;
 mod floor;
 mod process;
+mod reconcile;
 mod report;
 mod soak;
 mod trial;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+pub use reconcile::Reconciled;
 pub use report::Report;
 pub use soak::Soak;
 
@@ -28,6 +30,8 @@ enum What {
     Exchange(ExchangeArgs),
     /// Two nodes exchange messages at a steady rate for long: lateness minute by minute, drift, memory
     Soak(SoakArgs),
+    /// Two ledgers are compared: bytes, rounds, time, memory
+    Reconcile(ReconcileArgs),
 }
 
 /// Options of `bench exchange`.
@@ -67,6 +71,17 @@ pub struct SoakArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// Options of `bench reconcile`.
+#[derive(Clone, Debug, Parser)]
+pub struct ReconcileArgs {
+    /// Entries that both sides have
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    pub entries: u64,
+    /// Entries that only one side has, half of them each
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub differences: u64,
+}
+
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
@@ -75,6 +90,8 @@ pub enum Measured {
     Exchange(Report),
     /// By `bench soak`.
     Soak(Soak),
+    /// By `bench reconcile`.
+    Reconcile(Reconciled),
 }
 
 impl Measured {
@@ -84,6 +101,7 @@ impl Measured {
         match self {
             Self::Exchange(report) => report.lines(),
             Self::Soak(soak) => soak.lines(),
+            Self::Reconcile(reconciled) => reconciled.lines(),
         }
     }
 
@@ -91,7 +109,7 @@ impl Measured {
     #[must_use]
     pub const fn held(&self) -> bool {
         match self {
-            Self::Exchange(_) => true,
+            Self::Exchange(_) | Self::Reconcile(_) => true,
             Self::Soak(soak) => soak.held,
         }
     }
@@ -105,5 +123,6 @@ pub async fn run(args: Args) -> anyhow::Result<Measured> {
     match args.what {
         What::Exchange(args) => exchange::run(&args).await.map(Measured::Exchange),
         What::Soak(args) => soak::run(&args).await.map(Measured::Soak),
+        What::Reconcile(args) => reconcile::run(&args).map(Measured::Reconcile),
     }
 }
