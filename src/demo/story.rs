@@ -1,5 +1,6 @@
 //! The story, step by step, in the order of a day's work.
 
+mod accounts;
 mod crash;
 mod proof;
 mod records;
@@ -12,7 +13,7 @@ use super::teller::Teller;
 use crate::cli::exit::Failure;
 
 /// Steps of the story.
-pub(super) const STEPS: usize = 17;
+pub(super) const STEPS: usize = 20;
 
 macro_rules! titles {
     ($($name:ident = $code:literal, $zh:literal, $en:literal;)+) => {
@@ -40,6 +41,9 @@ titles! {
     BACK = "arrive-once", "节点恢复，两份通报各到一次", "It comes back; they arrive exactly once";
     EVIDENCE = "verify-evidence", "导出存证，离线核验", "Evidence is exported and verified offline";
     FORGED = "forged-evidence-refused", "被改动的存证不成立", "Altered evidence does not hold";
+    SET_BACK = "restore-older-backup", "安阳县磁盘丢失，按较早的备份恢复", "410522 loses its disk and is restored from an older backup";
+    RECONCILE = "reconcile-provinces", "两省对账，差异自动消除", "The two provinces reconcile; the differences are cured";
+    STATEMENT = "verify-statement", "双方签署的对账单，离线核验", "The statement that both have signed is verified offline";
 }
 
 /// Plays every step; stops at the first that does not hold.
@@ -62,6 +66,9 @@ pub(super) async fn play(cast: &mut Cast, teller: &mut Teller<'_>) -> Result<(),
     teller.step(BACK, crash::come_back(cast, &before, &waiting)).await?;
     let file = teller.step(EVIDENCE, proof::evidence(cast, &notice)).await?;
     teller.step(FORGED, proof::forged(cast, &file)).await?;
+    let lost = teller.step(SET_BACK, accounts::set_back(cast, &registration)).await?;
+    teller.step(RECONCILE, accounts::reconcile(cast, &lost)).await?;
+    teller.step(STATEMENT, accounts::statement(cast)).await?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::support::eventually;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_liangdi");
 
 /// What the story has to show, in this order.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 20] = [
     "start-network",
     "register-people",
     "issue-certificate",
@@ -30,6 +30,9 @@ const STEPS: [&str; 17] = [
     "arrive-once",
     "verify-evidence",
     "forged-evidence-refused",
+    "restore-older-backup",
+    "reconcile-provinces",
+    "verify-statement",
 ];
 
 fn text<'a>(line: &'a Value, field: &str) -> &'a str {
@@ -118,7 +121,7 @@ fn staying(place: &Path) -> std::process::Child {
         .spawn()
         .unwrap();
     let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
-    let last = lines.map(Result::unwrap).find(|line| line.contains(STEPS[16]));
+    let last = lines.map(Result::unwrap).find(|line| line.contains(STEPS[19]));
     assert!(last.is_some_and(|line| line.contains("\"ok\":true")));
     demo
 }
@@ -137,7 +140,7 @@ fn it_stays_up_until_told_and_takes_its_children_with_it() {
         .unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    assert_eq!(listed["messages"].as_array().unwrap().len(), 8, "five sent, three answers");
+    assert_eq!(listed["messages"].as_array().unwrap().len(), 10, "seven sent, three answers");
     let told = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
     assert!(told.success());
     assert!(demo.wait().unwrap().success());

@@ -1,9 +1,11 @@
 //! Carrying out cures: our own, and those of the counties below us.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
+use exchange::keys::Signer;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::reconcile::EntryState;
 use exchange::reconcile::calls::{CarriedOut, in_calls};
@@ -121,12 +123,12 @@ impl Reconcile {
         lines: &'a mut Lines,
         area: AreaCode,
     ) -> Option<&'a mut ReconcileClient> {
-        if !lines.contains_key(&area) {
+        if let Entry::Vacant(free) = lines.entry(area) {
             let client = self.dial(area).await;
             if let Err(trouble) = &client {
                 tracing::warn!(%trouble, "a county that a cure needs cannot be called");
             }
-            lines.insert(area, client.ok());
+            free.insert(client.ok());
         }
         lines.get_mut(&area).and_then(Option::as_mut)
     }
@@ -145,7 +147,8 @@ impl Reconcile {
             done.waiting = done.waiting.saturating_add(1);
             return Ok(());
         };
-        let with = (material.identity().as_ref() as &dyn exchange::keys::Signer, sealer.as_ref());
+        let signer: &dyn Signer = material.identity().as_ref();
+        let with = (signer, sealer.as_ref());
         let Some(back) = cures::hand_back(self.store(), self.own(), with, sender, id, now)? else {
             done.lost.push(id);
             return Ok(());

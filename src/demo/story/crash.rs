@@ -52,11 +52,11 @@ fn ids(tracks: Vec<office::Track>) -> BTreeSet<String> {
     tracks.into_iter().map(|track| track.message_id).collect()
 }
 
-/// Sends two messages to the node that is not there. Its value are their ids.
-pub(super) async fn queue(
+/// Two messages about her for the origin county.
+pub(super) fn two(
     cast: &Cast,
     registration: &office::Registration,
-) -> Outcome<[String; 2]> {
+) -> Result<[message::Content; 2], Broken> {
     let arrival = cast.about_her(LawfulBasis::StatutoryDuty, Purpose::ResidenceRegistration);
     let arrival = message::Content { body: Some(arrival_body(registration, "")?), ..arrival };
     let inquiry = message::CertificateInquiry {
@@ -65,9 +65,16 @@ pub(super) async fn queue(
     };
     let body = message::content::Body::CertificateInquiry(inquiry);
     let asked = cast.about_her(LawfulBasis::OwnApplication, Purpose::Certificate);
-    let asked = message::Content { body: Some(body), ..asked };
+    Ok([arrival, message::Content { body: Some(body), ..asked }])
+}
+
+/// Sends two messages to the node that is not there. Its value are their ids.
+pub(super) async fn queue(
+    cast: &Cast,
+    registration: &office::Registration,
+) -> Outcome<[String; 2]> {
     let mut sent = Vec::new();
-    for content in [arrival, asked] {
+    for content in two(cast, registration)? {
         let track = cast.send(cast.residence, cast.origin, content).await?;
         sent.push(cast.until(cast.residence, &track.message_id, office::Stage::Queued).await?);
     }

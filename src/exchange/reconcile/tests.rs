@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::decoder::Decoder;
+use super::difference::Difference;
 use super::difference::DifferenceName;
 use super::key::NONCE_BYTES;
 use super::key::SessionKey;
@@ -275,6 +276,57 @@ proptest! {
         prop_assert_eq!(count(DifferenceName::ReceiptMissing), usize::try_from(changed).unwrap());
         let in_list = u64::from(asker.measured().symbols) * 40 + 600 * 32;
         prop_assert!(asker.measured().bytes <= in_list);
+    }
+
+    #[test]
+    fn any_history_is_equal_after_the_cures_and_its_differences_have_the_planted_names(
+        plan in proptest::collection::vec(0..9_u8, 0..300),
+    ) {
+        use DifferenceName as N;
+        let (mut senders, mut recipients) = (EntrySet::new(), EntrySet::new());
+        let mut planted = Vec::new();
+        for (number, what) in (0..).zip(&plan) {
+            // Even numbers are sent by the asker's side.
+            let number = number * 2;
+            let [waiting, stored, refused] = EntryState::ALL.map(|state| entry(number, state));
+            let other = Entry { digest: Digest::of(b"other"), ..stored };
+            let (sent, got, name) = match what {
+                0 => (Some(stored), None, Some(N::MissingAtRecipient)),
+                1 => (Some(waiting), None, Some(N::MissingAtRecipient)),
+                2 => (None, Some(stored), Some(N::MissingAtSender)),
+                3 => (Some(waiting), Some(stored), Some(N::ReceiptMissing)),
+                4 => (Some(waiting), Some(refused), Some(N::ReceiptMissing)),
+                5 => (Some(refused), Some(stored), Some(N::StateDiffers)),
+                6 => (Some(other), Some(stored), Some(N::ContentDiffers)),
+                _ => (Some(stored), Some(stored), None),
+            };
+            sent.into_iter().for_each(|entry| senders.say(entry));
+            got.into_iter().for_each(|entry| recipients.say(entry));
+            planted.extend(name.map(|name| (message_id(number), name)));
+        }
+        let (_, answerer) = talk(senders.clone(), recipients.clone()).unwrap();
+        let found = answerer.into_found();
+        let names: Vec<_> = found.iter().map(|it| (it.id().unwrap(), it.name)).collect();
+        prop_assert_eq!(&names, &planted);
+        for difference in found {
+            let Difference { name, sender, recipient } = difference;
+            match name {
+                N::MissingAtRecipient => {
+                    let stored = Entry { state: EntryState::Stored, ..sender.unwrap() };
+                    senders.say(stored);
+                    recipients.say(stored);
+                }
+                N::MissingAtSender | N::ReceiptMissing | N::StateDiffers => {
+                    senders.say(recipient.unwrap());
+                }
+                N::ContentDiffers | N::NotReported => {}
+            }
+        }
+        let (_, answerer) = talk(senders, recipients).unwrap();
+        let decisions = planted.iter().filter(|(_, name)| name.is_for_a_person()).count();
+        let left = answerer.into_found();
+        prop_assert_eq!(left.len(), decisions);
+        prop_assert!(left.iter().all(|it| it.name.is_for_a_person() && it.cured_by().is_none()));
     }
 
     #[test]
