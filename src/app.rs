@@ -5,6 +5,8 @@
 pub mod error;
 
 pub mod access;
+pub mod agreements;
+pub mod asked;
 pub mod at_risk;
 pub mod audit;
 pub mod idempotency;
@@ -15,6 +17,7 @@ pub mod restore;
 pub mod certificates;
 pub mod clocks;
 pub mod consents;
+pub mod duties;
 pub mod heard;
 pub mod ledger;
 pub mod letters;

@@ -11,6 +11,7 @@ pub(crate) mod qr;
 mod trusted;
 mod view;
 
+mod agreement;
 mod area;
 mod audit;
 mod backup;
@@ -75,6 +76,8 @@ enum Command {
     Certificate(certificate::Args),
     /// Consents 同意
     Consent(consent::Args),
+    /// Agreements 双向协议
+    Agreement(agreement::Args),
     /// Service requests 服务申请
     Request(request::Args),
     /// Messages 通报
@@ -151,6 +154,7 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Registration(args) => online(registration::run(args)),
         Command::Person(args) => online(person::run(args)),
         Command::Certificate(args) => online(certificate::run(args)),
+        Command::Agreement(args) => online(agreement::run(args)),
         Command::Consent(args) => online(consent::run(args)),
         Command::Request(args) => online(request::run(args)),
         Command::Message(args) => online(message::run(args)),

@@ -174,6 +174,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         opener: keys.clone(),
         receipts,
         heard: hub.shared().heard.clone(),
+        peers: peers.clone(),
     };
     let (intake, outbound) =
         crate::delivery::start(&hub, inbound, courier_settings(&settings.delivery))
@@ -208,7 +209,9 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
     };
     serve(&tasks, office_door, office_api::routes(parts), health.clone());
     health.follow(&tasks);
-    Watch::new(&settings, store.clone(), peers.clone()).follow(&tasks);
+    let watch = Watch::new(&settings, store.clone(), peers.clone());
+    watch.follow(&tasks);
+    watch.do_duties(&tasks);
     tracing::info!(
         area = %settings.area,
         name = AreaTable::builtin().full_name(&settings.area),

@@ -1,6 +1,7 @@
 //! The office API: what clerks' programs ask of their own node.
 
 mod access;
+mod agreement;
 mod audit;
 mod bundle;
 mod certificate;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use store::Store;
 use tonic::service::Routes;
+use wire::pb::office::agreement_service_server::AgreementServiceServer;
 use wire::pb::office::audit_service_server::AuditServiceServer;
 use wire::pb::office::bundle_service_server::BundleServiceServer;
 use wire::pb::office::certificate_service_server::CertificateServiceServer;
@@ -77,6 +79,7 @@ pub struct Parts {
 /// The routes of the office API.
 #[must_use]
 pub fn routes(parts: Parts) -> Routes {
+    let agreements = AgreementServiceServer::new(agreement::Agreements::new(&parts));
     let registrations = RegistrationServiceServer::new(registration::Registrations::new(&parts));
     let certificates = CertificateServiceServer::new(certificate::Certificates::new(&parts));
     let consents = ConsentServiceServer::new(consent::Consents::new(&parts));
@@ -91,6 +94,7 @@ pub fn routes(parts: Parts) -> Routes {
     let routes = Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(audit.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(bundles.max_decoding_message_size(bundle::REQUEST_BYTES_MAX))
+        .add_service(agreements.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(directory.max_decoding_message_size(REQUEST_BYTES_MAX))

@@ -1,5 +1,7 @@
 //! Consents and requests: what a person allows to be told and to whom, and what she asks for.
 
+pub mod spread;
+
 use domain::access::{AccessAction, Permission, PersonKey};
 use domain::area::AreaCode;
 use domain::consent::{Consent, ConsentError, ConsentTerms, Given, ServiceRequest, Withdrawal};
@@ -64,7 +66,8 @@ pub async fn record(
     Ok(store.commit(work).await?)
 }
 
-/// Withdraws a consent: from the moment this returns nothing is sent on its strength.
+/// Withdraws a consent: from the moment this returns nothing is sent on its strength, what still waits is stopped, and
+/// every county that got something under it is going to be told.
 ///
 /// # Errors
 /// `ROLE_REQUIRED`, `NOT_FOUND`; the first withdrawal counts, a second is refused.
@@ -83,6 +86,7 @@ pub async fn withdraw(
         let after = before.withdraw(Withdrawal { given, author });
         let after = after.map_err(|error| AppError::forbidden(&error, field(&error)))?;
         unit.keep_consent(&subject, &after)?;
+        spread::begin(unit, &ctx, id, after.terms().recipient)?;
         let hash = |document: &_| unit.document_hash(document);
         let person = persons::key_of(unit, hash, after.person())?;
         let action = AccessAction::Change;

@@ -21,7 +21,7 @@ use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
 use store::tables::{DEAD_LETTER, ENVELOPE, LANE_OUT, MESSAGE, TODO, WITHDRAWN};
 use store::{Kept, Unit};
 
-pub use again::{Again, Discard, discard, resend};
+pub use again::{Again, Discard, discard, resend, stop};
 pub use list::{Filter, Letter, Page, list, open, show, token};
 pub use lost::retired;
 
@@ -79,8 +79,8 @@ pub fn heard(
 
 /// Puts a message on the list, unless it is there: nobody has it, and nobody will.
 ///
-/// What nodes send by themselves, and what is about an erased person, is nobody's to correct: it has come to
-/// its end.
+/// What nodes send by themselves, and what is about an erased person or was deleted, is nobody's to correct: it has come
+/// to its end.
 fn die(
     unit: &mut Unit<'_>,
     id: MessageId,
@@ -89,7 +89,9 @@ fn die(
     now: UnixMillis,
 ) -> Result<(), AppError> {
     let by_node = row.kind().is_some_and(Kind::is_sent_by_nodes);
-    if by_node || unit.contains(&DEAD_LETTER, id.as_bytes())? {
+    // Its content was deleted because a consent was withdrawn.
+    let gone = row.content.0.is_empty();
+    if by_node || gone || unit.contains(&DEAD_LETTER, id.as_bytes())? {
         return Ok(());
     }
     let letter =
@@ -117,6 +119,18 @@ pub fn lose(
     withdraw(unit, id, &row, WithdrawnWhy::Expired, now)?;
     die(unit, id, &row, why, now)?;
     Ok(true)
+}
+
+/// Takes the body off an envelope of ours that has not arrived, and tells nobody: its content is about to be deleted.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn silence(unit: &mut Unit<'_>, id: MessageId, now: UnixMillis) -> Result<(), AppError> {
+    let Some(row) = sent(unit, id)? else { return Ok(()) };
+    if is_settled(unit, &row)? {
+        return Ok(());
+    }
+    withdraw(unit, id, &row, WithdrawnWhy::Discarded, now)
 }
 
 /// Takes the body off an envelope of ours that has not arrived; it travels as header and hash from now on.

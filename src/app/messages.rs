@@ -1,7 +1,9 @@
 //! Messages: accepting them for sending, taking them in, settling them by receipts, following and proving them.
 
+mod after;
 pub mod consign;
 pub mod evidence;
+mod fit;
 pub mod grounds;
 pub mod heal;
 pub mod next;
@@ -15,6 +17,7 @@ pub mod turned_back;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
+use domain::message::Content;
 use domain::person::PersonReference;
 use domain::reason::Reason;
 use exchange::digest::Digest;
@@ -22,8 +25,10 @@ use exchange::envelope::{Body, SealedEnvelope};
 use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
 use store::tables::{ENVELOPE, MESSAGE};
 use store::{Kept, PersonHash, Store, StoreError, Subject, Unit};
+use wire::content::decode_content;
 
 use crate::app::AppError;
+use crate::app::consents::spread;
 
 /// What stands for "no person" where a value needs somebody's key: messages between offices.
 const OFFICE: &[u8] = b"liangdi/office";
@@ -93,6 +98,15 @@ pub(crate) fn envelope_of(entry: Vec<u8>) -> Option<SealedEnvelope> {
     }
     let hash: [u8; 32] = body.as_ref().try_into().ok()?;
     Some(SealedEnvelope::withdrawn(header, Digest::new(hash)))
+}
+
+/// The content of a message that is kept here.
+///
+/// # Errors
+/// `CONSENT_WITHDRAWN` when it was deleted because the person took her consent back.
+pub(crate) fn content_of(id: MessageId, row: &MessageRow) -> Result<Content, AppError> {
+    spread::still_kept(id, row)?;
+    decode_content(&row.content.0).map_err(|_| AppError::Internal("a kept content is unreadable"))
 }
 
 /// The envelope of a message, from the journal.

@@ -106,6 +106,8 @@ fn content(openings: &Openings) -> Content {
         person: None,
         replaces: None,
         step: 0,
+        answered_from: None,
+        asked_again: None,
         body: Body::ProgressReport(ProgressReport { openings: openings.clone() }),
     }
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use domain::access::{Caller, Role};
 use domain::area::AreaCode;
-use domain::message::{Body, Content, Inquiry, Urgency};
+use domain::message::{BirthRegistrationResult, Body, Content, PrintedNumber, RegistrationResult};
 use domain::person::PersonReference;
 use domain::purpose::{LawfulBasis, Purpose};
-use domain::service::Service;
 use domain::synthetic::People;
-use domain::text::FreeText;
+use domain::text::WrittenReason;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
@@ -145,23 +144,26 @@ impl Trial {
     }
 }
 
-/// An inquiry about a person whose content has `bytes` bytes.
+/// The result of a birth registration, which passes without an agreement, whose content has `bytes` bytes.
 fn content(person: PersonReference, bytes: usize) -> anyhow::Result<Content> {
-    let with = |question: &str| -> anyhow::Result<Content> {
+    let with = |reason: &str| -> anyhow::Result<Content> {
         Ok(Content {
             case: None,
             in_reply_to: None,
             basis: LawfulBasis::OwnApplication,
-            purpose: Purpose::Verification,
+            purpose: Purpose::BirthRegistration,
             consent: None,
             service_request: None,
             person: Some(person.clone()),
             replaces: None,
             step: 0,
-            body: Body::Inquiry(Inquiry {
-                urgency: Urgency::Normal,
-                service: Service::Other,
-                question: FreeText::new(question)?,
+            answered_from: None,
+            asked_again: None,
+            body: Body::BirthRegistrationResult(BirthRegistrationResult {
+                application_number: PrintedNumber::parse("A1")?,
+                result: RegistrationResult::Registered,
+                decided_on: SystemClock.now().date(),
+                reason: Some(WrittenReason::new(reason)?),
             }),
         })
     };
@@ -169,6 +171,6 @@ fn content(person: PersonReference, bytes: usize) -> anyhow::Result<Content> {
     let missing = bytes.saturating_sub(shortest);
     // At most 500 characters: wide ones first, then narrow ones to the byte.
     let wide = missing / 3;
-    let question = format!("{}{}", "查".repeat(wide), "a".repeat(missing - wide * 3 + 1));
-    with(&question)
+    let reason = format!("{}{}", "查".repeat(wide), "a".repeat(missing - wide * 3 + 1));
+    with(&reason)
 }

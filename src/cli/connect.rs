@@ -193,6 +193,10 @@ impl Office {
         audit, audit_service_client::AuditServiceClient
     );
     client!(
+        /// Agreements, and what became of withdrawals.
+        agreements, agreement_service_client::AgreementServiceClient
+    );
+    client!(
         /// Mail and cards by file.
         bundles, bundle_service_client::BundleServiceClient
     );

@@ -25,8 +25,10 @@ pub(super) struct Args {
 enum Verb {
     /// Record a consent that a person gave 记录同意
     Record(Record),
-    /// Withdraw a consent; sending stops at once 撤回同意
+    /// Withdraw a consent; sending stops at once, and whoever got something deletes it 撤回同意
     Withdraw(Withdraw),
+    /// How far a withdrawal has come, county by county 撤回进展
+    Withdrawal(Withdrawal),
     /// A person's consents and service requests 列出
     List(List),
 }
@@ -62,6 +64,12 @@ struct Withdraw {
 }
 
 #[derive(ClapArgs, Debug)]
+struct Withdrawal {
+    /// Consent 同意编号
+    consent: ConsentId,
+}
+
+#[derive(ClapArgs, Debug)]
 struct List {
     #[command(flatten)]
     document: DocumentArgs,
@@ -79,8 +87,14 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
                 consent_id: given.consent.to_string(),
                 form: number(Some(given.form)),
             };
-            Ok(view::answer(&office.consents().withdraw_consent(request).await?.into_inner()))
+            let withdrawn = office.consents().withdraw_consent(request).await?.into_inner();
+            let spread = spread(&office, given.consent).await?;
+            Ok(view::answer(&withdrawn).and(&format!(
+                "\n{}\nFollow it: liangdi consent withdrawal {}",
+                spread.text, given.consent
+            )))
         }
+        Verb::Withdrawal(given) => spread(&office, given.consent).await,
         Verb::List(given) => {
             let request = office::ListConsentsRequest {
                 document: Some(given.document.read()?),
@@ -89,6 +103,14 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
             Ok(view::answer(&office.consents().list_consents(request).await?.into_inner()))
         }
     }
+}
+
+/// Who was told, who has deleted, and when.
+async fn spread(office: &Office, consent: ConsentId) -> Result<Answer, Failure> {
+    let request = office::GetWithdrawalRequest { consent_id: consent.to_string() };
+    let spread = office.agreements().get_withdrawal(request).await?.into_inner().spread;
+    let columns = ["area", "sent_ms", "message_id", "deleted_ms", "acknowledged_ms"];
+    Ok(view::rows(&spread, &columns))
 }
 
 async fn record(office: &Office, given: Record) -> Result<Answer, Failure> {

@@ -90,7 +90,7 @@ const COLUMNS: &[&str] =
     &["message_id", "kind", "kind_zh", "from", "to", "stage", "due_on", "turn", "reason"];
 
 /// Reads the name of a kind, whatever its capitals.
-fn kind(typed: &str) -> Result<Kind, String> {
+pub(super) fn kind(typed: &str) -> Result<Kind, String> {
     let found = Kind::ALL.iter().find(|k| k.name().eq_ignore_ascii_case(typed));
     found.copied().ok_or_else(|| "no such kind; see: liangdi message kinds".to_owned())
 }

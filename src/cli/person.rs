@@ -1,6 +1,7 @@
 //! `liangdi person`: one person at a time, found by her document.
 
 use clap::{Args as ClapArgs, Subcommand};
+use domain::area::AreaCode;
 use domain::person::MaritalStatus;
 use domain::time::Date;
 
@@ -25,6 +26,8 @@ enum Verb {
     Find(Find),
     /// Correct what is recorded of a person; what is not given stays 更正
     Change(Box<Change>),
+    /// Let one county be told, for seven days, where a person at risk lives 批准告知居住地
+    ReleaseResidence(Release),
 }
 
 #[derive(ClapArgs, Debug)]
@@ -73,6 +76,18 @@ impl std::fmt::Debug for Change {
     }
 }
 
+#[derive(ClapArgs, Debug)]
+struct Release {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// The county that may be told 告知对象
+    #[arg(long, value_name = "CODE")]
+    to: AreaCode,
+    /// Why 原因
+    #[arg(long)]
+    reason: String,
+}
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
     let office = args.connect.open().await?;
@@ -82,6 +97,14 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
             Ok(view::answer(&find(&office, document, &given.access).await?))
         }
         Verb::Change(given) => change(&office, *given).await,
+        Verb::ReleaseResidence(given) => {
+            let request = office::ReleaseResidenceRequest {
+                document: Some(given.document.read()?),
+                to: given.to.to_string(),
+                reason: given.reason,
+            };
+            Ok(view::answer(&office.agreements().release_residence(request).await?.into_inner()))
+        }
     }
 }
 

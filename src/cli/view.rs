@@ -42,15 +42,17 @@ shown! {
     AccessRecord AcknowledgeNoticeResponse Backup BundleReport ChangePersonResponse
     CountyReport GetLedgerHeadResponse GetTwoHeadsResponse ProveEntryResponse ProveGrowthResponse
     Reconciliation ReconciliationDifference StatementSummary
+    Agreement
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
-    DiscardDeadLetterResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
-    FindPersonResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
+    DecideAgreementResponse DiscardDeadLetterResponse EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
+    FindPersonResponse GetAgreementResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
     GetMessageResponse GetPeerResponse GetRegistrationResponse GetStatusResponse
     IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice OperatorReads Peer
     RecordConsentResponse RecordServiceRequestResponse RegisterArrivalResponse
     RenewCertificateResponse ReplaceCertificateResponse ResendDeadLetterResponse
+    ProposeAgreementResponse ReleaseResidenceResponse
     RetireNodeResponse RevokeCertificateResponse SendMessageResponse TestPeerResponse Track
-    VerifyCredentialResponse WithdrawConsentResponse
+    VerifyCredentialResponse WithdrawConsentResponse WithdrawalSpread
 }
 
 /// The dynamic form of a generated message.

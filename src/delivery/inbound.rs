@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::area::AreaCode;
-use domain::message::CheckContext;
+use domain::message::{CheckContext, Content};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::envelope::{Header, SealedEnvelope, unpad};
-use exchange::keys::{OpenError, Opener as _, Signer};
+use exchange::keys::{OpenError, Opener as _, SignContext, Signer};
 use exchange::parcel::ParcelManifest;
 use exchange::receipt::Receipt;
 use exchange::receiver::{refuse_misdirected, refuse_unreadable};
@@ -21,8 +21,11 @@ use wire::decode_header;
 use super::directory::keys::SealingKeys;
 use super::handover::Checked;
 use super::identity::NodeIdentity;
+use super::peers::Peers;
+use super::proof::{self, Claim};
 use super::receipts::{Issued, Receipts};
 use crate::app::AppError;
+use crate::app::agreements::{self, Claimed};
 use crate::app::heard::{self, Heard, Sense};
 use crate::app::messages::receipt;
 use crate::app::messages::receive::{self, Answer, Arrived, Fit, Item, Judged, Opened};
@@ -43,6 +46,8 @@ pub struct Inbound {
     pub receipts: Receipts,
     /// Notes when peers are heard.
     pub heard: Heard,
+    /// Told when mail leaves the node something to send.
+    pub peers: Peers,
 }
 
 /// Why a parcel gets no receipt and the stream ends.
@@ -189,7 +194,34 @@ impl Inbound {
         })?;
         let at = CheckContext { from: header.from, to: header.to, now };
         content.check(&at).map_err(|refusal| (refusal.reason, Some(refusal.field.to_string())))?;
-        Ok(Fit::new(&self.store, &content, body.to_vec(), now))
+        self.check_signed(header, &content, now)?;
+        Ok(Fit::new(&self.store, content, body.to_vec(), now))
+    }
+
+    /// What is about an agreement is signed beside its parcel: whether the sender's node has signed what it says.
+    fn check_signed(
+        &self,
+        header: &Header,
+        content: &Content,
+        now: UnixMillis,
+    ) -> Result<(), (Reason, Option<String>)> {
+        let field = |field: &str| Some(format!("content.{field}"));
+        let sides = (header.from, header.to);
+        let claimed = agreements::claimed(&self.store, content, sides);
+        let claimed = claimed.map_err(|(reason, name)| (reason, field(name)))?;
+        let Some(Claimed { bytes, signature }) = claimed else { return Ok(()) };
+        let leaf = signature.chain.first().map(Vec::as_slice).unwrap_or_default();
+        let claim = Claim {
+            context: SignContext::Agreement,
+            by: header.from,
+            signer: Digest::of(leaf),
+            chain: &signature.chain,
+            bytes: &bytes,
+            signature: &signature.signature,
+            signed: header.created,
+        };
+        let checked = proof::check_as_of(&self.identity, &claim, header.created, now);
+        checked.map(drop).map_err(|unproven| (unproven.reason(), field("signature")))
     }
 
     /// Waits for the disk, then signs the receipt. `chain_sent` is the signer whose chain the peer has on this
@@ -205,6 +237,9 @@ impl Inbound {
         let Taken { manifest, pending, .. } = taken;
         let peer = manifest.from;
         let answer = pending.await.map_err(AppError::from)?;
+        if answer.duties > 0 {
+            self.peers.ring();
+        }
         if answer.conflicts > 0 {
             tracing::error!(%peer, conflicts = answer.conflicts, code = "CONFLICT", "a peer has sent other content under a name that is taken");
         }

@@ -40,6 +40,8 @@ struct Inner {
     disk: OnceLock<DiskGuard>,
     /// Somebody wanted to send where no card is known.
     missed: Notify,
+    /// Rung when the node has something to send by itself.
+    duties: Notify,
 }
 
 impl Peers {
@@ -56,8 +58,19 @@ impl Peers {
             changes: ArcSwap::default(),
             retiring: AtomicBool::new(false),
             disk: OnceLock::new(),
+            duties: Notify::new(),
             missed: Notify::new(),
         }))
+    }
+
+    /// The node has something to send by itself.
+    pub fn ring(&self) {
+        self.0.duties.notify_one();
+    }
+
+    /// Waits until there is something to send.
+    pub async fn rung(&self) {
+        self.0.duties.notified().await;
     }
 
     /// Our own area.

@@ -8,7 +8,7 @@ use domain::time::UnixMillis;
 use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
-use crate::app::{letters, progress, relay};
+use crate::app::{duties, letters, progress, relay};
 use crate::config::Settings;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
@@ -84,6 +84,26 @@ impl Watch {
                 }
             }
         });
+    }
+
+    /// Sends what the node has to send by itself: at the start, when it is rung for, and with every look.
+    pub fn do_duties(&self, tasks: &Tasks) {
+        let (watch, mut stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn("duties", async move {
+            loop {
+                told("what is due by the node could not be sent", watch.duties().await);
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    () = watch.peers.rung() => {}
+                    () = tokio::time::sleep(watch.look_every) => {}
+                }
+            }
+        });
+    }
+
+    async fn duties(&self) -> Result<(), AppError> {
+        let Clocks { own, store, .. } = &self.clocks;
+        duties::perform(*own, store, &self.peers, SystemClock.now()).await.map(drop)
     }
 
     async fn look_at_clocks(&self, now: UnixMillis) -> Result<(), AppError> {

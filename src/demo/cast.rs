@@ -90,6 +90,11 @@ impl Cast {
         Ok(self.network.office(area, Role::Clerk).await?)
     }
 
+    /// The office API of a node, as its supervisor.
+    pub(super) async fn supervisor(&self, area: AreaCode) -> Result<Office, Broken> {
+        Ok(self.network.office(area, Role::Supervisor).await?)
+    }
+
     /// A message about her, without its body.
     pub(super) fn about_her(&self, basis: LawfulBasis, purpose: Purpose) -> message::Content {
         message::Content {

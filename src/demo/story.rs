@@ -1,6 +1,7 @@
 //! The story, step by step, in the order of a day's work.
 
 mod accounts;
+mod agreement;
 mod crash;
 mod proof;
 mod records;
@@ -13,7 +14,7 @@ use super::teller::Teller;
 use crate::cli::exit::Failure;
 
 /// Steps of the story.
-pub(super) const STEPS: usize = 20;
+pub(super) const STEPS: usize = 22;
 
 macro_rules! titles {
     ($($name:ident = $code:literal, $zh:literal, $en:literal;)+) => {
@@ -32,10 +33,12 @@ titles! {
     ENDORSE = "endorse-certificate", "南山区记录查验", "440305 endorses the certificate";
     NOTICE = "arrival-notice", "流入通报发出，对方签收", "ArrivalNotice goes out, the receipt comes back";
     FEEDBACK = "arrival-feedback", "安阳县反馈", "410522 answers with ArrivalFeedback";
+    AGREE = "conclude-agreement", "两地商定双向协议，两个节点签署", "Both counties conclude an agreement that both nodes sign";
     CONSENT = "record-consent", "记录她的单独同意", "Her consent is recorded";
     PREGNANCY = "pregnancy-report", "凭同意通报孕情并得到反馈", "PregnancyReport goes with her consent and is answered";
     CONTRACEPTION = "contraception-report", "凭同意通报避孕节育并得到反馈", "ContraceptionReport goes with her consent and is answered";
     REFUSED = "no-consent-refused", "没有同意即被拒绝", "The same without consent is refused";
+    WITHDRAW = "withdraw-consent", "她撤回同意，对方删除并确认", "She withdraws her consent; the other side deletes and says so";
     KILL = "kill-node", "安阳县节点被 kill -9", "The node of 410522 is killed with -9";
     QUEUE = "send-meanwhile", "其间发出两份通报", "Two messages are sent meanwhile";
     BACK = "arrive-once", "节点恢复，两份通报各到一次", "It comes back; they arrive exactly once";
@@ -57,10 +60,12 @@ pub(super) async fn play(cast: &mut Cast, teller: &mut Teller<'_>) -> Result<(),
     let notice = teller.step(NOTICE, reports::notice(cast, &issued, &registration)).await?;
     cast.shown_message = Some(notice.clone());
     teller.step(FEEDBACK, reports::feedback(cast, &notice)).await?;
+    teller.step(AGREE, agreement::conclude(cast)).await?;
     let consent = teller.step(CONSENT, records::consent(cast)).await?;
     teller.step(PREGNANCY, reports::pregnancy(cast, &consent)).await?;
     teller.step(CONTRACEPTION, reports::contraception(cast, &consent)).await?;
     teller.step(REFUSED, reports::without_consent(cast)).await?;
+    teller.step(WITHDRAW, agreement::withdraw(cast, &consent)).await?;
     let before = teller.step(KILL, crash::kill(cast)).await?;
     let waiting = teller.step(QUEUE, crash::queue(cast, &registration)).await?;
     teller.step(BACK, crash::come_back(cast, &before, &waiting)).await?;

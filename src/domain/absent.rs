@@ -74,6 +74,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("certificate", include_str!("certificate.rs")),
     ("endorsement", include_str!("certificate/endorsement.rs")),
     ("consent", include_str!("consent.rs")),
+    ("agreement", include_str!("agreement.rs")),
+    ("agreement's state", include_str!("agreement/state.rs")),
     ("access", include_str!("access.rs")),
     ("access log", include_str!("access/log.rs")),
     ("record", include_str!("record.rs")),

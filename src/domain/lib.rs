@@ -1,8 +1,10 @@
 //! What is true: identifiers, records, messages and the rules about them. No I/O, no clock, no dice.
 
 pub mod access;
+pub mod agreement;
 pub mod area;
 pub mod area_table;
+pub mod asked;
 pub mod calendar;
 pub mod case;
 mod catalogue;

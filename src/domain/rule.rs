@@ -65,6 +65,8 @@ coded! {
         PrintedNumber = "PRINTED_NUMBER";
         /// Kind of message, by name.
         KindName = "KIND_NAME";
+        /// Field of a body, by name.
+        FieldName = "FIELD_NAME";
         /// Number of children or births.
         ChildrenTooMany = "CHILDREN_TOO_MANY";
         /// Birth date and resident ID agree.

@@ -23,6 +23,8 @@ pub enum SignContext {
     Bundle,
     /// End of an access log that is taken out as a file.
     AccessLog,
+    /// What a node says about an agreement.
+    Agreement,
 }
 
 impl SignContext {
@@ -37,6 +39,7 @@ impl SignContext {
             Self::Statement => "liangdi/v1/statement",
             Self::Bundle => "liangdi/v1/bundle",
             Self::AccessLog => "liangdi/v1/access-log",
+            Self::Agreement => "liangdi/v1/agreement",
         }
     }
 

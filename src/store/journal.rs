@@ -25,6 +25,7 @@ pub struct Journal<K> {
     first: u64,
     sealed: bool,
     removable: bool,
+    redactable: bool,
     types: PhantomData<fn() -> K>,
 }
 
@@ -50,7 +51,8 @@ impl<K: Key> Journal<K> {
     pub const fn new(name: &'static str, prefix: u8) -> Self {
         assert!(1 + K::WIDTH + POSITION_BYTES <= KEY_BYTES_MAX, "the key is too wide");
         assert!(prefix < 0xFF, "0xFF has no upper neighbour to end a scan at");
-        Self { name, prefix, first: 1, sealed: false, removable: false, types: PhantomData }
+        let (first, types) = (1, PhantomData);
+        Self { name, prefix, first, sealed: false, removable: false, redactable: false, types }
     }
 
     /// The same with another first position.
@@ -70,6 +72,13 @@ impl<K: Key> Journal<K> {
     #[must_use]
     pub const fn removable(self) -> Self {
         Self { removable: true, ..self }
+    }
+
+    /// The same for journals of which an entry can be replaced by a shorter one, see
+    /// [`Unit::redact`](crate::Unit::redact).
+    #[must_use]
+    pub const fn redactable(self) -> Self {
+        Self { redactable: true, ..self }
     }
 
     /// The name.
@@ -104,6 +113,10 @@ impl<K: Key> Journal<K> {
 
     pub(crate) const fn is_removable(&self) -> bool {
         self.removable
+    }
+
+    pub(crate) const fn is_redactable(&self) -> bool {
+        self.redactable
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -270,6 +283,17 @@ impl Tail {
 
     pub(crate) fn entry(&self, position: u64) -> Option<&[u8]> {
         self.slice(usize::try_from(position.checked_sub(self.first)?).ok()?)
+    }
+
+    /// Puts another entry in the place of one, and gives that one back.
+    pub(crate) fn replace(&mut self, position: u64, entry: &[u8]) -> Option<Vec<u8>> {
+        let before = self.entry(position)?.to_vec();
+        let mut again = Self::new(self.kind, self.first);
+        for (at, kept) in (self.first..).zip(self.entries()) {
+            again.push(if at == position { entry } else { kept });
+        }
+        *self = again;
+        Some(before)
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &[u8]> {

@@ -53,6 +53,7 @@ mod value;
 mod table;
 pub mod tables;
 
+pub mod agreements;
 pub mod letters;
 pub mod messages;
 pub mod network;
@@ -72,6 +73,7 @@ mod seal;
 mod subject;
 
 mod persons;
+mod redact;
 mod unit;
 
 mod committer;

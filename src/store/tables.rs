@@ -4,8 +4,11 @@
 //! its line as `retired`, so that its prefix is never given to another. Names end in the version
 //! of the key; a value carries its own version. Prefixes 0xE0 to 0xFE are for tests.
 
-use domain::id::{ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
+use domain::id::{AgreementId, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
 
+use crate::agreements::{
+    AgreedRow, AgreementRow, ConsentEndedRow, ConsentUseRow, DutyRow, ReleaseRow, SpreadRow,
+};
 use crate::gate::{Gate, RunState};
 use crate::journal::Journal;
 use crate::ledger::StoredFrontier;
@@ -80,8 +83,8 @@ catalogue! {
     /// Envelopes as they travelled, by lane.
     /// Key: side (1), peer (6), epoch (8). Positions of sent ones are the lane's sequences; received
     /// ones lie in the order they were stored. Entries: header length (4), header, sealed body.
-    /// Written with [`MESSAGE`].
-    ENVELOPE: Journal<LaneKey> = Journal::new("envelope-1", 0x20);
+    /// Written with [`MESSAGE`]; one that a person has taken back is left as header and hash.
+    ENVELOPE: Journal<LaneKey> = Journal::new("envelope-1", 0x20).redactable();
 
     /// Messages, sent and received; content under the key of the person.
     /// Key: message id (16), side (1). Value: [`MessageRow`]. Written when a message is accepted,
@@ -330,6 +333,46 @@ catalogue! {
     /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with
     /// [`ACCESS`].
     ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51);
+
+    /// Agreements with other counties, every version, with what both sides signed.
+    /// Key: agreement id (16), version (4). Value: [`AgreementRow`], sealed. Written when one is
+    /// proposed, decided or ended.
+    AGREEMENT: Table<(AgreementId, u32), AgreementRow, Sealed> = Table::new("agreement-1", 0x68);
+
+    /// What is agreed with each county; looked at for every message.
+    /// Key: peer (6). Value: [`AgreedRow`], sealed. Written with [`AGREEMENT`].
+    AGREED: Table<PeerKey, AgreedRow, Sealed> = Table::new("agreed-1", 0x69);
+
+    /// Messages that rest on a consent.
+    /// Key: consent id (16), message id (16), side (1). Value: [`ConsentUseRow`]. Written with
+    /// [`MESSAGE`].
+    CONSENT_USE: Table<(ConsentId, MessageKey), ConsentUseRow> =
+        Table::new("consent-use-1", 0x6A);
+
+    /// Consents that were withdrawn: nothing more is sent or taken under them.
+    /// Key: consent id (16), county whose word it is (6). Value: [`ConsentEndedRow`]. Written with the
+    /// withdrawal.
+    CONSENT_ENDED: Table<(ConsentId, PeerKey), ConsentEndedRow> =
+        Table::new("consent-ended-1", 0x6B);
+
+    /// Which counties are told of a withdrawal, and what they said.
+    /// Key: consent id (16), peer (6). Value: [`SpreadRow`]. Written with the withdrawal, its message and
+    /// its answer.
+    CONSENT_SPREAD: Table<(ConsentId, PeerKey), SpreadRow> = Table::new("consent-spread-1", 0x6C);
+
+    /// What was reported about a person, either way: an earlier report answers a question.
+    /// Key: person id, peer (6), kind (1), message id (16). Value: side (1). Written with [`MESSAGE`].
+    REPORT_OF_PERSON: Table<(PersonId, PeerKey, u8, MessageIdKey), u64> =
+        Table::new("report-of-person-1", 0x6D);
+
+    /// What this node has to send by itself.
+    /// Key: what (1), consent or message id (16), peer (6). Value: [`DutyRow`]. Written when it comes
+    /// up, deleted when it is sent.
+    DUTY: Table<(u8, [u8; 16], PeerKey), DutyRow> = Table::new("duty-1", 0x6E);
+
+    /// Persons at risk of whom one county may be told where they live.
+    /// Key: person id, peer (6). Value: [`ReleaseRow`], sealed. Written by supervisors.
+    RELEASE: Table<(PersonId, PeerKey), ReleaseRow, Sealed> = Table::new("release-1", 0x6F);
 
     /// What changes entries of books beside the ledger, in that order.
     /// Key: nothing; positions from 1. Entries: postcard of [`crate::reconcile::Change`]. Written with receipts,

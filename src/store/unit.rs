@@ -51,6 +51,8 @@ enum Undo {
         again: bool,
     },
     Erase,
+    /// An entry of this group's own that was replaced.
+    Replace(Bytes, u64, Vec<u8>),
 }
 
 /// A unit of work under way, on the committer's thread. It sees what the units before it wrote, and
@@ -82,6 +84,11 @@ impl<'a> Unit<'a> {
                 }
                 Undo::Remove { head, tail, again } => self.take_back_removal(head, tail, again),
                 Undo::Erase => drop(self.group.erased.pop()),
+                Undo::Replace(head, position, entry) => {
+                    if let Some(tail) = self.group.tails.get_mut(&head) {
+                        tail.replace(position, &entry);
+                    }
+                }
             }
         }
     }
@@ -359,7 +366,17 @@ impl<'a> Unit<'a> {
         self.undo.push(Undo::Erase);
     }
 
-    fn write(&mut self, key: Bytes, value: Option<Bytes>) {
+    /// Replaces an entry that this group has appended, if it has.
+    pub(crate) fn redact_tail(&mut self, head: &KeyBuf, position: u64, entry: &[u8]) -> bool {
+        let tail = self.group.tails.get_mut(head.as_slice());
+        let Some(before) = tail.and_then(|tail| tail.replace(position, entry)) else {
+            return false;
+        };
+        self.undo.push(Undo::Replace(Bytes::from(head.as_slice()), position, before));
+        true
+    }
+
+    pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
         self.group.bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
         let before = self.group.rows.insert(key.clone(), value);
         self.undo.push(Undo::Row(key, before));

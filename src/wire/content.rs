@@ -1,5 +1,6 @@
 //! Content of a message ⇄ protobuf. Conversion only: whether a message may be sent is decided in `domain`.
 
+mod agreement;
 mod care;
 mod error;
 mod field;
@@ -13,10 +14,11 @@ mod tests;
 pub use error::MalformedContent;
 
 use domain::consent::{ConsentReference, ServiceRequestReference};
-use domain::message::{Body, Content};
+use domain::message::{AgreementProposal, Body, Content};
 use domain::person::{IdentityDocument, PersonName, PersonReference};
 use domain::purpose::Purpose;
 use domain::rule::Violation;
+use domain::text::Note;
 use prost::Message;
 
 use crate::pb::message as pb;
@@ -45,6 +47,8 @@ pub fn content_to_pb(content: &Content) -> pb::Content {
         person: content.person.as_ref().map(|person| person.to_pb(why)),
         replaces: field::id_bytes(content.replaces.as_ref().map(|id| id.as_bytes())),
         step: content.step,
+        answered_from: field::id_bytes(content.answered_from.as_ref().map(|id| id.as_bytes())),
+        asked_again: movement::note_text(&content.asked_again, why),
         body: Some(content.body.to_pb(why)),
     }
 }
@@ -61,6 +65,8 @@ pub fn content_from_pb(content: pb::Content) -> Result<Content, MalformedContent
         person,
         replaces,
         step,
+        answered_from,
+        asked_again,
         body,
     } = content;
     Ok(Content {
@@ -73,8 +79,22 @@ pub fn content_from_pb(content: pb::Content) -> Result<Content, MalformedContent
         person: person.map(PersonReference::from_pb).transpose()?,
         replaces: field::maybe_id("replaces", &replaces)?,
         step,
+        answered_from: field::maybe_id("answered_from", &answered_from)?,
+        asked_again: field::maybe_read("asked_again", &asked_again, Note::new)?,
         body: Body::from_pb(body.ok_or(MalformedContent::Missing("body"))?)?,
     })
+}
+
+/// The body of a message as the generated type, for services that show it by itself.
+pub fn agreement_body(body: &Body) -> pb::content::Body {
+    body.to_pb(&Purpose::OfficeAgreement)
+}
+
+/// A proposal from the generated type, as it is entered at an office.
+pub fn agreement_proposal(
+    proposal: pb::AgreementProposal,
+) -> Result<AgreementProposal, MalformedContent> {
+    AgreementProposal::from_pb(proposal)
 }
 
 /// A domain type and its generated twin. `from_pb` takes the twin apart without `..`, so that a new field
@@ -144,6 +164,9 @@ twin_body! {
     HandOverAcceptance,
     HandOverWithdrawal,
     HandOver,
+    ConsentWithdrawal,
+    ConsentWithdrawalDone,
+    AgreementEnd,
 }
 
 impl Twin for ConsentReference {

@@ -12,7 +12,7 @@ use super::support::eventually;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_liangdi");
 
 /// What the story has to show, in this order.
-const STEPS: [&str; 20] = [
+const STEPS: [&str; 22] = [
     "start-network",
     "register-people",
     "issue-certificate",
@@ -21,10 +21,12 @@ const STEPS: [&str; 20] = [
     "endorse-certificate",
     "arrival-notice",
     "arrival-feedback",
+    "conclude-agreement",
     "record-consent",
     "pregnancy-report",
     "contraception-report",
     "no-consent-refused",
+    "withdraw-consent",
     "kill-node",
     "send-meanwhile",
     "arrive-once",
@@ -121,7 +123,7 @@ fn staying(place: &Path) -> std::process::Child {
         .spawn()
         .unwrap();
     let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
-    let last = lines.map(Result::unwrap).find(|line| line.contains(STEPS[19]));
+    let last = lines.map(Result::unwrap).find(|line| line.contains(STEPS[21]));
     assert!(last.is_some_and(|line| line.contains("\"ok\":true")));
     demo
 }
@@ -140,7 +142,7 @@ fn it_stays_up_until_told_and_takes_its_children_with_it() {
         .unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    assert_eq!(listed["messages"].as_array().unwrap().len(), 10, "seven sent, three answers");
+    assert_eq!(listed["messages"].as_array().unwrap().len(), 12, "eight sent, four answers");
     let told = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
     assert!(told.success());
     assert!(demo.wait().unwrap().success());

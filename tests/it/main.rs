@@ -13,6 +13,8 @@
     reason = "tests fail by panicking and say what they measured"
 )]
 
+mod agreement;
+mod ask_once;
 mod audit;
 mod backup;
 mod bundle;
@@ -40,3 +42,4 @@ mod renewal;
 mod roles;
 mod support;
 mod tidy;
+mod withdrawal;

@@ -14,6 +14,7 @@ use super::access::why;
 use crate::api::caller::operator;
 use crate::api::status::of_findings;
 use crate::app::consents;
+use crate::delivery::peers::Peers;
 
 /// What a note of a consent is shown for.
 const PURPOSE: Purpose = Purpose::PersonRights;
@@ -23,11 +24,12 @@ const PURPOSE: Purpose = Purpose::PersonRights;
 pub(super) struct Consents {
     area: AreaCode,
     store: Store,
+    peers: Peers,
 }
 
 impl Consents {
     pub(super) fn new(parts: &Parts) -> Self {
-        Self { area: parts.settings.area, store: parts.store.clone() }
+        Self { area: parts.settings.area, store: parts.store.clone(), peers: parts.peers.clone() }
     }
 }
 
@@ -59,6 +61,7 @@ impl ConsentService for Consents {
         let id = form.parsed("consent_id", &consent_id);
         let id = form.finish(id).map_err(of_findings)?;
         let consent = consents::withdraw(&ctx, &self.store, id, given).await?;
+        self.peers.ring();
         let consent = Some(consent_to_pb(&consent, PURPOSE));
         Ok(Response::new(office::WithdrawConsentResponse { consent }))
     }

@@ -157,6 +157,21 @@ pub async fn discard(ctx: &Ctx, store: &Store, given: Discard) -> Result<Letter,
     Ok(Letter { track, row, discard_reason: None })
 }
 
+/// Gives up a message that has not arrived, in the unit of whoever decides that; says whether there was anything to
+/// give up.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn stop(unit: &mut Unit<'_>, ctx: &Ctx, id: MessageId, reason: Note) -> Result<bool, AppError> {
+    let Some(message) = sent(unit, id)? else { return Ok(false) };
+    let done = unit.get(&DEAD_LETTER, id.as_bytes())?;
+    let is_open = done.is_none_or(|letter| matches!(letter.state, DeadState::Open));
+    if !is_open || is_settled(unit, &message)? {
+        return Ok(false);
+    }
+    give_up(unit, ctx, id, reason).map(|()| true)
+}
+
 fn give_up(unit: &mut Unit<'_>, ctx: &Ctx, id: MessageId, reason: Note) -> Result<(), AppError> {
     let message = sent(unit, id)?.ok_or(AppError::from(Reason::NotFound))?;
     let letter = match unit.get(&DEAD_LETTER, id.as_bytes())? {

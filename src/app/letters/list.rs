@@ -164,6 +164,10 @@ pub(super) fn message(store: &Store, id: MessageId) -> Result<Option<MessageRow>
 
 /// What a message that is kept says.
 pub(super) fn content_of(row: &MessageRow) -> Result<Content, AppError> {
+    if row.content.0.is_empty() {
+        // Deleted here, because the person took her consent back.
+        return Err(Reason::ConsentWithdrawn.into());
+    }
     decode_content(&row.content.0).map_err(|_| AppError::Internal("a kept content is unreadable"))
 }
 

@@ -23,7 +23,7 @@ use wire::{
 
 use super::receipt;
 use super::track::{Word, last_word};
-use crate::app::access::{self, Act};
+use crate::app::access::{self, Act, NOTING};
 use crate::app::{AppError, Ctx, Refusal};
 
 /// Words about one parcel that are looked at: those of a way, and some of ways that were given up.
@@ -54,8 +54,15 @@ pub async fn export(
     };
     // Rows can be read while the disk still has to take them. A unit is answered after all that came before it.
     let caller = ctx.clone();
-    let content = decode_content(&row.content.0).map_err(|_| UNREADABLE)?;
-    let act = Act { message: Some(id), ..Act::with(AccessAction::Export, store, &content) };
+    let act = match row.content.0.as_slice() {
+        // Deleted, because a consent was withdrawn: what is left is about the way and not about a person.
+        [] => Act { action: AccessAction::Export, why: NOTING, person: None, message: None },
+        bytes => {
+            let content = decode_content(bytes).map_err(|_| UNREADABLE)?;
+            Act::with(AccessAction::Export, store, &content)
+        }
+    };
+    let act = Act { message: Some(id), ..act };
     store.commit(move |unit| access::note(&caller, unit, act)).await.map_err(AppError::from)?;
     let envelope = super::kept_envelope(store, &row, side)?;
     let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;

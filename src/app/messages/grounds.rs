@@ -13,6 +13,7 @@ use store::tables::MESSAGE;
 use store::{Kept, Store, Unit};
 use wire::content::decode_content;
 
+use crate::app::consents::spread;
 use crate::app::{AppError, Refusal};
 
 /// The records that a message names as its ground; what they say is filled in by the node.
@@ -79,10 +80,13 @@ pub(super) fn complete(
 pub(super) fn still_stand(
     unit: &Unit<'_>,
     content: &Content,
-    to: AreaCode,
+    (own, to): (AreaCode, AreaCode),
 ) -> Result<(), AppError> {
     if content.consent.is_none() && content.service_request.is_none() {
         return Ok(());
+    }
+    if spread::is_ended(unit, content, own, to)? {
+        return Err(Refusal::new(Reason::ConsentWithdrawn).field("consent.consent_id").into());
     }
     if rests_on_question(unit, content)? {
         return Ok(());
@@ -123,8 +127,7 @@ fn rests_on_question(unit: &Unit<'_>, content: &Content) -> Result<bool, AppErro
 fn question(store: &Store, asked: MessageId) -> Result<Option<(MessageRow, Content)>, AppError> {
     let kept = store.get_personal(&MESSAGE, &message_key(asked, Side::Received))?;
     let Some(row) = kept.and_then(Kept::value) else { return Ok(None) };
-    let content = decode_content(&row.content.0);
-    let content = content.map_err(|_| AppError::Internal("a kept content is unreadable"))?;
+    let content = super::content_of(asked, &row)?;
     Ok(Some((row, content)))
 }
 

@@ -10,11 +10,10 @@ use domain::reason::Reason;
 use store::messages::{MessageRow, Side, message_key};
 use store::tables::{MESSAGE, TODO};
 use store::{Kept, Store};
-use wire::content::decode_content;
 
 use super::track::{self, Track};
 use crate::app::access::{self, Act, Why};
-use crate::app::{AppError, Ctx, Refusal, progress};
+use crate::app::{AppError, Ctx, Refusal, at_risk, progress};
 
 /// Most rows of a page.
 pub const PAGE_MAX: usize = 500;
@@ -45,8 +44,7 @@ pub async fn get(
 ) -> Result<(Track, Content), AppError> {
     ctx.must(Permission::ExchangeMessages)?;
     let (side, row) = super::find(store, id)?;
-    let content = decode_content(&row.content.0)
-        .map_err(|_| AppError::Internal("a kept content is unreadable"))?;
+    let content = super::content_of(id, &row)?;
     let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
     let act = Act {
         action: AccessAction::View,
@@ -57,6 +55,7 @@ pub async fn get(
     let caller = ctx.clone();
     let first = side == Side::Received && row.opened.is_none();
     let (peer, is_report) = (row.peer, row.kind().is_some_and(Kind::is_sent_by_nodes));
+    let read = content.clone();
     store
         .commit(move |unit| {
             access::note(&caller, unit, act)?;
@@ -66,7 +65,7 @@ pub async fn get(
                     newly = row.opened.is_none();
                     row.opened.get_or_insert(caller.now);
                 })?;
-                if newly && !is_report {
+                if newly && !is_report && !at_risk::is_about_one(unit, &read)? {
                     progress::opened(unit, peer, id, caller.now)?;
                 }
             }

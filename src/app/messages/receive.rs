@@ -2,11 +2,13 @@
 //! follows from it is written in the same unit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use domain::agreement::Agreement;
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use domain::message::{Body, Content, Kind};
+use domain::message::Kind;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
@@ -21,12 +23,16 @@ use store::messages::{
     Signed, message_key,
 };
 use store::reconcile::Change;
-use store::tables::{CHAIN, ENVELOPE, LANE_IN, MESSAGE, PARCEL, REFUSAL, TODO};
+use store::tables::{CHAIN, ENVELOPE, LANE_IN, MESSAGE, PARCEL, REFUSAL};
 use store::{Kept, Unit};
+use wire::content::encode_content;
 use wire::{decode_disposition, encode_disposition};
 
-use super::{NewSubject, journal_entry};
-use crate::app::progress::{self, Openings};
+pub use super::fit::Fit;
+use super::{after, journal_entry};
+use crate::app::agreements::rule;
+use crate::app::asked::{self, Asked};
+use crate::app::progress;
 use crate::app::reconcile::books;
 use crate::app::relay::{SignedWord, keep_custody};
 use crate::app::{AppError, clocks};
@@ -59,36 +65,6 @@ pub enum Judged {
         /// Field that the reason is about.
         field: Option<String>,
     },
-}
-
-/// A content that may be stored.
-#[derive(Debug)]
-pub struct Fit {
-    kind: Kind,
-    case: Option<MessageId>,
-    in_reply_to: Option<MessageId>,
-    content: Vec<u8>,
-    subject: NewSubject,
-    /// What a report says of our own messages.
-    openings: Openings,
-}
-
-impl Fit {
-    /// Takes a content that [`Content::check`] has passed, with its serialised form.
-    #[must_use]
-    pub fn new(store: &store::Store, content: &Content, bytes: Vec<u8>, now: UnixMillis) -> Self {
-        Self {
-            kind: content.kind(),
-            case: content.case.map(|case| case.opening_message()),
-            in_reply_to: content.in_reply_to,
-            content: bytes,
-            subject: NewSubject::of(store, content.person.as_ref(), now),
-            openings: match &content.body {
-                Body::ProgressReport(report) => report.openings.clone(),
-                _ => Openings::new(),
-            },
-        }
-    }
 }
 
 /// One envelope of a parcel.
@@ -130,6 +106,8 @@ pub struct Answer {
     pub stored: usize,
     /// Envelopes that named a message or a place that has other content; to be alarmed.
     pub conflicts: usize,
+    /// What the node has to send because of it.
+    pub duties: usize,
 }
 
 /// Judges and stores a parcel. To be run as one unit of the store.
@@ -144,7 +122,8 @@ pub fn take_in(
     let count = arrived.items.len();
     let (sequences, said) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let (peer, lanes) = (arrived.peer, BTreeMap::new());
-    let mut taking = Taking { unit, peer, now, lanes, sequences, said };
+    let agreed = None;
+    let mut taking = Taking { unit, peer, now, lanes, sequences, said, agreed, duties: 0 };
     let (mut stored, mut conflicts) = (0, 0);
     for item in &arrived.items {
         let (sequence, disposition) = match item {
@@ -159,7 +138,7 @@ pub fn take_in(
         taking.sequences.push(sequence);
         taking.said.push(disposition);
     }
-    let Taking { lanes, sequences, mut said, .. } = taking;
+    let Taking { lanes, sequences, mut said, duties, .. } = taking;
     let epoch = lanes.keys().next().copied().unwrap_or(LaneEpoch::new(0));
     let key = parcel_key(arrived, epoch, &sequences);
     if let Some(first) = unit.get(&PARCEL, &key)? {
@@ -178,7 +157,7 @@ pub fn take_in(
     for word in &arrived.words {
         keep_custody(unit, arrived.parcel_id, word, now)?;
     }
-    Ok(Answer { dispositions, key, stored, conflicts })
+    Ok(Answer { dispositions, key, stored, conflicts, duties })
 }
 
 /// Where a parcel is kept.
@@ -257,6 +236,10 @@ struct Taking<'a, 'u> {
     sequences: Vec<u64>,
     /// What was said about them.
     said: Vec<Disposition>,
+    /// What is agreed with the peer, once it was looked up.
+    agreed: Option<Arc<[Agreement]>>,
+    /// What the node has to send because of what was stored.
+    duties: usize,
 }
 
 impl Taking<'_, '_> {
@@ -301,6 +284,16 @@ impl Taking<'_, '_> {
             self.lane(header.epoch)?.mark(header.sequence, header.message_id);
         }
         Ok(decision)
+    }
+
+    /// What is agreed with the peer, as the units before this and what this one has stored left it.
+    fn agreed(&mut self) -> Result<Arc<[Agreement]>, AppError> {
+        if let Some(agreed) = &self.agreed {
+            return Ok(Arc::clone(agreed));
+        }
+        let agreed: Arc<[Agreement]> = rule::with_peer(self.unit, self.peer)?.into();
+        self.agreed = Some(Arc::clone(&agreed));
+        Ok(agreed)
     }
 
     fn lane(&mut self, epoch: LaneEpoch) -> Result<&mut LaneIn, AppError> {
@@ -349,7 +342,7 @@ impl Taking<'_, '_> {
             None => return self.known_refusal(id),
         };
         let same_body = match &opened.judged {
-            Judged::Fit(fit) => row.peer == self.peer && fit.content == row.content.0,
+            Judged::Fit(fit) => row.peer == self.peer && fit.is_of(&row.content.0),
             Judged::Unfit { .. } => false,
         };
         let (digest, decided) = (row.digest, row.stored);
@@ -400,6 +393,15 @@ impl Taking<'_, '_> {
                 return Ok(Verdict::Refuse { reason: *reason, field: field.clone() });
             }
         };
+        let (header, now) = (&opened.header, self.now);
+        if let Some((reason, field)) = after::refused(self.unit, header, &fit.parsed, now)? {
+            return Ok(Verdict::Refuse { reason, field: Some(field.to_owned()) });
+        }
+        let agreed = self.agreed()?;
+        if let Err(refusal) = rule::narrowed(self.unit, &agreed, &fit.parsed, self.now)? {
+            let field = Some(refusal.field.to_owned());
+            return Ok(Verdict::Refuse { reason: refusal.reason, field });
+        }
         let Some(asked) = fit.in_reply_to else { return Ok(Verdict::Accept) };
         let refuse = |reason| Verdict::Refuse { reason, field: Some("in_reply_to".to_owned()) };
         let question = match self.unit.get_personal(&MESSAGE, &message_key(asked, Side::Sent))? {
@@ -427,6 +429,12 @@ impl Taking<'_, '_> {
             None => header.message_id,
         };
         let due = fit.kind.answered_by().and(header.due);
+        let agreed = self.agreed()?;
+        let narrowed = rule::narrowed(self.unit, &agreed, &fit.parsed, self.now)?.ok().flatten();
+        let (content, bytes) = match &narrowed {
+            Some(content) => (content, encode_content(content)),
+            None => (&fit.parsed, fit.content.clone()),
+        };
         let row = MessageRow {
             peer: self.peer,
             epoch: header.epoch,
@@ -442,13 +450,17 @@ impl Taking<'_, '_> {
             stored: self.now,
             opened: None,
             answered: None,
-            content: Blob(fit.content.clone()),
+            content: Blob(bytes),
         };
         let subject = fit.subject.get(self.unit)?;
         let key = message_key(header.message_id, Side::Received);
         self.unit.put_personal(&MESSAGE, &subject, &key, &row)?;
-        if let Some(due) = due {
-            self.unit.put(&TODO, &(due.get(), *header.message_id.as_bytes()), &())?;
+        let asked = Asked { id: header.message_id, content, person: subject.person(), due };
+        let known = asked::received(self.unit, &agreed, &asked, self.peer, self.now)?;
+        self.duties += usize::from(known || fit.kind == Kind::ConsentWithdrawal);
+        after::received(self.unit, header, content, subject.person(), &agreed, self.now)?;
+        if fit.kind.is_of_agreements() {
+            self.agreed = None;
         }
         progress::take(self.unit, self.peer, &fit.openings, self.now)?;
         clocks::watch(self.unit, header.message_id, Side::Received, &row, self.now)

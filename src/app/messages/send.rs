@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::access::{AccessAction, Permission};
+use domain::agreement::Agreement;
 use domain::area::AreaCode;
-use domain::clock::Due;
+use domain::clock::Clock;
 use domain::id::{CaseId, MessageId};
 use domain::message::{CheckContext, Content, Kind};
 use domain::reason::Reason;
@@ -22,10 +23,11 @@ use wire::content::encode_content;
 use wire::encode_header;
 
 use super::grounds::{self, Grounds};
-use super::{NewSubject, journal_entry};
+use super::{NewSubject, after, journal_entry};
 use crate::app::access::{self, Act};
+use crate::app::agreements::rule;
 use crate::app::idempotency::Once;
-use crate::app::{AppError, Ctx, Refusal, at_risk, clocks};
+use crate::app::{AppError, Ctx, Refusal, asked, at_risk, clocks};
 
 /// How long a message keeps its purpose, unless its sender says otherwise.
 pub const EXPIRES_AFTER: Duration = Duration::from_secs(90 * 86_400);
@@ -118,9 +120,10 @@ pub async fn send(
 /// What somebody has to be allowed to do for sending a kind.
 #[must_use]
 pub const fn permission(kind: Kind) -> Permission {
-    match kind {
-        Kind::AgreementProposal | Kind::AgreementDecision => Permission::DecideAgreements,
-        _ => Permission::ExchangeMessages,
+    if kind.is_of_agreements() {
+        Permission::DecideAgreements
+    } else {
+        Permission::ExchangeMessages
     }
 }
 
@@ -186,6 +189,8 @@ pub(crate) struct Outgoing {
     padded: Vec<u8>,
     subject: NewSubject,
     sealer: Arc<dyn Sealer>,
+    /// How long the other office has to answer.
+    clock: Option<Clock>,
 }
 
 impl Outgoing {
@@ -219,6 +224,7 @@ impl Outgoing {
             expires,
             new_epoch: u64::from_be_bytes(crate::time::random()),
             subject: NewSubject::of(store, content.person.as_ref(), now),
+            clock: content.body.clock(),
             content,
             bytes,
             padded,
@@ -230,8 +236,10 @@ impl Outgoing {
     /// thread, so that ids grow along the lane: that is how the recipient knows without a lookup that a
     /// message is no duplicate.
     pub(crate) fn accept(&mut self, unit: &mut Unit<'_>) -> Result<Accepted, AppError> {
-        grounds::still_stand(unit, &self.content, self.to)?;
-        at_risk::keep_hidden(unit, &self.content)?;
+        grounds::still_stand(unit, &self.content, (self.own, self.to))?;
+        at_risk::keep_hidden(unit, &self.content, self.to, self.now)?;
+        let agreed = self.keep_to_agreement(unit)?;
+        asked::known_already(unit, &agreed, &self.content, self.to, self.now)?;
         let id = crate::time::next_message_id(self.own, self.now);
         let case = match self.content.in_reply_to {
             Some(asked) => self.answer(unit, asked, id)?,
@@ -269,8 +277,26 @@ impl Outgoing {
             let redirected = RedirectedRow { addressed_to: self.addressed_to };
             unit.put(&REDIRECTED, id.as_bytes(), &redirected)?;
         }
+        let whose = (id, subject.person());
+        after::sent(unit, &self.content, whose, (self.to, &agreed), self.now)?;
         clocks::watch(unit, id, Side::Sent, &row, self.now)?;
         Ok(Accepted { id, case: CaseId::from(case), to: self.to, epoch, sequence })
+    }
+
+    /// Leaves out what was not agreed, before anything is sealed.
+    fn keep_to_agreement(&mut self, unit: &Unit<'_>) -> Result<Vec<Agreement>, AppError> {
+        let agreed = rule::with_peer(unit, self.to)?;
+        let narrowed = rule::narrowed(unit, &agreed, &self.content, self.now)?;
+        let narrowed =
+            narrowed.map_err(|refusal| Refusal::new(refusal.reason).field(refusal.field))?;
+        if let Some(content) = narrowed {
+            self.bytes = encode_content(&content);
+            self.padded =
+                pad(&self.bytes).map_err(|_| Refusal::new(Reason::TooLarge).field("content"))?;
+            self.content = content;
+        }
+        self.clock = rule::clock(&agreed, &self.content, self.now);
+        Ok(agreed)
     }
 
     /// The outcome of an earlier call with the same key.
@@ -310,7 +336,7 @@ impl Outgoing {
             sequence,
             created: self.now,
             expires: self.expires,
-            due: self.content.due(self.now).map(Due::at),
+            due: self.clock.map(|clock| clock.due(self.now).at()),
             seal,
         };
         let bytes = encode_header(&header);

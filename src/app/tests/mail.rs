@@ -159,7 +159,7 @@ pub(super) async fn deliver(
         let body = exchange::envelope::unpad(&padded).unwrap().to_vec();
         let content = decode_content(&body).unwrap();
         content.check(&CheckContext { from: header.from, to: header.to, now }).unwrap();
-        let judged = Judged::Fit(Box::new(Fit::new(&to.store, &content, body, now)));
+        let judged = Judged::Fit(Box::new(Fit::new(&to.store, content, body, now)));
         let digest = envelope.digest();
         Item::Ours(Box::new(Opened { header, envelope, digest, judged }))
     };

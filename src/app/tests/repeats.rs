@@ -56,7 +56,7 @@ fn header(offer: Offer) -> Header {
 fn fit(office: &Office, seed: u64) -> Judged {
     let content = content_between(seed, Kind::DepartureNotice, ORIGIN, HERE);
     let bytes = encode_content(&content);
-    Judged::Fit(Box::new(Fit::new(&office.store, &content, bytes, NOW)))
+    Judged::Fit(Box::new(Fit::new(&office.store, content, bytes, NOW)))
 }
 
 const fn unfit() -> Judged {

@@ -214,6 +214,8 @@ async fn where_a_person_at_risk_lives_is_not_told() {
         }),
         replaces: None,
         step: 0,
+        answered_from: None,
+        asked_again: None,
         body: Body::ArrivalNotice(ArrivalNotice {
             registration_id: RegistrationId::from_bytes([1; 16]),
             arrived_on: today(),
@@ -223,7 +225,9 @@ async fn where_a_person_at_risk_lives_is_not_told() {
         }),
     };
     let told = |content: Content| {
-        let asked = office.store.commit(move |unit| at_risk::keep_hidden(unit, &content));
+        let asked = office
+            .store
+            .commit(move |unit| at_risk::keep_hidden(unit, &content, ORIGIN.parse().unwrap(), NOW));
         async { asked.await.map_err(AppError::from) }
     };
     let place: Option<AreaCode> = "440305003".parse().ok();

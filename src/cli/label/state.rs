@@ -8,6 +8,7 @@ pub(super) fn of(list: &str, number: i32) -> Option<&'static str> {
 
 /// The lists, each from number 1.
 const LISTS: &[(&str, &[&str])] = &[
+    ("AgreementState", &["待对方答复", "对方未同意", "已商定", "已被新版替代", "已终止"]),
     ("Breaker", &["正常", "暂停重试", "试连中"]),
     ("CardState", &["有效", "已到期，宽限中", "已失效", "签名证书失效"]),
     ("DeadLetterCause", &["被对方拒收", "过期未送达", "对方已停办", "送达前放弃"]),

@@ -33,6 +33,9 @@ pub(super) struct Send {
     body: Body,
     #[command(flatten)]
     how: How,
+    /// Why it is asked although an earlier report answers it 再次询问的原因
+    #[arg(long, value_name = "REASON", default_value = "")]
+    ask_again: String,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -114,6 +117,7 @@ fn pair(typed: &str) -> Result<(String, String), String> {
 pub(super) async fn send(office: &Office, given: Send) -> Result<Answer, Failure> {
     let content = message::Content {
         person: given.person.0.map(person).transpose()?,
+        asked_again: given.ask_again,
         ..message::Content::default()
     };
     let content = why(content, given.kind, &given.why)?;
@@ -148,9 +152,7 @@ pub(super) async fn reply(office: &Office, given: Reply) -> Result<Answer, Failu
         consent: question.consent,
         service_request: question.service_request,
         person: question.person,
-        replaces: Vec::new(),
-        step: 0,
-        body: None,
+        ..message::Content::default()
     };
     let content = why(content, kind, &given.why)?;
     let content = compose::fill(content, kind, given.body.file.as_deref(), &given.body.pairs)?;

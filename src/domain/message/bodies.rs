@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::kind::Kind;
 use super::outcome::*;
 use super::value::{Children, PrintedNumber};
+use crate::agreement::{AgreementTerms, OfficeSignature};
 use crate::area::AreaCode;
-use crate::id::{AgreementId, CertificateNumber, MessageId, RegistrationId};
+use crate::id::{AgreementId, CertificateNumber, ConsentId, MessageId, RegistrationId};
 use crate::person::{MaritalStatus, PersonName};
-use crate::purpose::Purpose;
 use crate::service::Service;
 use crate::text::{Note, Passage, WrittenReason};
 use crate::time::{Date, Month, UnixMillis};
@@ -292,18 +291,10 @@ pub struct AgreementProposal {
     pub agreement_id: AgreementId,
     /// Version, from 1.
     pub version: u32,
-    /// Kinds of message.
-    pub kinds: BTreeSet<Kind>,
-    /// Purposes the data may be used for.
-    pub purposes: BTreeSet<Purpose>,
-    /// First day.
-    pub valid_from: Date,
-    /// Last day.
-    pub valid_until: Date,
-    /// How long messages are kept, months.
-    pub retention_months: u32,
-    /// Whom to call about it.
-    pub contact: Note,
+    /// What it says.
+    pub terms: AgreementTerms,
+    /// The proposing node's signature.
+    pub signature: Option<OfficeSignature>,
 }
 
 /// Answer to 协议提议.
@@ -317,6 +308,43 @@ pub struct AgreementDecision {
     pub accepted: bool,
     /// Written reason; required when not accepted.
     pub reason: Option<WrittenReason>,
+    /// Whom to call about it at the deciding office, when accepted.
+    pub contact: Option<Note>,
+    /// The deciding node's signature over the same terms.
+    pub signature: Option<OfficeSignature>,
+}
+
+/// 协议终止: one side ends an agreement.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementEnd {
+    /// The agreement.
+    pub agreement_id: AgreementId,
+    /// Version that is in force.
+    pub version: u32,
+    /// The last day it holds.
+    pub last_day: Date,
+    /// Why.
+    pub reason: WrittenReason,
+    /// The ending node's signature.
+    pub signature: Option<OfficeSignature>,
+}
+
+/// 撤回同意通报: a person has withdrawn a consent. It names the consent and nobody.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentWithdrawal {
+    /// The consent.
+    pub consent_id: ConsentId,
+    /// When it was withdrawn.
+    pub withdrawn: UnixMillis,
+}
+
+/// 撤回同意办结: what was held under that consent is deleted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentWithdrawalDone {
+    /// The consent.
+    pub consent_id: ConsentId,
+    /// When it was deleted.
+    pub deleted: UnixMillis,
 }
 
 /// Most messages that one report names.

@@ -81,7 +81,8 @@ impl Content {
         self.check_references(&mut report);
         report.exactly(self.kind().needs_person(), self.person.is_some(), "person");
         body::check(&self.body, context, &mut report);
-        for (field, text) in body::texts(&self.body) {
+        let again = self.asked_again.as_ref().map(|text| ("asked_again", text.raw()));
+        for (field, text) in body::texts(&self.body).into_iter().chain(again) {
             report.refuse_if(screen::demand(text).is_some(), Reason::ForbiddenText, field);
         }
         report.0
@@ -185,6 +186,10 @@ impl Content {
         report.refuse_if(step && self.step == 0, Reason::FieldRequired, "step");
         let named = self.replaces.is_some();
         report.refuse_if(named && kind.is_sent_by_nodes(), Reason::FieldNotAllowed, "replaces");
+        let taken = self.answered_from.is_some();
+        report.refuse_if(taken && !answer, Reason::FieldNotAllowed, "answered_from");
+        let again = self.asked_again.is_some();
+        report.refuse_if(again && !opens, Reason::FieldNotAllowed, "asked_again");
         let question = named && self.replaces == self.in_reply_to;
         report.refuse_if(question, Reason::InvalidField, "replaces");
     }

@@ -16,6 +16,7 @@ use crate::masked::masked;
 use crate::person::PersonReference;
 use crate::purpose::{LawfulBasis, Purpose};
 use crate::service::Service;
+use crate::text::Note;
 use crate::time::UnixMillis;
 
 /// Clock of an urgent inquiry (domain notes, C8).
@@ -87,6 +88,9 @@ bodies! {
     HandOverAcceptance,
     HandOverWithdrawal,
     HandOver,
+    ConsentWithdrawal,
+    ConsentWithdrawalDone,
+    AgreementEnd,
 }
 
 impl fmt::Debug for Body {
@@ -155,6 +159,10 @@ pub struct Content {
     pub replaces: Option<MessageId>,
     /// Its place in the case: one more than the highest that its sender knew; 0 when it opens a case.
     pub step: u32,
+    /// The earlier report that this answer is taken from, by the node and not by a person.
+    pub answered_from: Option<MessageId>,
+    /// Why this is asked although an earlier report answers it; a person answers it then.
+    pub asked_again: Option<Note>,
     /// The document itself.
     pub body: Body,
 }

@@ -100,6 +100,12 @@ numbered! {
         HandOverWithdrawal = 55, "HandOverWithdrawal", "撤回移交";
         /// A side of a case with everything that was written in it.
         HandOver = 56, "HandOver", "移交";
+        /// A node tells another that a person has withdrawn a consent, so that what was sent under it is deleted.
+        ConsentWithdrawal = 60, "ConsentWithdrawal", "撤回同意通报";
+        /// A node tells that it has deleted what it had under a consent.
+        ConsentWithdrawalDone = 61, "ConsentWithdrawalDone", "撤回同意办结";
+        /// One side ends an agreement.
+        AgreementEnd = 62, "AgreementEnd", "协议终止";
     }
 }
 
@@ -153,6 +159,9 @@ impl Kind {
             | Self::InquiryAnswer
             | Self::AgreementDecision
             | Self::ProgressReport
+            | Self::ConsentWithdrawal
+            | Self::ConsentWithdrawalDone
+            | Self::AgreementEnd
             | steps!() => None,
         }
     }
@@ -190,6 +199,9 @@ impl Kind {
             | Self::InquiryAnswer
             | Self::AgreementDecision
             | Self::ProgressReport
+            | Self::ConsentWithdrawal
+            | Self::ConsentWithdrawalDone
+            | Self::AgreementEnd
             | steps!() => None,
         }
     }
@@ -222,6 +234,9 @@ impl Kind {
             | Self::AgreementProposal
             | Self::AgreementDecision
             | Self::ProgressReport
+            | Self::ConsentWithdrawal
+            | Self::ConsentWithdrawalDone
+            | Self::AgreementEnd
             | steps!() => Direction::EitherWay,
         }
     }
@@ -236,15 +251,21 @@ impl Kind {
     pub const fn needs_person(self) -> bool {
         let between_offices = matches!(
             self,
-            Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport
+            Self::ProgressReport | Self::ConsentWithdrawal | Self::ConsentWithdrawalDone
         );
-        matches!(self, Self::HandOver) || !(between_offices || self.is_step())
+        matches!(self, Self::HandOver)
+            || !(between_offices || self.is_of_agreements() || self.is_step())
     }
 
     /// Whether nodes send it by themselves, and nobody else may: no person waits for it, so it is on no
     /// list of work, and nobody corrects it when it is refused.
     pub const fn is_sent_by_nodes(self) -> bool {
-        matches!(self, Self::ProgressReport)
+        matches!(self, Self::ProgressReport | Self::ConsentWithdrawal | Self::ConsentWithdrawalDone)
+    }
+
+    /// Whether it makes, decides or ends an agreement; signed by the node beside its parcel.
+    pub const fn is_of_agreements(self) -> bool {
+        matches!(self, Self::AgreementProposal | Self::AgreementDecision | Self::AgreementEnd)
     }
 
     /// What a consent has to cover before this kind may be sent; a request for a service does as well.
@@ -275,6 +296,9 @@ impl Kind {
             | Self::AgreementProposal
             | Self::AgreementDecision
             | Self::ProgressReport
+            | Self::ConsentWithdrawal
+            | Self::ConsentWithdrawalDone
+            | Self::AgreementEnd
             | steps!() => None,
         }
     }
@@ -294,6 +318,9 @@ impl Kind {
             | Self::AgreementProposal
             | Self::AgreementDecision
             | Self::ProgressReport
+            | Self::ConsentWithdrawal
+            | Self::ConsentWithdrawalDone
+            | Self::AgreementEnd
             // What opened the case has passed.
             | steps!() => true,
             Self::OutflowNotice
@@ -338,9 +365,11 @@ impl Kind {
             Self::Inquiry | Self::InquiryAnswer => {
                 &[B::OwnApplication, B::ServiceRequest, B::StatutoryDuty]
             }
-            Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport => {
-                &[B::OfficeAgreement]
-            }
+            Self::AgreementProposal
+            | Self::AgreementDecision
+            | Self::AgreementEnd
+            | Self::ProgressReport => &[B::OfficeAgreement],
+            Self::ConsentWithdrawal | Self::ConsentWithdrawalDone => &[B::StatutoryDuty],
             // The ground of the case, whatever it is.
             steps!() => B::ALL,
         }
@@ -372,9 +401,11 @@ impl Kind {
             | Self::ReferralFeedback => &[P::HealthService],
             Self::BirthReport | Self::BirthFeedback => &[P::BirthRegistration, P::HealthService],
             Self::Inquiry | Self::InquiryAnswer => &[P::Verification, P::PersonRights],
-            Self::AgreementProposal | Self::AgreementDecision | Self::ProgressReport => {
-                &[P::OfficeAgreement]
-            }
+            Self::AgreementProposal
+            | Self::AgreementDecision
+            | Self::AgreementEnd
+            | Self::ProgressReport => &[P::OfficeAgreement],
+            Self::ConsentWithdrawal | Self::ConsentWithdrawalDone => &[P::PersonRights],
             steps!() => P::ALL,
         }
     }
@@ -392,7 +423,7 @@ mod tests {
             assert_eq!(answer.answered_by(), None, "answers are not answered");
         }
         assert_eq!(asked.len(), 10);
-        assert_eq!(Kind::ALL.len(), 37);
+        assert_eq!(Kind::ALL.len(), 40);
     }
 
     #[test]

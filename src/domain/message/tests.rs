@@ -212,7 +212,15 @@ fn whoever_refuses_says_why_in_writing() {
     let body = ReferralFeedback { outcome, appointment_on: None, place: None, reason: None };
     assert_eq!(refuse(body.into()), owed);
     let agreement_id = crate::id::AgreementId::from_bytes([4; 16]);
-    let body = AgreementDecision { agreement_id, version: 1, accepted: false, reason: None };
+    let signature = crate::agreement::OfficeSignature { signature: vec![1], chain: vec![vec![1]] };
+    let body = AgreementDecision {
+        agreement_id,
+        version: 1,
+        accepted: false,
+        reason: None,
+        contact: None,
+        signature: Some(signature),
+    };
     assert_eq!(refuse(body.into()), owed);
     for outcome in [StatementOutcome::CannotVerify, StatementOutcome::Differs] {
         assert_eq!(refuse(InquiryAnswer { outcome, answer: None, reason: None }.into()), owed);

@@ -1,6 +1,7 @@
 //! Which rule each error breaks; no `_` arm, so that a new error does not compile without one.
 
 use super::{Rule, Violation};
+use crate::agreement::NotAFieldName;
 use crate::area::AreaError;
 use crate::certificate::CertificateError;
 use crate::consent::ConsentError;
@@ -26,6 +27,12 @@ impl Violation for DateError {
             Self::Format => Rule::DateFormat,
             Self::NoSuchDay => Rule::DateExists,
         }
+    }
+}
+
+impl Violation for NotAFieldName {
+    fn rule(&self) -> Rule {
+        Rule::FieldName
     }
 }
 

@@ -5,6 +5,7 @@ mod steps;
 use std::collections::BTreeSet;
 
 use super::People;
+use crate::agreement::{AgreementTerms, KindTerms, OfficeSignature};
 use crate::consent::{ConsentReference, ServiceRequestReference};
 use crate::id::{
     AgreementId, CaseId, CertificateNumber, ConsentId, MessageId, RegistrationId, RequestId,
@@ -59,6 +60,8 @@ impl Messages {
             person,
             replaces: None,
             step: if answer || kind.is_step() { 1 + self.people.seeded.below(200) } else { 0 },
+            answered_from: None,
+            asked_again: None,
             body,
         })
     }
@@ -154,13 +157,33 @@ impl Messages {
             Kind::AgreementDecision => {
                 let accepted = self.people.seeded.chance(70);
                 AgreementDecision {
-                    agreement_id: AgreementId::new(self.context.now, self.people.seeded.bytes()),
+                    agreement_id: self.agreement_id(),
                     version: 1 + self.people.seeded.below(5),
                     accepted,
                     reason: self.reason(!accepted),
+                    contact: if accepted { self.note() } else { None },
+                    signature: Some(self.signature()),
                 }
                 .into()
             }
+            Kind::AgreementEnd => AgreementEnd {
+                agreement_id: self.agreement_id(),
+                version: 1 + self.people.seeded.below(5),
+                last_day: self.soon(),
+                reason: self.reason(true)?,
+                signature: Some(self.signature()),
+            }
+            .into(),
+            Kind::ConsentWithdrawal => ConsentWithdrawal {
+                consent_id: ConsentId::new(self.context.now, self.people.seeded.bytes()),
+                withdrawn: self.context.now,
+            }
+            .into(),
+            Kind::ConsentWithdrawalDone => ConsentWithdrawalDone {
+                consent_id: ConsentId::new(self.context.now, self.people.seeded.bytes()),
+                deleted: self.context.now,
+            }
+            .into(),
             Kind::ProgressReport => {
                 let count = 1 + self.people.seeded.below(20);
                 let now = self.context.now;
@@ -290,17 +313,36 @@ impl Messages {
         })
     }
 
+    fn agreement_id(&mut self) -> AgreementId {
+        AgreementId::new(self.context.now, self.people.seeded.bytes())
+    }
+
+    /// Made up, so of no worth but for its form.
+    fn signature(&mut self) -> OfficeSignature {
+        let bytes = self.people.seeded.bytes();
+        OfficeSignature { signature: bytes.to_vec(), chain: vec![bytes.to_vec()] }
+    }
+
     fn agreement_proposal(&mut self) -> Option<AgreementProposal> {
         let from = self.soon();
-        Some(AgreementProposal {
-            agreement_id: AgreementId::new(self.context.now, self.people.seeded.bytes()),
-            version: 1 + self.people.seeded.below(5),
-            kinds: Kind::ALL.iter().copied().take(1 + self.index(20)).collect(),
+        let listed = Kind::ALL.iter().filter(|kind| kind.needs_person() && !kind.is_step());
+        let asked = listed.take(1 + self.index(20));
+        let kinds = asked.flat_map(|kind| [Some(*kind), kind.answered_by()]).flatten();
+        let terms = AgreementTerms {
+            kinds: kinds.map(|kind| (kind, KindTerms::whole(kind))).collect(),
             purposes: [self.any()?].into(),
             valid_from: from,
             valid_until: from.plus_years(2),
-            retention_months: 1 + self.people.seeded.below(120),
+            retention_months: 6 + u16::from(self.people.seeded.chance(50)) * 30,
+            ask_once_days: 30,
+            notice_days: 30,
             contact: self.some_note()?,
+        };
+        Some(AgreementProposal {
+            agreement_id: self.agreement_id(),
+            version: 1 + self.people.seeded.below(5),
+            terms,
+            signature: Some(self.signature()),
         })
     }
 

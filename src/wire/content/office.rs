@@ -1,14 +1,13 @@
-//! What offices say to each other: inquiries, agreements, progress ⇄ protobuf.
+//! What offices say to each other: inquiries, progress, withdrawals of a consent ⇄ protobuf.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::id::MessageId;
 use domain::message::{
-    AgreementDecision, AgreementProposal, Inquiry, InquiryAnswer, Kind, ProgressReport, Urgency,
+    ConsentWithdrawal, ConsentWithdrawalDone, Inquiry, InquiryAnswer, ProgressReport, Urgency,
 };
 use domain::purpose::Purpose;
-use domain::rule::Rule;
-use domain::text::{Note, Passage};
+use domain::text::Passage;
 use domain::time::UnixMillis;
 
 use super::registry::{reason_from, reason_text};
@@ -59,69 +58,6 @@ impl Twin for InquiryAnswer {
     }
 }
 
-impl Twin for AgreementProposal {
-    type Pb = pb::AgreementProposal;
-
-    fn to_pb(&self, why: &Purpose) -> pb::AgreementProposal {
-        pb::AgreementProposal {
-            agreement_id: self.agreement_id.as_bytes().to_vec(),
-            version: self.version,
-            kinds: self.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
-            purposes: self.purposes.iter().map(|purpose| u32::from(purpose.number())).collect(),
-            valid_from: self.valid_from.to_string(),
-            valid_until: self.valid_until.to_string(),
-            retention_months: self.retention_months,
-            contact: self.contact.expose(why).to_owned(),
-        }
-    }
-
-    fn from_pb(twin: pb::AgreementProposal) -> Result<Self, MalformedContent> {
-        let pb::AgreementProposal {
-            agreement_id,
-            version,
-            kinds,
-            purposes,
-            valid_from,
-            valid_until,
-            retention_months,
-            contact,
-        } = twin;
-        Ok(Self {
-            agreement_id: field::id("agreement_id", &agreement_id)?,
-            version,
-            kinds: kinds_from(&kinds)?,
-            purposes: purposes_from(&purposes)?,
-            valid_from: field::parsed("valid_from", &valid_from)?,
-            valid_until: field::parsed("valid_until", &valid_until)?,
-            retention_months,
-            contact: field::read("contact", &contact, Note::new)?,
-        })
-    }
-}
-
-impl Twin for AgreementDecision {
-    type Pb = pb::AgreementDecision;
-
-    fn to_pb(&self, why: &Purpose) -> pb::AgreementDecision {
-        pb::AgreementDecision {
-            agreement_id: self.agreement_id.as_bytes().to_vec(),
-            version: self.version,
-            accepted: self.accepted,
-            reason: reason_text(&self.reason, why),
-        }
-    }
-
-    fn from_pb(twin: pb::AgreementDecision) -> Result<Self, MalformedContent> {
-        let pb::AgreementDecision { agreement_id, version, accepted, reason } = twin;
-        Ok(Self {
-            agreement_id: field::id("agreement_id", &agreement_id)?,
-            version,
-            accepted,
-            reason: reason_from(&reason)?,
-        })
-    }
-}
-
 impl Twin for ProgressReport {
     type Pb = pb::ProgressReport;
 
@@ -146,26 +82,36 @@ impl Twin for ProgressReport {
     }
 }
 
-/// Kinds by name, each once. A kind of a newer version cannot be agreed to by this one.
-fn kinds_from(names: &[String]) -> Result<BTreeSet<Kind>, MalformedContent> {
-    let mut kinds = BTreeSet::new();
-    for name in names {
-        let unknown = MalformedContent::Invalid { field: "kinds", rule: Rule::KindName };
-        if !kinds.insert(Kind::from_name(name).ok_or(unknown)?) {
-            return Err(MalformedContent::Repeated("kinds"));
+impl Twin for ConsentWithdrawal {
+    type Pb = pb::ConsentWithdrawal;
+
+    fn to_pb(&self, _why: &Purpose) -> pb::ConsentWithdrawal {
+        pb::ConsentWithdrawal {
+            consent_id: self.consent_id.as_bytes().to_vec(),
+            withdrawn_ms: self.withdrawn.get(),
         }
     }
-    Ok(kinds)
+
+    fn from_pb(twin: pb::ConsentWithdrawal) -> Result<Self, MalformedContent> {
+        let pb::ConsentWithdrawal { consent_id, withdrawn_ms } = twin;
+        let withdrawn = UnixMillis::new(withdrawn_ms);
+        Ok(Self { consent_id: field::id("consent_id", &consent_id)?, withdrawn })
+    }
 }
 
-fn purposes_from(numbers: &[u32]) -> Result<BTreeSet<Purpose>, MalformedContent> {
-    let mut purposes = BTreeSet::new();
-    for number in numbers {
-        let unknown = MalformedContent::NotListed { field: "purposes", number: *number };
-        let known = u8::try_from(*number).ok().and_then(Purpose::from_number);
-        if !purposes.insert(known.ok_or(unknown)?) {
-            return Err(MalformedContent::Repeated("purposes"));
+impl Twin for ConsentWithdrawalDone {
+    type Pb = pb::ConsentWithdrawalDone;
+
+    fn to_pb(&self, _why: &Purpose) -> pb::ConsentWithdrawalDone {
+        pb::ConsentWithdrawalDone {
+            consent_id: self.consent_id.as_bytes().to_vec(),
+            deleted_ms: self.deleted.get(),
         }
     }
-    Ok(purposes)
+
+    fn from_pb(twin: pb::ConsentWithdrawalDone) -> Result<Self, MalformedContent> {
+        let pb::ConsentWithdrawalDone { consent_id, deleted_ms } = twin;
+        let deleted = UnixMillis::new(deleted_ms);
+        Ok(Self { consent_id: field::id("consent_id", &consent_id)?, deleted })
+    }
 }

@@ -1,5 +1,6 @@
 //! What the tests share: a network of node processes, operators, a peer that keeps no rules, and patience.
 
+pub mod agreement;
 pub mod desk;
 pub mod network;
 pub mod node;

@@ -1,5 +1,6 @@
 //! What must fit together inside a body, and which of its fields are free text.
 
+use crate::agreement::OfficeSignature;
 use crate::case::Deed;
 use crate::message::bodies::*;
 use crate::message::content::Body;
@@ -13,8 +14,6 @@ use crate::time::{Date, Month};
 
 use super::{CheckContext, Report};
 
-/// Longest time that an agreement may keep messages, months.
-const RETENTION_MONTHS_MAX: u32 = 120;
 /// How far from today an expected month may lie, months.
 const EXPECTED_MONTHS_MAX: i32 = 12;
 
@@ -85,7 +84,16 @@ pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
         Body::AgreementDecision(body) => {
             report.refuse_if(body.version == 0, Reason::InvalidField, "version");
             report.reasoned(!body.accepted, &body.reason);
+            let stray = !body.accepted && body.contact.is_some();
+            report.refuse_if(stray, Reason::FieldNotAllowed, "contact");
+            report.signed(&body.signature);
         }
+        Body::AgreementEnd(body) => {
+            report.refuse_if(body.version == 0, Reason::InvalidField, "version");
+            report.signed(&body.signature);
+        }
+        // An id and a time that cannot be wrong by their types.
+        Body::ConsentWithdrawal(_) | Body::ConsentWithdrawalDone(_) => (),
         Body::ProgressReport(body) => {
             report.refuse_if(body.openings.is_empty(), Reason::FieldRequired, "openings");
             let many = body.openings.len() > OPENINGS_MAX;
@@ -123,7 +131,9 @@ pub(super) fn texts(body: &Body) -> Vec<(&'static str, &str)> {
         | Body::Forward(_)
         | Body::HandOverOffer(_)
         | Body::HandOverAcceptance(_)
-        | Body::HandOverWithdrawal(_) => Vec::new(),
+        | Body::HandOverWithdrawal(_)
+        | Body::ConsentWithdrawal(_)
+        | Body::ConsentWithdrawalDone(_) => Vec::new(),
         Body::ArrivalFeedback(b) => some(&[
             ("corrected_name", b.corrected_name.as_ref().map(|name| name.raw())),
             ("note", raw(&b.note)),
@@ -157,8 +167,11 @@ pub(super) fn texts(body: &Body) -> Vec<(&'static str, &str)> {
         Body::InquiryAnswer(b) => {
             some(&[("answer", b.answer.as_ref().map(Passage::raw)), ("reason", written(&b.reason))])
         }
-        Body::AgreementProposal(b) => some(&[("contact", Some(b.contact.raw()))]),
-        Body::AgreementDecision(b) => some(&[("reason", written(&b.reason))]),
+        Body::AgreementProposal(b) => some(&[("contact", Some(b.terms.contact.raw()))]),
+        Body::AgreementDecision(b) => {
+            some(&[("reason", written(&b.reason)), ("contact", raw(&b.contact))])
+        }
+        Body::AgreementEnd(b) => some(&[("reason", Some(b.reason.raw()))]),
         Body::Remind(b) => some(&[("note", raw(&b.note))]),
         Body::Clarify(b) => some(&[("question", Some(b.question.raw()))]),
         Body::Clarification(b) => some(&[("answer", Some(b.answer.raw()))]),
@@ -215,6 +228,13 @@ impl Report {
         self.refuse_if(term < 2, Reason::InvalidField, "term");
     }
 
+    /// A node signs what it says about an agreement.
+    fn signed(&mut self, signature: &Option<OfficeSignature>) {
+        self.refuse_if(signature.is_none(), Reason::FieldRequired, "signature");
+        let wrong = signature.as_ref().is_some_and(|signature| !signature.is_well_formed());
+        self.refuse_if(wrong, Reason::SignatureInvalid, "signature");
+    }
+
     /// "Another service" is named in the note.
     fn named(&mut self, service: Service, note: &Option<Note>) {
         let owed = service == Service::Other;
@@ -265,12 +285,10 @@ fn expected_month(month: Option<Month>, context: &CheckContext, report: &mut Rep
 
 fn agreement_proposal(body: &AgreementProposal, report: &mut Report) {
     report.refuse_if(body.version == 0, Reason::InvalidField, "version");
-    report.refuse_if(body.kinds.is_empty(), Reason::FieldRequired, "kinds");
-    report.refuse_if(body.purposes.is_empty(), Reason::FieldRequired, "purposes");
-    let backwards = body.valid_until < body.valid_from;
-    report.refuse_if(backwards, Reason::InvalidField, "valid_until");
-    let kept = (1..=RETENTION_MONTHS_MAX).contains(&body.retention_months);
-    report.refuse_if(!kept, Reason::InvalidField, "retention_months");
+    for (reason, field) in body.terms.faults() {
+        report.refuse(reason, field);
+    }
+    report.signed(&body.signature);
 }
 
 /// A hand-over brings a case that somebody opened, and never another hand-over.

@@ -1,0 +1,229 @@
+//! A withdrawal on its way: sending stops, every county that was told something is told to forget it, forgets it, and
+//! says so.
+//!
+//! What is deleted is the content. That there was a message stays provable: its header, the hash of its body, the ledger
+//! and the receipts.
+
+use domain::access::Permission;
+use domain::area::AreaCode;
+use domain::id::{ConsentId, MessageId};
+use domain::message::{ConsentWithdrawal, ConsentWithdrawalDone, Content};
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::envelope::SealedEnvelope;
+use store::agreements::{ConsentEndedRow, ConsentUseRow, DutyRow, SpreadRow};
+use store::messages::{Blob, EnvelopeKey, MessageKey, MessageRow, Side, peer_area, peer_key};
+use store::tables::{
+    CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE, DUTY, ENVELOPE, MESSAGE, REPORT_OF_PERSON, TODO,
+};
+use store::{Kept, Store, Unit};
+
+use crate::app::duties::Duty;
+use crate::app::letters;
+use crate::app::messages::{envelope_of, journal_entry, send};
+use crate::app::{AppError, Ctx};
+
+/// Messages under one consent that are looked at; a consent is one person's, for at most three years.
+const USES_MAX: usize = 5_000;
+/// Why a message that waits is not sent any more, in the words of the list of dead letters.
+const TAKEN_BACK: &str = "本人撤回同意";
+
+/// What became of a withdrawal at one county.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// The county.
+    pub area: AreaCode,
+    /// What was done there.
+    pub row: SpreadRow,
+}
+
+/// Notes that a message rests on a consent, in the unit that writes it.
+///
+/// # Errors
+/// When the row cannot be written.
+pub fn note_use(
+    unit: &mut Unit<'_>,
+    content: &Content,
+    key: MessageKey,
+    peer: AreaCode,
+) -> Result<(), AppError> {
+    match &content.consent {
+        Some(consent) => {
+            Ok(unit.put(&CONSENT_USE, &(consent.consent_id, key), &ConsentUseRow { peer })?)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether the consent that a content names was withdrawn, here or by a word of `peer`.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn is_ended(
+    unit: &Unit<'_>,
+    content: &Content,
+    own: AreaCode,
+    peer: AreaCode,
+) -> Result<bool, AppError> {
+    let Some(consent) = &content.consent else { return Ok(false) };
+    for area in [own, peer] {
+        if unit.contains(&CONSENT_ENDED, &(consent.consent_id, peer_key(area)))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Stops everything that rests on a consent of ours, and notes which counties are to be told: in the unit that
+/// withdraws it. `recipient` is the county that the consent names, which is told even if nothing is known to have gone.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn begin(
+    unit: &mut Unit<'_>,
+    ctx: &Ctx,
+    id: ConsentId,
+    recipient: AreaCode,
+) -> Result<(), AppError> {
+    let own = ctx.county();
+    let ended = ConsentEndedRow { withdrawn: ctx.now, deleted: ctx.now, messages: 0 };
+    unit.put(&CONSENT_ENDED, &(id, peer_key(own)), &ended)?;
+    let mut told = std::collections::BTreeSet::from([recipient.county()]);
+    for ((_, (message, side)), row) in unit.scan_under(&CONSENT_USE, &(id,), None, USES_MAX)? {
+        told.insert(row.peer);
+        if Side::from_byte(side) == Some(Side::Sent) {
+            let reason = domain::text::Note::new(TAKEN_BACK);
+            let reason = reason.map_err(|_| AppError::Internal("a fixed text is none"))?;
+            letters::stop(unit, ctx, MessageId::from_bytes(message), reason)?;
+        }
+    }
+    told.remove(&own);
+    for peer in told {
+        let key = (id, peer_key(peer));
+        unit.put(&CONSENT_SPREAD, &key, &SpreadRow { since: ctx.now, told: None, done: None })?;
+        let duty = DutyRow { about: None, at: ctx.now };
+        unit.put(&DUTY, &Duty::Withdrawal.key(*id.as_bytes(), peer), &duty)?;
+    }
+    Ok(())
+}
+
+/// A county has withdrawn a consent: whatever came under it, and what was answered under it, is deleted here. In the unit
+/// that stores its message.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn take_withdrawal(
+    unit: &mut Unit<'_>,
+    peer: AreaCode,
+    said: &ConsentWithdrawal,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let id = said.consent_id;
+    let mut messages: u32 = 0;
+    for ((_, key), row) in unit.scan_under(&CONSENT_USE, &(id,), None, USES_MAX)? {
+        // Nobody takes back what another county was allowed.
+        if row.peer == peer {
+            forget(unit, key, now)?;
+            unit.delete(&CONSENT_USE, &(id, key));
+            messages = messages.saturating_add(1);
+        }
+    }
+    let ended = (id, peer_key(peer));
+    let withdrawn = said.withdrawn.min(now);
+    let first = unit.get(&CONSENT_ENDED, &ended)?;
+    let before = first.map_or(0, |row| row.messages);
+    let row = ConsentEndedRow {
+        withdrawn: first.map_or(withdrawn, |row| row.withdrawn),
+        deleted: now,
+        messages: before.saturating_add(messages),
+    };
+    unit.put(&CONSENT_ENDED, &ended, &row)?;
+    let duty = DutyRow { about: None, at: now };
+    Ok(unit.put(&DUTY, &Duty::Deleted.key(*id.as_bytes(), peer), &duty)?)
+}
+
+/// A county says that nothing is left there. In the unit that stores its message.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn take_done(
+    unit: &mut Unit<'_>,
+    peer: AreaCode,
+    said: &ConsentWithdrawalDone,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let key = (said.consent_id, peer_key(peer));
+    let Some(row) = unit.get(&CONSENT_SPREAD, &key)? else { return Ok(()) };
+    let done = row.done.or(Some((said.deleted.min(now), now)));
+    Ok(unit.put(&CONSENT_SPREAD, &key, &SpreadRow { done, ..row })?)
+}
+
+/// Deletes the content of one message, whichever way it went.
+fn forget(unit: &mut Unit<'_>, key: MessageKey, now: UnixMillis) -> Result<(), AppError> {
+    let (id, Some(side)) = (MessageId::from_bytes(key.0), Side::from_byte(key.1)) else {
+        return Ok(());
+    };
+    let Some(Kept::Value { value, person }) = unit.get_personal(&MESSAGE, &key)? else {
+        return Ok(());
+    };
+    if side == Side::Sent {
+        letters::silence(unit, id, now)?;
+    }
+    take_out_body(unit, side, &value)?;
+    if let Some(due) = value.due.filter(|_| side == Side::Received) {
+        unit.delete(&TODO, &(due.get(), key.0));
+    }
+    unit.delete(&REPORT_OF_PERSON, &(person, peer_key(value.peer), value.kind, key.0));
+    send::update(unit, id, side, |row| row.content = Blob::default()).map(drop)
+}
+
+/// Leaves of an envelope in the journal its header and the hash of its body.
+fn take_out_body(unit: &mut Unit<'_>, side: Side, row: &MessageRow) -> Result<(), AppError> {
+    let lane = EnvelopeKey::of(side, row.peer, row.epoch).key();
+    let entry = unit.read(&ENVELOPE, &lane, row.position)?;
+    let Some(envelope) = entry.and_then(envelope_of).filter(|kept| kept.sealed().is_some()) else {
+        return Ok(());
+    };
+    let hash = envelope.sealed_sha256();
+    let bare = SealedEnvelope::withdrawn(envelope.header_bytes, hash);
+    unit.redact(&ENVELOPE, &lane, row.position, &journal_entry(&bare))?;
+    Ok(())
+}
+
+/// What became of a withdrawal, county by county.
+///
+/// # Errors
+/// `ROLE_REQUIRED`; when rows cannot be read.
+pub fn of(ctx: &Ctx, store: &Store, id: ConsentId) -> Result<Vec<Spread>, AppError> {
+    ctx.must(Permission::FollowDelivery)?;
+    let rows = store.scan_under(&CONSENT_SPREAD, &(id,), None, USES_MAX)?;
+    let spread = |((_, peer), row): ((ConsentId, store::messages::PeerKey), SpreadRow)| {
+        Some(Spread { area: peer_area(&peer)?, row })
+    };
+    Ok(rows.into_iter().filter_map(spread).collect())
+}
+
+/// Notes that a county was told, in the unit that accepts the message.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn was_told(
+    unit: &mut Unit<'_>,
+    id: ConsentId,
+    peer: AreaCode,
+    (message, at): (MessageId, UnixMillis),
+) -> Result<(), AppError> {
+    let key = (id, peer_key(peer));
+    let Some(row) = unit.get(&CONSENT_SPREAD, &key)? else { return Ok(()) };
+    Ok(unit.put(&CONSENT_SPREAD, &key, &SpreadRow { told: Some((message, at)), ..row })?)
+}
+
+/// The content of a message that is kept, unless it was deleted here because its consent was withdrawn.
+///
+/// # Errors
+/// `CONSENT_WITHDRAWN`.
+pub fn still_kept(id: MessageId, row: &MessageRow) -> Result<(), AppError> {
+    let gone = row.content.0.is_empty();
+    let refusal = || crate::app::Refusal::new(Reason::ConsentWithdrawn).field("message_id");
+    if gone { Err(refusal().existing(id).into()) } else { Ok(()) }
+}

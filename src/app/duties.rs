@@ -1,0 +1,171 @@
+//! What a node sends by itself: withdrawals and their answers, and answers that an earlier report gives. Each is noted in
+//! the unit that it follows from, and done until it is sent; what cannot be sealed yet waits.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::time::Duration;
+
+use domain::area::AreaCode;
+use domain::id::{ConsentId, MessageId};
+use domain::message::{Body, ConsentWithdrawal, ConsentWithdrawalDone, Content};
+use domain::purpose::{LawfulBasis, Purpose};
+use domain::time::UnixMillis;
+use store::Store;
+use store::agreements::DutyRow;
+use store::messages::{PeerKey, peer_area, peer_key};
+use store::tables::DUTY;
+
+use super::consents::spread;
+use super::messages::send::{Accepted, Outgoing, Outlet};
+use super::{AppError, asked};
+
+/// Duties that are done in one go.
+const DUTIES_AT_ONCE: usize = 500;
+/// How long a withdrawal and its answer are offered: as long as the longest consent holds.
+const OFFERED_FOR: Duration = Duration::from_secs(3 * 366 * 86_400);
+
+/// A sort of duty; the number stands in keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Answer a question from an earlier report.
+    Answer,
+    /// Tell a county that a consent was withdrawn.
+    Withdrawal,
+    /// Tell a county that what came under its consent is deleted.
+    Deleted,
+}
+
+/// As it stands in keys: sort, what it is about, county.
+pub type DutyKey = (u8, [u8; 16], PeerKey);
+
+impl Duty {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Answer => 1,
+            Self::Withdrawal => 2,
+            Self::Deleted => 3,
+        }
+    }
+
+    const fn of(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Answer),
+            2 => Some(Self::Withdrawal),
+            3 => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+
+    /// The key of such a duty toward a county.
+    #[must_use]
+    pub fn key(self, id: [u8; 16], peer: AreaCode) -> DutyKey {
+        (self.byte(), id, peer_key(peer))
+    }
+}
+
+/// Does what is to be done, and says how many messages were sent. What a county cannot be sealed for yet is left for the
+/// next time.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn perform(
+    own: AreaCode,
+    store: &Store,
+    outlet: &dyn Outlet,
+    now: UnixMillis,
+) -> Result<usize, AppError> {
+    let (mut sent, mut from) = (0, Bound::Unbounded);
+    let mut unreachable = BTreeSet::new();
+    loop {
+        let rows = store.scan(&DUTY, (from, Bound::Unbounded), DUTIES_AT_ONCE)?;
+        let Some((last, _)) = rows.last() else { return Ok(sent) };
+        from = Bound::Excluded(*last);
+        for (key, row) in rows {
+            let (Some(duty), Some(peer)) = (Duty::of(key.0), peer_area(&key.2)) else { continue };
+            if unreachable.contains(&peer) {
+                continue;
+            }
+            if outlet.sealer(peer).is_err() {
+                unreachable.insert(peer);
+                continue;
+            }
+            let node = Node { own, store, outlet, now };
+            let done = match duty {
+                Duty::Answer => asked::answer(&node, key, row, peer).await,
+                Duty::Withdrawal | Duty::Deleted => node.tell(duty, key, row, peer).await,
+            };
+            sent += usize::from(done?);
+        }
+    }
+}
+
+/// The node that does its duty.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a> {
+    pub(super) own: AreaCode,
+    pub(super) store: &'a Store,
+    pub(super) outlet: &'a dyn Outlet,
+    pub(super) now: UnixMillis,
+}
+
+impl Node<'_> {
+    /// Tells a county of a withdrawal, or that it was followed.
+    async fn tell(
+        &self,
+        duty: Duty,
+        key: DutyKey,
+        row: DutyRow,
+        peer: AreaCode,
+    ) -> Result<bool, AppError> {
+        let (consent_id, now) = (ConsentId::from_bytes(key.1), self.now);
+        let body = match duty {
+            Duty::Withdrawal => ConsentWithdrawal { consent_id, withdrawn: row.at }.into(),
+            Duty::Answer | Duty::Deleted => {
+                ConsentWithdrawalDone { consent_id, deleted: row.at }.into()
+            }
+        };
+        let expires = Some(now.saturating_add(OFFERED_FOR));
+        let addressed = (peer, about_nobody(body));
+        let outgoing = Outgoing::new(self.own, self.store, self.outlet, addressed, expires, now);
+        let mut outgoing = match outgoing {
+            Ok(outgoing) => outgoing,
+            Err(AppError::Refused(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let done = self.store.commit(move |unit| {
+            let accepted = outgoing.accept(unit)?;
+            unit.delete(&DUTY, &key);
+            if duty == Duty::Withdrawal {
+                spread::was_told(unit, consent_id, peer, (accepted.id, now))?;
+            }
+            Ok(accepted)
+        });
+        let accepted: Accepted = done.await.map_err(AppError::from)?;
+        accepted.nudge(self.outlet);
+        Ok(true)
+    }
+}
+
+/// A message between nodes about a right of a person whom it does not name.
+fn about_nobody(body: Body) -> Content {
+    Content {
+        case: None,
+        in_reply_to: None,
+        basis: LawfulBasis::StatutoryDuty,
+        purpose: Purpose::PersonRights,
+        consent: None,
+        service_request: None,
+        person: None,
+        replaces: None,
+        step: 0,
+        answered_from: None,
+        asked_again: None,
+        body,
+    }
+}
+
+/// The message that a duty is about, where it is one.
+#[must_use]
+pub const fn message_of(key: &DutyKey) -> MessageId {
+    MessageId::from_bytes(key.1)
+}

@@ -1,0 +1,91 @@
+//! What may pass between two areas: asked by the sender before sealing and by the recipient after opening, each with its
+//! own copy of the agreement.
+//!
+//! What passes by law passes without an agreement. Anything else needs one that lists its kind, and its purpose. Where an
+//! agreement lists a kind, only the listed fields go.
+
+use std::collections::BTreeSet;
+
+use super::fields::present_fields;
+use super::{Agreement, KindTerms};
+use crate::clock::Clock;
+use crate::message::{Body, Content, Document, Kind, Refusal};
+use crate::reason::Reason;
+use crate::time::Date;
+
+/// That a content may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// Fields that are in it and do not go: names as in the proto files.
+    pub dropped: BTreeSet<&'static str>,
+}
+
+/// Whether a content may pass on that day under the agreements of its two areas, and without which fields. `opened_by` is
+/// the kind of message that opened its case, for the words inside a case, which go where the case goes.
+pub fn permit(
+    agreements: &[Agreement],
+    content: &Content,
+    opened_by: Option<Kind>,
+    on: Date,
+) -> Result<Permit, Refusal> {
+    let refused = |field| Refusal { reason: Reason::NotAgreed, field };
+    let kind = content.kind();
+    if let Body::HandOver(body) = &content.body {
+        // A case with all that was written in it: each document goes where it could have gone by itself.
+        let nothing = Permit { dropped: BTreeSet::new() };
+        let fits = |document: &Document| {
+            let opened_by = body.documents.first().map(|first| first.content.kind());
+            permit(agreements, &document.content, opened_by, on).is_ok_and(|it| it == nothing)
+        };
+        return if body.documents.iter().all(fits) {
+            Ok(nothing)
+        } else {
+            Err(refused("documents"))
+        };
+    }
+    let governing = match (kind.is_step(), opened_by) {
+        (false, _) => kind,
+        (true, Some(opened_by)) => opened_by,
+        // Whoever does not know the case says so; the word itself is about nobody.
+        (true, None) => return Ok(Permit { dropped: BTreeSet::new() }),
+    };
+    let listing: Vec<_> = in_force(agreements, on)
+        .filter_map(|agreement| Some((agreement, agreement.terms.kinds.get(&governing)?)))
+        .collect();
+    if !governing.passes_without_agreement() {
+        if listing.is_empty() {
+            return Err(refused("kind"));
+        }
+        let agreed = |(agreement, _): &(&Agreement, &KindTerms)| {
+            agreement.terms.purposes.contains(&content.purpose)
+        };
+        if !listing.iter().any(agreed) {
+            return Err(refused("purpose"));
+        }
+    }
+    let mut dropped = BTreeSet::new();
+    // Words inside a case have few fields, and none that can be left out.
+    if !listing.is_empty() && !kind.is_step() {
+        let goes = |field: &str| {
+            listing.iter().any(|(_, terms)| terms.fields.iter().any(|name| name.as_str() == field))
+        };
+        dropped.extend(present_fields(&content.body).into_iter().filter(|field| !goes(field)));
+    }
+    Ok(Permit { dropped })
+}
+
+/// The shortest clock that the agreements give a kind on that day; none when the law's holds.
+pub fn shortest_clock(agreements: &[Agreement], kind: Kind, on: Date) -> Option<Clock> {
+    let clocks = in_force(agreements, on).filter_map(|agreement| agreement.terms.clock_of(kind));
+    clocks.min_by_key(|clock| clock.days())
+}
+
+/// For how many days an earlier report answers a question of that kind; none when nothing of the sort is agreed.
+pub fn ask_once_days(agreements: &[Agreement], on: Date) -> Option<u16> {
+    let days = in_force(agreements, on).map(|agreement| agreement.terms.ask_once_days);
+    days.max().filter(|days| *days > 0)
+}
+
+fn in_force(agreements: &[Agreement], on: Date) -> impl Iterator<Item = &Agreement> {
+    agreements.iter().filter(move |agreement| agreement.is_in_force(on))
+}

@@ -1,0 +1,185 @@
+//! A person takes her consent back: nothing more goes, and the county that was told forgets it and says so.
+
+use domain::access::Role;
+use domain::message::{Body, ConsentWithdrawal, Content, Kind};
+use domain::purpose::{LawfulBasis, Purpose};
+use liangdi::cli::connect::Office;
+use wire::pb::message::{self as body, ConsentScope, content};
+use wire::pb::office::{
+    Consent, ConsentForm, ExportEvidenceRequest, GetMessageRequest, GetWithdrawalRequest,
+    RecordConsentRequest, RegisterArrivalRequest, SendMessageRequest, SendMessageResponse, Stage,
+    WithdrawConsentRequest, WithdrawalSpread,
+};
+
+use crate::support::agreement::{conclude, terms};
+use crate::support::network::Network;
+use crate::support::office;
+use crate::support::rogue::{Rogue, words};
+use crate::support::{eventually_async, now};
+
+const HOME: &str = "410522";
+const AWAY: &str = "440305";
+const ROGUE: &str = "440306";
+
+/// Registers her and notes her consent to tell HOME of a pregnancy.
+async fn consent(clerk: &Office, arrival: &RegisterArrivalRequest) -> String {
+    let today = domain::time::Date::from_millis(now());
+    let consent = Consent {
+        scopes: vec![ConsentScope::Pregnancy.into()],
+        recipient: HOME.to_owned(),
+        given_on: today.to_string(),
+        valid_until: today.plus_days(300).to_string(),
+        form: ConsentForm::InPerson.into(),
+        ..Consent::default()
+    };
+    let document = arrival.person.clone().unwrap().document;
+    let request = RecordConsentRequest { document, consent: Some(consent) };
+    let recorded = clerk.consents().record_consent(request).await.unwrap().into_inner();
+    recorded.consent.unwrap().consent_id
+}
+
+async fn report(
+    clerk: &Office,
+    arrival: &RegisterArrivalRequest,
+    consent: &str,
+) -> Result<SendMessageResponse, tonic::Status> {
+    let person = arrival.person.clone().unwrap();
+    let consent: domain::id::ConsentId = consent.parse().unwrap();
+    let content = body::Content {
+        basis: LawfulBasis::Consent.number().into(),
+        purpose: Purpose::HealthService.number().into(),
+        consent: Some(body::ConsentReference {
+            consent_id: consent.as_bytes().to_vec(),
+            ..body::ConsentReference::default()
+        }),
+        person: Some(body::PersonReference { document: person.document, name: person.name }),
+        body: Some(content::Body::PregnancyReport(body::PregnancyReport {
+            services_wanted: vec![body::Service::AntenatalCare.into()],
+            note: "请协助安排产前检查。".to_owned(),
+            ..body::PregnancyReport::default()
+        })),
+        ..body::Content::default()
+    };
+    let request = SendMessageRequest {
+        to: HOME.to_owned(),
+        content: Some(content),
+        ..SendMessageRequest::default()
+    };
+    clerk.messages().send_message(request).await.map(tonic::Response::into_inner)
+}
+
+async fn withdraw(clerk: &Office, consent: &str) {
+    let request =
+        WithdrawConsentRequest { consent_id: consent.to_owned(), form: ConsentForm::Online.into() };
+    clerk.consents().withdraw_consent(request).await.unwrap();
+}
+
+async fn spread(clerk: &Office, consent: &str) -> Vec<WithdrawalSpread> {
+    let request = GetWithdrawalRequest { consent_id: consent.to_owned() };
+    clerk.agreements().get_withdrawal(request).await.unwrap().into_inner().spread
+}
+
+async fn acknowledged(clerk: &Office, consent: &str) -> WithdrawalSpread {
+    eventually_async("the withdrawal is acknowledged", || async {
+        let spread = spread(clerk, consent).await;
+        assert_eq!(spread.len(), 1, "{spread:?}");
+        spread.into_iter().find(|at| at.acknowledged_ms > 0)
+    })
+    .await
+}
+
+async fn read(clerk: &Office, id: &str) -> Result<body::Content, String> {
+    let request = GetMessageRequest { message_id: id.to_owned(), access: Some(office::access()) };
+    match clerk.messages().get_message(request).await {
+        Ok(read) => Ok(read.into_inner().content.unwrap()),
+        Err(status) => Err(office::code(&status)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_stops_travels_deletes_and_comes_back() {
+    let network = Network::new();
+    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+    home.start();
+    away.start();
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let arrival = office::arrival(11, HOME, AWAY);
+    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+    let given = consent(&at_away, &arrival).await;
+    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+    let sent = report(&at_away, &arrival, &given).await.unwrap();
+    office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    let told = read(&at_home, &sent.message_id).await.unwrap();
+    assert!(matches!(told.body, Some(content::Body::PregnancyReport(_))));
+
+    // One more waits while the other node is down; it never arrives with its content.
+    assert!(home.stop().success());
+    let waiting = report(&at_away, &arrival, &given).await.unwrap();
+    withdraw(&at_away, &given).await;
+    let again = report(&at_away, &arrival, &given).await.unwrap_err();
+    assert_eq!(office::code(&again), "CONSENT_WITHDRAWN");
+    assert_eq!(spread(&at_away, &given).await[0].acknowledged_ms, 0);
+    assert_eq!(office::track(&at_away, &waiting.message_id).await.stage(), Stage::Discarded);
+    home.start();
+    let done = acknowledged(&at_away, &given).await;
+    assert_eq!(done.area, HOME);
+    assert!(done.sent_ms > 0 && done.deleted_ms >= done.since_ms);
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    assert_eq!(read(&at_home, &sent.message_id).await.unwrap_err(), "CONSENT_WITHDRAWN");
+    assert_eq!(read(&at_home, &waiting.message_id).await.unwrap_err(), "NOT_FOUND");
+    // Nothing is left to do there, and that there was a message can still be proven.
+    let todo = at_home
+        .messages()
+        .list_todo(wire::pb::office::ListTodoRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(todo.messages.len(), 0);
+    let request = ExportEvidenceRequest { message_id: sent.message_id.clone() };
+    let evidence = at_home.messages().export_evidence(request).await.unwrap().into_inner().evidence;
+    let evidence = wire::decode_evidence(evidence.into()).unwrap();
+    assert!(evidence.sealed.is_none(), "the body is gone");
+    assert_eq!(evidence.header.message_id.to_string(), sent.message_id);
+    // The office that took the consent keeps its own record of what it sent.
+    assert!(read(&at_away, &sent.message_id).await.is_ok());
+    for node in [home, away] {
+        node.never_panicked();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_after_the_withdrawal_is_refused_and_nobody_takes_back_for_others() {
+    let network = Network::new();
+    let mut home = network.node(HOME, &[]);
+    home.start();
+    let mut rogue = Rogue::connect(&network, ROGUE, &home).await;
+    let mut report = loop {
+        let content = rogue.content(Kind::PregnancyReport);
+        if content.consent.is_some() {
+            break content;
+        }
+    };
+    let consent_id = report.consent.as_ref().unwrap().consent_id;
+    let withdrawal = Content {
+        basis: LawfulBasis::StatutoryDuty,
+        purpose: Purpose::PersonRights,
+        consent: None,
+        person: None,
+        body: Body::ConsentWithdrawal(ConsentWithdrawal { consent_id, withdrawn: now() }),
+        ..report.clone()
+    };
+    let mut other = Rogue::connect(&network, "440307", &home).await;
+    let header = other.header();
+    let said = other.deliver(vec![other.seal(&header, &withdrawal)]).await;
+    assert_eq!(words(&said), ["STORED"], "it had nothing, and says so");
+    let header = rogue.header();
+    let before = rogue.deliver(vec![rogue.seal(&header, &report)]).await;
+    assert_eq!(words(&before), ["REFUSED NOT_AGREED"], "another county's word is not hers");
+    let (header, late) = (rogue.header(), rogue.header());
+    report.replaces = None;
+    let parcel = vec![rogue.seal(&header, &withdrawal), rogue.seal(&late, &report)];
+    let said = rogue.deliver(parcel).await;
+    assert_eq!(words(&said), ["STORED", "REFUSED CONSENT_WITHDRAWN"]);
+    home.never_panicked();
+}
