@@ -8,6 +8,7 @@ use domain::message::Kind;
 use wire::pb::message::{ConsentScope, IdentityDocument};
 use wire::pb::office as pb;
 
+use crate::support::agreement;
 use crate::support::network::Network;
 use crate::support::office;
 
@@ -120,6 +121,8 @@ async fn nothing_about_a_person_is_in_logs_or_readable_on_disk() {
 
     // Messages both ways.
     let mut last = String::new();
+    let agreed = agreement::terms(&[Kind::Inquiry]);
+    agreement::conclude(&network, (AWAY, HOME), "", &agreed).await;
     for (seed, kind) in
         [(5, Kind::ArrivalNotice), (6, Kind::BirthRegistrationInquiry), (7, Kind::Inquiry)]
     {
