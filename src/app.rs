@@ -19,6 +19,8 @@ pub mod clocks;
 pub mod consents;
 pub mod duties;
 pub mod heard;
+pub mod import;
+pub mod indicators;
 pub mod ledger;
 pub mod letters;
 pub mod messages;

@@ -25,6 +25,8 @@ mod consent;
 mod dead_letter;
 mod directory;
 mod evidence;
+mod import;
+mod indicator;
 mod ledger;
 mod maintenance;
 mod message;
@@ -104,6 +106,10 @@ enum Command {
     Statement(statement::Args),
     /// The append-only ledger, and proofs 台账
     Ledger(ledger::Args),
+    /// Records from files, all or none 导入
+    Import(import::Args),
+    /// Indicators of offices 指标
+    Indicator(indicator::Args),
     /// State of the node 节点状态
     Status(status::Args),
     /// Area codes 行政区划代码
@@ -169,6 +175,11 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Reconcile(args) => online(reconcile::run(args, !output.is_json())),
         Command::Statement(args) => online(statement::run(args)),
         Command::Ledger(args) => online(ledger::run(args)),
+        Command::Import(args) => {
+            let bar = !output.is_json();
+            online(import::run(args, bar))
+        }
+        Command::Indicator(args) => online(indicator::run(args)),
         Command::Status(args) => online(status::run(args)),
         Command::Area(args) => area::run(args),
         Command::Reason(args) => reason::run(args),

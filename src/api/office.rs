@@ -8,6 +8,8 @@ mod certificate;
 mod consent;
 mod delivery;
 mod directory;
+mod import;
+mod indicator;
 mod letter;
 mod message;
 mod notice;
@@ -30,6 +32,8 @@ use wire::pb::office::certificate_service_server::CertificateServiceServer;
 use wire::pb::office::consent_service_server::ConsentServiceServer;
 use wire::pb::office::delivery_service_server::DeliveryServiceServer;
 use wire::pb::office::directory_service_server::DirectoryServiceServer;
+use wire::pb::office::import_service_server::ImportServiceServer;
+use wire::pb::office::indicator_service_server::IndicatorServiceServer;
 use wire::pb::office::message_service_server::MessageServiceServer;
 use wire::pb::office::reconcile_service_server::ReconcileServiceServer;
 use wire::pb::office::registration_service_server::RegistrationServiceServer;
@@ -91,8 +95,12 @@ pub fn routes(parts: Parts) -> Routes {
     let reconcile = ReconcileServiceServer::new(reconcile::Reconciliations::new(&parts));
     let upkeep = UpkeepServiceServer::new(upkeep::Upkeep::new(&parts));
     let audit = AuditServiceServer::new(audit::Audit::new(&parts));
+    let imports = ImportServiceServer::new(import::Imports::new(&parts));
+    let indicators = IndicatorServiceServer::new(indicator::Indicators::new(&parts));
     let routes = Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(audit.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(imports.max_decoding_message_size(import::REQUEST_BYTES_MAX))
+        .add_service(indicators.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(bundles.max_decoding_message_size(bundle::REQUEST_BYTES_MAX))
         .add_service(agreements.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))

@@ -120,7 +120,7 @@ fn as_entered(ctx: &Ctx, arrival: Arrival, done: &Registered) -> Result<Register
     Ok(Registered { person, registration: registration.map_err(refused)? })
 }
 
-fn arrive_in(
+pub(super) fn arrive_in(
     ctx: &Ctx,
     unit: &mut Unit<'_>,
     arrival: Arrival,
@@ -226,7 +226,7 @@ fn refused(error: RegistrationError) -> AppError {
     AppError::forbidden(&error, field(&error))
 }
 
-const fn field(error: &RegistrationError) -> &'static str {
+pub(super) const fn field(error: &RegistrationError) -> &'static str {
     match error {
         RegistrationError::Edit(_) => "seen_version",
         RegistrationError::DateInFuture => "registration.arrived_on",

@@ -197,6 +197,14 @@ impl Office {
         agreements, agreement_service_client::AgreementServiceClient
     );
     client!(
+        /// Imports.
+        imports, import_service_client::ImportServiceClient
+    );
+    client!(
+        /// Indicators.
+        indicators, indicator_service_client::IndicatorServiceClient
+    );
+    client!(
         /// Mail and cards by file.
         bundles, bundle_service_client::BundleServiceClient
     );

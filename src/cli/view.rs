@@ -47,7 +47,7 @@ shown! {
     DecideAgreementResponse DiscardDeadLetterResponse EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
     FindPersonResponse GetAgreementResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
     GetMessageResponse GetPeerResponse GetRegistrationResponse GetStatusResponse
-    IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice OperatorReads Peer
+    Import ImportFinding IndicatorCase IndicatorNumber IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice OperatorReads Peer
     RecordConsentResponse RecordServiceRequestResponse RegisterArrivalResponse
     RenewCertificateResponse ReplaceCertificateResponse ResendDeadLetterResponse
     ProposeAgreementResponse ReleaseResidenceResponse

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod consent;
 pub mod fault;
 pub mod id;
+pub mod indicator;
 mod masked;
 pub mod message;
 pub mod numbered;

@@ -27,9 +27,14 @@ impl Digest {
     /// SHA-256 of several pieces, as if they were one.
     #[must_use]
     pub fn of_parts(parts: &[&[u8]]) -> Self {
+        Self::of_all(parts)
+    }
+
+    /// SHA-256 of pieces that come one after the other, as if they were one.
+    pub fn of_all<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
         let mut context = Context::new(&SHA256);
         for part in parts {
-            context.update(part);
+            context.update(part.as_ref());
         }
         let mut bytes = [0; 32];
         bytes.copy_from_slice(context.finish().as_ref());

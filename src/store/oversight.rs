@@ -1,11 +1,12 @@
-//! Values of the tables that watch over operators: what they look at.
+//! Values of the tables that watch over operators: what they look at, and what they take in many at a time.
 //!
 //! The tables themselves are in the catalogue, [`crate::tables`].
 
 use std::fmt;
 
-use domain::access::{ReadLimits, Reads};
+use domain::access::{Caller, ReadLimits, Reads};
 use domain::id::OperatorName;
+use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,48 @@ impl fmt::Debug for ReadsRow {
     }
 }
 
+/// Where an import stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ImportState {
+    /// Rows are handed over; none is to be seen.
+    Staging,
+    /// It is decided; the records are being written.
+    Committed,
+    /// Every record is written.
+    Done,
+}
+
+/// An import: whose it is and how far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportRow {
+    /// Number of the kind of records.
+    pub kind: u8,
+    /// SHA-256 of the file.
+    pub file: [u8; 32],
+    /// Who imports.
+    pub by: Caller,
+    /// When it began.
+    pub begun: UnixMillis,
+    /// Whether it only checks.
+    pub dry_run: bool,
+    /// Where it stands.
+    pub state: ImportState,
+    /// Batches that were handed over.
+    pub batches: u64,
+    /// Rows that were handed over.
+    pub rows: u64,
+    /// Rows with findings.
+    pub wrong: u64,
+    /// Batches whose records are written.
+    pub applied: u64,
+    /// Records that are written.
+    pub written: u64,
+    /// Rows that were not written, because the same person was entered meanwhile.
+    pub skipped: u64,
+    /// Lines of the first of them.
+    pub skipped_lines: Vec<u32>,
+}
+
 /// How many records an operator may look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadLimitsRow {
@@ -42,4 +85,4 @@ pub fn operator_key(operator: &OperatorName) -> [u8; 32] {
     *Digest::of_parts(&[OPERATOR_CONTEXT, operator.as_str().as_bytes()]).as_bytes()
 }
 
-first_layouts!(ReadsRow, ReadLimitsRow);
+first_layouts!(ReadsRow, ReadLimitsRow, ImportRow);

@@ -24,7 +24,7 @@ use crate::network::{
     PeerHeardRow, RedirectedRow, RevocationListRow,
 };
 use crate::origin::{OriginRow, RestoredRow};
-use crate::oversight::{ReadLimitsRow, ReadsRow};
+use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
 use crate::reconcile::{BookCursorRow, BookKey, DifferenceRow, ReportedRow, RunRow, StatementRow};
 use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
@@ -328,6 +328,16 @@ catalogue! {
     /// How many records an operator may look at: one row.
     /// Key: nothing. Value: [`ReadLimitsRow`]. Written at the start from the configuration.
     READ_LIMITS: Table<(), ReadLimitsRow> = Table::new("read-limits-1", 0x81);
+
+    /// Imports.
+    /// Key: import id (16). Value: [`ImportRow`], sealed. Written with each batch of rows, and as they become records.
+    IMPORT: Table<[u8; 16], ImportRow, Sealed> = Table::new("import-1", 0x83);
+
+    /// Rows of imports that are no records yet.
+    /// Key: import id (16), batch (8). Positions are places in the batch from 1. Entries: postcard of the use case.
+    /// Written with [`IMPORT`], removed in the unit that makes them records, or when the import is given up.
+    IMPORT_ROWS: Journal<([u8; 16], u64)> =
+        Journal::new("import-rows-1", 0x84).sealed().removable();
 
     /// The access log by person, without sendings.
     /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with

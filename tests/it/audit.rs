@@ -233,7 +233,12 @@ async fn whatever_is_done_with_a_record_is_in_the_log_with_who_what_and_why() {
     desks.follower.did("RegistrationService.EndRegistration", "CHANGE").await;
 
     // These need what other tests set up; they go through the same use cases.
-    let elsewhere = ["CertificateService.EndorseCertificate", "DeliveryService.ResendDeadLetter"];
+    let elsewhere = [
+        "CertificateService.EndorseCertificate",
+        "DeliveryService.ResendDeadLetter",
+        "ImportService.PutImportRows",
+        "ImportService.FinishImport",
+    ];
     let mut followed = desks.follower.called;
     followed.extend(elsewhere.map(str::to_owned));
     let missing: Vec<_> = calls_about_persons().difference(&followed).cloned().collect();

@@ -9,6 +9,7 @@ use wire::pb::message::{ConsentScope, IdentityDocument};
 use wire::pb::office as pb;
 
 use crate::support::agreement;
+use crate::support::desk::Desk;
 use crate::support::network::Network;
 use crate::support::office;
 
@@ -165,6 +166,21 @@ async fn nothing_about_a_person_is_in_logs_or_readable_on_disk() {
         expires_ms: 0,
     };
     at_away.messages().send_message(request).await.unwrap_err();
+
+    // What leaves the nodes: a backup of each, mail by file, the access log, indicators.
+    for area in [HOME, AWAY] {
+        Desk::of(&network, area, Role::Administrator).json("backup create");
+        let auditor = Desk::of(&network, area, Role::Auditor);
+        let dir = if area == HOME { &home.dir } else { &away.dir };
+        auditor.json(&format!("audit export --out {}", dir.join("access.jsonl").display()));
+        let supervisor = Desk::of(&network, area, Role::Supervisor);
+        let file = dir.join("indicators.csv");
+        supervisor.json(&format!("indicator show 2026 --out {}", file.display()));
+        let to = if area == HOME { AWAY } else { HOME };
+        let bundle = dir.join("mail.bundle");
+        Desk::at(&network, area)
+            .json(&format!("bundle export --to {to} --out {}", bundle.display()));
+    }
 
     let secrets = secrets.finder();
     // One stops in order, one is killed and recovers: neither leaves a trace.

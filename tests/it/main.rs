@@ -29,6 +29,8 @@ mod disk;
 mod exchange;
 mod faults;
 mod idle;
+mod import;
+mod indicators;
 mod input;
 mod interop;
 mod letters;

@@ -1,0 +1,98 @@
+//! The indicator service: numbers of offices, and what they count.
+
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::indicator::{Indicator, Period};
+use domain::message::Kind;
+use domain::reason::Reason;
+use store::Store;
+use tonic::{Request, Response, Status};
+use wire::pb::office as pb;
+use wire::pb::office::indicator_service_server::IndicatorService;
+
+use super::Parts;
+use super::message::{area, invalid};
+use crate::api::caller::operator;
+use crate::api::status::of_reason;
+use crate::app::indicators::{self, CASES_MAX, Number, case_id};
+
+pub(super) struct Indicators {
+    area: AreaCode,
+    store: Store,
+}
+
+impl Indicators {
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self { area: parts.settings.area, store: parts.store.clone() }
+    }
+}
+
+#[tonic::async_trait]
+impl IndicatorService for Indicators {
+    async fn show_indicators(
+        &self,
+        request: Request<pb::ShowIndicatorsRequest>,
+    ) -> Result<Response<pb::ShowIndicatorsResponse>, Status> {
+        let ctx = operator(request.extensions(), self.area)?;
+        let pb::ShowIndicatorsRequest { period, leaving } = request.into_inner();
+        let period = period_of(&period)?;
+        let (first, last) = period.days().map_err(|_| invalid("period"))?;
+        let store = self.store.clone();
+        let work = move || indicators::show(&ctx, &store, period, leaving);
+        let numbers = tokio::task::spawn_blocking(work).await;
+        let numbers = numbers.map_err(|_| of_reason(Reason::Internal))??;
+        Ok(Response::new(pb::ShowIndicatorsResponse {
+            first_day: first.to_string(),
+            last_day: last.to_string(),
+            indicators: numbers.iter().map(number).collect(),
+        }))
+    }
+
+    async fn list_indicator_cases(
+        &self,
+        request: Request<pb::ListIndicatorCasesRequest>,
+    ) -> Result<Response<pb::ListIndicatorCasesResponse>, Status> {
+        let ctx = operator(request.extensions(), self.area)?;
+        let request = request.into_inner();
+        let period = period_of(&request.period)?;
+        let indicator =
+            Indicator::from_code(&request.indicator).ok_or_else(|| invalid("indicator"))?;
+        let kind = match request.message_kind.as_str() {
+            "" => None,
+            name => Some(Kind::from_name(name).ok_or_else(|| invalid("message_kind"))?),
+        };
+        let after = match request.after.as_str() {
+            "" => None,
+            id => Some(*id.parse::<MessageId>().map_err(|_| invalid("after"))?.as_bytes()),
+        };
+        let key = (indicator.number(), area(&request.area, "area")?, kind);
+        let store = self.store.clone();
+        let work = move || indicators::cases(&ctx, &store, period, key, after);
+        let cases = tokio::task::spawn_blocking(work).await;
+        let cases = cases.map_err(|_| of_reason(Reason::Internal))??;
+        let full = cases.len() == CASES_MAX;
+        let next = cases.last().filter(|_| full).map(|(id, _)| case_id(*id));
+        let case = |(id, counted)| pb::IndicatorCase { id: case_id(id), counted };
+        Ok(Response::new(pb::ListIndicatorCasesResponse {
+            cases: cases.into_iter().map(case).collect(),
+            next_after: next.unwrap_or_default(),
+        }))
+    }
+}
+
+fn period_of(text: &str) -> Result<Period, Status> {
+    text.parse().map_err(|_| invalid("period"))
+}
+
+fn number(number: &Number) -> pb::IndicatorNumber {
+    let count = number.count.unwrap_or_default();
+    pb::IndicatorNumber {
+        indicator: number.indicator.code().to_owned(),
+        indicator_zh: number.indicator.chinese().to_owned(),
+        area: number.area.to_string(),
+        message_kind: number.kind.map(|kind| kind.name().to_owned()).unwrap_or_default(),
+        numerator: count.numerator,
+        denominator: count.denominator,
+        small: number.count.is_none(),
+    }
+}

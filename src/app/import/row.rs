@@ -1,0 +1,237 @@
+//! One row of an import: what it says, what is wrong with it, and how it becomes a record.
+
+use domain::access::AccessAction;
+use domain::certificate::{Certificate, CertificateFacts};
+use domain::id::{CertificateNumber, RegistrationId};
+use domain::numbered::Numbered;
+use domain::person::PersonDetails;
+use domain::reason::Reason;
+use domain::record::Author;
+use domain::registration::{Registration, RegistrationDetails, Stay};
+use domain::rule::{Finding, Rule, Violation as _};
+use domain::text::Note;
+use domain::time::Date;
+use serde::{Deserialize, Serialize};
+use store::Unit;
+use store::records::ReadRecords as _;
+use store::tables::CERTIFICATE_SERIAL;
+
+use crate::app::access::{self, Act, CERTIFYING};
+use crate::app::persons::{self, Entered};
+use crate::app::registrations::{Arrival, arrive_in};
+use crate::app::{AppError, Ctx};
+use crate::time::random;
+
+/// Why a record that was imported is there.
+const WHY: &str = "历史数据导入";
+
+/// Which records are imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Persons who live here.
+    Registration,
+    /// Certificates that this county issued before.
+    Certificate,
+}
+
+impl Numbered for Kind {
+    const ALL: &'static [Self] = &[Self::Registration, Self::Certificate];
+    const LIST: &'static str = "import kind";
+
+    fn number(self) -> u8 {
+        match self {
+            Self::Registration => 1,
+            Self::Certificate => 2,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Registration => "REGISTRATION",
+            Self::Certificate => "CERTIFICATE",
+        }
+    }
+}
+
+/// A row that became values.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Line in the file.
+    pub line: u32,
+    /// Who.
+    pub person: PersonDetails,
+    /// What about her.
+    pub record: Record,
+}
+
+/// What a row says about a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// She lives here.
+    Registration(RegistrationDetails),
+    /// She holds this certificate, issued on that day.
+    Certificate(CertificateNumber, Date),
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A rule is broken.
+    Rule(Finding),
+    /// What is on record is in the way.
+    Reason(Reason, &'static str),
+}
+
+/// What is wrong, and in which line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Line in the file.
+    pub line: u32,
+    /// What.
+    pub trouble: Trouble,
+}
+
+/// What came of a check.
+#[derive(Debug)]
+pub enum Checked {
+    /// The row as it lies aside.
+    Right(Vec<u8>),
+    /// What is wrong with it.
+    Wrong(Vec<Trouble>),
+}
+
+/// A row as it lies aside.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    line: u32,
+    person: PersonDetails,
+    record: Record,
+}
+
+impl Row {
+    /// Checks a row against the rules and what is on record.
+    ///
+    /// # Errors
+    /// Rows that cannot be read.
+    pub(super) fn check(self, ctx: &Ctx, unit: &Unit<'_>, kind: Kind) -> Result<Checked, AppError> {
+        let Self { line, person, record } = self;
+        let mut wrong: Vec<Trouble> =
+            persons::findings(&person, ctx.today()).into_iter().map(Trouble::Rule).collect();
+        wrong.extend(record.findings(ctx, kind).into_iter().map(Trouble::Rule));
+        if wrong.is_empty() {
+            wrong.extend(in_the_way(unit, &person, &record)?);
+        }
+        if !wrong.is_empty() {
+            return Ok(Checked::Wrong(wrong));
+        }
+        let bytes = postcard::to_stdvec(&Kept { line, person, record });
+        bytes.map(Checked::Right).map_err(|_| AppError::Internal("a row cannot be encoded"))
+    }
+}
+
+impl Record {
+    fn findings(&self, ctx: &Ctx, kind: Kind) -> Vec<Finding> {
+        let at = |rule, field: &'static str| vec![Finding { rule, field: field.into() }];
+        match (self, kind) {
+            (Self::Registration(details), Kind::Registration) => {
+                let checked = details.check(ctx.county(), ctx.today());
+                let field = crate::app::registrations::field;
+                checked.err().map(|error| error.at(field(&error))).into_iter().collect()
+            }
+            (Self::Certificate(number, issued), Kind::Certificate) => {
+                if number.county() != Some(ctx.county()) {
+                    return at(Rule::NoSuchChoice, "certificate_number");
+                }
+                if *issued > ctx.today() {
+                    return at(Rule::DateNotInFuture, "issued_on");
+                }
+                Vec::new()
+            }
+            (Self::Registration(_), Kind::Certificate) => {
+                at(Rule::FieldRequired, "certificate_number")
+            }
+            (Self::Certificate(..), Kind::Registration) => at(Rule::FieldRequired, "registration"),
+        }
+    }
+}
+
+/// What is on record and keeps a row from becoming one.
+fn in_the_way(
+    unit: &Unit<'_>,
+    details: &PersonDetails,
+    record: &Record,
+) -> Result<Option<Trouble>, AppError> {
+    let exists = |field| Some(Trouble::Reason(Reason::AlreadyExists, field));
+    if let Record::Certificate(number, _) = record
+        && unit.certificate(number)?.is_some()
+    {
+        return Ok(exists("certificate_number"));
+    }
+    let document = unit.document_hash(&details.document);
+    let Some(subject) = unit.find_subject(document)? else { return Ok(None) };
+    let Some(known) = unit.person(subject.person())? else { return Ok(None) };
+    // Nothing merges by itself: a clerk looks at both.
+    if known.details().name != details.name {
+        return Ok(exists("person.name"));
+    }
+    if let Record::Registration(_) = record {
+        let present = |other: &Registration| other.current().stay == Stay::Present;
+        if unit.registrations_of(known.id())?.iter().any(present) {
+            return Ok(exists("person.document.number"));
+        }
+    }
+    Ok(None)
+}
+
+/// Makes a row a record, with its entry in the access log. Says which line it was when something is in the way by now.
+///
+/// # Errors
+/// Rows that cannot be read or written.
+pub(super) fn write(ctx: &Ctx, unit: &mut Unit<'_>, bytes: &[u8]) -> Result<Option<u32>, AppError> {
+    let kept = postcard::from_bytes(bytes);
+    let Kept { line, person, record } =
+        kept.map_err(|_| AppError::Internal("a kept row cannot be read"))?;
+    if in_the_way(unit, &person, &record)?.is_some() {
+        return Ok(Some(line));
+    }
+    let why = Note::new(WHY).map_err(|_| AppError::Internal("a usual reason is no text"))?;
+    let done = match record {
+        Record::Registration(details) => {
+            let id = RegistrationId::new(ctx.now, random());
+            let arrival =
+                Arrival { person, details, why: Some(why), idempotency_key: String::new() };
+            arrive_in(ctx, unit, arrival, id).map(drop)
+        }
+        Record::Certificate(number, issued) => certificate(ctx, unit, person, number, issued, why),
+    };
+    match done {
+        Ok(()) => Ok(None),
+        // What a rule forbids by now, and did not when it was checked, is left out and named.
+        Err(AppError::Refused(_)) => Ok(Some(line)),
+        Err(error) => Err(error),
+    }
+}
+
+fn certificate(
+    ctx: &Ctx,
+    unit: &mut Unit<'_>,
+    details: PersonDetails,
+    number: CertificateNumber,
+    issued: Date,
+    why: Note,
+) -> Result<(), AppError> {
+    let entered = persons::enter(ctx, unit, details, Some(why.clone()), WHY)?;
+    let Entered { subject, person, key } = entered;
+    let facts = CertificateFacts::of(person.details());
+    // It holds from the day it was issued; who took it in, and that it was, stands beside it.
+    let author = Author { operator: ctx.caller.operator.clone(), at: issued.begins(), why };
+    let certificate = Certificate::issue(number, person.id(), ctx.county(), facts, author);
+    let certificate =
+        certificate.map_err(|error| AppError::forbidden(&error, "certificate_number"))?;
+    unit.keep_certificate(&subject, &certificate)?;
+    // Numbers that are given from now on come after those that were taken in.
+    let (year, serial) = (number.year(), u64::from(number.serial()));
+    let last = unit.get(&CERTIFICATE_SERIAL, &year)?.unwrap_or_default();
+    unit.put(&CERTIFICATE_SERIAL, &year, &last.max(serial))?;
+    access::note(ctx, unit, Act::on(AccessAction::Create, CERTIFYING, key))
+}

@@ -1,0 +1,322 @@
+//! `liangdi import`: records from CSV and XLSX files, all or none, with a report line by line.
+
+mod columns;
+mod sheet;
+mod template;
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use exchange::digest::Digest;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::connect::{ConnectArgs, Office, office};
+use super::exit::{Exit, Failure};
+use super::output::{Answer, table};
+use super::view;
+use crate::access_file::hex;
+use columns::{Columns, header_of};
+
+/// Rows that are handed over in one call.
+const BATCH_ROWS: usize = 500;
+/// Findings that a report names; the others are counted.
+const FINDINGS_MAX: usize = 1_000;
+/// How often the node is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// Bytes of a file that are read in one go.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Which records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Persons who live here 流动人口登记
+    Registrations,
+    /// Certificates that this county issued before 婚育证明
+    Certificates,
+}
+
+impl Kind {
+    const fn number(self) -> office::ImportKind {
+        match self {
+            Self::Registrations => office::ImportKind::Registration,
+            Self::Certificates => office::ImportKind::Certificate,
+        }
+    }
+}
+
+/// Arguments of the noun.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Import persons who live here 导入登记
+    Registrations(Take),
+    /// Import certificates that this county issued before 导入证明
+    Certificates(Take),
+    /// Write an empty file with the right headings 模板
+    Template {
+        /// Which records
+        kind: Kind,
+        /// The file, .csv or .xlsx, which must not exist yet
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(ClapArgs, Debug)]
+struct Take {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// The file, .csv or .xlsx, with the headings of the template 文件
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// Only check; nothing is written 仅校验
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on with an import of this file that was interrupted 继续
+    #[arg(long, conflicts_with = "dry_run")]
+    resume: bool,
+}
+
+/// Runs the command; with a bar for people.
+pub(super) async fn run(args: Args, bar: bool) -> Result<Answer, Failure> {
+    match args.verb {
+        Verb::Registrations(given) => take(given, Kind::Registrations, bar).await,
+        Verb::Certificates(given) => take(given, Kind::Certificates, bar).await,
+        Verb::Template { kind, out } => template::write(kind, &out),
+    }
+}
+
+/// What goes on between a file and a node.
+struct Taking {
+    node: Office,
+    import: office::Import,
+    kind: Kind,
+    batch: Vec<office::ImportRow>,
+    number: u64,
+    findings: Vec<office::ImportFinding>,
+    more_findings: u64,
+    /// Documents that were seen, by a part of their hash: a line that comes twice is told.
+    seen: HashMap<[u8; 12], u32>,
+    bar: ProgressBar,
+}
+
+async fn take(given: Take, kind: Kind, bar: bool) -> Result<Answer, Failure> {
+    let mut sheet = sheet::open(&given.file)?;
+    let header = sheet.next_row()?.ok_or_else(|| empty(&given.file))?;
+    let columns = Columns::of(kind, &header.cells)?;
+    let node = given.connect.open().await?;
+    let request = office::BeginImportRequest {
+        kind: kind.number().into(),
+        file_sha256: hex(digest(&given.file)?.as_bytes()),
+        dry_run: given.dry_run,
+        resume: given.resume,
+    };
+    let begun = node.imports().begin_import(request).await?.into_inner().import;
+    let mut taking = Taking {
+        node,
+        import: begun.unwrap_or_default(),
+        kind,
+        batch: Vec::with_capacity(BATCH_ROWS),
+        number: 1,
+        findings: Vec::new(),
+        more_findings: 0,
+        seen: HashMap::new(),
+        bar: progress(bar),
+    };
+    if taking.import.state() == office::ImportState::Staging {
+        while let Some(row) = sheet.next_row()? {
+            if row.cells.iter().all(|cell| cell.trim().is_empty()) {
+                continue;
+            }
+            let row = columns.row(row.line, &row.cells);
+            taking.note_repeated(&row);
+            taking.batch.push(row);
+            if taking.batch.len() == BATCH_ROWS {
+                taking.hand_over().await?;
+            }
+        }
+        taking.hand_over().await?;
+    }
+    taking.end(given.dry_run).await
+}
+
+impl Taking {
+    /// A document that stands in the file twice is one person with two lines: a clerk decides which is right.
+    fn note_repeated(&mut self, row: &office::ImportRow) {
+        let document = row.person.as_ref().and_then(|person| person.document.as_ref());
+        let Some(document) = document.filter(|document| !document.number.is_empty()) else {
+            return;
+        };
+        let parts = [
+            &document.kind.to_be_bytes(),
+            document.number.as_bytes(),
+            row.certificate_number.as_bytes(),
+        ];
+        let digest = Digest::of_parts(&parts);
+        let mut key = [0; 12];
+        for (to, from) in key.iter_mut().zip(digest.as_bytes()) {
+            *to = *from;
+        }
+        let Some(first) = self.seen.insert(key, row.line) else { return };
+        self.found(office::ImportFinding {
+            line: row.line,
+            field: "person.document.number".to_owned(),
+            code: "ALREADY_EXISTS".to_owned(),
+            text_zh: format!("与第{first}行证件号码相同。"),
+            text_en: format!("The same document stands in line {first}."),
+            fix_zh: "请只保留其中正确的一行。".to_owned(),
+            fix_en: "Keep the line that is right.".to_owned(),
+        });
+    }
+
+    fn found(&mut self, finding: office::ImportFinding) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        } else {
+            self.more_findings = self.more_findings.saturating_add(1);
+        }
+    }
+
+    async fn hand_over(&mut self) -> Result<(), Failure> {
+        let rows = std::mem::take(&mut self.batch);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (batch, count) = (self.number, u64::try_from(rows.len()).unwrap_or(0));
+        self.number = batch.saturating_add(1);
+        self.bar.inc(count);
+        // After an interruption the node has these.
+        if batch <= self.import.batches {
+            return Ok(());
+        }
+        let import_id = self.import.import_id.clone();
+        let request = office::PutImportRowsRequest { import_id, batch, rows };
+        let put = self.node.imports().put_import_rows(request).await?.into_inner();
+        put.findings.into_iter().for_each(|finding| self.found(finding));
+        self.import = put.import.unwrap_or_default();
+        Ok(())
+    }
+
+    async fn end(mut self, dry_run: bool) -> Result<Answer, Failure> {
+        if !self.findings.is_empty() {
+            self.bar.finish_and_clear();
+            return Ok(self.report());
+        }
+        if !dry_run {
+            let import_id = self.import.import_id.clone();
+            let request = office::FinishImportRequest { import_id: import_id.clone() };
+            self.node.imports().finish_import(request).await?;
+            self.bar.set_length(self.import.rows);
+            loop {
+                let request = office::GetImportRequest { import_id: import_id.clone() };
+                let now = self.node.imports().get_import(request).await?.into_inner().import;
+                self.import = now.unwrap_or_default();
+                self.bar.set_position(self.import.written.saturating_add(self.import.skipped));
+                if self.import.state() == office::ImportState::Done {
+                    break;
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+        }
+        self.bar.finish_and_clear();
+        let told = if dry_run {
+            "\nNothing is wrong; nothing was written. 校验通过，未写入。"
+        } else {
+            "\nAll rows are taken in. 已全部导入。"
+        };
+        Ok(view::answer(&self.import).and(told))
+    }
+
+    /// What is wrong, line by line, under the headings of the file. Nothing of the file was taken in.
+    fn report(&self) -> Answer {
+        let mut findings: Vec<_> = self.findings.iter().collect();
+        findings.sort_by_key(|finding| finding.line);
+        let rows: Vec<Vec<String>> = findings
+            .iter()
+            .map(|f| {
+                let column = header_of(self.kind, &f.field).to_owned();
+                let (zh, en) =
+                    (format!("{}{}", f.text_zh, f.fix_zh), format!("{} {}", f.text_en, f.fix_en));
+                vec![f.line.to_string(), column, f.code.clone(), zh, en]
+            })
+            .collect();
+        let headings =
+            ["line 行", "column 列", "code 代码", "问题与改正", "what is wrong, what to do"];
+        let json_rows: Vec<_> = findings
+            .iter()
+            .map(|f| {
+                json!({
+                    "line": f.line, "column": header_of(self.kind, &f.field), "field": f.field,
+                    "code": f.code, "text_zh": f.text_zh, "text_en": f.text_en,
+                    "fix_zh": f.fix_zh, "fix_en": f.fix_en,
+                })
+            })
+            .collect();
+        let rows_wrong = self.import.rows_wrong;
+        let json = json!({
+            "import": view::answer(&self.import).json,
+            "findings": json_rows,
+            "more_findings": self.more_findings,
+        });
+        let more = match self.more_findings {
+            0 => String::new(),
+            more => format!("\nand {more} more 另有{more}处"),
+        };
+        Answer::new(json, table(&headings, &rows))
+            .and(&format!(
+                "{more}\n{} rows, {rows_wrong} wrong; nothing was taken in. Correct the file and import it again.\n\
+                 共{}行，{rows_wrong}行有问题；全部未导入，请改正后重新导入。",
+                self.import.rows, self.import.rows
+            ))
+            .ending(Exit::Refused)
+    }
+}
+
+fn progress(bar: bool) -> ProgressBar {
+    if !bar {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} rows 行 {per_sec} {elapsed}")
+    {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn empty(path: &Path) -> Failure {
+    Failure::usage(format!("{} has no line", path.display())).zh("文件为空")
+}
+
+/// SHA-256 of a file, read in pieces.
+fn digest(path: &Path) -> Result<Digest, Failure> {
+    let unreadable =
+        |e: std::io::Error| Failure::usage(format!("cannot read {}: {e}", path.display()));
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut fault = None;
+    let pieces = std::iter::from_fn(|| {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        match file.read(&mut chunk) {
+            Ok(0) => None,
+            Ok(length) => {
+                chunk.truncate(length);
+                Some(chunk)
+            }
+            Err(error) => {
+                fault = Some(error);
+                None
+            }
+        }
+    });
+    let digest = Digest::of_all(pieces);
+    fault.map_or(Ok(digest), |error| Err(unreadable(error)))
+}
