@@ -11,6 +11,7 @@ use exchange::digest::Digest;
 use exchange::reconcile::session::{Answer, Answerer, Ask, Asker};
 use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::{Entry, EntryState, ITEM_BYTES};
+use prost::Message as _;
 use serde::Serialize;
 
 use super::ReconcileArgs;
@@ -22,7 +23,7 @@ const MADE: UnixMillis = UnixMillis::new(1_792_000_000_000);
 /// Result of `bench reconcile`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reconciled {
-    /// Bytes of sketches or lists until both sets were known, both ways.
+    /// Bytes of messages until every difference was known, both ways; without the entries that only one side had.
     pub bytes: u64,
     /// How often the asker asked and waited until then.
     pub rounds: u32,
@@ -66,6 +67,23 @@ impl Reconciled {
     }
 }
 
+/// Bytes of a message. The entries that only one side had, and the question for them, are no part of the comparison.
+fn size_of_ask(ask: &Ask) -> u64 {
+    let bytes = match ask {
+        Ask::Enough { .. } => 0,
+        ask => wire::reconcile::ask_to_pb(ask.clone()).encoded_len(),
+    };
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+fn size_of_answer(answer: &Answer) -> u64 {
+    let bytes = match answer {
+        Answer::Entries { .. } => 0,
+        answer => wire::reconcile::answer_to_pb(answer.clone()).encoded_len(),
+    };
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
 /// Compares two sets.
 ///
 /// # Errors
@@ -98,12 +116,17 @@ pub(super) fn run(args: &ReconcileArgs) -> anyhow::Result<Reconciled> {
     let ours = set(&mut (0..entries + half));
     let theirs = set(&mut (0..entries).chain(entries + half..entries + differences));
     let begun = Instant::now();
+    let mut bytes = 0;
     let (mut asker, open) = Asker::new(scope, ours, [1; 16], Vec::new())?;
+    let first_ask = open.clone();
     let (mut answerer, first) = Answerer::open(open, theirs, [2; 16], Vec::new())?;
+    bytes += size_of_ask(&first_ask);
     let mut answers: VecDeque<Answer> = first.into();
     while !asker.is_known() {
         let answer = answers.pop_front().context("nobody speaks")?;
+        bytes += size_of_answer(&answer);
         for ask in asker.step(answer)? {
+            bytes += size_of_ask(&ask);
             ensure!(!matches!(ask, Ask::Open { .. }), "a question twice");
             answers.extend(answerer.step(ask)?);
         }
@@ -116,7 +139,7 @@ pub(super) fn run(args: &ReconcileArgs) -> anyhow::Result<Reconciled> {
     let measured = asker.measured();
     let item = u64::try_from(ITEM_BYTES)?;
     Ok(Reconciled {
-        bytes: measured.bytes,
+        bytes,
         rounds: measured.rounds,
         seconds,
         peak_rss_mb: process::peak_rss_mb(std::process::id())?,

@@ -1,5 +1,6 @@
 //! Chinese words for the fields and values that the command line shows; the English ones are the proto names.
 
+mod accounts;
 mod oversight;
 mod state;
 
@@ -308,6 +309,7 @@ fn chinese(field: &str) -> Option<&'static str> {
     let known = FIELDS.iter().find(|(name, _)| *name == field).map(|(_, zh)| *zh);
     // The bodies of a content are fields named after their kind.
     let known = known.or_else(|| oversight::chinese(field));
+    let known = known.or_else(|| accounts::chinese(field));
     known.or_else(|| Kind::from_name(&camel_case(field)).map(Kind::chinese))
 }
 
@@ -421,6 +423,7 @@ mod tests {
     fn the_list_is_sorted_and_has_no_doubles() {
         assert!(FIELDS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(oversight::FIELDS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(accounts::FIELDS.is_sorted_by(|a, b| a.0 < b.0));
         assert_eq!(of("due_on"), "due on 办理期限");
         assert_eq!(of("created_ms"), "created 受理时间");
         assert_eq!(of("half_life"), "half life");

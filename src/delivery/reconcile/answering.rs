@@ -12,7 +12,7 @@ use exchange::ledger::LedgerHead;
 use exchange::reconcile::calls::{
     HandedBack, ReceiptAgain, Signature, SignedStatement, take_back_data,
 };
-use exchange::reconcile::session::{Answer, Answerer, Ask};
+use exchange::reconcile::session::{Answer, Answerer, Ask, ENTRIES_AT_ONCE};
 use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -97,8 +97,9 @@ impl Reconcile {
             let said = said.map_err(refused)?;
             if answerer.is_done() {
                 // Our part of the cure comes first, so that whoever compares again soon finds it done.
-                self.cure(&answerer.into_found()).await?;
-                return say(answers, said).await;
+                let mut lost = self.cure(&answerer.into_found()).await?.lost;
+                lost.truncate(ENTRIES_AT_ONCE);
+                return say(answers, vec![Answer::Taken { lost }]).await;
             }
             say(answers, said).await?;
         }

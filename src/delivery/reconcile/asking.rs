@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::area::AreaCode;
+use domain::id::MessageId;
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::session::{Ask, Asker, Measured, Pairing};
 use exchange::reconcile::set::Scope;
@@ -25,6 +26,8 @@ const ASKS_QUEUE: usize = 64;
 pub(super) struct Compared {
     /// The differences by name.
     pub(super) differences: Vec<Difference>,
+    /// Messages that the other side cannot bring back.
+    pub(super) lost: Vec<MessageId>,
     /// What it took.
     pub(super) measured: Measured,
     /// Our totals by pair.
@@ -66,7 +69,8 @@ impl Reconcile {
         }
         let totals = Totals::of(asker.own());
         let differences = found.unwrap_or_default();
-        Ok(Compared { differences, measured: *asker.measured(), totals })
+        let lost = asker.lost().to_vec();
+        Ok(Compared { differences, lost, measured: *asker.measured(), totals })
     }
 
     fn name(&self, asker: &Asker, scope: &Scope) -> Result<Vec<Difference>, AppError> {

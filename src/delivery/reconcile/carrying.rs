@@ -250,7 +250,10 @@ impl Reconcile {
         let peer = if self.own().contains(&from) { to } else { from };
         let now = SystemClock.now();
         let write = move |unit: &mut Unit<'_>| {
-            notices::raise(unit, now, NoticeKind::ContentDiffers { peer }, &[id])
+            let what = NoticeKind::ContentDiffers { peer };
+            let told = notices::latest(unit, &what.topic())?;
+            let is_told = told.is_some_and(|(_, row)| row.messages.contains(&id));
+            if is_told { Ok(()) } else { notices::raise(unit, now, what, &[id]) }
         };
         self.store().commit(write).await.map_err(AppError::from)
     }

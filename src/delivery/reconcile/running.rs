@@ -192,6 +192,7 @@ impl Reconcile {
         let (found, now) = (&compared.differences, SystemClock.now());
         let row = runs::compared(self.store(), number, found, compared.measured, now).await?;
         tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
+        runs::lost(self.store(), number, &compared.lost, now).await?;
         let lost = runs::lost_ones(self.store(), number)?;
         if curable(found, &lost).next().is_none() {
             return Ok(Round::Done(compared));

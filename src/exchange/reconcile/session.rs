@@ -114,7 +114,10 @@ pub enum Answer {
         told: Vec<Told>,
     },
     /// The differences were taken.
-    Taken,
+    Taken {
+        /// Messages that the answerer's side should have brought back and cannot, at most [`ENTRIES_AT_ONCE`].
+        lost: Vec<MessageId>,
+    },
 }
 
 /// What comes after [`Answer::Opened`] unasked.

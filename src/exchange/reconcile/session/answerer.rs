@@ -184,7 +184,7 @@ impl Answerer {
         }
         self.found.extend(differences);
         self.is_done = last;
-        Ok(if last { vec![Answer::Taken] } else { Vec::new() })
+        Ok(if last { vec![Answer::Taken { lost: Vec::new() }] } else { Vec::new() })
     }
 
     /// What the asker says of us is what we said.

@@ -85,6 +85,8 @@ struct Listing {
 pub struct Asker {
     scope: Scope,
     own: EntrySet,
+    /// Its items, until they are compared.
+    items: Vec<Item>,
     nonce: [u8; NONCE_BYTES],
     key: SessionKey,
     theirs: Sum,
@@ -97,6 +99,7 @@ pub struct Asker {
     missing: BTreeMap<MessageId, Item>,
     wanted: Vec<MessageId>,
     pairings: BTreeMap<MessageId, Pairing>,
+    lost: Vec<MessageId>,
 }
 
 impl Asker {
@@ -113,7 +116,8 @@ impl Asker {
         if !scope.is_between_two() || scope.first > scope.last {
             return Err(SessionError::Scope);
         }
-        let hint = Sum::of(&SessionKey::none(), &own.items());
+        let items = own.items();
+        let hint = Sum::of(&SessionKey::none(), &items);
         if hint.count > ENTRIES_MAX || incomplete.len() > INCOMPLETE_MAX {
             return Err(SessionError::TooMany);
         }
@@ -121,6 +125,7 @@ impl Asker {
         let asker = Self {
             scope,
             own,
+            items,
             nonce,
             key: SessionKey::none(),
             theirs: Sum::default(),
@@ -132,6 +137,7 @@ impl Asker {
             missing: BTreeMap::new(),
             wanted: Vec::new(),
             pairings: BTreeMap::new(),
+            lost: Vec::new(),
         };
         Ok((asker, Ask::Open { scope, nonce, hint, incomplete }))
     }
@@ -153,7 +159,11 @@ impl Asker {
             }
             (Answer::Items { packed, last }, Stage::Listing(_)) => self.items(&packed, last),
             (Answer::Entries { told }, Stage::Fetching) => self.entries(told),
-            (Answer::Taken, Stage::Telling) => {
+            (Answer::Taken { lost }, Stage::Telling) => {
+                if lost.len() > ENTRIES_AT_ONCE {
+                    return Err(SessionError::Malformed);
+                }
+                self.lost = lost;
                 self.stage = Stage::Done;
                 Ok(Vec::new())
             }
@@ -205,6 +215,12 @@ impl Asker {
         &self.their_incomplete
     }
 
+    /// Messages that the other side cannot bring back, once it has taken the differences.
+    #[must_use]
+    pub fn lost(&self) -> &[MessageId] {
+        &self.lost
+    }
+
     /// What it took.
     #[must_use]
     pub const fn measured(&self) -> &Measured {
@@ -251,7 +267,7 @@ impl Asker {
         self.their_incomplete = incomplete;
         self.measured.theirs = sum.count;
         self.limit = symbols_limit(self.measured.ours, sum.count);
-        let items = self.own.items();
+        let items = std::mem::take(&mut self.items);
         if Sum::of(&self.key, &items) == sum {
             self.stage = Stage::Known;
             return Ok(Vec::new());

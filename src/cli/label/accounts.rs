@@ -1,0 +1,58 @@
+//! Chinese words for the fields of reconciliations, statements and the ledger.
+
+/// Field of a proto file, and what clerks call it.
+pub(super) const FIELDS: &[(&str, &str)] = &[
+    ("after", "其后账本头"),
+    ("after_restore", "恢复后对账"),
+    ("answerer", "对方"),
+    ("asker", "发起方"),
+    ("before", "此前账本头"),
+    ("closes", "已关账"),
+    ("comparisons", "比对次数"),
+    ("county", "县"),
+    ("county_name", "县名"),
+    ("cured", "已消除"),
+    ("differences", "差异"),
+    ("ended_ms", "结束时间"),
+    ("entry", "台账条目"),
+    ("first_day", "起始日"),
+    ("found", "发现"),
+    ("found_ms", "发现时间"),
+    ("index", "序号"),
+    ("last_day", "截止日"),
+    ("lost_from_ms", "缺失自"),
+    ("lost_until_ms", "缺失至"),
+    ("made_ms", "出具时间"),
+    ("manifest", "回执内容"),
+    ("new_root", "新树根"),
+    ("new_size", "新条数"),
+    ("numbers", "编号"),
+    ("old_root", "旧树根"),
+    ("old_size", "旧条数"),
+    ("our_entries", "我方条数"),
+    ("path", "证明路径"),
+    ("proof", "证明"),
+    ("proofs", "证明"),
+    ("reconciliation", "对账"),
+    ("reconciliations", "对账"),
+    ("reports", "上报"),
+    ("root", "树根"),
+    ("sender", "发方"),
+    ("signature", "签名"),
+    ("signed_ms", "签署时间"),
+    ("signed_statement", "双签对账单"),
+    ("size", "条数"),
+    ("started_ms", "开始时间"),
+    ("statement", "对账单"),
+    ("statements", "对账单"),
+    ("their_entries", "对方条数"),
+    ("through_ms", "上报截至"),
+    ("touched_ms", "最近进展"),
+    ("with", "对账方"),
+    ("with_name", "对账方名称"),
+];
+
+/// What clerks call a field.
+pub(super) fn chinese(field: &str) -> Option<&'static str> {
+    FIELDS.iter().find(|(name, _)| *name == field).map(|(_, zh)| *zh)
+}
