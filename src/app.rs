@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod backup;
 pub mod restore;
 
+pub mod cases;
 pub mod certificates;
 pub mod clocks;
 pub mod consents;
@@ -43,6 +44,8 @@ use domain::text::Note;
 use domain::time::{Date, UnixMillis};
 
 pub use error::{AppError, Refusal};
+
+use messages::read::page_size;
 
 /// Who asks, and when. Every use case takes it first.
 #[derive(Clone, Debug)]

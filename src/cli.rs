@@ -17,6 +17,7 @@ mod audit;
 mod backup;
 mod bench;
 mod bundle;
+mod case;
 mod certificate;
 mod completions;
 mod config;
@@ -76,6 +77,8 @@ enum Command {
     Person(person::Args),
     /// Certificates 婚育证明
     Certificate(certificate::Args),
+    /// Cases: what is to be done, and what may be done next 个案
+    Case(case::Args),
     /// Consents 同意
     Consent(consent::Args),
     /// Agreements 双向协议
@@ -161,6 +164,7 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Person(args) => online(person::run(args)),
         Command::Certificate(args) => online(certificate::run(args)),
         Command::Agreement(args) => online(agreement::run(args)),
+        Command::Case(args) => online(case::run(args)),
         Command::Consent(args) => online(consent::run(args)),
         Command::Request(args) => online(request::run(args)),
         Command::Message(args) => online(message::run(args)),

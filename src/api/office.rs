@@ -4,6 +4,7 @@ mod access;
 mod agreement;
 mod audit;
 mod bundle;
+mod case;
 mod certificate;
 mod consent;
 mod delivery;
@@ -28,6 +29,7 @@ use tonic::service::Routes;
 use wire::pb::office::agreement_service_server::AgreementServiceServer;
 use wire::pb::office::audit_service_server::AuditServiceServer;
 use wire::pb::office::bundle_service_server::BundleServiceServer;
+use wire::pb::office::case_service_server::CaseServiceServer;
 use wire::pb::office::certificate_service_server::CertificateServiceServer;
 use wire::pb::office::consent_service_server::ConsentServiceServer;
 use wire::pb::office::delivery_service_server::DeliveryServiceServer;
@@ -85,6 +87,7 @@ pub struct Parts {
 pub fn routes(parts: Parts) -> Routes {
     let agreements = AgreementServiceServer::new(agreement::Agreements::new(&parts));
     let registrations = RegistrationServiceServer::new(registration::Registrations::new(&parts));
+    let cases = CaseServiceServer::new(case::Cases::new(&parts));
     let certificates = CertificateServiceServer::new(certificate::Certificates::new(&parts));
     let consents = ConsentServiceServer::new(consent::Consents::new(&parts));
     let directory = DirectoryServiceServer::new(directory::Registry::new(&parts));
@@ -103,6 +106,7 @@ pub fn routes(parts: Parts) -> Routes {
         .add_service(indicators.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(bundles.max_decoding_message_size(bundle::REQUEST_BYTES_MAX))
         .add_service(agreements.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(cases.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(certificates.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(consents.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(directory.max_decoding_message_size(REQUEST_BYTES_MAX))

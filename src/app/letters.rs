@@ -26,7 +26,7 @@ pub use list::{Filter, Letter, Page, list, open, show, token};
 pub use lost::retired;
 
 use super::messages::{envelope_of, send};
-use super::{AppError, notices};
+use super::{AppError, cases, notices};
 
 /// Most withdrawn envelopes that one parcel can hold.
 const WITHDRAWN_IN_PARCEL_MAX: usize = exchange::parcel::PARCEL_ENVELOPES_MAX;
@@ -97,6 +97,7 @@ fn die(
     let letter =
         DeadLetterRow { to: row.peer, kind: row.kind, why, since: now, state: DeadState::Open };
     unit.put(&DEAD_LETTER, id.as_bytes(), &letter)?;
+    cases::undo(unit, row.case, id, now)?;
     notices::raise(unit, now, NoticeKind::DeadLetter { to: row.peer }, &[id])
 }
 

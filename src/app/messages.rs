@@ -132,7 +132,7 @@ fn find(store: &Store, id: MessageId) -> Result<(Side, MessageRow), AppError> {
 }
 
 /// The area whose node this is and of the peer, in the order from, to.
-fn from_and_to(own: AreaCode, peer: AreaCode, side: Side) -> (AreaCode, AreaCode) {
+pub(crate) fn from_and_to(own: AreaCode, peer: AreaCode, side: Side) -> (AreaCode, AreaCode) {
     match side {
         Side::Sent => (own, peer),
         Side::Received => (peer, own),

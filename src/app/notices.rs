@@ -53,7 +53,7 @@ impl Notice {
             | NoticeKind::NotOpened { to, .. }
             | NoticeKind::NotAnswered { to, .. }
             | NoticeKind::DeadLetter { to } => Some(to),
-            NoticeKind::ToAnswer { from, .. } => Some(from),
+            NoticeKind::ToAnswer { from, .. } | NoticeKind::CaseWaits { from } => Some(from),
             NoticeKind::Unopened { at, .. } => Some(at),
             NoticeKind::Silent { area, .. }
             | NoticeKind::CertificateEnds { area, .. }

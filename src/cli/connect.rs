@@ -213,6 +213,10 @@ impl Office {
         registrations, registration_service_client::RegistrationServiceClient
     );
     client!(
+        /// Cases.
+        cases, case_service_client::CaseServiceClient
+    );
+    client!(
         /// Certificates.
         certificates, certificate_service_client::CertificateServiceClient
     );

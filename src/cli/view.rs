@@ -39,7 +39,8 @@ macro_rules! shown {
 }
 
 shown! {
-    AccessRecord AcknowledgeNoticeResponse Backup BundleReport ChangePersonResponse
+    AccessRecord AcknowledgeNoticeResponse AskForBirthRegistrationResponse Backup BundleReport Case
+    ChangePersonResponse
     CountyReport GetLedgerHeadResponse GetTwoHeadsResponse ProveEntryResponse ProveGrowthResponse
     Reconciliation ReconciliationDifference StatementSummary
     Agreement

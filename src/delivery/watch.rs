@@ -8,7 +8,7 @@ use domain::time::UnixMillis;
 use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
-use crate::app::{duties, letters, progress, relay};
+use crate::app::{cases, duties, letters, progress, relay};
 use crate::config::Settings;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
@@ -107,6 +107,8 @@ impl Watch {
     }
 
     async fn look_at_clocks(&self, now: UnixMillis) -> Result<(), AppError> {
+        let Clocks { own, store, .. } = &self.clocks;
+        cases::duties::run(*own, store, &self.peers, now).await?;
         for _ in 0..LOOKS_AT_ONCE {
             let scanned = self.clocks.scan(now).await?;
             if scanned.told > 0 {
@@ -123,7 +125,9 @@ impl Watch {
     }
 
     async fn look_at_alarms(&self, now: UnixMillis) -> Result<(), AppError> {
+        let Clocks { own, store, .. } = &self.clocks;
         let alarms = self.clocks.alarms(now).await?;
+        let alarms = alarms.saturating_add(cases::alarms::look(*own, store, now).await?);
         if alarms > 0 {
             tracing::warn!(alarms, "something does not happen; see: liangdi notice list");
         }

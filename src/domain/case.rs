@@ -198,6 +198,25 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// The kind of message that does this; of a side that changed hands, the one that tells the other side.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Open { kind, .. } | Self::Answer { kind } | Self::Document { kind } => *kind,
+            Self::Remind => Kind::Remind,
+            Self::Clarify => Kind::Clarify,
+            Self::Clarification { .. } => Kind::Clarification,
+            Self::Reject => Kind::Reject,
+            Self::Correct { .. } => Kind::Correct,
+            Self::Void => Kind::Void,
+            Self::Close => Kind::Close,
+            Self::Transfer { .. } => Kind::Forward,
+            Self::Offer { .. } => Kind::HandOverOffer,
+            Self::Accept { .. } => Kind::HandOverAcceptance,
+            Self::Withdraw { .. } => Kind::HandOverWithdrawal,
+        }
+    }
+
     /// Whether it is between the holder of a side and the office that may take it over; nobody else sees it.
     #[must_use]
     pub const fn is_between_two(&self) -> bool {

@@ -209,6 +209,11 @@ pub enum NoticeKind {
         /// The other side.
         with: AreaCode,
     },
+    /// Steps of cases have come, and what opened those cases has not.
+    CaseWaits {
+        /// Who sent the first of them.
+        from: AreaCode,
+    },
 }
 
 impl NoticeKind {
@@ -235,6 +240,7 @@ impl NoticeKind {
             Self::UnusualReads { .. } => (15, nobody, 0),
             Self::ContentDiffers { peer } => (30, area(peer), 0),
             Self::NotReconciled { with } => (31, area(with), 0),
+            Self::CaseWaits { from } => (20, area(from), 0),
         }
     }
 }

@@ -54,6 +54,7 @@ mod table;
 pub mod tables;
 
 pub mod agreements;
+pub mod cases;
 pub mod letters;
 pub mod messages;
 pub mod network;

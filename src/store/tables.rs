@@ -9,6 +9,7 @@ use domain::id::{AgreementId, ConsentId, EndorsementId, PersonId, RegistrationId
 use crate::agreements::{
     AgreedRow, AgreementRow, ConsentEndedRow, ConsentUseRow, DutyRow, ReleaseRow, SpreadRow,
 };
+use crate::cases::{CaseKey, CaseRow, CaseTurnKey};
 use crate::gate::{Gate, RunState};
 use crate::journal::Journal;
 use crate::ledger::StoredFrontier;
@@ -415,6 +416,27 @@ catalogue! {
     /// Key: the other side (6), first day, last day (4 each, days since 1970), when it was made, ms (8). Value:
     /// [`StatementRow`]. Written when both have signed.
     STATEMENT: Table<(PeerKey, u32, u32, u64), StatementRow> = Table::new("statement-1", 0x76);
+
+    /// Cases: their steps, and the work of this office on them.
+    /// Key: message that opened the case (16). Value: [`CaseRow`]. Written with every message of a case, sent or
+    /// received, and with the work of clerks.
+    CASE: Table<CaseKey, CaseRow> = Table::new("case-1", 0x60);
+
+    /// Cases by whose turn it is, earliest due first.
+    /// Key: 1 for this office, 2 for another; due or latest ms (8); case (16). Value: nothing. Written with [`CASE`].
+    CASE_TURN: Table<CaseTurnKey, ()> = Table::new("case-turn-1", 0x61);
+
+    /// Cases in which this node has to do something by itself.
+    /// Key: case (16). Value: nothing. Written with [`CASE`].
+    CASE_DUTY: Table<CaseKey, ()> = Table::new("case-duty-1", 0x62);
+
+    /// Cases that belong together: a couple's two.
+    /// Key: the first of them (16), case (16). Value: nothing. Written with [`CASE`].
+    CASE_TOGETHER: Table<(CaseKey, CaseKey), ()> = Table::new("case-together-1", 0x63);
+
+    /// Cases whose first message is not here, by since when.
+    /// Key: since ms (8), case (16). Value: nothing. Written with [`CASE`].
+    CASE_WAITING: Table<(u64, CaseKey), ()> = Table::new("case-waiting-1", 0x64);
 }
 
 #[cfg(test)]

@@ -97,6 +97,16 @@ pub fn agreement_proposal(
     AgreementProposal::from_pb(proposal)
 }
 
+/// A document from the generated type.
+pub fn body_from_pb(body: pb::content::Body) -> Result<Body, MalformedContent> {
+    Body::from_pb(body)
+}
+
+/// Whom a message is about, from the generated type.
+pub fn person_from_pb(person: pb::PersonReference) -> Result<PersonReference, MalformedContent> {
+    PersonReference::from_pb(person)
+}
+
 /// A domain type and its generated twin. `from_pb` takes the twin apart without `..`, so that a new field
 /// stops the build until somebody has thought about it.
 pub(crate) trait Twin: Sized {

@@ -18,6 +18,7 @@ mod ask_once;
 mod audit;
 mod backup;
 mod bundle;
+mod case;
 mod command_line;
 mod conflict;
 mod conformance;

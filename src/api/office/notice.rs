@@ -61,5 +61,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::ContentDiffers { .. } => pb::NoticeKind::ContentDiffers,
         NoticeKind::NotReconciled { .. } => pb::NoticeKind::NotReconciled,
         NoticeKind::UnusualReads { .. } => pb::NoticeKind::UnusualReads,
+        NoticeKind::CaseWaits { .. } => pb::NoticeKind::CaseWaits,
     }
 }

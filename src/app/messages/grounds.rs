@@ -13,6 +13,7 @@ use store::tables::MESSAGE;
 use store::{Kept, Store, Unit};
 use wire::content::decode_content;
 
+use crate::app::cases::opening;
 use crate::app::consents::spread;
 use crate::app::{AppError, Refusal};
 
@@ -88,7 +89,7 @@ pub(super) fn still_stand(
     if spread::is_ended(unit, content, own, to)? {
         return Err(Refusal::new(Reason::ConsentWithdrawn).field("consent.consent_id").into());
     }
-    if rests_on_question(unit, content)? {
+    if rests_on_question(unit, content)? || rests_on_case(unit, content)? {
         return Ok(());
     }
     if let Some(reference) = &content.consent {
@@ -122,6 +123,21 @@ fn rests_on_question(unit: &Unit<'_>, content: &Content) -> Result<bool, AppErro
         == content.person.as_ref().map(|p| &p.document)
         && question.consent == content.consent
         && question.service_request == content.service_request)
+}
+
+/// A step of a case rests on the ground of the case, unless the person has withdrawn it here.
+fn rests_on_case(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError> {
+    let Some(case) = content.case else { return Ok(false) };
+    let Some(opening) = opening::opening(unit, case)? else { return Ok(false) };
+    let same = opening.consent == content.consent
+        && opening.service_request == content.service_request
+        && (content.person.is_none() || content.person == opening.person);
+    let consent = content.consent.as_ref().map(|consent| unit.consent(consent.consent_id));
+    let withdrawn = consent.transpose()?.flatten().is_some_and(|c| c.withdrawn_at().is_some());
+    let request = content.service_request.as_ref();
+    let request = request.map(|request| unit.service_request(request.request_id)).transpose()?;
+    let taken_back = request.flatten().is_some_and(|kept| kept.request.reference().is_none());
+    Ok(same && !withdrawn && !taken_back)
 }
 
 fn question(store: &Store, asked: MessageId) -> Result<Option<(MessageRow, Content)>, AppError> {

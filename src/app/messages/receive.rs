@@ -32,6 +32,7 @@ pub use super::fit::Fit;
 use super::{after, journal_entry};
 use crate::app::agreements::rule;
 use crate::app::asked::{self, Asked};
+use crate::app::cases::{self, Came};
 use crate::app::progress;
 use crate::app::reconcile::books;
 use crate::app::relay::{SignedWord, keep_custody};
@@ -406,8 +407,13 @@ impl Taking<'_, '_> {
         let refuse = |reason| Verdict::Refuse { reason, field: Some("in_reply_to".to_owned()) };
         let question = match self.unit.get_personal(&MESSAGE, &message_key(asked, Side::Sent))? {
             Some(Kept::Value { value, .. }) => value,
+            None if cases::expects(self.unit, fit.case)? => return Ok(Verdict::Accept),
             Some(Kept::Erased) | None => return Ok(refuse(Reason::UnknownCase)),
         };
+        if question.peer != self.peer && cases::expects(self.unit, fit.case)? {
+            // Whoever took the case over answers, and its word may come before the old holder's.
+            return Ok(Verdict::Accept);
+        }
         let fits = question.peer == self.peer
             && question.kind().and_then(Kind::answered_by) == Some(fit.kind)
             && fit.case.is_none_or(|case| case == question.case);
@@ -424,10 +430,7 @@ impl Taking<'_, '_> {
         let position = self.unit.append(&ENVELOPE, &lane, &journal_entry(&opened.envelope))?;
         let entry = LedgerEntry::of(header, opened.digest, Direction::Received);
         self.unit.append_ledger(&entry.canonical_bytes())?;
-        let case = match fit.in_reply_to {
-            Some(asked) => self.mark_answered(asked, header.message_id)?,
-            None => header.message_id,
-        };
+        let case = fit.parsed.case_of(header.message_id).opening_message();
         let due = fit.kind.answered_by().and(header.due);
         let agreed = self.agreed()?;
         let narrowed = rule::narrowed(self.unit, &agreed, &fit.parsed, self.now)?.ok().flatten();
@@ -463,16 +466,9 @@ impl Taking<'_, '_> {
             self.agreed = None;
         }
         progress::take(self.unit, self.peer, &fit.openings, self.now)?;
-        clocks::watch(self.unit, header.message_id, Side::Received, &row, self.now)
-    }
-
-    /// Marks our question as answered and says which case it is.
-    fn mark_answered(
-        &mut self,
-        asked: MessageId,
-        answer: MessageId,
-    ) -> Result<MessageId, AppError> {
-        let answered = Some((answer, self.now));
-        super::send::update(self.unit, asked, Side::Sent, |row| row.answered = answered)
+        clocks::watch(self.unit, header.message_id, Side::Received, &row, self.now)?;
+        let Header { message_id: id, from, to, created, due, .. } = *header;
+        let came = Came { id, from, to, created, due, side: Side::Received, now: self.now };
+        cases::take(self.unit, came, content)
     }
 }

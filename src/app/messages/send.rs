@@ -26,6 +26,7 @@ use super::grounds::{self, Grounds};
 use super::{NewSubject, after, journal_entry};
 use crate::app::access::{self, Act};
 use crate::app::agreements::rule;
+use crate::app::cases::{self, Came};
 use crate::app::idempotency::Once;
 use crate::app::{AppError, Ctx, Refusal, asked, at_risk, clocks};
 
@@ -151,6 +152,7 @@ pub(crate) fn prepare(
     }
     let Draft { to, mut content, grounds, expires, idempotency_key } = draft;
     grounds::complete(store, &mut content, grounds)?;
+    cases::number(store, &mut content)?;
     let act = Act::with(AccessAction::Send, store, &content);
     let addressed = (outlet.destination(to)?, content);
     let mut outgoing = Outgoing::new(ctx.county(), store, outlet, addressed, expires, ctx.now)?;
@@ -243,7 +245,7 @@ impl Outgoing {
         let id = crate::time::next_message_id(self.own, self.now);
         let case = match self.content.in_reply_to {
             Some(asked) => self.answer(unit, asked, id)?,
-            None => id,
+            None => self.content.case_of(id).opening_message(),
         };
         let epoch = self.epoch(unit)?;
         let lane = EnvelopeKey::of(Side::Sent, self.to, epoch).key();
@@ -280,6 +282,9 @@ impl Outgoing {
         let whose = (id, subject.person());
         after::sent(unit, &self.content, whose, (self.to, &agreed), self.now)?;
         clocks::watch(unit, id, Side::Sent, &row, self.now)?;
+        let (from, to, created, due) = (self.own, self.to, self.now, header.due);
+        let came = Came { id, from, to, created, due, side: Side::Sent, now: self.now };
+        cases::take(unit, came, &self.content)?;
         Ok(Accepted { id, case: CaseId::from(case), to: self.to, epoch, sequence })
     }
 
@@ -353,15 +358,20 @@ impl Outgoing {
         id: MessageId,
     ) -> Result<MessageId, AppError> {
         let about = |reason| AppError::from(Refusal::new(reason).field("in_reply_to"));
+        let case = self.content.case.unwrap_or(asked.into());
+        let to = [self.to, self.addressed_to];
+        let seated = cases::may_answer(unit, case, self.own, &to, self.content.kind())?;
         let question = match unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))? {
             Some(Kept::Value { value, .. }) => value,
+            // The case was handed over to us, and the question came with it.
+            None if seated == Some(true) => return Ok(case.opening_message()),
             Some(Kept::Erased) | None => return Err(about(Reason::UnknownCase)),
         };
         let answers = question.kind().and_then(Kind::answered_by) == Some(self.content.kind());
         let same_case =
             self.content.case.is_none_or(|case| case.opening_message() == question.case);
         // Whoever took over from an office has the answers to its questions.
-        let asker = [self.to, self.addressed_to].contains(&question.peer);
+        let asker = seated.unwrap_or_else(|| to.contains(&question.peer));
         if !asker || !answers || !same_case {
             return Err(about(Reason::UnknownCase));
         }

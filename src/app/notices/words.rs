@@ -36,6 +36,7 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
     match *what {
         NoticeKind::NotOpened { to, .. } | NoticeKind::NotAnswered { to, .. } => to,
         NoticeKind::Unopened { at, .. } => at,
+        NoticeKind::CaseWaits { from } => from,
         NoticeKind::Silent { area, .. } | NoticeKind::CertificateEnds { area, .. } => area,
         NoticeKind::NotDelivered { .. }
         | NoticeKind::ToAnswer { .. }
@@ -145,6 +146,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "请查看原因后继续：liangdi reconcile list，liangdi reconcile resume 编号",
             "See why, then go on: liangdi reconcile list, liangdi reconcile resume NUMBER",
         ],
+        NoticeKind::CaseWaits { .. } => [
+            "{name}（{code}）发来了个案的后续通报，但开案的通报一直没有收到（{count}件）。",
+            "Steps of {count} case(s) have come from {name} ({code}), but not what opened them.",
+            "请联系对方办公室，核对开案的通报是否已发出：liangdi case list --which waiting",
+            "Ask the other office whether what opened them was sent: liangdi case list --which waiting",
+        ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
             "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
@@ -211,6 +218,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::DeadLetter { .. }
         | NoticeKind::Retired { .. }
         | NoticeKind::CardsOld
+        | NoticeKind::CaseWaits { .. }
         | NoticeKind::UnusualReads { .. }
         | NoticeKind::ContentDiffers { .. }
         | NoticeKind::NotReconciled { .. } => (0, 0, None),

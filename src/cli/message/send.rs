@@ -108,7 +108,7 @@ pub(in crate::cli) struct How {
     pub(in crate::cli) idempotency_key: String,
 }
 
-fn pair(typed: &str) -> Result<(String, String), String> {
+pub(in crate::cli) fn pair(typed: &str) -> Result<(String, String), String> {
     let (field, value) = typed.split_once('=').ok_or("write it as field=value")?;
     Ok((field.trim().to_owned(), value.to_owned()))
 }

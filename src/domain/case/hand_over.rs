@@ -9,6 +9,7 @@
 use super::{Case, Deed, Seat, Step};
 use crate::area::AreaCode;
 use crate::id::MessageId;
+use crate::numbered::numbered;
 use crate::time::UnixMillis;
 
 /// An offer that one office made to another.
@@ -28,19 +29,20 @@ pub struct Offer {
     pub until: UnixMillis,
 }
 
-/// What became of an offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OfferState {
-    /// It stands, and nobody has accepted it.
-    Open,
-    /// It stands, and was accepted; the holder gives the side away next.
-    Accepted,
-    /// The side was given away.
-    Done,
-    /// It was withdrawn, or accepted too late.
-    Withdrawn,
-    /// Its time has passed.
-    Lapsed,
+numbered! {
+    /// What became of an offer.
+    pub enum OfferState {
+        /// It stands, and nobody has accepted it.
+        Open = 1, "OPEN", "待接受";
+        /// It stands, and was accepted; the holder gives the side away next.
+        Accepted = 2, "ACCEPTED", "已接受";
+        /// The side was given away.
+        Done = 3, "DONE", "已移交";
+        /// It was withdrawn, or accepted too late.
+        Withdrawn = 4, "WITHDRAWN", "已撤回";
+        /// Its time has passed.
+        Lapsed = 5, "LAPSED", "已过期";
+    }
 }
 
 /// What a node has to do about a hand-over, without anybody asking.

@@ -244,7 +244,7 @@ fn step_to_pb(step: &Step) -> pb::CaseStep {
         to: to.to_string(),
         step: *step,
         created_ms: created.get(),
-        kind: kind_of(deed).name().to_owned(),
+        kind: deed.kind().name().to_owned(),
         ..pb::CaseStep::default()
     };
     match deed {
@@ -270,23 +270,6 @@ fn step_to_pb(step: &Step) -> pb::CaseStep {
         | Deed::Close => (),
     }
     twin
-}
-
-const fn kind_of(deed: &Deed) -> Kind {
-    match deed {
-        Deed::Open { kind, .. } | Deed::Answer { kind } | Deed::Document { kind } => *kind,
-        Deed::Remind => Kind::Remind,
-        Deed::Clarify => Kind::Clarify,
-        Deed::Clarification { .. } => Kind::Clarification,
-        Deed::Reject => Kind::Reject,
-        Deed::Correct { .. } => Kind::Correct,
-        Deed::Void => Kind::Void,
-        Deed::Close => Kind::Close,
-        Deed::Transfer { .. } => Kind::Forward,
-        Deed::Offer { .. } => Kind::HandOverOffer,
-        Deed::Accept { .. } => Kind::HandOverAcceptance,
-        Deed::Withdraw { .. } => Kind::HandOverWithdrawal,
-    }
 }
 
 fn step_from_pb(twin: pb::CaseStep) -> Result<Step, MalformedContent> {

@@ -1,0 +1,298 @@
+//! Cases: fed from every message that is sent or received, in the unit that writes it.
+//!
+//! What a case allows is decided in `domain::case`; here its steps are kept, with the indexes that follow from them: whose
+//! turn it is, what this node has to do by itself, what waits. The clock of the question's message is kept in step
+//! with the case, so that it stands still on both sides while a clarification is open.
+
+pub mod alarms;
+pub mod couple;
+pub mod duties;
+pub mod opening;
+pub mod read;
+pub mod steps;
+
+use domain::area::AreaCode;
+use domain::case::{Case, Deed, Seat, Stage, Step, View};
+use domain::id::{CaseId, MessageId};
+use domain::message::{Body, Content, Kind};
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use store::cases::{CaseRow, OURS, THEIRS};
+use store::messages::{Side, message_key};
+use store::tables::{CASE, CASE_DUTY, CASE_TURN, CASE_WAITING, MESSAGE, TODO};
+use store::{Kept, Store, Unit};
+
+use super::messages::{from_and_to, send};
+use super::{AppError, clocks};
+use opening::Rows;
+
+/// A message as its case sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Came {
+    /// Its id.
+    pub id: MessageId,
+    /// Area that sent it.
+    pub from: AreaCode,
+    /// Area it is for.
+    pub to: AreaCode,
+    /// When its sender accepted it.
+    pub created: UnixMillis,
+    /// When it has to be answered by.
+    pub due: Option<UnixMillis>,
+    /// Which side of it this node is on.
+    pub side: Side,
+    /// Now.
+    pub now: UnixMillis,
+}
+
+impl Came {
+    /// The area of this node.
+    const fn own(&self) -> AreaCode {
+        match self.side {
+            Side::Sent => self.from,
+            Side::Received => self.to,
+        }
+    }
+}
+
+/// Adds a message to its case, in the unit that stores it.
+///
+/// # Errors
+/// `TOO_LARGE` when a case of ours would have more steps than a case may have; what others send beyond that is kept as a
+/// message and has no effect. Otherwise when rows cannot be read or written.
+pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<(), AppError> {
+    let (areas, times) = ((came.from, came.to), (came.created, came.due));
+    let Some(step) = Step::of(came.id, areas, times, content) else { return Ok(()) };
+    let id = content.case_of(came.id);
+    let mut row = match content.case {
+        Some(_) => row_of(unit, id, came.own(), came.now)?,
+        None => CaseRow::new(id, came.now),
+    };
+    match row.case.add(step) {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
+        Err(reason) if came.side == Side::Sent => return Err(reason.into()),
+        Err(_) => return Ok(()),
+    }
+    if let (Side::Received, Body::HandOver(body)) = (came.side, &content.body) {
+        row.brought.push(came.id);
+        for step in &body.steps {
+            // More than a case may have is of no effect.
+            let _added = row.case.add(step.clone());
+        }
+    }
+    pass_on(&mut row, &came);
+    keep(unit, row, came.own(), came.now)
+}
+
+/// What comes for a side that this office gave away goes on to whoever holds it now.
+fn pass_on(row: &mut CaseRow, came: &Came) {
+    let Some((seat, _, successor)) = row.case.successor(came.own()) else { return };
+    let view = row.case.view();
+    let gone = !view.sits(came.own(), seat);
+    let from_successor = successor.county() == came.from.county();
+    let step = row.case.steps().into_iter().find(|step| step.id == came.id).map(|step| step.deed);
+    let between =
+        step.is_none_or(|deed| deed.is_between_two() || matches!(deed, Deed::Transfer { .. }));
+    if came.side == Side::Received && gone && !from_successor && !between {
+        row.to_pass.push(came.id);
+    }
+}
+
+/// Takes a message of ours out of its case again, which its recipient refused or never got. What was given away stays so;
+/// a case that nobody else has ever seen goes.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn undo(
+    unit: &mut Unit<'_>,
+    case: MessageId,
+    id: MessageId,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let key = *case.as_bytes();
+    let Some(mut row) = unit.get(&CASE, &key)? else { return Ok(()) };
+    let steps = row.case.steps();
+    let alone = steps.len() == 1;
+    let Some(step) = steps.into_iter().find(|step| step.id == id).cloned() else { return Ok(()) };
+    match step.deed {
+        Deed::Open { .. } if alone => {
+            if let Some((whose, at)) = row.turn {
+                unit.delete(&CASE_TURN, &(whose, at, key));
+            }
+            unit.delete(&CASE, &key);
+            Ok(())
+        }
+        Deed::Open { .. } | Deed::Transfer { .. } => Ok(()),
+        _ => {
+            row.case.take_back(id);
+            keep(unit, row, step.from, now)
+        }
+    }
+}
+
+/// A case as it is kept, or a new one. What opened it may be here from before cases were kept.
+fn row_of(
+    unit: &Unit<'_>,
+    id: CaseId,
+    own: AreaCode,
+    now: UnixMillis,
+) -> Result<CaseRow, AppError> {
+    if let Some(row) = unit.get(&CASE, id.as_bytes())? {
+        return Ok(row);
+    }
+    let mut row = CaseRow::new(id, now);
+    let opening = id.opening_message();
+    for side in [Side::Sent, Side::Received] {
+        let Some(message) = Rows::message(unit, opening, side)? else { continue };
+        let areas = from_and_to(own, message.peer, side);
+        let times = (message.created, message.due);
+        let content = opening::read(&message)?;
+        if let Some(step) = Step::of(opening, areas, times, &content) {
+            // An empty case has room.
+            let _added = row.case.add(step);
+        }
+    }
+    Ok(row)
+}
+
+/// Writes a case that has changed, with all that follows from it.
+fn keep(
+    unit: &mut Unit<'_>,
+    mut row: CaseRow,
+    own: AreaCode,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let key = *row.case.id().as_bytes();
+    let view = row.case.view();
+    row.version = row.version.saturating_add(1);
+    row.changed = now;
+    let waits = view.stage == Stage::Waiting;
+    match waits {
+        true => unit.put(&CASE_WAITING, &(row.since.get(), key), &())?,
+        false => unit.delete(&CASE_WAITING, &(row.since.get(), key)),
+    }
+    if let Some((whose, at)) = row.turn.take() {
+        unit.delete(&CASE_TURN, &(whose, at, key));
+    }
+    row.turn = turn(&view, own, now);
+    if let Some((whose, at)) = row.turn {
+        unit.put(&CASE_TURN, &(whose, at, key), &())?;
+    }
+    match row.case.duty(own, now).is_some() || !row.to_pass.is_empty() {
+        true => unit.put(&CASE_DUTY, &key, &())?,
+        false => unit.delete(&CASE_DUTY, &key),
+    }
+    unit.put(&CASE, &key, &row)?;
+    follow(unit, row.case.id().opening_message(), &view, own, now)
+}
+
+/// Where a case stands in the index of turns: by its due time, or by when it came to this turn.
+fn turn(view: &View, own: AreaCode, now: UnixMillis) -> Option<(u8, u64)> {
+    let seat = view.turn()?;
+    let whose = if view.sits(own, seat) { OURS } else { THEIRS };
+    let involved = Seat::ALL.iter().any(|seat| view.sits(own, *seat));
+    let due = view.due.map_or(now.get(), UnixMillis::get);
+    involved.then_some((whose, due))
+}
+
+/// Brings the message of the question to what its case says: answered, due later, or not due while the clock stands still
+/// or another office answers.
+fn follow(
+    unit: &mut Unit<'_>,
+    question: MessageId,
+    view: &View,
+    own: AreaCode,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    for side in [Side::Sent, Side::Received] {
+        let kept = unit.get_personal(&MESSAGE, &message_key(question, side))?;
+        let Some(row) = kept.and_then(Kept::value) else { continue };
+        if row.answered.is_some() || row.kind().and_then(Kind::answered_by).is_none() {
+            continue;
+        }
+        if let Some(answer) = view.answer {
+            off_the_desk(unit, question, row.due);
+            send::update(unit, question, side, |row| row.answered = Some((answer, now)))?;
+            continue;
+        }
+        let between = view.answering.is_some_and(|held| held.area.county() == row.peer.county())
+            || view.sits(own, Seat::Answering);
+        let runs = view.stage == Stage::Asked && between;
+        let due = view.due.filter(|_| runs);
+        if due == row.due {
+            continue;
+        }
+        off_the_desk(unit, question, row.due);
+        send::update(unit, question, side, |row| row.due = due)?;
+        if let Some(due) = due {
+            if side == Side::Received {
+                unit.put(&TODO, &(due.get(), *question.as_bytes()), &())?;
+            }
+            let row = store::messages::MessageRow { due: Some(due), ..row };
+            clocks::watch(unit, question, side, &row, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn off_the_desk(unit: &mut Unit<'_>, question: MessageId, due: Option<UnixMillis>) {
+    if let Some(due) = due {
+        unit.delete(&TODO, &(due.get(), *question.as_bytes()));
+    }
+}
+
+/// Gives a message its place in its case, before it is sealed.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn number(store: &Store, content: &mut Content) -> Result<(), AppError> {
+    content.step = match content.case {
+        Some(case) => store.get(&CASE, case.as_bytes())?.map_or(1, |row| row.case.next_step()),
+        None => 0,
+    };
+    Ok(())
+}
+
+/// Whether `own` may send this answer to `to`: it has to sit where it answers from, and `to` where it asked. `None` for a
+/// case that is not known here.
+///
+/// # Errors
+/// `NOT_HOLDER`, `CASE_CLOSED` and the other reasons of [`Case::may`].
+pub fn may_answer(
+    unit: &Unit<'_>,
+    case: CaseId,
+    own: AreaCode,
+    to: &[AreaCode],
+    kind: Kind,
+) -> Result<Option<bool>, AppError> {
+    let Some(row) = unit.get(&CASE, case.as_bytes())? else { return Ok(None) };
+    match row.case.may(own, Deed::Answer { kind }) {
+        // An answer that did not arrive may be replaced; whoever asks that looks at the message.
+        Ok(()) | Err(Reason::AlreadyAnswered) => {}
+        Err(reason) => return Err(reason.into()),
+    }
+    let view = row.case.view();
+    Ok(Some(to.iter().any(|to| view.sits(*to, Seat::Asking))))
+}
+
+/// Whether an answer belongs to a case of this office whose question it did not send itself, or did not send to this
+/// peer: the case was handed over, or will turn out to have been.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn expects(unit: &Unit<'_>, case: Option<MessageId>) -> Result<bool, AppError> {
+    let Some(case) = case else { return Ok(false) };
+    Ok(unit.contains(&CASE, case.as_bytes())?)
+}
+
+/// The case of a key.
+fn case(store: &Store, id: CaseId) -> Result<CaseRow, AppError> {
+    store.get(&CASE, id.as_bytes())?.ok_or_else(|| Reason::UnknownCase.into())
+}
+
+/// The holder of the side opposite to a seat.
+fn opposite(case: &Case, seat: Seat) -> Result<AreaCode, AppError> {
+    let held = case.view().held(seat.other());
+    held.map(|held| held.area).ok_or_else(|| Reason::UnknownCase.into())
+}

@@ -1,0 +1,218 @@
+//! Birth registration of a couple: each spouse's origin is asked, the answers come together, and each origin is told what
+//! became of it.
+
+use domain::access::{AccessAction, Permission};
+use domain::area::AreaCode;
+use domain::case::Stage;
+use domain::id::CaseId;
+use domain::message::{
+    BirthRegistrationInquiry, BirthRegistrationResult, Body, Children, Content, PrintedNumber,
+    RegistrationResult,
+};
+use domain::person::PersonReference;
+use domain::purpose::{LawfulBasis, Purpose};
+use domain::reason::Reason;
+use domain::text::WrittenReason;
+use domain::time::Date;
+use store::Store;
+use store::cases::CaseRow;
+use store::tables::{CASE, CASE_TOGETHER};
+
+use super::opening::must_open;
+use super::steps::inside;
+use super::{case, keep};
+use crate::app::access::{self, Act};
+use crate::app::idempotency::Once;
+use crate::app::messages::send::{Accepted, Outgoing, Outlet};
+use crate::app::{AppError, Ctx, Refusal};
+
+/// Spouses whose origins are asked, and so cases that belong together.
+const SPOUSES_MAX: usize = 2;
+
+/// What a couple applies for.
+#[derive(Debug)]
+pub struct Application {
+    /// Number of the application here.
+    pub number: PrintedNumber,
+    /// Day of marriage.
+    pub married_on: Option<Date>,
+    /// How many children they stated.
+    pub children_stated: Children,
+    /// Each spouse with the county of household registration; one whose origin is here is not asked about.
+    pub spouses: Vec<(PersonReference, AreaCode)>,
+    /// Why it may be asked.
+    pub basis: LawfulBasis,
+    /// Makes a repeated call harmless; empty for none.
+    pub idempotency_key: String,
+}
+
+/// Asks each spouse's origin, in one unit: both or neither. The cases belong together.
+///
+/// # Errors
+/// `INVALID_FIELD` when there is nobody to ask about elsewhere, and what the messages themselves are refused for.
+pub async fn ask(
+    ctx: &Ctx,
+    store: &Store,
+    outlet: &dyn Outlet,
+    application: Application,
+) -> Result<Vec<CaseId>, AppError> {
+    ctx.must(Permission::ExchangeMessages)?;
+    let own = ctx.county();
+    let Application { spouses, basis, idempotency_key, .. } = &application;
+    let key: Vec<_> = spouses.iter().map(|(_, origin)| *origin).collect();
+    let once = Once::new(idempotency_key, "AskForBirthRegistration", &(key, *basis))?;
+    let mut outgoing = Vec::new();
+    for (at, (person, origin)) in spouses.iter().enumerate().take(SPOUSES_MAX) {
+        if origin.county() == own {
+            continue;
+        }
+        let other = spouses.iter().enumerate().find(|(other, _)| *other != at);
+        let spouse = other.map(|(_, (other, _))| other.name.clone());
+        let content = question(&application, person.clone(), spouse);
+        let act = Act::with(AccessAction::Send, store, &content);
+        let to = outlet.destination(*origin)?;
+        outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
+    }
+    if outgoing.is_empty() || spouses.len() > SPOUSES_MAX {
+        return Err(Refusal::new(Reason::InvalidField).field("spouses").into());
+    }
+    let caller = ctx.clone();
+    let asked = store.commit(move |unit| {
+        if let Some(first) = once.first::<Vec<[u8; 16]>>(&caller, unit)? {
+            return Ok((first.into_iter().map(CaseId::from_bytes).collect(), Vec::new()));
+        }
+        let mut sent: Vec<Accepted> = Vec::new();
+        for (act, outgoing) in &mut outgoing {
+            let accepted = outgoing.accept(unit)?;
+            access::note(&caller, unit, Act { message: Some(accepted.id), ..*act })?;
+            sent.push(accepted);
+        }
+        let cases: Vec<CaseId> = sent.iter().map(|accepted| accepted.case).collect();
+        let together = cases.first().copied();
+        for id in &cases {
+            let row = unit.get(&CASE, id.as_bytes())?;
+            let row = row.ok_or(AppError::Internal("a case was just opened"))?;
+            if let Some(first) = together {
+                unit.put(&CASE_TOGETHER, &(*first.as_bytes(), *id.as_bytes()), &())?;
+            }
+            keep(unit, CaseRow { together, ..row }, own, caller.now)?;
+        }
+        let keys: Vec<[u8; 16]> = cases.iter().map(|id| *id.as_bytes()).collect();
+        once.keep(&caller, unit, &keys)?;
+        Ok::<_, AppError>((cases, sent))
+    });
+    let (cases, sent): (Vec<CaseId>, Vec<Accepted>) = asked.await.map_err(AppError::from)?;
+    sent.iter().for_each(|accepted| accepted.nudge(outlet));
+    Ok(cases)
+}
+
+fn question(
+    application: &Application,
+    person: PersonReference,
+    spouse_name: Option<domain::person::PersonName>,
+) -> Content {
+    let body = BirthRegistrationInquiry {
+        application_number: application.number.clone(),
+        spouse_name,
+        married_on: application.married_on,
+        children_stated: application.children_stated,
+    };
+    Content {
+        case: None,
+        in_reply_to: None,
+        basis: application.basis,
+        purpose: Purpose::BirthRegistration,
+        consent: None,
+        service_request: None,
+        person: Some(person),
+        replaces: None,
+        step: 0,
+        answered_from: None,
+        asked_again: None,
+        body: body.into(),
+    }
+}
+
+/// What became of a couple's application.
+#[derive(Debug)]
+pub struct Decision {
+    /// One of the cases.
+    pub case: CaseId,
+    /// What became of it.
+    pub result: RegistrationResult,
+    /// Day of the decision.
+    pub decided_on: Date,
+    /// Written reason; a refusal cannot be sent without.
+    pub reason: Option<WrittenReason>,
+    /// Makes a repeated call harmless; empty for none.
+    pub idempotency_key: String,
+}
+
+/// Tells each origin what became of the application, in one unit. Nothing is registered or refused before every origin
+/// has answered.
+///
+/// # Errors
+/// `STATE_FORBIDS` while an answer is missing, and what the messages themselves are refused for.
+pub async fn decide(
+    ctx: &Ctx,
+    store: &Store,
+    outlet: &dyn Outlet,
+    decision: Decision,
+) -> Result<Vec<CaseId>, AppError> {
+    ctx.must(Permission::ExchangeMessages)?;
+    let own = ctx.county();
+    let Decision { case: id, result, decided_on, reason, idempotency_key } = decision;
+    let once = Once::new(&idempotency_key, "DecideBirthRegistration", &(id, result, decided_on))?;
+    let cases = together(store, &case(store, id)?)?;
+    let mut outgoing = Vec::new();
+    for id in &cases {
+        let row = case(store, *id)?;
+        let view = row.case.view();
+        let first = must_open(store, *id)?;
+        let Body::BirthRegistrationInquiry(asked) = &first.body else {
+            return Err(Refusal::new(Reason::StateForbids).field("case_id").into());
+        };
+        if !view.sits(own, domain::case::Seat::Asking) {
+            return Err(Reason::NotHolder.into());
+        }
+        let waits = matches!(view.stage, Stage::Asked | Stage::Clarifying | Stage::Rejected);
+        if waits && result != RegistrationResult::Withdrawn {
+            return Err(Refusal::new(Reason::StateForbids).field("result").into());
+        }
+        let application_number = asked.application_number.clone();
+        let body = BirthRegistrationResult {
+            application_number,
+            result,
+            decided_on,
+            reason: reason.clone(),
+        };
+        let content = Content { person: first.person.clone(), ..inside(&first, &row, body.into()) };
+        let act = Act::with(AccessAction::Send, store, &content);
+        let to = outlet.destination(super::opposite(&row.case, domain::case::Seat::Asking)?)?;
+        outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
+    }
+    let caller = ctx.clone();
+    let told = store.commit(move |unit| {
+        if once.first::<bool>(&caller, unit)?.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut sent: Vec<Accepted> = Vec::new();
+        for (act, outgoing) in &mut outgoing {
+            let accepted = outgoing.accept(unit)?;
+            access::note(&caller, unit, Act { message: Some(accepted.id), ..*act })?;
+            sent.push(accepted);
+        }
+        once.keep(&caller, unit, &true)?;
+        Ok::<_, AppError>(sent)
+    });
+    let sent = told.await.map_err(AppError::from)?;
+    sent.iter().for_each(|accepted| accepted.nudge(outlet));
+    Ok(cases)
+}
+
+/// The cases that belong together with one, itself among them.
+pub(super) fn together(store: &Store, row: &CaseRow) -> Result<Vec<CaseId>, AppError> {
+    let Some(first) = row.together else { return Ok(vec![row.case.id()]) };
+    let rows = store.scan_under(&CASE_TOGETHER, &(*first.as_bytes(),), None, SPOUSES_MAX)?;
+    Ok(rows.into_iter().map(|((_, id), ())| CaseId::from_bytes(id)).collect())
+}

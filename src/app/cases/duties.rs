@@ -1,0 +1,222 @@
+//! What a node does in its cases by itself: gives a side away that was accepted, tells who accepted too late, passes on
+//! what came for a side that is gone. Everything it needs is on disk, so it goes on after a crash where it was.
+
+use std::ops::Bound;
+
+use domain::area::AreaCode;
+use domain::case::{Duty, Offer, TransferCause};
+use domain::id::{CaseId, MessageId};
+use domain::message::{
+    Body, Content, DOCUMENTS_MAX, Document, Forward, HandOver, HandOverWithdrawal, Kind,
+};
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use store::Store;
+use store::cases::CaseRow;
+use store::messages::Side;
+use store::tables::{CASE, CASE_DUTY};
+
+use super::opening::{Rows, document, opening};
+use super::steps::{between, inside};
+use super::{keep, opposite};
+use crate::app::AppError;
+use crate::app::messages::send::{Accepted, Outgoing, Outlet};
+
+/// Cases that are looked at in one go.
+const CASES_AT_ONCE: usize = 256;
+
+/// Does what is to be done. Says in how many cases something was done; what cannot be done yet is tried again.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn run(
+    own: AreaCode,
+    store: &Store,
+    outlet: &dyn Outlet,
+    now: UnixMillis,
+) -> Result<usize, AppError> {
+    let (mut done, mut from) = (0, Bound::Unbounded);
+    for _ in 0..CASES_AT_ONCE {
+        let first = store.scan(&CASE_DUTY, (from, Bound::Unbounded), 1)?;
+        let Some((key, ())) = first.first().copied() else { break };
+        from = Bound::Excluded(key);
+        let node = Node { own, store, outlet, now };
+        match node.look_after(CaseId::from_bytes(key)).await {
+            Ok(acted) => done += usize::from(acted),
+            // The peer's card may come, the disk may get room.
+            Err(AppError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+struct Node<'a> {
+    own: AreaCode,
+    store: &'a Store,
+    outlet: &'a dyn Outlet,
+    now: UnixMillis,
+}
+
+impl Node<'_> {
+    async fn look_after(&self, id: CaseId) -> Result<bool, AppError> {
+        let Some(row) = self.store.case(id)? else { return Ok(false) };
+        if !row.to_pass.is_empty() {
+            return self.pass_on(row).await;
+        }
+        match row.case.duty(self.own, self.now) {
+            Some(Duty::GiveAway(offer)) => self.give_away(row, offer).await,
+            Some(Duty::TellLapsed(offer)) => self.tell_lapsed(row, offer).await,
+            None => self.settle(row).await,
+        }
+    }
+
+    /// Gives the side away: the message that brings it, the word to the other side and the end of our term, in one unit.
+    async fn give_away(&self, row: CaseRow, offer: Offer) -> Result<bool, AppError> {
+        let Some(first) = opening(self.store, row.case.id())? else {
+            return self.tell_lapsed(row, offer).await;
+        };
+        let cause = cause(self.store, &offer)?;
+        let all = row.case.steps().into_iter().map(|step| step.id).collect();
+        let body = self.hand_over(&row, (offer.seat, offer.term, cause), all)?;
+        let hand_over = self.outgoing(offer.to, inside(&first, &row, body.into()));
+        let mut hand_over = match hand_over {
+            Ok(hand_over) => hand_over,
+            // The ground of the case does not reach that office: it is not handed over, and the other is told.
+            Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => {
+                return self.tell_lapsed(row, offer).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let Offer { seat, term, to: area, .. } = offer;
+        let other = opposite(&row.case, seat)?;
+        let body = Forward { seat, term, area, cause };
+        let mut word = self.outgoing(other, inside(&first, &row, body.into()))?;
+        let (own, now) = (self.own, self.now);
+        let (id, version) = (row.case.id(), row.version);
+        let given = self.store.commit(move |unit| {
+            let fresh = unit.get(&CASE, id.as_bytes())?;
+            let same = fresh.is_some_and(|fresh| {
+                fresh.version == version && fresh.case.duty(own, now) == Some(Duty::GiveAway(offer))
+            });
+            if !same {
+                return Ok::<_, AppError>(None);
+            }
+            let brought = hand_over.accept(unit)?;
+            let told = word.accept(unit)?;
+            Ok(Some([brought, told]))
+        });
+        match given.await.map_err(AppError::from) {
+            Ok(sent) => Ok(self.nudge(sent.iter().flatten())),
+            Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => {
+                self.tell_lapsed(row, offer).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tell_lapsed(&self, row: CaseRow, offer: Offer) -> Result<bool, AppError> {
+        let body = HandOverWithdrawal { seat: offer.seat, term: offer.term, lapsed: true };
+        let mut outgoing = self.outgoing(offer.to, between(&row, body.into()))?;
+        let sent = self.store.commit(move |unit| outgoing.accept(unit)).await;
+        Ok(self.nudge([sent.map_err(AppError::from)?].iter()))
+    }
+
+    /// What came for a side that is gone, to whoever holds it now.
+    async fn pass_on(&self, row: CaseRow) -> Result<bool, AppError> {
+        let successor = row.case.successor(self.own);
+        let (seat, term, to) = successor.ok_or(AppError::Internal("a side went to nobody"))?;
+        let passed: Vec<_> = row.to_pass.clone();
+        let mut outgoing = match opening(self.store, row.case.id())? {
+            Some(first) => {
+                let facts = (seat, term, TransferCause::OfficeChanged);
+                let ids = [&[row.case.id().opening_message()][..], &passed].concat();
+                let body = self.hand_over(&row, facts, ids)?;
+                Some(self.outgoing(to, inside(&first, &row, body.into()))?)
+            }
+            // The person was erased here; there is nothing to pass on.
+            None => None,
+        };
+        let (own, now, id) = (self.own, self.now, row.case.id());
+        let sent = self.store.commit(move |unit| {
+            let sent = outgoing.as_mut().map(|outgoing| outgoing.accept(unit)).transpose()?;
+            let row = unit.get(&CASE, id.as_bytes())?;
+            let mut row = row.ok_or(AppError::from(Reason::UnknownCase))?;
+            row.to_pass.retain(|id| !passed.contains(id));
+            keep(unit, row, own, now)?;
+            Ok::<_, AppError>(sent)
+        });
+        Ok(self.nudge(sent.await.map_err(AppError::from)?.iter()))
+    }
+
+    /// Nothing is left to do, as far as this moment goes.
+    async fn settle(&self, row: CaseRow) -> Result<bool, AppError> {
+        let key = *row.case.id().as_bytes();
+        let (own, now) = (self.own, self.now);
+        let settled = self.store.commit(move |unit| {
+            let idle = unit
+                .get(&CASE, &key)?
+                .is_none_or(|row| row.to_pass.is_empty() && row.case.duty(own, now).is_none());
+            if idle {
+                unit.delete(&CASE_DUTY, &key);
+            }
+            Ok::<_, AppError>(())
+        });
+        settled.await.map_err(AppError::from)?;
+        Ok(false)
+    }
+
+    fn outgoing(&self, to: AreaCode, content: Content) -> Result<Outgoing, AppError> {
+        let to = self.outlet.destination(to)?;
+        Outgoing::new(self.own, self.store, self.outlet, (to, content), None, self.now)
+    }
+
+    fn hand_over(
+        &self,
+        row: &CaseRow,
+        (seat, term, cause): (domain::case::Seat, u32, TransferCause),
+        ids: Vec<MessageId>,
+    ) -> Result<HandOver, AppError> {
+        let steps = row.case.steps().into_iter().filter(|step| !step.deed.is_between_two());
+        let steps = steps.cloned().collect();
+        let mut documents = Vec::new();
+        for id in ids {
+            let found = document(self.store, row.case.id(), id)?;
+            let Some(content) = found.filter(|content| is_worth_reading(content.kind())) else {
+                continue;
+            };
+            if documents.len() < DOCUMENTS_MAX {
+                documents.push(Document { id, content: Box::new(content) });
+            }
+        }
+        Ok(HandOver { seat, term, cause, steps, documents })
+    }
+
+    fn nudge<'s>(&self, sent: impl Iterator<Item = &'s Accepted>) -> bool {
+        let sent: Vec<_> = sent.collect();
+        sent.iter().for_each(|accepted| accepted.nudge(self.outlet));
+        !sent.is_empty()
+    }
+}
+
+/// What somebody wrote, and not what only changes who sits where.
+fn is_worth_reading(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::Forward
+            | Kind::HandOver
+            | Kind::HandOverOffer
+            | Kind::HandOverAcceptance
+            | Kind::HandOverWithdrawal
+    )
+}
+
+/// Why a side was offered, as the offer says.
+fn cause(store: &Store, offer: &Offer) -> Result<TransferCause, AppError> {
+    let row = Rows::message(store, offer.id, Side::Sent)?;
+    let content = row.and_then(|row| wire::content::decode_content(&row.content.0).ok());
+    Ok(match content.map(|content| content.body) {
+        Some(Body::HandOverOffer(body)) => body.cause,
+        Some(_) | None => TransferCause::OfficeChanged,
+    })
+}

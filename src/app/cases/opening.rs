@@ -1,0 +1,75 @@
+//! What opened a case: the message itself, or the copy that a hand-over brought.
+
+use domain::id::{CaseId, MessageId};
+use domain::message::{Body, Content};
+use domain::reason::Reason;
+use store::cases::CaseRow;
+use store::messages::{MessageRow, Side, message_key};
+use store::tables::{CASE, MESSAGE};
+use store::{Kept, Store, StoreError, Unit};
+use wire::content::decode_content;
+
+use crate::app::AppError;
+
+/// Reads rows, from the store or in a unit.
+pub(crate) trait Rows {
+    /// A message.
+    fn message(&self, id: MessageId, side: Side) -> Result<Option<MessageRow>, StoreError>;
+    /// A case.
+    fn case(&self, id: CaseId) -> Result<Option<CaseRow>, StoreError>;
+}
+
+macro_rules! rows {
+    ($($reader:ty),*) => {$(
+        impl Rows for $reader {
+            fn message(&self, id: MessageId, side: Side) -> Result<Option<MessageRow>, StoreError> {
+                Ok(self.get_personal(&MESSAGE, &message_key(id, side))?.and_then(Kept::value))
+            }
+            fn case(&self, id: CaseId) -> Result<Option<CaseRow>, StoreError> {
+                self.get(&CASE, id.as_bytes())
+            }
+        }
+    )*};
+}
+rows!(Store, Unit<'_>);
+
+/// The content that opened a case; none when the person was erased or it is not here.
+pub(crate) fn opening(rows: &impl Rows, case: CaseId) -> Result<Option<Content>, AppError> {
+    document(rows, case, case.opening_message())
+}
+
+/// The content of a message of a case.
+pub(crate) fn document(
+    rows: &impl Rows,
+    case: CaseId,
+    id: MessageId,
+) -> Result<Option<Content>, AppError> {
+    for side in [Side::Received, Side::Sent] {
+        if let Some(row) = rows.message(id, side)? {
+            return read(&row).map(Some);
+        }
+    }
+    let Some(row) = rows.case(case)? else { return Ok(None) };
+    for brought in row.brought {
+        let Some(message) = rows.message(brought, Side::Received)? else { continue };
+        let Body::HandOver(body) = read(&message)?.body else { continue };
+        if let Some(found) = body.documents.into_iter().find(|document| document.id == id) {
+            return Ok(Some(*found.content));
+        }
+    }
+    Ok(None)
+}
+
+/// The content that opened a case.
+///
+/// # Errors
+/// `UNKNOWN_CASE` when it is not here.
+pub(crate) fn must_open(rows: &impl Rows, case: CaseId) -> Result<Content, AppError> {
+    opening(rows, case)?.ok_or_else(|| Reason::UnknownCase.into())
+}
+
+/// The content of a message that is kept.
+pub(super) fn read(row: &MessageRow) -> Result<Content, AppError> {
+    let content = decode_content(&row.content.0);
+    content.map_err(|_| AppError::Internal("a kept content is unreadable"))
+}

@@ -1,0 +1,169 @@
+//! Looking at cases: one, and what is to be done, earliest due first. Names no person; what was written in a case is read
+//! as a message, with a purpose.
+
+use std::ops::Bound;
+
+use domain::access::Permission;
+use domain::area::AreaCode;
+use domain::case::{Offer, OfferState, Pairing, Seat, Step, View};
+use domain::id::CaseId;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use store::Store;
+use store::cases::{CaseRow, OURS, THEIRS};
+use store::tables::{CASE, CASE_TURN, CASE_WAITING};
+
+use super::{case, couple};
+use crate::app::{AppError, Ctx, Refusal, page_size};
+
+/// A case as an office sees it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The case.
+    pub id: CaseId,
+    /// Version of this page.
+    pub version: u64,
+    /// How it stands.
+    pub view: View,
+    /// Side of this office; none when it holds neither.
+    pub ours: Option<Seat>,
+    /// What came of looking for the person here.
+    pub pairing: Option<Pairing>,
+    /// Whether the facts were checked here.
+    pub verified: bool,
+    /// The latest offer to hand a side over.
+    pub offer: Option<(Offer, OfferState)>,
+    /// Its steps, in order.
+    pub steps: Vec<Step>,
+    /// Cases that belong together with this one, without itself.
+    pub together: Vec<CaseId>,
+    /// When this node first heard of it.
+    pub since: UnixMillis,
+    /// Whether the answer is late.
+    pub is_late: bool,
+}
+
+/// Which cases a list is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Where it is this office's turn.
+    Ours,
+    /// Where it is another office's turn.
+    Theirs,
+    /// Whose first message is not here yet.
+    Waiting,
+    /// All, in the order of their ids.
+    All,
+}
+
+/// A page of cases, and where the next one begins.
+#[derive(Debug)]
+pub struct Page {
+    /// The cases.
+    pub cases: Vec<Shown>,
+    /// Key of the last case looked at; none at the end.
+    pub next: Option<Vec<u8>>,
+}
+
+/// One case.
+///
+/// # Errors
+/// `ROLE_REQUIRED`, `UNKNOWN_CASE`, or when rows cannot be read.
+pub fn show(ctx: &Ctx, store: &Store, id: CaseId) -> Result<Shown, AppError> {
+    ctx.must(Permission::FollowDelivery)?;
+    shown(store, ctx.county(), case(store, id)?, ctx.now)
+}
+
+/// A page of cases: by due time where somebody has to act, by id otherwise.
+///
+/// # Errors
+/// `ROLE_REQUIRED`, `INVALID_FIELD` for a page token that is none of ours, or when rows cannot be read.
+pub fn list(
+    ctx: &Ctx,
+    store: &Store,
+    which: Which,
+    size: usize,
+    token: &[u8],
+) -> Result<Page, AppError> {
+    ctx.must(Permission::FollowDelivery)?;
+    let size = page_size(size);
+    let keys = keys(store, which, size, token)?;
+    let next = keys.last().filter(|_| keys.len() == size).map(|(token, _)| token.clone());
+    let mut cases = Vec::with_capacity(keys.len());
+    for (_, id) in keys {
+        if let Some(row) = store.get(&CASE, &id)? {
+            cases.push(shown(store, ctx.county(), row, ctx.now)?);
+        }
+    }
+    Ok(Page { cases, next })
+}
+
+type Keyed = (Vec<u8>, [u8; 16]);
+
+fn keys(store: &Store, which: Which, size: usize, token: &[u8]) -> Result<Vec<Keyed>, AppError> {
+    let turn = |whose: u8| -> Result<Vec<Keyed>, AppError> {
+        let after = match token {
+            [] => Bound::Included((whose, 0, [0; 16])),
+            token => {
+                let (at, id) = timed(token)?;
+                Bound::Excluded((whose, at, id))
+            }
+        };
+        let until = Bound::Included((whose, u64::MAX, [0xFF; 16]));
+        let rows = store.scan(&CASE_TURN, (after, until), size)?;
+        Ok(rows.into_iter().map(|((_, at, id), ())| (token_of(at, &id), id)).collect())
+    };
+    match which {
+        Which::Ours => turn(OURS),
+        Which::Theirs => turn(THEIRS),
+        Which::Waiting => {
+            let after = match token {
+                [] => Bound::Unbounded,
+                token => Bound::Excluded(timed(token)?),
+            };
+            let rows = store.scan(&CASE_WAITING, (after, Bound::Unbounded), size)?;
+            Ok(rows.into_iter().map(|((at, id), ())| (token_of(at, &id), id)).collect())
+        }
+        Which::All => {
+            let after = match token {
+                [] => Bound::Unbounded,
+                token => Bound::Excluded(<[u8; 16]>::try_from(token).map_err(|_| wrong())?),
+            };
+            let rows = store.scan(&CASE, (after, Bound::Unbounded), size)?;
+            Ok(rows.into_iter().map(|(id, _)| (id.to_vec(), id)).collect())
+        }
+    }
+}
+
+fn token_of(at: u64, id: &[u8; 16]) -> Vec<u8> {
+    [&at.to_be_bytes()[..], id].concat()
+}
+
+fn timed(token: &[u8]) -> Result<(u64, [u8; 16]), AppError> {
+    let (at, id) = token.split_first_chunk::<8>().ok_or_else(wrong)?;
+    Ok((u64::from_be_bytes(*at), id.try_into().map_err(|_| wrong())?))
+}
+
+fn wrong() -> AppError {
+    Refusal::new(Reason::InvalidField).field("page_token").into()
+}
+
+fn shown(store: &Store, own: AreaCode, row: CaseRow, now: UnixMillis) -> Result<Shown, AppError> {
+    let view = row.case.view();
+    let id = row.case.id();
+    let together = couple::together(store, &row)?.into_iter().filter(|case| *case != id).collect();
+    let is_late = view.turn() == Some(Seat::Answering) && view.due.is_some_and(|due| due <= now);
+    Ok(Shown {
+        id,
+        version: row.version,
+        ours: Seat::ALL.iter().copied().find(|seat| view.sits(own, *seat)),
+        pairing: row.pairing,
+        verified: row.verified,
+        offer: row.case.offer(now),
+        steps: row.case.steps().into_iter().cloned().collect(),
+        together,
+        since: row.since,
+        is_late,
+        view,
+    })
+}

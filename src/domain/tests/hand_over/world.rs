@@ -1,0 +1,381 @@
+//! Four offices and the messages between them: one asked, one has to answer and offers that to two others.
+//!
+//! What an office has on disk is its steps. A crash loses what it sent and its disk did not take: nothing, since both are one
+//! unit; so a crash here doubles the last message, as a restart does. A lost message is sent again by its outbox, which keeps
+//! it until it was stored; that is one more delivery later, and as good as the message staying under way.
+
+use std::collections::BTreeSet;
+
+use domain::area::AreaCode;
+use domain::case::{Case, Deed, Duty, OfferState, Seat, Step};
+use domain::id::MessageId;
+use domain::message::Kind;
+use domain::time::UnixMillis;
+
+/// Asks, answers and offers, and two that may take over.
+const OFFICES: [&str; 4] = ["440305", "410522", "330106", "360728"];
+/// The office that answers at first.
+const HOLDER: usize = 1;
+const SEAT: Seat = Seat::Answering;
+/// An offer stands from 0 until this time.
+const UNTIL: u64 = 10;
+
+/// How much may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bounds {
+    /// Offers that the holder makes.
+    pub offers: u8,
+    /// Reminders that the asking office writes meanwhile.
+    pub written: u8,
+    /// Messages that arrive twice.
+    pub repeats: u8,
+    /// Messages that are lost and come later.
+    pub losses: u8,
+    /// Crashes.
+    pub crashes: u8,
+}
+
+/// A message under way, or one that is back in its outbox.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Mail {
+    to: usize,
+    id: u128,
+    is_lost: bool,
+}
+
+/// What a message says, by its number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Letter {
+    step: StepData,
+    /// For a hand-over: what it brings.
+    brings: Vec<StepData>,
+}
+
+/// A step, in a form that can be hashed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct StepData {
+    id: u128,
+    from: usize,
+    to: usize,
+    place: u32,
+    deed: DeedData,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum DeedData {
+    Open,
+    Remind,
+    Offer(u32),
+    Accept(u32),
+    Withdraw(u32, bool),
+    Transfer(u32, usize),
+}
+
+impl StepData {
+    fn step(&self) -> Step {
+        let area = |at: usize| OFFICES[at].parse::<AreaCode>().unwrap();
+        let seat = SEAT;
+        let deed = match self.deed {
+            DeedData::Open => Deed::Open { kind: Kind::Inquiry, due: None },
+            DeedData::Remind => Deed::Remind,
+            DeedData::Offer(term) => Deed::Offer { seat, term, until: UnixMillis::new(UNTIL) },
+            DeedData::Accept(term) => Deed::Accept { seat, term },
+            DeedData::Withdraw(term, lapsed) => Deed::Withdraw { seat, term, lapsed },
+            DeedData::Transfer(term, to) => Deed::Transfer { seat, term, area: area(to) },
+        };
+        Step {
+            id: MessageId::from_bytes(self.id.to_be_bytes()),
+            from: area(self.from),
+            to: area(self.to),
+            step: self.place,
+            created: UnixMillis::new(0),
+            deed,
+        }
+    }
+}
+
+/// The offices' disks, the line between them, and the time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    left: Bounds,
+    disks: [BTreeSet<StepData>; 4],
+    /// Whether an office has stored the hand-over itself.
+    brought: [bool; 4],
+    letters: Vec<Letter>,
+    mail: BTreeSet<Mail>,
+    is_late: bool,
+}
+
+/// What may happen next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The holder offers to that office.
+    Offer(usize),
+    /// An office accepts what it was offered.
+    Accept(usize),
+    /// The holder withdraws its offer.
+    Withdraw,
+    /// The asking office writes something.
+    Write,
+    /// An office does what its node has to do by itself.
+    Duty(usize),
+    /// A message arrives.
+    Arrive(usize, u128),
+    /// A message arrives, and will arrive again.
+    ArriveTwice(usize, u128),
+    /// A message is lost and goes back to its outbox.
+    Lose(usize, u128),
+    /// An office crashes and sends its last message again.
+    Crash(usize),
+    /// The time of every offer passes.
+    Pass,
+}
+
+impl World {
+    pub fn new(left: Bounds) -> Self {
+        let open = StepData { id: 1, from: 0, to: HOLDER, place: 0, deed: DeedData::Open };
+        let mut disks: [BTreeSet<StepData>; 4] = Default::default();
+        disks[0].insert(open.clone());
+        disks[HOLDER].insert(open.clone());
+        let letters = vec![Letter { step: open, brings: Vec::new() }];
+        let (brought, mail) = ([false; 4], BTreeSet::new());
+        Self { left, disks, brought, letters, mail, is_late: false }
+    }
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(if self.is_late { UNTIL } else { 0 })
+    }
+
+    fn area(at: usize) -> AreaCode {
+        OFFICES[at].parse().unwrap()
+    }
+
+    fn case(&self, at: usize) -> Case {
+        let mut case = Case::new(MessageId::from_bytes(1_u128.to_be_bytes()).into());
+        for step in &self.disks[at] {
+            case.add(step.step()).unwrap();
+        }
+        case
+    }
+
+    /// Whether an office takes itself for the holder: its own disk says so, and the case is there.
+    fn holds(&self, at: usize) -> bool {
+        let sits = self.case(at).view().sits(Self::area(at), SEAT);
+        sits && (at == HOLDER || self.brought[at])
+    }
+
+    pub fn holders(&self) -> usize {
+        (0..4).filter(|at| self.holds(*at)).count()
+    }
+
+    /// Offices that know the case and have the same shared steps see the same.
+    pub fn agrees(&self) -> bool {
+        let shared = |at: usize| -> Vec<_> {
+            let between = |step: &&StepData| step.step().deed.is_between_two();
+            self.disks[at].iter().filter(|step| !between(step)).collect()
+        };
+        let pairs = (0..4).flat_map(|a| (0..a).map(move |b| (a, b)));
+        pairs.filter(|(a, b)| shared(*a) == shared(*b)).all(|(a, b)| {
+            let (a, b) = (self.case(a).view(), self.case(b).view());
+            let known = a.kind.is_some() && b.kind.is_some();
+            !known || a == b
+        })
+    }
+
+    pub fn actions(&self) -> Vec<Action> {
+        let mut all = Vec::new();
+        let offer = self.case(HOLDER).offer(self.now());
+        let open = offer.filter(|(offer, _)| offer.from == Self::area(HOLDER)).map(|(_, s)| s);
+        let stands = matches!(open, Some(OfferState::Open | OfferState::Accepted));
+        if self.left.offers > 0 && !self.is_late && self.holds(HOLDER) && !stands {
+            all.extend([Action::Offer(2), Action::Offer(3)]);
+        }
+        if stands {
+            all.push(Action::Withdraw);
+        }
+        for at in 0..4 {
+            let case = self.case(at);
+            let offered = case.offer(self.now());
+            let to_us = offered.is_some_and(|(offer, state)| {
+                offer.to == Self::area(at) && state == OfferState::Open
+            });
+            if to_us {
+                all.push(Action::Accept(at));
+            }
+            if case.duty(Self::area(at), self.now()).is_some() || self.has_to_pass(at).is_some() {
+                all.push(Action::Duty(at));
+            }
+            if self.left.crashes > 0 && self.last_of(at).is_some() {
+                all.push(Action::Crash(at));
+            }
+        }
+        if self.left.written > 0 {
+            all.push(Action::Write);
+        }
+        for mail in &self.mail {
+            all.push(Action::Arrive(mail.to, mail.id));
+            if self.left.repeats > 0 {
+                all.push(Action::ArriveTwice(mail.to, mail.id));
+            }
+            if self.left.losses > 0 && !mail.is_lost {
+                all.push(Action::Lose(mail.to, mail.id));
+            }
+        }
+        if !self.is_late {
+            all.push(Action::Pass);
+        }
+        all
+    }
+
+    pub fn step(&mut self, action: Action) {
+        match action {
+            Action::Offer(to) => {
+                self.left.offers -= 1;
+                let term = self.case(HOLDER).view().held(SEAT).unwrap().term + 1;
+                self.send(HOLDER, to, DeedData::Offer(term), Vec::new());
+            }
+            Action::Accept(at) => {
+                let (offer, _) = self.case(at).offer(self.now()).unwrap();
+                self.send(at, HOLDER, DeedData::Accept(offer.term), Vec::new());
+            }
+            Action::Withdraw => {
+                let (offer, _) = self.case(HOLDER).offer(self.now()).unwrap();
+                let to = Self::at(offer.to);
+                self.send(HOLDER, to, DeedData::Withdraw(offer.term, false), Vec::new());
+            }
+            Action::Write => {
+                self.left.written -= 1;
+                let to = Self::at(self.case(0).view().held(SEAT).unwrap().area);
+                self.send(0, to, DeedData::Remind, Vec::new());
+            }
+            Action::Duty(at) => self.do_duty(at),
+            Action::Arrive(to, id) => {
+                self.mail.retain(|mail| (mail.to, mail.id) != (to, id));
+                self.store(to, id);
+            }
+            Action::ArriveTwice(to, id) => {
+                self.left.repeats -= 1;
+                self.store(to, id);
+            }
+            Action::Lose(to, id) => {
+                self.left.losses -= 1;
+                self.mail.remove(&Mail { to, id, is_lost: false });
+                self.mail.insert(Mail { to, id, is_lost: true });
+            }
+            Action::Crash(at) => {
+                self.left.crashes -= 1;
+                let (to, id) = self.last_of(at).unwrap();
+                self.mail.insert(Mail { to, id, is_lost: false });
+            }
+            Action::Pass => self.is_late = true,
+        }
+    }
+
+    fn at(area: AreaCode) -> usize {
+        OFFICES.iter().position(|code| *code == area.as_str()).unwrap()
+    }
+
+    /// Writes a step and its message in one unit.
+    fn send(&mut self, from: usize, to: usize, deed: DeedData, brings: Vec<StepData>) {
+        let id = u128::try_from(self.letters.len()).unwrap() + 1;
+        let place = self.case(from).next_step();
+        let step = StepData { id, from, to, place, deed };
+        self.disks[from].insert(step.clone());
+        self.letters.push(Letter { step, brings });
+        self.mail.insert(Mail { to, id, is_lost: false });
+    }
+
+    fn store(&mut self, to: usize, id: u128) {
+        let letter = self.letters[usize::try_from(id).unwrap() - 1].clone();
+        let is_hand_over = !letter.brings.is_empty();
+        self.disks[to].insert(letter.step);
+        self.disks[to].extend(letter.brings);
+        self.brought[to] |= is_hand_over;
+    }
+
+    fn shared(&self, at: usize) -> Vec<StepData> {
+        let steps = self.disks[at].iter();
+        steps.filter(|step| !step.step().deed.is_between_two()).cloned().collect()
+    }
+
+    fn do_duty(&mut self, at: usize) {
+        match self.case(at).duty(Self::area(at), self.now()) {
+            Some(Duty::GiveAway(offer)) => {
+                let (to, deed) = (Self::at(offer.to), Self::at(offer.to));
+                let brings = self.shared(at);
+                self.send(at, to, DeedData::Transfer(offer.term, deed), brings);
+                let asking = Self::at(self.case(at).view().asking.unwrap().area);
+                self.send(at, asking, DeedData::Transfer(offer.term, deed), Vec::new());
+            }
+            Some(Duty::TellLapsed(offer)) => {
+                let to = Self::at(offer.to);
+                self.send(at, to, DeedData::Withdraw(offer.term, true), Vec::new());
+            }
+            None => {
+                let (to, term) = self.has_to_pass(at).unwrap();
+                let brings = self.shared(at);
+                self.send(at, to, DeedData::Transfer(term, to), brings);
+            }
+        }
+    }
+
+    /// What came for a side that was given away, and whoever has it now has not been sent.
+    fn has_to_pass(&self, at: usize) -> Option<(usize, u32)> {
+        let (_, term, area) = self.case(at).successor(Self::area(at))?;
+        let to = Self::at(area);
+        let sent = |id: u128| {
+            self.letters.iter().any(|letter| {
+                letter.step.from == at
+                    && letter.step.to == to
+                    && letter.brings.iter().any(|step| step.id == id)
+            })
+        };
+        let came = self.disks[at].iter().filter(|step| step.to == at && step.from == 0);
+        let reminders = came.filter(|step| step.deed == DeedData::Remind);
+        let missing = reminders.into_iter().any(|step| !sent(step.id));
+        missing.then_some((to, term))
+    }
+
+    fn last_of(&self, at: usize) -> Option<(usize, u128)> {
+        let letter = self.letters.iter().rfind(|letter| letter.step.from == at)?;
+        (letter.step.id != 1).then_some((letter.step.to, letter.step.id))
+    }
+
+    /// Nothing is under way and nothing is left to do by itself, and the time of every offer has passed.
+    pub fn is_at_rest(&self) -> bool {
+        let busy = (0..4).any(|at| {
+            self.case(at).duty(Self::area(at), self.now()).is_some()
+                || self.has_to_pass(at).is_some()
+        });
+        self.mail.is_empty() && self.is_late && !busy
+    }
+
+    /// One office holds the side, and everybody who is in the case knows which.
+    pub fn has_ended(&self) -> bool {
+        let Some(holder) = (0..4).find(|at| self.holds(*at)) else { return false };
+        let knows = |at: usize| {
+            self.case(at).view().held(SEAT).is_none_or(|held| held.area == Self::area(holder))
+        };
+        [0, HOLDER, holder].into_iter().all(knows)
+    }
+
+    pub fn holder_has_all(&self) -> bool {
+        let Some(holder) = (0..4).find(|at| self.holds(*at)) else { return false };
+        let written = self.letters.iter().filter(|letter| letter.step.deed == DeedData::Remind);
+        written.into_iter().all(|letter| self.disks[holder].contains(&letter.step))
+    }
+
+    pub fn was_handed_over(&self) -> bool {
+        self.is_at_rest() && (2..4).any(|at| self.holds(at))
+    }
+
+    pub fn has_lapsed(&self) -> bool {
+        self.is_at_rest()
+            && self.letters.iter().any(|l| matches!(l.step.deed, DeedData::Withdraw(_, true)))
+    }
+
+    pub fn was_withdrawn(&self) -> bool {
+        self.is_at_rest()
+            && self.letters.iter().any(|l| matches!(l.step.deed, DeedData::Withdraw(_, false)))
+    }
+}
