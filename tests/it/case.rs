@@ -67,9 +67,18 @@ impl World {
         self.shows(at, case, |case| case.stage() == stage).await
     }
 
+    /// Takes a step on the newest page, as soon as the node knows how to seal for the other county.
     async fn take(&self, at: usize, case: &str, step: Step) -> Result<pb::Case, Status> {
-        let version = self.see(at, case).await?.version;
-        self.take_seeing(at, case, version, step).await
+        eventually_async("the other county is known", || async {
+            let version = match self.see(at, case).await {
+                Ok(case) => case.version,
+                Err(status) => return Some(Err(status)),
+            };
+            let taken = self.take_seeing(at, case, version, step.clone()).await;
+            let unknown = |status: &Status| office::code(status) == "PEER_CARD_MISSING";
+            if taken.as_ref().is_err_and(unknown) { None } else { Some(taken) }
+        })
+        .await
     }
 
     async fn take_seeing(
