@@ -72,6 +72,7 @@ async fn records(desks: &mut Desks) -> (pb::Person, pb::Registration) {
     let corrected = pb::ChangePersonRequest {
         person: Some(pb::Person {
             marital_status: MaritalStatus::NeverMarried.into(),
+            at_risk: true,
             ..person.clone()
         }),
         seen_version: 1,
@@ -179,6 +180,17 @@ async fn consents(desks: &mut Desks) {
     follower.did("ConsentService.ListConsents", "SEARCH").await;
 }
 
+/// The person of the records is at risk; a supervisor lets the other county know all the same where she lives.
+async fn release(desks: &mut Desks, supervisor: &Office) {
+    let request = pb::ReleaseResidenceRequest {
+        document: desks.document.clone(),
+        to: AWAY.to_owned(),
+        reason: "本人书面要求".to_owned(),
+    };
+    supervisor.agreements().release_residence(request).await.unwrap();
+    desks.follower.did("AgreementService.ReleaseResidence", "CHANGE").await;
+}
+
 async fn messages(desks: &mut Desks, away: &mut Node) {
     let Desks { clerk, follower, .. } = desks;
     let content = office::message(5, HOME, AWAY, Kind::DepartureNotice);
@@ -221,6 +233,8 @@ async fn whatever_is_done_with_a_record_is_in_the_log_with_who_what_and_why() {
     let (person, registration) = records(&mut desks).await;
     certificates(&mut desks, person).await;
     consents(&mut desks).await;
+    let supervisor = office::connect(&network.operator("lan", HOME, Role::Supervisor)).await;
+    release(&mut desks, &supervisor).await;
     messages(&mut desks, &mut away).await;
     let end = pb::EndRegistrationRequest {
         registration_id: registration.registration_id,
