@@ -7,7 +7,9 @@ use domain::access::Role;
 use domain::message::Kind;
 use domain::time::Date;
 use liangdi::cli::connect::Office;
-use wire::pb::message::{ConsentScope, IdentityDocument, MaritalStatus, Service};
+use wire::pb::message::{
+    ConsentScope, IdentityDocument, MaritalStatus, RegistrationResult, Service,
+};
 use wire::pb::office as pb;
 
 use crate::support::desk::Desk;
@@ -203,6 +205,7 @@ async fn messages(desks: &mut Desks, away: &mut Node) {
     clerk.messages().export_evidence(pb::ExportEvidenceRequest { message_id: sent }).await.unwrap();
     follower.did("MessageService.ExportEvidence", "EXPORT").await;
 
+    cases(clerk, follower).await;
     away.kill();
     let content = office::message(6, HOME, AWAY, Kind::DepartureNotice);
     let waits = office::send(clerk, AWAY, &content, "").await.unwrap().message_id;
@@ -218,6 +221,39 @@ async fn messages(desks: &mut Desks, away: &mut Node) {
         pb::GetDeadLetterRequest { message_id: waits.clone(), access: Some(office::access()) };
     clerk.delivery().get_dead_letter(get).await.unwrap();
     follower.did("DeliveryService.GetDeadLetter", "VIEW").await;
+}
+
+async fn cases(clerk: &Office, follower: &mut Follower) {
+    let content = office::message(8, HOME, AWAY, Kind::BirthRegistrationInquiry);
+    let person = wire::content::content_to_pb(&content).person;
+    let ask = pb::AskForBirthRegistrationRequest {
+        application_number: "SY-7".to_owned(),
+        spouses: vec![pb::Spouse { person, origin: AWAY.to_owned() }],
+        basis: 1,
+        ..Default::default()
+    };
+    let asked = clerk.cases().ask_for_birth_registration(ask).await.unwrap().into_inner();
+    follower.did("CaseService.AskForBirthRegistration", "SEND").await;
+    let case = &asked.cases[0];
+    let decide = pb::DecideBirthRegistrationRequest {
+        case_id: case.case_id.clone(),
+        result: RegistrationResult::Withdrawn.into(),
+        decided_on: Date::from_millis(now()).to_string(),
+        ..Default::default()
+    };
+    clerk.cases().decide_birth_registration(decide).await.unwrap();
+    follower.did("CaseService.DecideBirthRegistration", "SEND").await;
+    let show = pb::ShowCaseRequest { case_id: case.case_id.clone() };
+    let shown = clerk.cases().show_case(show).await.unwrap().into_inner().case.unwrap();
+    let void = wire::pb::message::Void { reason: "本人撤回申请。".to_owned() };
+    let step = pb::TakeCaseStepRequest {
+        case_id: shown.case_id,
+        expected_version: shown.version,
+        step: Some(pb::take_case_step_request::Step::Void(void)),
+        ..Default::default()
+    };
+    clerk.cases().take_case_step(step).await.unwrap();
+    follower.did("CaseService.TakeCaseStep", "SEND").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
