@@ -44,13 +44,17 @@ struct Follower {
 
 impl Follower {
     async fn did(&mut self, call: &str, action: &str) {
+        self.did_by(("hua", "CLERK"), call, action).await;
+    }
+
+    async fn did_by(&mut self, who: (&str, &str), call: &str, action: &str) {
         let all = entries(&self.auditor, pb::ListAccessRequest::default()).await;
         let new: Vec<_> =
             all.iter().filter(|e| e.number > self.seen && e.operator != "eve").collect();
         let entry = new.iter().find(|e| e.action == action);
         let entry =
             entry.unwrap_or_else(|| panic!("{call} is not in the log as {action}: {new:?}"));
-        assert_eq!((entry.operator.as_str(), entry.role.as_str()), ("hua", "CLERK"), "{call}");
+        assert_eq!((entry.operator.as_str(), entry.role.as_str()), who, "{call}");
         assert!(entry.purpose != 0 && entry.basis != 0 && entry.at_ms > 0, "{call}");
         assert_eq!(entry.person.len(), 64, "{call} names whose record");
         self.seen = all.first().unwrap().number;
@@ -190,7 +194,8 @@ async fn release(desks: &mut Desks, supervisor: &Office) {
         reason: "本人书面要求".to_owned(),
     };
     supervisor.agreements().release_residence(request).await.unwrap();
-    desks.follower.did("AgreementService.ReleaseResidence", "CHANGE").await;
+    let lan = ("lan", "SUPERVISOR");
+    desks.follower.did_by(lan, "AgreementService.ReleaseResidence", "CHANGE").await;
 }
 
 async fn messages(desks: &mut Desks, away: &mut Node) {

@@ -42,17 +42,24 @@ impl SmallDisk {
         assert!(Command::new("mount").args(["-o", how]).arg(&self.0).status().unwrap().success());
     }
 
-    /// Takes all the room but so much.
+    /// Takes all the room but so much, and at no time more: a node may be writing.
     fn fill(&self, but_kb: u64) -> PathBuf {
         let ballast = self.0.join("ballast");
         let file = std::fs::File::create(&ballast).unwrap();
         let block = vec![7; 64 * 1024];
+        let is_room = || self.free() >= but_kb * 1024 + block.len() as u64;
         let mut at = 0;
-        while file.write_at(&block, at).is_ok_and(|written| written == block.len()) {
+        while (but_kb == 0 || is_room())
+            && file.write_at(&block, at).is_ok_and(|written| written == block.len())
+        {
             at += block.len() as u64;
         }
-        file.set_len(at.saturating_sub(but_kb * 1024)).unwrap();
         ballast
+    }
+
+    fn free(&self) -> u64 {
+        let disk = rustix::fs::statvfs(&self.0).unwrap();
+        disk.f_bavail * disk.f_frsize
     }
 }
 
