@@ -34,6 +34,8 @@ const COUNTY: &str = "410523";
 const RATE: u32 = 400;
 /// Connections of the flood, each with mail on the way all the time.
 const FLOODERS: usize = 4;
+/// The quiet peer writes a letter this often: half of what it may.
+const PACE: Duration = Duration::from_millis(2 * 1_000 / RATE as u64);
 /// Letters in a parcel of the flood.
 const LETTERS: usize = 256;
 /// Letters of the quiet peer, one after the other, before the flood and while it lasts: at least so many, and for at
@@ -62,6 +64,7 @@ async fn letters(peer: &mut Rogue) -> Vec<Duration> {
         let said = peer.deliver(vec![letter]).await;
         took.push(started.elapsed());
         assert_eq!(words(&said), ["STORED"]);
+        tokio::time::sleep(PACE.saturating_sub(started.elapsed())).await;
     }
     took
 }
