@@ -22,7 +22,7 @@ use store::messages::{Side, message_key};
 use store::tables::{CASE, CASE_DUTY, CASE_TURN, CASE_WAITING, MESSAGE, TODO};
 use store::{Kept, Store, Unit};
 
-use super::messages::{from_and_to, send};
+use super::messages::{from_and_to, kept_content, send};
 use super::{AppError, clocks};
 use opening::Rows;
 
@@ -55,14 +55,14 @@ impl Came {
     }
 }
 
-/// Adds a message to its case, in the unit that stores it.
+/// Adds a message to its case, in the unit that stores it. Says whether the node has something to do there by itself.
 ///
 /// # Errors
 /// `TOO_LARGE` when a case of ours would have more steps than a case may have; what others send beyond that is kept as a
 /// message and has no effect. Otherwise when rows cannot be read or written.
-pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<(), AppError> {
+pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<bool, AppError> {
     let (areas, times) = ((came.from, came.to), (came.created, came.due));
-    let Some(step) = Step::of(came.id, areas, times, content) else { return Ok(()) };
+    let Some(step) = Step::of(came.id, areas, times, content) else { return Ok(false) };
     let id = content.case_of(came.id);
     let mut row = match content.case {
         Some(_) => row_of(unit, id, came.own(), came.now)?,
@@ -70,9 +70,9 @@ pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<(), Ap
     };
     match row.case.add(step) {
         Ok(true) => {}
-        Ok(false) => return Ok(()),
+        Ok(false) => return Ok(false),
         Err(reason) if came.side == Side::Sent => return Err(reason.into()),
-        Err(_) => return Ok(()),
+        Err(_) => return Ok(false),
     }
     if let (Side::Received, Body::HandOver(body)) = (came.side, &content.body) {
         row.brought.push(came.id);
@@ -82,7 +82,8 @@ pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<(), Ap
         }
     }
     pass_on(&mut row, &came);
-    keep(unit, row, came.own(), came.now)
+    keep(unit, row, came.own(), came.now)?;
+    Ok(unit.contains(&CASE_DUTY, id.as_bytes())?)
 }
 
 /// What comes for a side that this office gave away goes on to whoever holds it now.
@@ -147,7 +148,7 @@ fn row_of(
         let Some(message) = Rows::message(unit, opening, side)? else { continue };
         let areas = from_and_to(own, message.peer, side);
         let times = (message.created, message.due);
-        let content = opening::read(&message)?;
+        let Some(content) = kept_content(&message)? else { continue };
         if let Some(step) = Step::of(opening, areas, times, &content) {
             // An empty case has room.
             let _added = row.case.add(step);

@@ -2,7 +2,6 @@
 //! the unit that it follows from, and done until it is sent; what cannot be sealed yet waits.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::time::Duration;
 
 use domain::area::AreaCode;
@@ -74,22 +73,14 @@ pub async fn perform(
     outlet: &dyn Outlet,
     now: UnixMillis,
 ) -> Result<usize, AppError> {
-    let (mut sent, mut from) = (0, Bound::Unbounded);
-    let mut unreachable = BTreeSet::new();
-    loop {
-        let rows = store.scan(&DUTY, (from, Bound::Unbounded), DUTIES_AT_ONCE)?;
-        let Some((last, _)) = rows.last() else { return Ok(sent) };
-        from = Bound::Excluded(*last);
-        for (key, row) in rows {
+    let mut node = Node::new(own, store, outlet, now);
+    let mut sent = 0;
+    for page in store.pages(&DUTY, .., DUTIES_AT_ONCE) {
+        for (key, row) in page? {
             let (Some(duty), Some(peer)) = (Duty::of(key.0), peer_area(&key.2)) else { continue };
-            if unreachable.contains(&peer) {
+            if !node.reaches(peer) {
                 continue;
             }
-            if outlet.sealer(peer).is_err() {
-                unreachable.insert(peer);
-                continue;
-            }
-            let node = Node { own, store, outlet, now };
             let done = match duty {
                 Duty::Answer => asked::answer(&node, key, row, peer).await,
                 Duty::Withdrawal | Duty::Deleted => node.tell(duty, key, row, peer).await,
@@ -97,18 +88,41 @@ pub async fn perform(
             sent += usize::from(done?);
         }
     }
+    Ok(sent)
 }
 
-/// The node that does its duty.
-#[derive(Clone, Copy)]
+/// The node that does its duty, one time round.
 pub(super) struct Node<'a> {
     pub(super) own: AreaCode,
     pub(super) store: &'a Store,
     pub(super) outlet: &'a dyn Outlet,
     pub(super) now: UnixMillis,
+    /// Counties that could not be sealed for: what is for them keeps nothing else waiting.
+    unreachable: BTreeSet<AreaCode>,
 }
 
-impl Node<'_> {
+impl<'a> Node<'a> {
+    pub(super) const fn new(
+        own: AreaCode,
+        store: &'a Store,
+        outlet: &'a dyn Outlet,
+        now: UnixMillis,
+    ) -> Self {
+        Self { own, store, outlet, now, unreachable: BTreeSet::new() }
+    }
+
+    /// Whether a county can be sealed for; each is asked about once a round.
+    pub(super) fn reaches(&mut self, peer: AreaCode) -> bool {
+        if self.unreachable.contains(&peer) {
+            return false;
+        }
+        let reaches = self.outlet.sealer(peer).is_ok();
+        if !reaches {
+            self.unreachable.insert(peer);
+        }
+        reaches
+    }
+
     /// Tells a county of a withdrawal, or that it was followed.
     async fn tell(
         &self,

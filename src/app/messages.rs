@@ -27,8 +27,7 @@ use store::tables::{ENVELOPE, MESSAGE};
 use store::{Kept, PersonHash, Store, StoreError, Subject, Unit};
 use wire::content::decode_content;
 
-use crate::app::AppError;
-use crate::app::consents::spread;
+use crate::app::{AppError, Refusal};
 
 /// What stands for "no person" where a value needs somebody's key: messages between offices.
 const OFFICE: &[u8] = b"liangdi/office";
@@ -105,8 +104,17 @@ pub(crate) fn envelope_of(entry: Vec<u8>) -> Option<SealedEnvelope> {
 /// # Errors
 /// `CONSENT_WITHDRAWN` when it was deleted because the person took her consent back.
 pub(crate) fn content_of(id: MessageId, row: &MessageRow) -> Result<Content, AppError> {
-    spread::still_kept(id, row)?;
-    decode_content(&row.content.0).map_err(|_| AppError::Internal("a kept content is unreadable"))
+    let gone = || Refusal::new(Reason::ConsentWithdrawn).field("message_id").existing(id);
+    kept_content(row)?.ok_or_else(|| gone().into())
+}
+
+/// The content of a message that is kept here; none when it was deleted since, of which a case goes on without.
+pub(crate) fn kept_content(row: &MessageRow) -> Result<Option<Content>, AppError> {
+    if row.content.0.is_empty() {
+        return Ok(None);
+    }
+    let content = decode_content(&row.content.0);
+    content.map(Some).map_err(|_| AppError::Internal("a kept content is unreadable"))
 }
 
 /// The envelope of a message, from the journal.

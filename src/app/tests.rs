@@ -2,6 +2,7 @@
 
 mod aging;
 mod carried;
+mod cases;
 mod clocks;
 mod consenting;
 mod letters;

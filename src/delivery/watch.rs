@@ -56,7 +56,7 @@ impl Watch {
                 told("clocks could not be looked at", watch.look_at_clocks(now).await);
                 if alarms.is_none_or(|last| now.since(last) >= ALARMS_EVERY || now < last) {
                     alarms = Some(now);
-                    told("alarms could not be looked at", watch.look_at_alarms(now).await);
+                    watch.look_at_alarms(now).await;
                 }
                 tokio::select! {
                     () = stopping.stopped() => return,
@@ -91,7 +91,7 @@ impl Watch {
         let (watch, mut stopping) = (self.clone(), tasks.stopping());
         tasks.spawn("duties", async move {
             loop {
-                told("what is due by the node could not be sent", watch.duties().await);
+                watch.duties(SystemClock.now()).await;
                 tokio::select! {
                     () = stopping.stopped() => return,
                     () = watch.peers.rung() => {}
@@ -101,14 +101,15 @@ impl Watch {
         });
     }
 
-    async fn duties(&self) -> Result<(), AppError> {
+    async fn duties(&self, now: UnixMillis) {
         let Clocks { own, store, .. } = &self.clocks;
-        duties::perform(*own, store, &self.peers, SystemClock.now()).await.map(drop)
+        let sent = duties::perform(*own, store, &self.peers, now).await;
+        told("what is due by the node could not be sent", sent.map(drop));
+        let done = cases::duties::run(*own, store, &self.peers, now).await;
+        told("what is due by the node in a case could not be done", done.map(drop));
     }
 
     async fn look_at_clocks(&self, now: UnixMillis) -> Result<(), AppError> {
-        let Clocks { own, store, .. } = &self.clocks;
-        cases::duties::run(*own, store, &self.peers, now).await?;
         for _ in 0..LOOKS_AT_ONCE {
             let scanned = self.clocks.scan(now).await?;
             if scanned.told > 0 {
@@ -124,13 +125,22 @@ impl Watch {
         Ok(())
     }
 
-    async fn look_at_alarms(&self, now: UnixMillis) -> Result<(), AppError> {
+    /// Each alarm is looked at whatever becomes of the others.
+    async fn look_at_alarms(&self, now: UnixMillis) {
         let Clocks { own, store, .. } = &self.clocks;
-        let alarms = self.clocks.alarms(now).await?;
-        let alarms = alarms.saturating_add(cases::alarms::look(*own, store, now).await?);
-        if alarms > 0 {
-            tracing::warn!(alarms, "something does not happen; see: liangdi notice list");
-        }
+        let alarmed = |alarms| {
+            if alarms > 0 {
+                tracing::warn!(alarms, "something does not happen; see: liangdi notice list");
+            }
+        };
+        let alarms = self.clocks.alarms(now).await;
+        told("alarms could not be looked at", alarms.map(alarmed));
+        let alarms = cases::alarms::look(*own, store, now).await;
+        told("cases that are late could not be looked at", alarms.map(alarmed));
+        told("mail for retired peers could not be looked at", self.look_at_retired(now).await);
+    }
+
+    async fn look_at_retired(&self, now: UnixMillis) -> Result<(), AppError> {
         for peer in self.peers.all() {
             if !peer.card().is_some_and(|card| card.retired_at(now)) {
                 continue;

@@ -85,6 +85,7 @@ mod caught;
 mod core;
 mod engine;
 
+mod pages;
 mod store;
 
 mod directory;
@@ -119,6 +120,7 @@ pub use ledger::{LedgerHead, StoredFrontier};
 pub use migrate::{MIGRATIONS, Migrated, Migration};
 pub use open::{OpenReport, OpenStoreError};
 pub use options::Options;
+pub use pages::Pages;
 pub use pending::Pending;
 pub use rebuild::{Missing, RebuildReport, rebuild};
 pub use seal::DataKey;

@@ -1,13 +1,13 @@
 //! Alarms about cases that no message's own clock speaks of: a side that was handed over and is late, and steps whose case
 //! never came. Offices are named, persons never.
 
-use std::ops::Bound;
 use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::case::{Seat, Stage};
+use domain::id::MessageId;
 use domain::time::UnixMillis;
-use store::cases::{CaseKey, OURS, THEIRS};
+use store::cases::{CaseKey, CaseRow, OURS, THEIRS};
 use store::letters::NoticeKind;
 use store::tables::{CASE, CASE_TURN, CASE_WAITING};
 use store::{Store, Unit};
@@ -16,7 +16,7 @@ use crate::app::{AppError, notices};
 
 /// A case whose first message has not come for so long is told of.
 const WAITS_FOR: Duration = Duration::from_secs(7 * 86_400);
-/// Cases that are looked at in one go.
+/// Cases that are read, and that are told of, in one go; the rest is for the next look.
 const CASES_AT_ONCE: usize = 1_024;
 /// All of the clock has run.
 const LATE: u8 = 100;
@@ -26,20 +26,17 @@ const LATE: u8 = 100;
 /// # Errors
 /// When rows cannot be read or written.
 pub async fn look(own: AreaCode, store: &Store, now: UnixMillis) -> Result<usize, AppError> {
-    let mut late = Vec::new();
+    let mut open = Vec::new();
     for whose in [OURS, THEIRS] {
-        let (from, until) = ((whose, 0, [0; 16]), (whose, now.get(), [0xFF; 16]));
-        let range = (Bound::Included(from), Bound::Included(until));
-        late.extend(store.scan(&CASE_TURN, range, CASES_AT_ONCE)?.into_iter().map(|(k, ())| k.2));
+        let range = (whose, 0, [0; 16])..=(whose, now.get(), [0xFF; 16]);
+        for page in store.pages(&CASE_TURN, range, CASES_AT_ONCE) {
+            let keys = page?.into_iter().map(|((_, _, key), ())| key);
+            take_untold(store, own, keys, &mut open)?;
+        }
     }
     let since = now.saturating_sub(WAITS_FOR).get();
-    let waiting = store.scan(&CASE_WAITING, ..=(since, [0xFF; 16]), CASES_AT_ONCE)?;
-    late.extend(waiting.into_iter().map(|((_, id), ())| id));
-    let mut open = Vec::new();
-    for key in late {
-        if store.get(&CASE, &key)?.is_some_and(|row| !row.told) {
-            open.push(key);
-        }
+    for page in store.pages(&CASE_WAITING, ..=(since, [0xFF; 16]), CASES_AT_ONCE) {
+        take_untold(store, own, page?.into_iter().map(|((_, key), ())| key), &mut open)?;
     }
     if open.is_empty() {
         return Ok(0);
@@ -51,6 +48,23 @@ pub async fn look(own: AreaCode, store: &Store, now: UnixMillis) -> Result<usize
     told.await.map_err(AppError::from)
 }
 
+/// Adds those that there is something to tell of, while there is room for more.
+fn take_untold(
+    store: &Store,
+    own: AreaCode,
+    keys: impl Iterator<Item = CaseKey>,
+    open: &mut Vec<CaseKey>,
+) -> Result<(), AppError> {
+    for key in keys {
+        if open.len() < CASES_AT_ONCE
+            && store.get(&CASE, &key)?.is_some_and(|row| news(&row, own).is_some())
+        {
+            open.push(key);
+        }
+    }
+    Ok(())
+}
+
 fn tell(
     unit: &mut Unit<'_>,
     key: &CaseKey,
@@ -58,10 +72,22 @@ fn tell(
     now: UnixMillis,
 ) -> Result<usize, AppError> {
     let Some(mut row) = unit.get(&CASE, key)? else { return Ok(0) };
+    let Some((what, message)) = news(&row, own) else { return Ok(0) };
+    row.told = true;
+    unit.put(&CASE, key, &row)?;
+    notices::raise(unit, now, what, &[message])?;
+    Ok(1)
+}
+
+/// What there is to tell of a case, with the message that it is about; none when the office was told.
+fn news(row: &CaseRow, own: AreaCode) -> Option<(NoticeKind, MessageId)> {
+    if row.told {
+        return None;
+    }
     let view = row.case.view();
     let moved = Seat::ALL.iter().any(|seat| view.held(*seat).is_some_and(|held| held.term > 1));
     let first = row.case.steps().first().map(|step| (step.from, step.id));
-    let (what, message) = match (view.stage, view.asking, view.answering, first) {
+    match (view.stage, view.asking, view.answering, first) {
         (Stage::Asked, Some(asking), Some(answering), _) if moved => {
             let ours = view.sits(own, Seat::Answering);
             let what = if ours {
@@ -69,14 +95,10 @@ fn tell(
             } else {
                 NoticeKind::NotAnswered { to: answering.area, percent: LATE }
             };
-            (what, row.case.id().opening_message())
+            Some((what, row.case.id().opening_message()))
         }
-        (Stage::Waiting, _, _, Some((from, id))) => (NoticeKind::CaseWaits { from }, id),
+        (Stage::Waiting, _, _, Some((from, id))) => Some((NoticeKind::CaseWaits { from }, id)),
         // The message's own clock has told it, or nobody has to answer.
-        _ => return Ok(0),
-    };
-    row.told = true;
-    unit.put(&CASE, key, &row)?;
-    notices::raise(unit, now, what, &[message])?;
-    Ok(1)
+        _ => None,
+    }
 }

@@ -1,8 +1,6 @@
 //! What a node does in its cases by itself: gives a side away that was accepted, tells who accepted too late, passes on
 //! what came for a side that is gone. Everything it needs is on disk, so it goes on after a crash where it was.
 
-use std::ops::Bound;
-
 use domain::area::AreaCode;
 use domain::case::{Duty, Offer, TransferCause};
 use domain::id::{CaseId, MessageId};
@@ -20,51 +18,50 @@ use super::opening::{Rows, document, opening};
 use super::steps::{between, inside};
 use super::{keep, opposite};
 use crate::app::AppError;
+use crate::app::duties::Node;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
 
-/// Cases that are looked at in one go.
+/// Cases that are read in one go.
 const CASES_AT_ONCE: usize = 256;
 
-/// Does what is to be done. Says in how many cases something was done; what cannot be done yet is tried again.
+/// Does what is to be done, in every case. Says in how many something was done; what cannot be done yet is tried again.
 ///
 /// # Errors
-/// When rows cannot be read or written.
+/// When rows cannot be read or written; the other cases have been looked after all the same.
 pub async fn run(
     own: AreaCode,
     store: &Store,
     outlet: &dyn Outlet,
     now: UnixMillis,
 ) -> Result<usize, AppError> {
-    let (mut done, mut from) = (0, Bound::Unbounded);
-    for _ in 0..CASES_AT_ONCE {
-        let first = store.scan(&CASE_DUTY, (from, Bound::Unbounded), 1)?;
-        let Some((key, ())) = first.first().copied() else { break };
-        from = Bound::Excluded(key);
-        let node = Node { own, store, outlet, now };
-        match node.look_after(CaseId::from_bytes(key)).await {
-            Ok(acted) => done += usize::from(acted),
-            // The peer's card may come, the disk may get room.
-            Err(AppError::Refused(_)) => {}
-            Err(error) => return Err(error),
+    let mut node = Node::new(own, store, outlet, now);
+    let (mut done, mut failed) = (0, None);
+    for page in store.pages(&CASE_DUTY, .., CASES_AT_ONCE) {
+        for (key, ()) in page? {
+            match node.look_after(CaseId::from_bytes(key)).await {
+                Ok(acted) => done += usize::from(acted),
+                // The peer's card may come, the disk may get room.
+                Err(AppError::Refused(_)) => {}
+                Err(error) => failed = Some(error),
+            }
         }
     }
-    Ok(done)
-}
-
-struct Node<'a> {
-    own: AreaCode,
-    store: &'a Store,
-    outlet: &'a dyn Outlet,
-    now: UnixMillis,
+    failed.map_or(Ok(done), Err)
 }
 
 impl Node<'_> {
-    async fn look_after(&self, id: CaseId) -> Result<bool, AppError> {
+    async fn look_after(&mut self, id: CaseId) -> Result<bool, AppError> {
         let Some(row) = self.store.case(id)? else { return Ok(false) };
+        let duty = row.case.duty(self.own, self.now);
+        let told = told_first(&row, self.own, duty).map(|area| self.outlet.destination(area));
+        // Looked at before anything is read and packed that could not be sealed.
+        if told.is_some_and(|to| to.is_ok_and(|to| !self.reaches(to))) {
+            return Ok(false);
+        }
         if !row.to_pass.is_empty() {
             return self.pass_on(row).await;
         }
-        match row.case.duty(self.own, self.now) {
+        match duty {
             Some(Duty::GiveAway(offer)) => self.give_away(row, offer).await,
             Some(Duty::TellLapsed(offer)) => self.tell_lapsed(row, offer).await,
             None => self.settle(row).await,
@@ -196,6 +193,16 @@ impl Node<'_> {
         let sent: Vec<_> = sent.collect();
         sent.iter().for_each(|accepted| accepted.nudge(self.outlet));
         !sent.is_empty()
+    }
+}
+
+/// Whom the next word in a case is for.
+fn told_first(row: &CaseRow, own: AreaCode, duty: Option<Duty>) -> Option<AreaCode> {
+    if !row.to_pass.is_empty() {
+        return row.case.successor(own).map(|(_, _, area)| area);
+    }
+    match duty? {
+        Duty::GiveAway(offer) | Duty::TellLapsed(offer) => Some(offer.to),
     }
 }
 

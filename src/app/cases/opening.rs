@@ -7,9 +7,9 @@ use store::cases::CaseRow;
 use store::messages::{MessageRow, Side, message_key};
 use store::tables::{CASE, MESSAGE};
 use store::{Kept, Store, StoreError, Unit};
-use wire::content::decode_content;
 
 use crate::app::AppError;
+use crate::app::messages::kept_content;
 
 /// Reads rows, from the store or in a unit.
 pub(crate) trait Rows {
@@ -33,7 +33,7 @@ macro_rules! rows {
 }
 rows!(Store, Unit<'_>);
 
-/// The content that opened a case; none when the person was erased or it is not here.
+/// The content that opened a case; none when the person was erased, it was deleted or it is not here.
 pub(crate) fn opening(rows: &impl Rows, case: CaseId) -> Result<Option<Content>, AppError> {
     document(rows, case, case.opening_message())
 }
@@ -46,13 +46,15 @@ pub(crate) fn document(
 ) -> Result<Option<Content>, AppError> {
     for side in [Side::Received, Side::Sent] {
         if let Some(row) = rows.message(id, side)? {
-            return read(&row).map(Some);
+            return kept_content(&row);
         }
     }
     let Some(row) = rows.case(case)? else { return Ok(None) };
     for brought in row.brought {
         let Some(message) = rows.message(brought, Side::Received)? else { continue };
-        let Body::HandOver(body) = read(&message)?.body else { continue };
+        let Some(Body::HandOver(body)) = kept_content(&message)?.map(|it| it.body) else {
+            continue;
+        };
         if let Some(found) = body.documents.into_iter().find(|document| document.id == id) {
             return Ok(Some(*found.content));
         }
@@ -66,10 +68,4 @@ pub(crate) fn document(
 /// `UNKNOWN_CASE` when it is not here.
 pub(crate) fn must_open(rows: &impl Rows, case: CaseId) -> Result<Content, AppError> {
     opening(rows, case)?.ok_or_else(|| Reason::UnknownCase.into())
-}
-
-/// The content of a message that is kept.
-pub(super) fn read(row: &MessageRow) -> Result<Content, AppError> {
-    let content = decode_content(&row.content.0);
-    content.map_err(|_| AppError::Internal("a kept content is unreadable"))
 }

@@ -8,7 +8,6 @@ use domain::access::Permission;
 use domain::area::AreaCode;
 use domain::id::{ConsentId, MessageId};
 use domain::message::{ConsentWithdrawal, ConsentWithdrawalDone, Content};
-use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::envelope::SealedEnvelope;
 use store::agreements::{ConsentEndedRow, ConsentUseRow, DutyRow, SpreadRow};
@@ -216,14 +215,4 @@ pub fn was_told(
     let key = (id, peer_key(peer));
     let Some(row) = unit.get(&CONSENT_SPREAD, &key)? else { return Ok(()) };
     Ok(unit.put(&CONSENT_SPREAD, &key, &SpreadRow { told: Some((message, at)), ..row })?)
-}
-
-/// The content of a message that is kept, unless it was deleted here because its consent was withdrawn.
-///
-/// # Errors
-/// `CONSENT_WITHDRAWN`.
-pub fn still_kept(id: MessageId, row: &MessageRow) -> Result<(), AppError> {
-    let gone = row.content.0.is_empty();
-    let refusal = || crate::app::Refusal::new(Reason::ConsentWithdrawn).field("message_id");
-    if gone { Err(refusal().existing(id).into()) } else { Ok(()) }
 }

@@ -12,10 +12,11 @@ use store::messages::{MessageRow, Side, message_key};
 use store::tables::{DEAD_LETTER, DISCARD_REASON, MESSAGE, TODO};
 use store::{Kept, Store, Unit};
 
-use super::list::{content_of, letter, message};
+use super::list::{letter, message};
 use super::{Letter, is_settled, sent, withdraw};
 use crate::app::access::{self, Act};
 use crate::app::idempotency::Once;
+use crate::app::messages::content_of;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::{self, Accepted, Draft, Outlet, Prepared, permission};
 use crate::app::messages::track;
@@ -52,7 +53,7 @@ pub async fn resend(
     let Again { id, content, grounds, to, expires, idempotency_key } = again;
     let (row, message) = letter(store, id)?;
     ctx.must(message.kind().map_or(Permission::ExchangeMessages, permission))?;
-    let original = content_of(&message)?;
+    let original = content_of(id, &message)?;
     let (content, grounds) = match content {
         Some(edited) => (same_letter(edited, &original)?, grounds),
         None => {
@@ -138,7 +139,7 @@ pub async fn discard(ctx: &Ctx, store: &Store, given: Discard) -> Result<Letter,
     let Discard { id, reason, idempotency_key } = given;
     let found = message(store, id)?.ok_or(AppError::from(Reason::NotFound))?;
     ctx.must(found.kind().map_or(Permission::ExchangeMessages, permission))?;
-    let act = Act::with(AccessAction::Discard, store, &content_of(&found)?);
+    let act = Act::with(AccessAction::Discard, store, &content_of(id, &found)?);
     let once = Once::new(&idempotency_key, "DiscardDeadLetter", &(id, &reason))?;
     let caller = ctx.clone();
     store

@@ -12,9 +12,9 @@ use store::letters::{DeadLetterRow, DeadState};
 use store::messages::{MessageRow, Side, message_key};
 use store::tables::{DEAD_LETTER, DISCARD_REASON, MESSAGE};
 use store::{Kept, Store};
-use wire::content::decode_content;
 
 use crate::app::access::{self, Act, Why};
+use crate::app::messages::content_of;
 use crate::app::messages::read::page_size;
 use crate::app::messages::send::permission;
 use crate::app::messages::track::{self, Track};
@@ -112,7 +112,7 @@ pub async fn show(
     why: Why,
 ) -> Result<(Letter, Content), AppError> {
     let (row, message) = letter(store, id)?;
-    let content = content_of(&message)?;
+    let content = content_of(id, &message)?;
     let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
     let act = Act {
         action: AccessAction::View,
@@ -160,15 +160,6 @@ pub(super) fn letter(
 /// A message of ours, unless its person was erased.
 pub(super) fn message(store: &Store, id: MessageId) -> Result<Option<MessageRow>, AppError> {
     Ok(store.get_personal(&MESSAGE, &message_key(id, Side::Sent))?.and_then(Kept::value))
-}
-
-/// What a message that is kept says.
-pub(super) fn content_of(row: &MessageRow) -> Result<Content, AppError> {
-    if row.content.0.is_empty() {
-        // Deleted here, because the person took her consent back.
-        return Err(Reason::ConsentWithdrawn.into());
-    }
-    decode_content(&row.content.0).map_err(|_| AppError::Internal("a kept content is unreadable"))
 }
 
 fn discard_reason(store: &Store, id: MessageId) -> Result<Option<Note>, AppError> {

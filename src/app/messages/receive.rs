@@ -469,6 +469,7 @@ impl Taking<'_, '_> {
         clocks::watch(self.unit, header.message_id, Side::Received, &row, self.now)?;
         let Header { message_id: id, from, to, created, due, .. } = *header;
         let came = Came { id, from, to, created, due, side: Side::Received, now: self.now };
-        cases::take(self.unit, came, content)
+        self.duties += usize::from(cases::take(self.unit, came, content)?);
+        Ok(())
     }
 }

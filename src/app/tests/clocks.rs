@@ -23,7 +23,7 @@ use crate::app::{AppError, notices as told};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn clocks(office: &Office) -> Clocks {
+pub(super) fn clocks(office: &Office) -> Clocks {
     Clocks {
         own: office.area,
         store: office.store.clone(),
@@ -36,7 +36,7 @@ fn origin() -> AreaCode {
     ORIGIN.parse().unwrap()
 }
 
-fn day(days: u32) -> UnixMillis {
+pub(super) fn day(days: u32) -> UnixMillis {
     NOW.saturating_add(DAY * days)
 }
 

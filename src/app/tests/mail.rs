@@ -1,22 +1,28 @@
 //! Mail between two offices of these tests: a way out that seals, and receipts and deliveries made by hand.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use domain::agreement::{Agreement, AgreementTerms, KindTerms};
 use domain::area::AreaCode;
-use domain::id::MessageId;
+use domain::id::{AgreementId, MessageId};
 use domain::message::{CheckContext, Content, Kind};
+use domain::purpose::Purpose;
 use domain::reason::Reason;
 use domain::synthetic::{Messages, People};
+use domain::text::Note;
 use domain::time::UnixMillis;
-use exchange::envelope::SealedEnvelope;
+use exchange::envelope::{AlgorithmProfile, Header, SealHeader, SealedEnvelope};
 use exchange::keys::Opener as _;
 use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
 use exchange::parcel::ParcelId;
 use exchange::receipt::{Disposition, Outcome};
+use store::agreements::AgreedRow;
 use store::messages::{
-    Blob, EnvelopeKey, LaneOutRow, MessageRow, ParcelRow, Side, Signed, message_key,
+    Blob, EnvelopeKey, LaneOutRow, MessageRow, ParcelRow, Side, Signed, message_key, peer_key,
 };
-use store::tables::{ENVELOPE, LANE_OUT, MESSAGE, PARCEL};
+use store::tables::{AGREED, ENVELOPE, LANE_OUT, MESSAGE, PARCEL};
 use store::{Kept, Store};
 use trust::seal::{Opener, Sealer, SealingKeyPair};
 use wire::content::decode_content;
@@ -30,14 +36,23 @@ use crate::app::messages::receive::{self, Arrived, Fit, Item, Judged, Opened};
 use crate::app::messages::send::{self, Accepted, Draft, Outlet};
 use crate::app::{AppError, Ctx, Refusal};
 
-/// Seals for one other office, and tells nobody.
+/// Seals for other offices, and tells nobody.
 pub(super) struct Post {
     pair: SealingKeyPair,
+    /// A county whose card never came.
+    unknown: Option<AreaCode>,
+    /// How often it was tried to seal for that county.
+    pub(super) tried: AtomicUsize,
 }
 
 impl Post {
     pub(super) fn new() -> Self {
-        Self { pair: SealingKeyPair::generate(&mut rand::rng()) }
+        let pair = SealingKeyPair::generate(&mut rand::rng());
+        Self { pair, unknown: None, tried: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn without(unknown: &str) -> Self {
+        Self { unknown: Some(unknown.parse().unwrap()), ..Self::new() }
     }
 }
 
@@ -46,7 +61,11 @@ impl Outlet for Post {
         Ok(to)
     }
 
-    fn sealer(&self, _: AreaCode) -> Result<Arc<dyn exchange::keys::Sealer>, Reason> {
+    fn sealer(&self, to: AreaCode) -> Result<Arc<dyn exchange::keys::Sealer>, Reason> {
+        if Some(to) == self.unknown {
+            self.tried.fetch_add(1, Ordering::Relaxed);
+            return Err(Reason::PeerCardMissing);
+        }
         let sealer = Sealer::new(self.pair.public(), &mut rand::rng(), NOW);
         Ok(Arc::new(sealer.map_err(|_| Reason::PeerCardMissing)?))
     }
@@ -163,16 +182,89 @@ pub(super) async fn deliver(
         let digest = envelope.digest();
         Item::Ours(Box::new(Opened { header, envelope, digest, judged }))
     };
+    let stored = take_in(to, from.area, ids.iter().map(item).collect(), now).await;
+    assert_eq!(stored, ids.len());
+}
+
+/// Has a parcel taken in; how many of its messages were stored.
+async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMillis) -> usize {
     let arrived = Arrived {
         parcel_id: ParcelId::from_bytes(crate::time::random()),
-        peer: from.area,
+        peer: from,
         signed: Signed { manifest: Default::default(), signature: Default::default() },
         signer: exchange::digest::Digest::new([0; 32]),
         chain: Vec::new(),
         words: Vec::new(),
-        items: ids.iter().map(item).collect(),
+        items,
     };
-    let stored = to.store.commit(move |unit| receive::take_in(unit, &arrived, now));
-    let answer = stored.await.map_err(AppError::from).unwrap();
-    assert_eq!(answer.stored, ids.len());
+    let stored = office.store.commit(move |unit| receive::take_in(unit, &arrived, now));
+    stored.await.map_err(AppError::from).unwrap().stored
+}
+
+/// Another county that is only heard here.
+pub(super) struct Stranger {
+    area: AreaCode,
+    said: u64,
+}
+
+impl Stranger {
+    pub(super) fn of(area: &str) -> Self {
+        Self { area: area.parse().unwrap(), said: 0 }
+    }
+
+    /// A message of theirs is stored here; its id.
+    pub(super) async fn says(
+        &mut self,
+        office: &Office,
+        content: Content,
+        now: UnixMillis,
+    ) -> MessageId {
+        self.said += 1;
+        let header = Header {
+            message_id: crate::time::next_message_id(self.area, now),
+            from: self.area,
+            to: office.area,
+            epoch: LaneEpoch::new(1),
+            sequence: LaneSeq::new(self.said),
+            created: now,
+            expires: now.saturating_add(Duration::from_secs(90 * 86_400)),
+            due: content.body.clock().map(|clock| clock.due(now).at()),
+            seal: SealHeader {
+                profile: AlgorithmProfile::International,
+                recipient_key_id: [0; 8],
+                encapsulated_key: [0; 32],
+                counter: self.said,
+            },
+        };
+        let body = wire::content::encode_content(&content);
+        let envelope = SealedEnvelope::new(wire::encode_header(&header), vec![7; 528]);
+        let digest = envelope.digest();
+        let judged = Judged::Fit(Box::new(Fit::new(&office.store, content, body, now)));
+        let id = header.message_id;
+        let item = Item::Ours(Box::new(Opened { header, envelope, digest, judged }));
+        assert_eq!(take_in(office, self.area, vec![item], now).await, 1);
+        id
+    }
+}
+
+/// Both offices have agreed on these kinds, whole, from a year ago on; content is kept so many months.
+pub(super) async fn agree(office: &Office, with: &str, kinds: &[Kind], retention_months: u16) {
+    let with: AreaCode = with.parse().unwrap();
+    let terms = AgreementTerms {
+        kinds: kinds.iter().map(|kind| (*kind, KindTerms::whole(*kind))).collect(),
+        purposes: Purpose::ALL.iter().copied().collect(),
+        valid_from: NOW.date().plus_days(-365),
+        valid_until: NOW.date().plus_days(365),
+        retention_months,
+        ask_once_days: 0,
+        notice_days: 0,
+        contact: Note::new("值班电话 0372-1234567").unwrap(),
+    };
+    let id = AgreementId::from_bytes([3; 16]);
+    let proposed = Agreement::propose((id, 1), (with, office.area), terms, None).unwrap();
+    let agreements = vec![proposed.decide(office.area, true, NOW).unwrap()];
+    let agreed = office.store.commit(move |unit| {
+        Ok::<_, AppError>(unit.put(&AGREED, &peer_key(with), &AgreedRow { agreements })?)
+    });
+    agreed.await.map_err(AppError::from).unwrap();
 }

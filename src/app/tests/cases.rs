@@ -1,0 +1,147 @@
+//! Cases whose content was deleted, and cases of counties that cannot be reached: neither keeps anything else waiting.
+
+use std::sync::atomic::Ordering;
+
+use domain::case::{Case, Deed, OfferState, Seat, Step, TransferCause};
+use domain::id::{CaseId, MessageId};
+use domain::message::{Body, ConsentWithdrawal, Content, HandOverAcceptance, Kind, Remind};
+use domain::purpose::{LawfulBasis, Purpose};
+use domain::time::UnixMillis;
+use store::cases::CaseRow;
+use store::tables::{CASE, CASE_DUTY};
+
+use super::clocks::{clocks, day};
+use super::mail::{Post, Stranger, agree, content_between};
+use super::{HERE, NOW, ORIGIN, Office};
+use crate::app::AppError;
+use crate::app::cases::duties;
+use crate::app::cases::steps::{self, Action, Order};
+
+/// A county that takes cases over.
+const THIRD: &str = "411528";
+/// A county whose card never comes.
+const FAR: &str = "510104";
+
+/// A report that rests on a consent, from the residence to the origin.
+fn consented() -> Content {
+    let report = |seed| content_between(seed, Kind::PregnancyReport, HERE, ORIGIN);
+    (1..).map(report).find(|content| content.consent.is_some()).unwrap()
+}
+
+/// What offices say to each other about a case, or about nobody.
+fn between(case: Option<CaseId>, body: Body) -> Content {
+    Content {
+        case,
+        in_reply_to: None,
+        basis: LawfulBasis::OfficeAgreement,
+        purpose: Purpose::OfficeAgreement,
+        consent: None,
+        service_request: None,
+        person: None,
+        replaces: None,
+        step: 9,
+        answered_from: None,
+        asked_again: None,
+        body,
+    }
+}
+
+fn kept(office: &Office, case: CaseId) -> CaseRow {
+    office.store.get(&CASE, case.as_bytes()).unwrap().unwrap()
+}
+
+/// The origin has a consented case, has offered it to a third county, and that has accepted; then the person takes her
+/// consent back.
+async fn withdrawn_in_a_hand_over(office: &Office, post: &Post, asker: &mut Stranger) -> CaseId {
+    for county in [HERE, THIRD] {
+        agree(office, county, &[Kind::PregnancyReport, Kind::PregnancyFeedback], 36).await;
+    }
+    let report = consented();
+    let consent_id = report.consent.as_ref().unwrap().consent_id;
+    let case = CaseId::from(asker.says(office, report, NOW).await);
+    let to = THIRD.parse().unwrap();
+    let order = Order {
+        case,
+        expected: kept(office, case).version,
+        action: Action::Offer(to, TransferCause::PersonMoved, day(3)),
+        idempotency_key: String::new(),
+    };
+    steps::take(&office.clerk(), &office.store, post, order).await.unwrap();
+    let accepted = HandOverAcceptance { seat: Seat::Answering, term: 2 };
+    Stranger::of(THIRD).says(office, between(Some(case), accepted.into()), NOW).await;
+    let withdrawal = ConsentWithdrawal { consent_id, withdrawn: NOW };
+    asker.says(office, between(None, withdrawal.into()), NOW).await;
+    case
+}
+
+#[tokio::test]
+async fn a_case_whose_content_was_deleted_is_not_handed_over_and_stops_nothing() {
+    let (office, post) = (Office::of(ORIGIN), Post::new());
+    let mut asker = Stranger::of(HERE);
+    let case = withdrawn_in_a_hand_over(&office, &post, &mut asker).await;
+    asker.says(&office, content_between(4, Kind::ArrivalNotice, HERE, ORIGIN), NOW).await;
+    let done = duties::run(office.area, &office.store, &post, NOW).await.unwrap();
+    assert_eq!(done, 1, "the third county is told that nothing comes");
+    let row = kept(&office, case);
+    assert!(matches!(row.case.offer(NOW), Some((_, OfferState::Withdrawn))));
+    assert_eq!(duties::run(office.area, &office.store, &post, NOW).await.unwrap(), 0);
+    let mut told = 0;
+    for days in 1..7 {
+        told += clocks(&office).scan(day(days)).await.unwrap().told;
+    }
+    assert!(told > 0, "the clocks run on");
+    // What still comes in such a case is taken.
+    let remind = between(Some(case), Remind { note: None }.into());
+    asker.says(&office, remind, day(1)).await;
+}
+
+#[tokio::test]
+async fn a_step_is_taken_whose_case_is_only_known_by_a_message_that_was_deleted() {
+    let (office, post) = (Office::of(ORIGIN), Post::new());
+    let mut asker = Stranger::of(HERE);
+    let case = withdrawn_in_a_hand_over(&office, &post, &mut asker).await;
+    let forgotten = office.store.commit(move |unit| {
+        unit.delete(&CASE, case.as_bytes());
+        Ok::<_, AppError>(())
+    });
+    forgotten.await.map_err(AppError::from).unwrap();
+    asker.says(&office, between(Some(case), Remind { note: None }.into()), day(1)).await;
+    assert_eq!(kept(&office, case).case.steps().len(), 1);
+}
+
+/// A case in which a county has accepted what is not offered any more; it is to be told.
+async fn late_acceptance(office: &Office, from: &str, number: u16) -> CaseId {
+    let case =
+        CaseId::from_bytes([&number.to_be_bytes()[..], &[9; 14]].concat().try_into().unwrap());
+    let step = Step {
+        id: MessageId::new(NOW, crate::time::random()),
+        from: from.parse().unwrap(),
+        to: office.area,
+        step: 2,
+        created: NOW,
+        deed: Deed::Accept { seat: Seat::Answering, term: 2 },
+    };
+    let mut row = CaseRow::new(case, NOW);
+    assert!(row.case.add(step).unwrap());
+    let written = office.store.commit(move |unit| {
+        unit.put(&CASE, case.as_bytes(), &row)?;
+        Ok::<_, AppError>(unit.put(&CASE_DUTY, case.as_bytes(), &())?)
+    });
+    written.await.map_err(AppError::from).unwrap();
+    case
+}
+
+#[tokio::test]
+async fn cases_of_a_county_that_cannot_be_reached_keep_no_other_waiting() {
+    let (office, post) = (Office::of(ORIGIN), Post::without(FAR));
+    for number in 0..257 {
+        late_acceptance(&office, FAR, number).await;
+    }
+    let last = late_acceptance(&office, THIRD, 1_000).await;
+    assert_eq!(duties::run(office.area, &office.store, &post, NOW).await.unwrap(), 1);
+    assert_eq!(kept(&office, last).case.duty(office.area, NOW), None);
+    assert_eq!(post.tried.load(Ordering::Relaxed), 1, "asked once a round");
+    let waits = |case: Case, now: UnixMillis| case.duty(office.area, now).is_some();
+    let rows = office.store.scan(&CASE, .., 1_000).unwrap();
+    assert_eq!(rows.into_iter().filter(|(_, row)| waits(row.case.clone(), NOW)).count(), 257);
+}
