@@ -14,7 +14,7 @@ pub mod steps;
 use domain::area::AreaCode;
 use domain::case::{Case, Deed, Seat, Stage, Step, View};
 use domain::id::{CaseId, MessageId};
-use domain::message::{Body, Content, Kind};
+use domain::message::{Body, Content, HandOver, Kind};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::cases::{CaseRow, OURS, THEIRS};
@@ -66,24 +66,98 @@ pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<bool, 
     let id = content.case_of(came.id);
     let mut row = match content.case {
         Some(_) => row_of(unit, id, came.own(), came.now)?,
-        None => CaseRow::new(id, came.now),
+        // What belongs to it may have come before it.
+        None => unit.get(&CASE, id.as_bytes())?.unwrap_or_else(|| CaseRow::new(id, came.now)),
     };
+    let brings = match &content.body {
+        Body::HandOver(body) if came.side == Side::Received => Some(body),
+        _ => None,
+    };
+    let counts = brings.is_none_or(|body| was_asked_for(&row, &came, body));
+    let deed = step.deed;
+    let step = if counts { step } else { unasked(step) };
     match row.case.add(step) {
         Ok(true) => {}
         Ok(false) => return Ok(false),
         Err(reason) if came.side == Side::Sent => return Err(reason.into()),
         Err(_) => return Ok(false),
     }
-    if let (Side::Received, Body::HandOver(body)) = (came.side, &content.body) {
-        row.brought.push(came.id);
-        for step in &body.steps {
-            // More than a case may have is of no effect.
-            let _added = row.case.add(step.clone());
-        }
+    if let Some(body) = brings.filter(|_| counts) {
+        bring(&mut row, came.id, body, came.own());
+    }
+    if came.side == Side::Sent && matches!(deed, Deed::Accept { .. }) {
+        take_what_waited(unit, &mut row, &came)?;
     }
     pass_on(&mut row, &came);
     keep(unit, row, came.own(), came.now)?;
     Ok(unit.contains(&CASE_DUTY, id.as_bytes())?)
+}
+
+/// Whether a side that is brought is one that this office has accepted from whoever brings it, or that it was brought by
+/// it before. Whoever knows the id of a case could otherwise rewrite it, or force it on somebody.
+fn was_asked_for(row: &CaseRow, came: &Came, body: &HandOver) -> bool {
+    let (own, seat, term) = (came.own(), body.seat, body.term);
+    if row.case.has_accepted(own, came.from, (seat, term)) {
+        return true;
+    }
+    row.case.steps().into_iter().any(|step| {
+        let brought = row.brought.contains(&step.id) && step.from.county() == came.from.county();
+        brought && step.deed == Deed::Transfer { seat, term, area: came.to }
+    })
+}
+
+/// A hand-over that nobody here has accepted: it is kept, and gives nothing to anybody.
+fn unasked(step: Step) -> Step {
+    Step { deed: Deed::Document { kind: Kind::HandOver }, ..step }
+}
+
+/// Adds the steps that a hand-over brings. What this office wrote itself, or what was written to it, nobody else tells it.
+fn bring(row: &mut CaseRow, id: MessageId, body: &HandOver, own: AreaCode) {
+    row.brought.push(id);
+    let ours = |step: &Step| [step.from, step.to].iter().any(|area| area.county() == own.county());
+    for step in body.steps.iter().filter(|step| !ours(step)) {
+        // More than a case may have is of no effect.
+        let _added = row.case.add(step.clone());
+    }
+}
+
+/// What was brought before it was known here that it had been accepted: the node was restored since.
+fn take_what_waited(unit: &Unit<'_>, row: &mut CaseRow, came: &Came) -> Result<(), AppError> {
+    let waits = unasked_from(&row.case, came.to);
+    for id in waits {
+        let Some(message) = Rows::message(unit, id, Side::Received)? else { continue };
+        let Some(content) = kept_content(&message)? else { continue };
+        let own = came.own();
+        let (areas, times) = ((message.peer, own), (message.created, message.due));
+        let was = Came { id, from: message.peer, to: own, side: Side::Received, ..*came };
+        if let Body::HandOver(body) = &content.body
+            && was_asked_for(row, &was, body)
+            && let Some(step) = Step::of(id, areas, times, &content)
+        {
+            row.case.take_back(id);
+            // It takes the place of the one that was there.
+            let _added = row.case.add(step);
+            bring(row, id, body, own);
+        }
+    }
+    Ok(())
+}
+
+fn unasked_from(case: &Case, from: AreaCode) -> Vec<MessageId> {
+    let unasked = Deed::Document { kind: Kind::HandOver };
+    let steps = case.steps().into_iter().filter(|step| step.deed == unasked && step.from == from);
+    steps.map(|step| step.id).collect()
+}
+
+/// Whether a message claims a place in its case that nobody who knows the case can have come to: everything that is sent
+/// afterwards would lie before it, and have no effect.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn is_out_of_reach(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError> {
+    let Some(id) = content.case else { return Ok(false) };
+    let case = unit.get(&CASE, id.as_bytes())?.map_or_else(|| Case::new(id), |row| row.case);
+    Ok(!case.reaches(content.step))
 }
 
 /// What comes for a side that this office gave away goes on to whoever holds it now.
@@ -93,11 +167,15 @@ fn pass_on(row: &mut CaseRow, came: &Came) {
     let gone = !view.sits(came.own(), seat);
     let from_successor = successor.county() == came.from.county();
     let step = row.case.steps().into_iter().find(|step| step.id == came.id).map(|step| step.deed);
-    let between =
-        step.is_none_or(|deed| deed.is_between_two() || matches!(deed, Deed::Transfer { .. }));
+    let between = step.is_none_or(|deed| deed.is_between_two() || is_hand_over(&deed));
     if came.side == Side::Received && gone && !from_successor && !between {
         row.to_pass.push(came.id);
     }
+}
+
+/// Whether a step says, or would say, who sits where.
+fn is_hand_over(deed: &Deed) -> bool {
+    matches!(deed, Deed::Transfer { .. } | Deed::Document { kind: Kind::HandOver })
 }
 
 /// Takes a message of ours out of its case again, which its recipient refused or never got. What was given away stays so;

@@ -14,6 +14,7 @@ mod progress;
 mod repeats;
 mod restoring;
 mod rights;
+mod rogues;
 mod stays;
 
 use std::sync::Arc;

@@ -321,6 +321,12 @@ impl Case {
         self.steps.values().map(|step| step.step).max().unwrap_or_default().saturating_add(1)
     }
 
+    /// Whether somebody else can have come to this place, who may know more of the case than is known here.
+    #[must_use]
+    pub fn reaches(&self, step: u32) -> bool {
+        step <= self.next_step().saturating_add(u32::try_from(STEPS_MAX).unwrap_or(u32::MAX))
+    }
+
     /// How the case stands.
     #[must_use]
     pub fn view(&self) -> View {

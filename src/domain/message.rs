@@ -12,7 +12,7 @@ mod steps;
 mod value;
 
 pub use bodies::*;
-pub use check::{CheckContext, Refusal};
+pub use check::{CLOCK_SKEW, CheckContext, Refusal};
 pub use content::{Body, Content};
 pub use kind::{Direction, Kind};
 pub use outcome::*;

@@ -193,6 +193,8 @@ fn allowed(row: &CaseRow, own: AreaCode, deed: Deed, now: UnixMillis) -> Result<
             if stands { Err(Reason::StateForbids.into()) } else { Ok(()) }
         }
         Deed::Accept { .. } => match offer {
+            // Whoever sits in a case knows who may offer what, and that it is not this.
+            Some((_, OfferState::Open)) if sits(row, own) => Err(Reason::StateForbids.into()),
             Some((_, OfferState::Open)) => Ok(()),
             Some((_, OfferState::Lapsed | OfferState::Withdrawn)) => {
                 Err(Reason::HandOverLapsed.into())
@@ -205,6 +207,11 @@ fn allowed(row: &CaseRow, own: AreaCode, deed: Deed, now: UnixMillis) -> Result<
         },
         _ => Ok(row.case.may(own, deed)?),
     }
+}
+
+fn sits(row: &CaseRow, own: AreaCode) -> bool {
+    let view = row.case.view();
+    Seat::ALL.iter().any(|seat| view.sits(own, *seat))
 }
 
 /// What an action comes to: to whom, what it does, what it says.

@@ -30,6 +30,11 @@ impl Fit {
         self.content == kept || kept.is_empty() || reduced()
     }
 
+    /// Whether somebody here has to answer it.
+    pub(super) fn is_answered(&self) -> bool {
+        self.kind.answered_by().is_some()
+    }
+
     /// Takes a content that [`Content::check`] has passed, with its serialised form.
     #[must_use]
     pub fn new(store: &store::Store, content: Content, bytes: Vec<u8>, now: UnixMillis) -> Self {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::agreement::Agreement;
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use domain::message::Kind;
+use domain::message::{CLOCK_SKEW, Kind};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
@@ -398,6 +398,10 @@ impl Taking<'_, '_> {
         if let Some((reason, field)) = after::refused(self.unit, header, &fit.parsed, now)? {
             return Ok(Verdict::Refuse { reason, field: Some(field.to_owned()) });
         }
+        if cases::is_out_of_reach(self.unit, &fit.parsed)? {
+            let field = Some("step".to_owned());
+            return Ok(Verdict::Refuse { reason: Reason::InvalidField, field });
+        }
         let agreed = self.agreed()?;
         if let Err(refusal) = rule::narrowed(self.unit, &agreed, &fit.parsed, self.now)? {
             let field = Some(refusal.field.to_owned());
@@ -431,13 +435,16 @@ impl Taking<'_, '_> {
         let entry = LedgerEntry::of(header, opened.digest, Direction::Received);
         self.unit.append_ledger(&entry.canonical_bytes())?;
         let case = fit.parsed.case_of(header.message_id).opening_message();
-        let due = fit.kind.answered_by().and(header.due);
         let agreed = self.agreed()?;
         let narrowed = rule::narrowed(self.unit, &agreed, &fit.parsed, self.now)?.ok().flatten();
         let (content, bytes) = match &narrowed {
             Some(content) => (content, encode_content(content)),
             None => (&fit.parsed, fit.content.clone()),
         };
+        // By law and by our own copy of what is agreed: a sender must not decide by when this office is late.
+        let accepted = self.accepted_at(header);
+        let clock = rule::clock(&agreed, content, accepted).filter(|_| fit.is_answered());
+        let due = clock.map(|clock| clock.due(accepted).at());
         let row = MessageRow {
             peer: self.peer,
             epoch: header.epoch,
@@ -467,9 +474,16 @@ impl Taking<'_, '_> {
         }
         progress::take(self.unit, self.peer, &fit.openings, self.now)?;
         clocks::watch(self.unit, header.message_id, Side::Received, &row, self.now)?;
-        let Header { message_id: id, from, to, created, due, .. } = *header;
-        let came = Came { id, from, to, created, due, side: Side::Received, now: self.now };
+        let Header { message_id: id, from, to, .. } = *header;
+        let (created, side) = (accepted, Side::Received);
+        let came = Came { id, from, to, created, due, side, now: self.now };
         self.duties += usize::from(cases::take(self.unit, came, content)?);
         Ok(())
+    }
+
+    /// When the sender accepted a message, by its own clock; one that is ahead says nothing of the time to come.
+    fn accepted_at(&self, header: &Header) -> UnixMillis {
+        let ahead = header.created > self.now.saturating_add(CLOCK_SKEW);
+        if ahead { self.now } else { header.created }
     }
 }

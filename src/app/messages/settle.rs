@@ -44,7 +44,7 @@ pub struct Answered {
     pub parcel_signer: Digest,
     /// The chain of that certificate.
     pub parcel_chain: Vec<Vec<u8>>,
-    /// Sequences of the envelopes, in order.
+    /// Sequences of the envelopes, in order; [`LaneSeq::BEFORE_FIRST`] for what is not known to lie in the lane.
     pub sequences: Vec<LaneSeq>,
     /// What became of each, as the receipt says.
     pub said: Vec<Disposition>,
@@ -135,7 +135,7 @@ fn mend(
 /// What a receipt says for ever, of messages that are not on their way again already.
 fn final_words(answered: &Answered, healed: Option<&Healed>) -> Vec<Said> {
     let again = healed.map(|healed| healed.messages.as_slice()).unwrap_or_default();
-    let said = answered.sequences.iter().zip(&answered.said).filter_map(|(sequence, said)| {
+    let said = answered.places().filter_map(|(sequence, said)| {
         let refused = match &said.outcome {
             Outcome::Stored => None,
             Outcome::Refused { reason, field } => Some((*reason, field.clone())),
@@ -168,16 +168,22 @@ pub(crate) fn mark(
 /// Where a parcel that was sent from here is kept.
 pub(super) fn parcel_key(peer: AreaCode, epoch: LaneEpoch, row: &ParcelRow) -> ParcelKey {
     let (side, epoch) = EnvelopeKey::of(Side::Sent, peer, epoch).key();
-    let first = row.sequences.iter().copied().min().unwrap_or_default();
-    (side, epoch, first, *row.parcel_id.as_bytes())
+    let places =
+        row.sequences.iter().copied().filter(|place| *place != LaneSeq::BEFORE_FIRST.get());
+    (side, epoch, places.min().unwrap_or_default(), *row.parcel_id.as_bytes())
 }
 
 impl Answered {
+    /// What is said of what has a place in the lane.
+    fn places(&self) -> impl Iterator<Item = (&LaneSeq, &Disposition)> {
+        let places = self.sequences.iter().zip(&self.said);
+        places.filter(|(place, _)| **place != LaneSeq::BEFORE_FIRST)
+    }
+
     /// Which messages cannot go on in their lane. Nothing is ever offered beyond the window above what the peer has
     /// answered; so one that finds something too far ahead lacks what it had.
     fn hurt(&self) -> Vec<Hurt> {
-        let places = self.sequences.iter().zip(&self.said);
-        let hurt = places.filter_map(|(sequence, said)| {
+        let hurt = self.places().filter_map(|(sequence, said)| {
             let harm = match &said.outcome {
                 Outcome::Refused { reason: Reason::Conflict, .. } => Harm::Conflict,
                 Outcome::Deferred { reason: Reason::WindowExceeded, .. } => Harm::Forgotten,

@@ -18,7 +18,7 @@ use crate::app::cases::duties;
 use crate::app::cases::steps::{self, Action, Order};
 
 /// A county that takes cases over.
-const THIRD: &str = "411528";
+pub(super) const THIRD: &str = "411528";
 /// A county whose card never comes.
 const FAR: &str = "510104";
 
@@ -29,7 +29,7 @@ fn consented() -> Content {
 }
 
 /// What offices say to each other about a case, or about nobody.
-fn between(case: Option<CaseId>, body: Body) -> Content {
+pub(super) fn between(case: Option<CaseId>, body: Body) -> Content {
     Content {
         case,
         in_reply_to: None,
@@ -46,7 +46,7 @@ fn between(case: Option<CaseId>, body: Body) -> Content {
     }
 }
 
-fn kept(office: &Office, case: CaseId) -> CaseRow {
+pub(super) fn kept(office: &Office, case: CaseId) -> CaseRow {
     office.store.get(&CASE, case.as_bytes()).unwrap().unwrap()
 }
 

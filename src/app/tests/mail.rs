@@ -32,7 +32,7 @@ use super::{HERE, NOW, ORIGIN, Office};
 use crate::app::letters::{self, Said};
 use crate::app::messages::envelope_of;
 use crate::app::messages::grounds::Grounds;
-use crate::app::messages::receive::{self, Arrived, Fit, Item, Judged, Opened};
+use crate::app::messages::receive::{self, Answer, Arrived, Fit, Item, Judged, Opened};
 use crate::app::messages::send::{self, Accepted, Draft, Outlet};
 use crate::app::{AppError, Ctx, Refusal};
 
@@ -182,12 +182,12 @@ pub(super) async fn deliver(
         let digest = envelope.digest();
         Item::Ours(Box::new(Opened { header, envelope, digest, judged }))
     };
-    let stored = take_in(to, from.area, ids.iter().map(item).collect(), now).await;
-    assert_eq!(stored, ids.len());
+    let answer = take_in(to, from.area, ids.iter().map(item).collect(), now).await;
+    assert_eq!(answer.stored, ids.len());
 }
 
-/// Has a parcel taken in; how many of its messages were stored.
-async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMillis) -> usize {
+/// Has a parcel taken in.
+async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMillis) -> Answer {
     let arrived = Arrived {
         parcel_id: ParcelId::from_bytes(crate::time::random()),
         peer: from,
@@ -198,7 +198,7 @@ async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMil
         items,
     };
     let stored = office.store.commit(move |unit| receive::take_in(unit, &arrived, now));
-    stored.await.map_err(AppError::from).unwrap().stored
+    stored.await.map_err(AppError::from).unwrap()
 }
 
 /// Another county that is only heard here.
@@ -219,8 +219,21 @@ impl Stranger {
         content: Content,
         now: UnixMillis,
     ) -> MessageId {
+        let (id, outcome) = self.hands(office, content, |_| {}, now).await;
+        assert_eq!(outcome, Outcome::Stored);
+        id
+    }
+
+    /// A message of theirs comes, with whatever they write on its envelope; its id, and what becomes of it.
+    pub(super) async fn hands(
+        &mut self,
+        office: &Office,
+        content: Content,
+        write: impl FnOnce(&mut Header),
+        now: UnixMillis,
+    ) -> (MessageId, Outcome) {
         self.said += 1;
-        let header = Header {
+        let mut header = Header {
             message_id: crate::time::next_message_id(self.area, now),
             from: self.area,
             to: office.area,
@@ -236,14 +249,15 @@ impl Stranger {
                 counter: self.said,
             },
         };
+        write(&mut header);
         let body = wire::content::encode_content(&content);
         let envelope = SealedEnvelope::new(wire::encode_header(&header), vec![7; 528]);
         let digest = envelope.digest();
         let judged = Judged::Fit(Box::new(Fit::new(&office.store, content, body, now)));
         let id = header.message_id;
         let item = Item::Ours(Box::new(Opened { header, envelope, digest, judged }));
-        assert_eq!(take_in(office, self.area, vec![item], now).await, 1);
-        id
+        let answer = take_in(office, self.area, vec![item], now).await;
+        (id, wire::decode_disposition(&answer.dispositions[0]).unwrap().outcome)
     }
 }
 

@@ -8,7 +8,7 @@ use domain::id::MessageId;
 use exchange::keys::Signer;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::reconcile::EntryState;
-use exchange::reconcile::calls::{CarriedOut, in_calls};
+use exchange::reconcile::calls::{CarriedOut, ReceiptAgain, in_calls};
 use exchange::reconcile::difference::{Difference, DifferenceName};
 use store::Unit;
 use store::letters::NoticeKind;
@@ -186,14 +186,33 @@ impl Reconcile {
                 return Ok(false);
             }
         };
-        let (now, epoch) = (SystemClock.now(), again.epoch);
-        let checked = self.check(recipient, again, now)?;
-        let healing = self.0.parts.outbound.healing(recipient);
-        let write = move |unit: &mut Unit<'_>| cures::keep_receipt(unit, checked, &healing, now);
-        let marks = self.store().commit(write).await.map_err(AppError::from)?;
+        let epoch = again.epoch;
+        let marks = match self.keep_again(id, recipient, again).await {
+            Ok(marks) => marks,
+            // What one county says wrongly must not hold up the others.
+            Err(AppError::Refused(fault)) => {
+                tracing::warn!(message = %id, peer = %recipient, %fault, "a receipt that was issued again does not hold");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
         self.0.parts.outbound.marked(recipient, epoch, marks).await;
         done.begun = done.begun.saturating_add(1);
         Ok(true)
+    }
+
+    async fn keep_again(
+        &self,
+        id: MessageId,
+        recipient: AreaCode,
+        again: ReceiptAgain,
+    ) -> Result<Vec<Mark>, AppError> {
+        let now = SystemClock.now();
+        let checked = self.check(recipient, again, now)?;
+        let healing = self.0.parts.outbound.healing(recipient);
+        let write =
+            move |unit: &mut Unit<'_>| cures::keep_receipt(unit, id, checked, &healing, now);
+        self.store().commit(write).await.map_err(AppError::from)
     }
 
     /// Delivers messages to one recipient again.

@@ -110,6 +110,15 @@ impl Case {
         late.map(Duty::TellLapsed)
     }
 
+    /// Whether `own` has accepted a side in a term from `from`. A side that is brought unasked is nobody's.
+    #[must_use]
+    pub fn has_accepted(&self, own: AreaCode, from: AreaCode, (seat, term): (Seat, u32)) -> bool {
+        self.steps().into_iter().any(|step| {
+            let between = step.from.county() == own.county() && step.to.county() == from.county();
+            between && step.deed == Deed::Accept { seat, term }
+        })
+    }
+
     /// The side that `own` gave away last, its new term and its new holder: what still comes for it is passed on there.
     #[must_use]
     pub fn successor(&self, own: AreaCode) -> Option<(Seat, u32, AreaCode)> {

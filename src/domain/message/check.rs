@@ -6,13 +6,13 @@ use crate::area::AreaCode;
 use crate::reason::Reason;
 use crate::time::{Date, UnixMillis};
 
-use super::content::Content;
+use super::content::{Body, Content};
 use super::screen;
 use crate::consent::{CONSENT_YEARS_MAX, ConsentReference, ServiceRequestReference};
 use crate::purpose::LawfulBasis;
 
 /// How far the sender's clock may be ahead of ours when a day is judged to lie in the future.
-const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(600);
+pub const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// What a message is checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +184,8 @@ impl Content {
         let step = kind.is_step();
         report.refuse_if(step && self.case.is_none(), Reason::FieldRequired, "case_id");
         report.refuse_if(step && self.step == 0, Reason::FieldRequired, "step");
+        let ahead = matches!(&self.body, Body::HandOver(body) if body.steps.iter().any(|it| it.step >= self.step));
+        report.refuse_if(ahead, Reason::InvalidField, "steps.step");
         let named = self.replaces.is_some();
         report.refuse_if(named && kind.is_sent_by_nodes(), Reason::FieldNotAllowed, "replaces");
         let taken = self.answered_from.is_some();

@@ -59,7 +59,7 @@ impl Messages {
             service_request,
             person,
             replaces: None,
-            step: if answer || kind.is_step() { 1 + self.people.seeded.below(200) } else { 0 },
+            step: if answer || kind.is_step() { 3 + self.people.seeded.below(200) } else { 0 },
             answered_from: None,
             asked_again: None,
             body,

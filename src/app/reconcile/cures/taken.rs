@@ -23,7 +23,7 @@ use super::RETURNED_EPOCH;
 use crate::app::messages::heal::Healing;
 use crate::app::messages::receive::keep_chain;
 use crate::app::messages::settle::{self, Answered};
-use crate::app::messages::{NewSubject, journal_entry, send};
+use crate::app::messages::{NewSubject, envelope_of, journal_entry, send};
 use crate::app::reconcile::books;
 use crate::app::{AppError, Refusal, clocks};
 
@@ -80,20 +80,27 @@ impl Checked {
     }
 }
 
-/// Keeps a receipt that was issued again, as if it had just come. Says which marks that makes in the lane.
+/// Keeps a receipt for the message `asked` that was issued again, as if it had just come. Says which marks that makes in
+/// the lane.
 ///
 /// # Errors
-/// When rows cannot be read or written.
+/// `NOT_FOR_US` when it is not about that message where it lies here; when rows cannot be read or written.
 pub fn keep_receipt(
     unit: &mut Unit<'_>,
+    asked: MessageId,
     checked: Checked,
     healing: &Healing,
     now: UnixMillis,
 ) -> Result<Vec<Mark>, AppError> {
     let parcel = checked.signed_parcel();
+    let sequences = our_places(unit, &checked)?;
     let Checked { parcel: manifest, receipt, said, again } = checked;
-    let places = again.sequences.iter().zip(&said);
-    let settled = places.filter(|(_, said)| said.outcome.is_final());
+    let places =
+        || sequences.iter().zip(&said).filter(|(place, _)| **place != LaneSeq::BEFORE_FIRST);
+    if !places().any(|(_, said)| said.message_id == asked) {
+        return Err(Refusal::new(Reason::NotForUs).into());
+    }
+    let settled = places().filter(|(_, said)| said.outcome.is_final());
     let mut marks: Vec<_> = settled.map(|(sequence, _)| Mark::Settled(*sequence)).collect();
     let answered = Answered {
         peer: receipt.from,
@@ -102,7 +109,7 @@ pub fn keep_receipt(
         parcel,
         parcel_signer: manifest.signer,
         parcel_chain: again.parcel_chain,
-        sequences: again.sequences,
+        sequences,
         said,
         receipt_signer: receipt.signer,
         // The head of then; what is known of the peer since is newer.
@@ -112,6 +119,19 @@ pub fn keep_receipt(
     let healed = settle::keep(unit, &answered, &marks, healing, now)?;
     marks.extend(healed.into_iter().flat_map(|healed| healed.settled));
     Ok(marks)
+}
+
+/// The places that a receipt issued again names, where the very envelope lies there; [`LaneSeq::BEFORE_FIRST`] for the others. Which
+/// place a message had is not signed: a wrong one would settle what nobody has.
+fn our_places(unit: &Unit<'_>, checked: &Checked) -> Result<Vec<LaneSeq>, AppError> {
+    let again = &checked.again;
+    let lane = EnvelopeKey::of(Side::Sent, checked.receipt.from, again.epoch).key();
+    let each = again.sequences.iter().zip(&checked.said).map(|(place, said)| {
+        let entry = unit.read(&ENVELOPE, &lane, place.get())?;
+        let lies_there = entry.and_then(envelope_of).is_some_and(|it| it.digest() == said.digest);
+        Ok(if lies_there { *place } else { LaneSeq::BEFORE_FIRST })
+    });
+    each.collect()
 }
 
 /// A message of ours that its recipient has handed back, opened.
