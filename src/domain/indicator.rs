@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::numbered::numbered;
-use crate::time::{Date, UnixMillis};
+use crate::time::{Date, Month, UnixMillis};
 
 /// One day.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -21,7 +21,7 @@ pub const SUBMISSION_DAYS: u32 = 30;
 /// A certificate that was shown should be checked within so many days of the registration.
 pub const ENDORSEMENT_DAYS: u32 = 7;
 /// The month's work closes on this day.
-const CUT_OFF: u8 = 20;
+const CUT_OFF: i32 = 20;
 /// Counts below this are not told outside the node.
 pub const SMALL: u64 = 5;
 
@@ -68,10 +68,13 @@ impl Period {
     /// [`PeriodError`] outside the calendar.
     pub fn days(self) -> Result<(Date, Date), PeriodError> {
         match self {
-            Self::Month(year, month) => months(year, month, month),
+            Self::Month(year, number) => {
+                let month = month(year, number)?;
+                Ok(between_cut_offs(month, month))
+            }
             Self::Quarter(year, quarter) => {
-                let last = quarter.saturating_mul(3);
-                months(year, last.saturating_sub(2), last)
+                let (first, last) = month(year, quarter.saturating_mul(3))?.quarter();
+                Ok(between_cut_offs(first, last))
             }
             Self::Year(year) => Ok((date(year.saturating_sub(1), 10, 1)?, date(year, 9, 30)?)),
         }
@@ -88,12 +91,13 @@ impl Period {
 }
 
 /// From the day after the cut-off before month `first` to the cut-off of month `last`.
-fn months(year: u16, first: u8, last: u8) -> Result<(Date, Date), PeriodError> {
-    let (before_year, before) = match first {
-        1 => (year.saturating_sub(1), 12),
-        month => (year, month.saturating_sub(1)),
-    };
-    Ok((date(before_year, before, CUT_OFF)?.plus_days(1), date(year, last, CUT_OFF)?))
+fn between_cut_offs(first: Month, last: Month) -> (Date, Date) {
+    let cut_off = |month: Month| month.first().plus_days(CUT_OFF - 1);
+    (cut_off(first.prev()).plus_days(1), cut_off(last))
+}
+
+fn month(year: u16, number: u8) -> Result<Month, PeriodError> {
+    Month::new(year, number).map_err(|_| PeriodError)
 }
 
 fn date(year: u16, month: u8, day: u8) -> Result<Date, PeriodError> {

@@ -140,6 +140,12 @@ impl Date {
             .unwrap_or_else(|_| Self::last())
     }
 
+    /// The same day that many months later; the last of the month where there is no such day; at most 9999-12-31.
+    pub fn plus_months(self, months: u16) -> Self {
+        let month = self.month().plus(months);
+        Self::new(i32::from(month.year), month.month, self.0.day()).unwrap_or(month.last())
+    }
+
     /// Whole years from this day (a birthday) to `on`; `None` when `on` is earlier.
     pub fn age_at(self, on: Self) -> Option<u16> {
         if on < self {
@@ -251,6 +257,41 @@ impl Month {
     /// Number of the month, 1–12.
     pub fn number(self) -> u8 {
         self.month
+    }
+
+    /// Its first day.
+    pub fn first(self) -> Date {
+        Date::new(i32::from(self.year), self.month, 1).unwrap_or_else(|_| Date::last())
+    }
+
+    /// Its last day.
+    pub fn last(self) -> Date {
+        let next = self.next();
+        if next == self { Date::last() } else { next.first().plus_days(-1) }
+    }
+
+    /// The month after it; 9999-12 after itself.
+    pub fn next(self) -> Self {
+        self.plus(1)
+    }
+
+    /// The month before it; 1800-01 before itself.
+    pub fn prev(self) -> Self {
+        self.first().plus_days(-1).month()
+    }
+
+    /// That many months later, at most 9999-12.
+    pub fn plus(self, months: u16) -> Self {
+        let count = u32::from(self.year) * 12 + u32::from(self.month) - 1 + u32::from(months);
+        let (year, month) = (u16::try_from(count / 12), u8::try_from(count % 12 + 1));
+        let later = year.ok().zip(month.ok()).and_then(|(year, month)| Self::new(year, month).ok());
+        later.unwrap_or_else(|| Date::last().month())
+    }
+
+    /// The first and the last month of its quarter.
+    pub fn quarter(self) -> (Self, Self) {
+        let first = Self { month: (self.month - 1) / 3 * 3 + 1, ..self };
+        (first, first.plus(2))
     }
 }
 

@@ -32,6 +32,24 @@ fn years_and_ages() {
 }
 
 #[test]
+fn months_and_quarters() {
+    let month = |text: &str| text.parse::<Month>().unwrap();
+    assert_eq!(day("2026-08-31").plus_months(6), day("2027-02-28"));
+    assert_eq!(day("2026-02-28").plus_months(0), day("2026-02-28"));
+    assert_eq!(month("2024-02").last(), day("2024-02-29"));
+    assert_eq!(month("2026-12").next(), month("2027-01"));
+    assert_eq!(month("2026-01").prev(), month("2025-12"));
+    assert_eq!(month("2026-05").quarter(), (month("2026-04"), month("2026-06")));
+    assert_eq!(month("2026-12").quarter(), (month("2026-10"), month("2026-12")));
+    // The calendar ends, and nothing goes beyond.
+    assert_eq!(
+        (month("9999-12").last(), month("9999-12").next()),
+        (Date::last(), month("9999-12"))
+    );
+    assert_eq!(month("1800-01").prev(), month("1800-01"));
+}
+
+#[test]
 fn refuses_what_is_not_a_date() {
     for text in [
         "",
@@ -72,6 +90,9 @@ proptest! {
         text.parse::<Month>().ok();
         let date = UnixMillis::new(millis).date();
         let _ = (date.plus_days(days), date.plus_years(years), date.ends());
+        let month = date.plus_months(years).month();
+        prop_assert_eq!((month.first().month(), month.last().month()), (month, month));
+        prop_assert!((month.quarter().0..=month.quarter().1).contains(&month));
         let _ = UnixMillis::new(millis).to_string();
     }
 }
