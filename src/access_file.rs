@@ -3,6 +3,7 @@
 //! The first line says whose log it is and after which entry it begins, each further line is an entry, the last one is
 //! the signed end. What is hashed of an entry is [`AccessEntry::chain_bytes`]; `docs/protocol.md` says it byte by byte.
 
+use domain::hex::{hex, unhex};
 use std::io::BufRead;
 
 use domain::access::{AccessAction, AccessEntry, ChainBreak, PersonKey, Role};
@@ -350,27 +351,6 @@ fn entry(text: &str) -> Option<AccessEntry> {
         person,
         message,
     })
-}
-
-/// Bytes in base 16.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _written = write!(text, "{byte:02x}").is_ok();
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let pairs = digits.chunks_exact(2);
-    if !pairs.remainder().is_empty() || !text.is_ascii() {
-        return None;
-    }
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.map(byte).collect()
 }
 
 /// A hash in base 16.

@@ -17,8 +17,9 @@ use super::given::{DocumentArgs, Maybe, PageArgs, choice};
 use super::output::{self, Answer, record};
 use super::trusted::TrustArgs;
 use super::view;
-use crate::access_file::{self, FileFault, Proven, hash, hex};
+use crate::access_file::{self, FileFault, Proven, hash};
 use crate::errors::chain;
+use domain::hex::hex;
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]

@@ -1,5 +1,6 @@
 //! `liangdi ledger`: the head of the ledger, proofs, and checking them without any node.
 
+use domain::hex::unhex;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -145,12 +146,6 @@ fn digests(values: &Value) -> Option<Vec<Digest>> {
 
 fn digest(value: &Value) -> Option<Digest> {
     Some(Digest::new(unhex(value.as_str()?)?.try_into().ok()?))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
 #[cfg(test)]

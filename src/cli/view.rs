@@ -1,5 +1,6 @@
 //! Protobuf messages as people and programs see them, driven by the proto files themselves: one walk for all.
 
+use domain::hex::hex;
 use std::sync::LazyLock;
 
 use domain::time::UnixMillis;
@@ -159,11 +160,6 @@ fn bytes(value: &[u8]) -> String {
         Ok(id) => id.hyphenated().to_string(),
         Err(_) => hex(value),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn describe(message: &DynamicMessage, depth: usize, pairs: &mut Vec<(String, String)>) {

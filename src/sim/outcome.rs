@@ -1,5 +1,6 @@
 //! What came of a world: whether every promise was held, and what it takes to see it again.
 
+use domain::hex::hex;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -153,8 +154,4 @@ impl Outcome {
         }
         command
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

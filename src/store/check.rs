@@ -1,5 +1,6 @@
 //! The integrity check: every row decodes, journals have no gaps, the ledger matches its tree.
 
+use domain::hex::hex;
 use std::fmt;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
@@ -106,7 +107,7 @@ impl CheckReport {
 
 /// The beginning of a key, for people.
 pub(crate) fn hexadecimal(key: &[u8]) -> String {
-    key.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
+    hex(key.get(..32).unwrap_or(key))
 }
 
 impl fmt::Display for Finding {

@@ -1,6 +1,6 @@
 //! What a PEM file holds, for people: read without judging, so that a wrong certificate can be looked at too.
 
-use domain::time::UnixMillis;
+use domain::{hex::hex, time::UnixMillis};
 use x509_parser::{
     certificate::X509Certificate,
     extensions::GeneralName,
@@ -10,10 +10,7 @@ use x509_parser::{
     x509::X509Name,
 };
 
-use crate::{
-    certificate::{self, BadRequest},
-    key::hex,
-};
+use crate::certificate::{self, BadRequest};
 
 /// One block of a PEM file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! ECDSA P-256 keys: making, loading, signing, checking.
 
+use domain::hex::hex;
 use std::{fmt, path::Path};
 
 use ring::{
@@ -195,16 +196,6 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({:?}, private ..)", self.public)
     }
-}
-
-/// Lower-case hexadecimal, for fingerprints and serial numbers.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The worked values of docs/protocol.md, section 16: what the page says is what this program computes.
 
 use domain::area::AreaCode;
+use domain::hex::hex;
 use domain::id::MessageId;
 use domain::id::MessageIds;
 use domain::time::UnixMillis;
@@ -129,10 +130,6 @@ fn values() -> Vec<(&'static str, Vec<u8>)> {
         ("receipt, hash signed", bytes(SignContext::Receipt.digest(&receipt_bytes))),
         ("bundle, data of item 258", item_associated_data(&header_bytes[..4], 258)),
     ]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

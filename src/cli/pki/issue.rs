@@ -12,9 +12,9 @@ use trust::authority::{Issued, ProvinceAuthority, RootAuthority};
 use super::super::exit::Failure;
 use super::super::given::{choice, new_file, text_file};
 use super::super::output::{Answer, record};
-use super::super::view::hex;
 use super::{CaArgs, SuffixArgs, refused};
 use crate::time::SystemClock;
+use domain::hex::hex;
 
 #[derive(ClapArgs, Debug)]
 pub(super) struct CreateRoot {

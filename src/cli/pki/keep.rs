@@ -13,9 +13,9 @@ use trust::crl::RevocationList;
 use super::super::exit::Failure;
 use super::super::given::replace_file;
 use super::super::output::{Answer, record, table};
-use super::super::view::hex;
 use super::{CaArgs, refused};
 use crate::time::SystemClock;
+use domain::hex::hex;
 
 #[derive(ClapArgs, Debug)]
 pub(super) struct ShowCa {

@@ -1,5 +1,6 @@
 //! What the directory holds, for people who look after a node.
 
+use domain::hex::hex;
 use std::collections::BTreeMap;
 
 use domain::area::AreaCode;
@@ -118,7 +119,7 @@ impl Directory {
                     heard.get(authority).copied().unwrap_or((list.this_update(), None));
                 ListEntry {
                     issuer: list.issuer().to_owned(),
-                    number: list.number().iter().map(|byte| format!("{byte:02x}")).collect(),
+                    number: hex(list.number()),
                     issued: list.this_update(),
                     until: list.next_update(),
                     freshness: list.freshness(now, LIST_GRACE),

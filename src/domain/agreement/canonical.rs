@@ -3,6 +3,7 @@
 
 use super::AgreementTerms;
 use crate::area::AreaCode;
+use crate::hex::hex;
 use crate::id::AgreementId;
 use crate::text::Note;
 use crate::time::Date;
@@ -49,7 +50,8 @@ pub fn canonical_bytes(
     line("retention-months", &terms.retention_months.to_string());
     line("ask-once-days", &terms.ask_once_days.to_string());
     line("notice-days", &terms.notice_days.to_string());
-    line("contact", &hex(terms.contact.raw()));
+    // Text that people write may hold line breaks; in hexadecimal it cannot look like a term.
+    line("contact", &hex(terms.contact.raw().as_bytes()));
     text.into_bytes()
 }
 
@@ -58,16 +60,13 @@ pub fn signed_bytes(canonical: &[u8], word: Word<'_>) -> Vec<u8> {
     let said = match word {
         Word::Proposed => "proposed".to_owned(),
         Word::Accepted(contact) => {
-            format!("accepted {}", contact.map(|note| hex(note.raw())).unwrap_or_default())
+            format!(
+                "accepted {}",
+                contact.map(|note| hex(note.raw().as_bytes())).unwrap_or_default()
+            )
         }
         Word::Declined => "declined".to_owned(),
         Word::Ended(on) => format!("ended {on}"),
     };
     [canonical, said.as_bytes(), b"\n"].concat()
-}
-
-/// Text that people write may hold line breaks; in hexadecimal it cannot look like a term.
-fn hex(text: &str) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

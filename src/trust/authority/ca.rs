@@ -1,6 +1,6 @@
 //! What root and province have in common: signing, revoking, listing.
 
-use domain::time::UnixMillis;
+use domain::{hex::hex, time::UnixMillis};
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, PublicKeyData,
     RevokedCertParams,
@@ -12,11 +12,7 @@ use super::{
     profile::{self, LIST_LIFETIME},
     state::State,
 };
-use crate::{
-    certificate,
-    crl::RevocationList,
-    key::{SigningKey, hex},
-};
+use crate::{certificate, crl::RevocationList, key::SigningKey};
 
 /// What root and province have in common.
 #[derive(Debug)]

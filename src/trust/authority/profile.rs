@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{access::Role, area::AreaCode, time::UnixMillis};
+use domain::{access::Role, area::AreaCode, hex::hex, time::UnixMillis};
 use rcgen::{
     BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::AuthorityError;
 use crate::{
     certificate,
-    key::{PublicKey, hex},
+    key::PublicKey,
     name::{CertificateName, Suffix, role_text},
 };
 

@@ -130,7 +130,7 @@ fn a_renewal_may_keep_its_key_and_names_the_same() {
     let node = net.node("410522");
     let again = request_for(node.key(), node.name(), &Suffix::default()).unwrap();
     let issued = net.henan.issue_node(&again, area("410522"), days_later(60)).unwrap();
-    assert_ne!(issued.record.serial, crate::key::hex(&node.leaf().serial));
+    assert_ne!(issued.record.serial, domain::hex::hex(&node.leaf().serial));
     assert_eq!(issued.record.not_after, days_later(150));
 }
 
@@ -188,7 +188,7 @@ fn revocations_are_kept_for_ever_and_said_once() {
     assert_eq!(list.next_update(), days_later(407));
     let text = fs::read_to_string(net.dir.path().join("410000/revoked.jsonl")).unwrap();
     assert!(text.contains("key-compromise") && text.ends_with('\n'), "{text}");
-    assert_eq!(crate::key::hex(&node.leaf().serial), serial);
+    assert_eq!(domain::hex::hex(&node.leaf().serial), serial);
 }
 
 #[test]

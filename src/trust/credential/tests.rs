@@ -4,6 +4,7 @@ use std::{sync::LazyLock, time::Instant};
 
 use domain::{
     access::Role,
+    hex::hex,
     person::{DocumentKind, IdentityDocument, MaritalStatus, PersonName},
     time::Date,
 };
@@ -13,7 +14,6 @@ use super::*;
 use crate::{
     authority::RevocationReason,
     crl::GRACE_DEFAULT,
-    key::hex,
     samples::{NOW, Net, area, days_later},
 };
 

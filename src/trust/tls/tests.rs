@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use domain::access::Role;
+use domain::{access::Role, hex::hex};
 use rustls::{
     ClientConnection, ServerConnection,
     sign::{CertifiedKey, SingleCertAndKey},
@@ -12,11 +12,7 @@ use rustls_pki_types::UnixTime;
 
 use super::*;
 use crate::{
-    authority::RevocationReason,
-    crl::GRACE_DEFAULT,
-    key::{SigningKey, hex},
-    leaf::request,
-    samples::*,
+    authority::RevocationReason, crl::GRACE_DEFAULT, key::SigningKey, leaf::request, samples::*,
     verify::ChainVerifier,
 };
 

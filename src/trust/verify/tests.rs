@@ -1,6 +1,6 @@
 //! Every way a chain can be wrong, and that each is refused for its own reason.
 
-use domain::access::Role;
+use domain::{access::Role, hex::hex};
 use exchange::keys::{
     self, ChainError, ChainVerifier as _, SignContext, Signer as _, Verifier as _,
 };
@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     authority::RevocationReason,
     crl::{Freshness, GRACE_DEFAULT},
-    key::{SigningKey, hex},
+    key::SigningKey,
     samples::*,
 };
 

@@ -1,13 +1,13 @@
 //! Lists from the directory: whom they may come from, and which of several is in force.
 
-use domain::time::UnixMillis;
+use domain::{hex::hex, time::UnixMillis};
 use rcgen::KeyUsagePurpose;
 
 use super::*;
 use crate::{
     authority::RevocationReason,
     crl::{Freshness, GRACE_DEFAULT, RevocationLists},
-    key::{SigningKey, hex},
+    key::SigningKey,
     name::Suffix,
     samples::*,
     verify::Purpose,
