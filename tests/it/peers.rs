@@ -335,15 +335,19 @@ async fn no_mail_is_brought_to_a_peer_that_was_revoked() {
     })
     .await;
     // Nothing is sealed for it any more; what was accepted before that stays.
-    let mut accepted = Vec::new();
-    loop {
-        match office::send(&at_home, AWAY, &next(), "").await {
-            Ok(sent) => accepted.push(sent.message_id),
-            Err(refused) => break assert_eq!(office::code(&refused), "PEER_CARD_MISSING"),
+    let accepted = std::sync::Mutex::new(Vec::new());
+    let refused = eventually_async("nothing is accepted for it any more", || {
+        let (content, at_home, accepted) = (next(), &at_home, &accepted);
+        async move {
+            match office::send(at_home, AWAY, &content, "").await {
+                Ok(sent) => accepted.lock().unwrap().push(sent.message_id),
+                Err(refused) => return Some(office::code(&refused)),
+            }
+            None
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    for id in accepted {
+    });
+    assert_eq!(refused.await, "PEER_CARD_MISSING");
+    for id in accepted.into_inner().unwrap() {
         assert_eq!(office::track(&at_home, &id).await.stage(), Stage::Queued);
     }
     assert_eq!(office::list(&at_away, Direction::Received).await.len(), 1);

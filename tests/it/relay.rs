@@ -178,7 +178,6 @@ async fn the_direct_line_is_taken_again_when_it_stands() {
         let again = office::send(&at_away, HOME, &next_of(&country), "").await.unwrap();
         office::reaches(&at_away, &again.message_id, Stage::Stored).await;
         let way = country.proven(&at_away, &again.message_id).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
         way.is_empty().then_some(())
     })
     .await;
