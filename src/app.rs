@@ -31,6 +31,7 @@ pub mod progress;
 pub mod reconcile;
 pub mod registrations;
 pub mod relay;
+pub mod retention;
 pub mod upkeep;
 
 #[cfg(test)]
@@ -42,10 +43,42 @@ use domain::reason::Reason;
 use domain::record::{Author, Edit, Version};
 use domain::text::Note;
 use domain::time::{Date, UnixMillis};
+use store::Store;
 
 pub use error::{AppError, Refusal};
 
-use messages::read::page_size;
+/// Most rows of a page that an operator asks for.
+pub const PAGE_MAX: usize = 500;
+/// Rows of a page when nothing is asked for.
+pub const PAGE_DEFAULT: usize = 50;
+
+/// Rows of a page of which an operator asks for so many. No bound for work inside the node: that has its own.
+pub(crate) fn page_size(asked: usize) -> usize {
+    if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }
+}
+
+/// Work that takes long and waits for nothing, on a thread of its own: the threads that serve calls stay free for others.
+///
+/// # Errors
+/// Whatever `work` says.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or(Err(AppError::Internal("work has panicked")))
+}
+
+/// The same, for reading through much.
+///
+/// # Errors
+/// Whatever `work` says.
+pub(crate) async fn reading<T: Send + 'static>(
+    store: &Store,
+    work: impl FnOnce(&Store) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    let store = store.clone();
+    blocking(move || work(&store)).await
+}
 
 /// Who asks, and when. Every use case takes it first.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod certificate;
 mod consent;
 mod delivery;
 mod directory;
+mod field;
 mod import;
 mod indicator;
 mod letter;

@@ -146,6 +146,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::Withdrawn
         | R::BasisRequired
         | R::ConsentWithdrawn
+        | R::RetentionOver
         | R::NotAgreed
         | R::NotHolder
         | R::CaseClosed

@@ -15,8 +15,7 @@ use store::tables::{READ_LIMITS, READS};
 use trust::crl::RevocationLists;
 
 use super::access::{self, Act, Why};
-use super::messages::read::page_size;
-use super::{AppError, Ctx, Refusal};
+use super::{AppError, Ctx, Refusal, page_size, reading};
 use crate::access_file::{End, entry_line, first_line, last_line};
 
 /// Entries that are looked at for one page before it is handed out short.
@@ -74,8 +73,11 @@ pub async fn list(
     let act =
         Act { action: AccessAction::Search, why: AUDITING, person: filter.person, message: None };
     let own = noted(ctx, store, act).await?;
-    let mut until = before.unwrap_or(own);
-    let size = page_size(size);
+    reading(store, move |store| page(store, &filter, page_size(size), before.unwrap_or(own))).await
+}
+
+/// Entries before number `until` that match, newest first.
+fn page(store: &Store, filter: &Filter, size: usize, mut until: u64) -> Result<Page, AppError> {
     let last = until.saturating_sub(SCAN_AT_MOST);
     let mut page = Page { entries: Vec::new(), next: None };
     let step = u64::try_from(ACCESS_PAGE_MAX).unwrap_or(1);

@@ -210,6 +210,22 @@ pub fn undo(
     }
 }
 
+/// The content of a message of a case was deleted: what follows from it goes. In the unit that deletes it.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn forgotten(
+    unit: &mut Unit<'_>,
+    case: MessageId,
+    own: AreaCode,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    match unit.get(&CASE, case.as_bytes())? {
+        Some(row) => keep(unit, row, own, now),
+        None => Ok(()),
+    }
+}
+
 /// A case as it is kept, or a new one. What opened it may be here from before cases were kept.
 fn row_of(
     unit: &Unit<'_>,
@@ -255,6 +271,10 @@ fn keep(
         unit.delete(&CASE_TURN, &(whose, at, key));
     }
     row.turn = turn(&view, own, now);
+    if opening::is_deleted(unit, row.case.id().opening_message())? {
+        // Nobody can act on what nobody can read.
+        row.turn = None;
+    }
     if let Some((whose, at)) = row.turn {
         unit.put(&CASE_TURN, &(whose, at, key), &())?;
     }
@@ -287,7 +307,8 @@ fn follow(
     for side in [Side::Sent, Side::Received] {
         let kept = unit.get_personal(&MESSAGE, &message_key(question, side))?;
         let Some(row) = kept.and_then(Kept::value) else { continue };
-        if row.answered.is_some() || row.kind().and_then(Kind::answered_by).is_none() {
+        let asks = row.kind().and_then(Kind::answered_by).is_some() && !row.is_deleted();
+        if row.answered.is_some() || !asks {
             continue;
         }
         if let Some(answer) = view.answer {

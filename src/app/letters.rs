@@ -89,9 +89,7 @@ fn die(
     now: UnixMillis,
 ) -> Result<(), AppError> {
     let by_node = row.kind().is_some_and(Kind::is_sent_by_nodes);
-    // Its content was deleted because a consent was withdrawn.
-    let gone = row.content.0.is_empty();
-    if by_node || gone || unit.contains(&DEAD_LETTER, id.as_bytes())? {
+    if by_node || row.is_deleted() || unit.contains(&DEAD_LETTER, id.as_bytes())? {
         return Ok(());
     }
     let letter =

@@ -2,6 +2,7 @@
 
 mod after;
 pub mod consign;
+pub(crate) mod delete;
 pub mod evidence;
 mod fit;
 pub mod grounds;
@@ -23,7 +24,7 @@ use domain::reason::Reason;
 use exchange::digest::Digest;
 use exchange::envelope::{Body, SealedEnvelope};
 use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
-use store::tables::{ENVELOPE, MESSAGE};
+use store::tables::{ENVELOPE, FORGOTTEN, MESSAGE};
 use store::{Kept, PersonHash, Store, StoreError, Subject, Unit};
 use wire::content::decode_content;
 
@@ -102,15 +103,24 @@ pub(crate) fn envelope_of(entry: Vec<u8>) -> Option<SealedEnvelope> {
 /// The content of a message that is kept here.
 ///
 /// # Errors
-/// `CONSENT_WITHDRAWN` when it was deleted because the person took her consent back.
-pub(crate) fn content_of(id: MessageId, row: &MessageRow) -> Result<Content, AppError> {
-    let gone = || Refusal::new(Reason::ConsentWithdrawn).field("message_id").existing(id);
-    kept_content(row)?.ok_or_else(|| gone().into())
+/// `CONSENT_WITHDRAWN` when it was deleted because the person took her consent back, `RETENTION_OVER` when it had been kept
+/// for as long as was agreed.
+pub(crate) fn content_of(
+    store: &Store,
+    id: MessageId,
+    row: &MessageRow,
+) -> Result<Content, AppError> {
+    if let Some(content) = kept_content(row)? {
+        return Ok(content);
+    }
+    let over = store.get(&FORGOTTEN, id.as_bytes())?.is_some();
+    let reason = if over { Reason::RetentionOver } else { Reason::ConsentWithdrawn };
+    Err(Refusal::new(reason).field("message_id").existing(id).into())
 }
 
 /// The content of a message that is kept here; none when it was deleted since, of which a case goes on without.
 pub(crate) fn kept_content(row: &MessageRow) -> Result<Option<Content>, AppError> {
-    if row.content.0.is_empty() {
+    if row.is_deleted() {
         return Ok(None);
     }
     let content = decode_content(&row.content.0);

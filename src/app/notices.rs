@@ -19,8 +19,7 @@ use store::{Store, Unit};
 pub(crate) use words::figures;
 pub use words::{Words, words};
 
-use super::messages::read::page_size;
-use super::{AppError, Ctx, Refusal};
+use super::{AppError, Ctx, Refusal, page_size};
 
 /// Notices that are kept; the oldest go first.
 pub const NOTICES_KEPT: u64 = 10_000;

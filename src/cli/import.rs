@@ -18,8 +18,8 @@ use super::connect::{ConnectArgs, Office, office};
 use super::exit::{Exit, Failure};
 use super::output::{Answer, table};
 use super::view;
-use crate::access_file::hex;
 use columns::{Columns, header_of};
+use domain::hex::hex;
 
 /// Rows that are handed over in one call.
 const BATCH_ROWS: usize = 500;
@@ -132,7 +132,8 @@ async fn take(given: Take, kind: Kind, bar: bool) -> Result<Answer, Failure> {
         seen: HashMap::new(),
         bar: progress(bar),
     };
-    if taking.import.state() == office::ImportState::Staging {
+    use office::ImportState as State;
+    if matches!(taking.import.state(), State::Staging | State::CheckOnly) {
         while let Some(row) = sheet.next_row()? {
             if row.cells.iter().all(|cell| cell.trim().is_empty()) {
                 continue;

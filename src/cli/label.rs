@@ -90,6 +90,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("consents", "同意"),
     ("contact", "联系方式"),
     ("content", "内容"),
+    ("content_deleted", "内容已删除"),
     ("corrected_name", "更正姓名"),
     ("correction", "更正内容"),
     ("corrects_id", "所更正的通报"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaCode;
-use domain::time::{Date, UnixMillis};
+use domain::time::{Date, Month, UnixMillis};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -278,25 +278,19 @@ pub(super) fn party(text: &str) -> Result<AreaCode, Failure> {
 fn days_of_period(text: &str) -> Result<(Date, Date), Failure> {
     let wrong = || Failure::usage(format!("{text} is no period; write 2026-10 or 2026-Q3"));
     let (year, part) = text.split_once('-').ok_or_else(wrong)?;
-    let year: i32 = year.parse().map_err(|_| wrong())?;
-    let (month, months) = match part.strip_prefix('Q') {
+    let year: u16 = year.parse().map_err(|_| wrong())?;
+    let (first, last) = match part.strip_prefix('Q') {
         Some(quarter) => {
             let quarter: u8 = quarter.parse().map_err(|_| wrong())?;
-            if !(1..=4).contains(&quarter) {
-                return Err(wrong());
-            }
-            (quarter * 3 - 2, 3)
+            // There is no month with the number that a fifth quarter would end with.
+            Month::new(year, quarter.saturating_mul(3)).map_err(|_| wrong())?.quarter()
         }
-        None => (part.parse().map_err(|_| wrong())?, 1),
+        None => {
+            let month = Month::new(year, part.parse().map_err(|_| wrong())?);
+            month.map(|month| (month, month)).map_err(|_| wrong())?
+        }
     };
-    let first = Date::new(year, month, 1).map_err(|_| wrong())?;
-    let mut last = first;
-    for _ in 0..months {
-        // Into the next month, and back to its first day.
-        let next = last.plus_days(31);
-        last = next.plus_days(1 - i32::from(next.day()));
-    }
-    Ok((first, last.plus_days(-1)))
+    Ok((first.first(), last.last()))
 }
 
 fn days_between(text: &str) -> Result<(Date, Date), Failure> {

@@ -29,7 +29,7 @@ use super::link;
 use super::outbound::Outbound;
 use super::peers::Peers;
 use crate::app::reconcile::books;
-use crate::app::{AppError, Refusal};
+use crate::app::{AppError, Refusal, blocking};
 use crate::config::ReconcileSettings;
 use crate::errors::chain;
 use crate::tasks::Tasks;
@@ -155,14 +155,6 @@ impl Reconcile {
         books::advance(&store, own).await?;
         blocking(move || books::load(&store, own, &scope)).await
     }
-}
-
-/// Work that takes long and waits for nothing.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
-) -> Result<T, AppError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or(Err(AppError::Internal("work has panicked")))
 }
 
 /// Waits for an answer, but not for ever.

@@ -8,7 +8,7 @@ use domain::time::UnixMillis;
 use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
-use crate::app::{cases, duties, letters, progress, relay};
+use crate::app::{cases, duties, letters, progress, relay, retention};
 use crate::config::Settings;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
@@ -77,7 +77,7 @@ impl Watch {
         let (watch, mut stopping) = (self.clone(), tasks.stopping());
         tasks.spawn("age", async move {
             loop {
-                told("what is old could not be forgotten", watch.forget().await);
+                watch.forget(SystemClock.now()).await;
                 tokio::select! {
                     () = stopping.stopped() => return,
                     () = tokio::time::sleep(FORGET_EVERY) => {}
@@ -154,12 +154,23 @@ impl Watch {
         Ok(())
     }
 
-    async fn forget(&self) -> Result<(), AppError> {
-        let count = relay::age::forget_words(&self.clocks.store, SystemClock.now()).await?;
-        if count > 0 {
-            tracing::info!(count, "words that nobody took, or will answer any more, are forgotten");
-        }
-        Ok(())
+    async fn forget(&self, now: UnixMillis) {
+        let Clocks { own, store, .. } = &self.clocks;
+        let words = relay::age::forget_words(store, now).await.map(|count| {
+            if count > 0 {
+                tracing::info!(
+                    count,
+                    "words that nobody took, or will answer any more, are forgotten"
+                );
+            }
+        });
+        told("what is old could not be forgotten", words);
+        let contents = retention::forget(*own, store, now).await.map(|count| {
+            if count > 0 {
+                tracing::info!(count, "content was deleted that is not kept any longer");
+            }
+        });
+        told("content that is not kept any longer could not be deleted", contents);
     }
 
     async fn report(&self) -> Result<(), AppError> {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use canonical::{Word, canonical_bytes, signed_bytes};
 pub use fields::{is_reduction, known_fields, without_fields};
-pub use permit::{Permit, ask_once_days, permit, shortest_clock};
+pub use permit::{Permit, ask_once_days, permit, retention_months, shortest_clock};
 pub use state::{Agreement, AgreementError, AgreementState};
 
 use crate::clock::Clock;
@@ -36,6 +36,9 @@ pub const AGREEMENT_YEARS_MAX: u16 = 5;
 pub const RETENTION_MONTHS_MIN: u16 = 6;
 /// Longest time that an agreement may keep content, months.
 pub const RETENTION_MONTHS_MAX: u16 = 120;
+/// How long content is kept of which no agreement speaks, months: as long as the records of its transfer have to be
+/// (domain notes, C17). An agreement that lists the kind may say more or less.
+pub const RETENTION_MONTHS_USUAL: u16 = 36;
 /// Longest time for which an earlier report answers a question, days.
 pub const ASK_ONCE_DAYS_MAX: u16 = 365;
 /// Longest notice for ending an agreement, days.

@@ -56,6 +56,8 @@ coded! {
         BasisRequired = "BASIS_REQUIRED";
         /// The person has withdrawn her consent.
         ConsentWithdrawn = "CONSENT_WITHDRAWN";
+        /// The content was deleted when the time was over for which it was to be kept.
+        RetentionOver = "RETENTION_OVER";
         /// No purpose, or not one allowed here.
         PurposeRequired = "PURPOSE_REQUIRED";
         /// The agreement of the two areas does not list it.

@@ -156,6 +156,12 @@ impl MessageRow {
     pub fn kind(&self) -> Option<Kind> {
         Kind::from_number(self.kind)
     }
+
+    /// Whether its content was deleted since; that there was a message stays provable.
+    #[must_use]
+    pub const fn is_deleted(&self) -> bool {
+        self.content.0.is_empty()
+    }
 }
 
 impl fmt::Debug for MessageRow {

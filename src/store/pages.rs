@@ -16,6 +16,7 @@ pub struct Pages<'a, K, V, P> {
     table: Table<K, V, P>,
     rest: (Bound<K>, Bound<K>),
     rows: usize,
+    back: bool,
 }
 
 impl Store {
@@ -27,7 +28,17 @@ impl Store {
         rows: usize,
     ) -> Pages<'_, K, V, P> {
         let rest = (range.start_bound().cloned(), range.end_bound().cloned());
-        Pages { store: self, table: *table, rest, rows }
+        Pages { store: self, table: *table, rest, rows, back: false }
+    }
+
+    /// The same from the end of the range: the last row first.
+    pub fn pages_back<K: Key + Clone, V: Value, P: Direct>(
+        &self,
+        table: &Table<K, V, P>,
+        range: impl RangeBounds<K>,
+        rows: usize,
+    ) -> Pages<'_, K, V, P> {
+        Pages { back: true, ..self.pages(table, range, rows) }
     }
 }
 
@@ -35,13 +46,21 @@ impl<K: Key + Clone, V: Value, P: Direct> Iterator for Pages<'_, K, V, P> {
     type Item = Result<Vec<(K, V)>, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.store.scan(&self.table, self.rest.clone(), self.rows) {
-            Ok(page) => {
-                let (last, _) = page.last()?;
-                self.rest.0 = Bound::Excluded(last.clone());
-                Some(Ok(page))
-            }
-            Err(error) => Some(Err(error)),
+        let rest = self.rest.clone();
+        let page = match self.back {
+            true => self.store.scan_back(&self.table, rest, self.rows),
+            false => self.store.scan(&self.table, rest, self.rows),
+        };
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return Some(Err(error)),
+        };
+        let last = Bound::Excluded(page.last()?.0.clone());
+        if self.back {
+            self.rest.1 = last;
+        } else {
+            self.rest.0 = last;
         }
+        Some(Ok(page))
     }
 }

@@ -104,6 +104,14 @@ pub struct RunRow {
     pub statement: Option<Digest>,
 }
 
+impl RunRow {
+    /// Whether it is with that side, over these very days.
+    #[must_use]
+    pub fn is_about(&self, with: AreaCode, (first, last): (Date, Date)) -> bool {
+        (self.with, self.first, self.last) == (with, first, last)
+    }
+}
+
 /// What became of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DifferenceState {

@@ -345,6 +345,14 @@ catalogue! {
     /// [`ACCESS`].
     ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51);
 
+    /// Received messages by the day from which their content is not kept any more.
+    /// Key: day, days since 1970 (8). Entries: message id (16). Written with [`MESSAGE`], removed when they were deleted.
+    RETENTION: Journal<u64> = Journal::new("retention-1", 0x66).removable();
+
+    /// Received messages whose content was deleted because its time was over.
+    /// Key: message id (16). Value: when, ms (8). Written when it is deleted.
+    FORGOTTEN: Table<MessageIdKey, u64> = Table::new("forgotten-1", 0x67);
+
     /// Agreements with other counties, every version, with what both sides signed.
     /// Key: agreement id (16), version (4). Value: [`AgreementRow`], sealed. Written when one is
     /// proposed, decided or ended.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::agreement::{AgreementState, KindTerms};
 use domain::area::AreaCode;
-use domain::id::{AgreementId, ConsentId};
+use domain::id::AgreementId;
 use domain::message::{AgreementDecision, AgreementEnd, AgreementProposal, Body, Kind};
 use domain::reason::Reason;
 use domain::text::{Note, WrittenReason};
@@ -18,7 +18,7 @@ use wire::pb::office::agreement_service_server::AgreementService;
 use wire::records::Form;
 
 use super::Parts;
-use super::message::{area, invalid};
+use super::field::{area, invalid, maybe, maybe_area, missing, parsed};
 use crate::api::caller::operator;
 use crate::api::status::{of_findings, of_refusal};
 use crate::app::agreements::{self, Decision, Proposal};
@@ -61,10 +61,7 @@ impl AgreementService for Agreements {
     ) -> Result<Response<pb::ProposeAgreementResponse>, Status> {
         let ctx = self.ctx(&request)?;
         let pb::ProposeAgreementRequest { to, agreement_id, terms } = request.into_inner();
-        let id = match agreement_id.as_str() {
-            "" => None,
-            text => Some(agreement(text)?),
-        };
+        let id = maybe(&agreement_id, "agreement_id")?;
         let terms = terms.ok_or_else(|| missing("terms"))?;
         let read = agreement_proposal(whole(terms)).map_err(|malformed| {
             let refusal = malformed.refusal();
@@ -107,7 +104,7 @@ impl AgreementService for Agreements {
     ) -> Result<Response<pb::EndAgreementResponse>, Status> {
         let ctx = self.ctx(&request)?;
         let pb::EndAgreementRequest { agreement_id, last_day, reason } = request.into_inner();
-        let last_day = last_day.parse().map_err(|_| invalid("last_day"))?;
+        let last_day = parsed(&last_day, "last_day")?;
         let given = (agreement(&agreement_id)?, last_day, written(&reason)?);
         let signer = self.identity.material();
         let signer = signer.identity().as_ref();
@@ -121,10 +118,7 @@ impl AgreementService for Agreements {
         request: Request<pb::ListAgreementsRequest>,
     ) -> Result<Response<pb::ListAgreementsResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let peer = match request.get_ref().peer.as_str() {
-            "" => None,
-            text => Some(area(text, "peer")?),
-        };
+        let peer = maybe_area(&request.get_ref().peer, "peer")?;
         let rows = agreements::list(&ctx, &self.store, peer)?;
         let agreements = rows.iter().filter_map(|row| self.shown(row)).collect();
         Ok(Response::new(pb::ListAgreementsResponse { agreements }))
@@ -146,8 +140,7 @@ impl AgreementService for Agreements {
         request: Request<pb::GetWithdrawalRequest>,
     ) -> Result<Response<pb::GetWithdrawalResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let id: ConsentId =
-            request.get_ref().consent_id.parse().map_err(|_| invalid("consent_id"))?;
+        let id = parsed(&request.get_ref().consent_id, "consent_id")?;
         let spread = spread::of(&ctx, &self.store, id)?;
         let spread = spread.iter().map(spread_to_pb).collect();
         Ok(Response::new(pb::GetWithdrawalResponse { spread }))
@@ -270,14 +263,10 @@ fn spread_to_pb(spread: &Spread) -> pb::WithdrawalSpread {
 }
 
 fn agreement(text: &str) -> Result<AgreementId, Status> {
-    text.parse().map_err(|_| invalid("agreement_id"))
+    parsed(text, "agreement_id")
 }
 
 fn written(text: &str) -> Result<WrittenReason, Status> {
     WrittenReason::new(text)
         .map_err(|_| of_refusal(&Refusal::new(Reason::ReasonTextRequired).field("reason")))
-}
-
-fn missing(field: &str) -> Status {
-    of_refusal(&Refusal::new(Reason::FieldRequired).field(field))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::access::{AccessAction, AccessEntry, PersonKey};
 use domain::area::AreaCode;
+use domain::hex::hex;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::Store;
@@ -16,7 +17,7 @@ use wire::pb::office::audit_service_server::AuditService;
 use wire::records::Form;
 
 use super::Parts;
-use super::message::{hex, invalid, size, unhex};
+use super::field::{invalid, maybe, page_token, size};
 use crate::access_file::hash;
 use crate::api::caller::operator;
 use crate::api::status::{of_findings, of_reason};
@@ -57,10 +58,7 @@ impl Audit {
             None if request.person.is_empty() => None,
             None => Some(PersonKey(hash(&request.person).ok_or_else(|| invalid("person"))?)),
         };
-        let operator = match request.operator.as_str() {
-            "" => None,
-            name => Some(name.parse().map_err(|_| invalid("operator"))?),
-        };
+        let operator = maybe(&request.operator, "operator")?;
         let action = match request.action.as_str() {
             "" => None,
             code => Some(AccessAction::from_code(code).ok_or_else(|| invalid("action"))?),
@@ -81,7 +79,7 @@ impl AuditService for Audit {
     ) -> Result<Response<pb::ListAccessResponse>, Status> {
         let ctx = operator(request.extensions(), self.area)?;
         let request = request.into_inner();
-        let before = match unhex(&request.page_token)?.as_slice() {
+        let before = match page_token(&request.page_token)?.as_slice() {
             [] => None,
             token => {
                 let number = token.try_into().map_err(|_| invalid("page_token"))?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::access::Permission;
+use domain::hex::hex;
 use domain::reason::Reason;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -15,7 +16,6 @@ use wire::pb::office::bundle_service_server::BundleService;
 use wire::pb::office::export_bundle_response::Part;
 
 use super::Parts;
-use super::message::hex;
 use crate::api::caller::operator;
 use crate::api::status::of_reason;
 use crate::app::{AppError, Refusal};

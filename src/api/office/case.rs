@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::case::{Pairing, Step};
+use domain::hex::hex;
 use domain::id::CaseId;
 use domain::message::Body;
 use domain::person::PersonReference;
@@ -18,13 +19,13 @@ use wire::pb::office::case_service_server::CaseService;
 use wire::records::Form;
 
 use super::Parts;
-use super::message::{area, hex, invalid, missing, size, unhex};
+use super::field::{self, area, invalid, malformed, missing, size};
 use crate::api::caller::operator;
-use crate::api::status::{of_findings, of_refusal};
+use crate::api::status::of_findings;
 use crate::app::cases::couple::{self, Application, Decision};
 use crate::app::cases::read::{self, Shown, Which};
 use crate::app::cases::steps::{self, Action, Order};
-use crate::app::{Ctx, Refusal};
+use crate::app::{Ctx, reading};
 use crate::delivery::peers::Peers;
 
 /// How long an offer to hand over stands, unless it says otherwise.
@@ -66,8 +67,9 @@ impl CaseService for Cases {
             Ok(pb::CaseList::All) => Which::All,
             Err(_) => return Err(invalid("which")),
         };
-        let token = unhex(&page_token)?;
-        let page = read::list(&ctx, &self.store, which, size(page_size), &token)?;
+        let (size, token) = (size(page_size), field::page_token(&page_token)?);
+        let page = reading(&self.store, move |store| read::list(&ctx, store, which, size, &token));
+        let page = page.await?;
         Ok(Response::new(pb::ListCasesResponse {
             cases: page.cases.iter().map(to_pb).collect(),
             next_page_token: page.next.as_deref().map(hex).unwrap_or_default(),
@@ -172,11 +174,6 @@ fn spouse(spouse: pb::Spouse) -> Result<(PersonReference, AreaCode), Status> {
     Ok((person, area(&origin, "spouses.origin")?))
 }
 
-fn malformed(malformed: wire::content::MalformedContent) -> Status {
-    let refusal = malformed.refusal();
-    of_refusal(&Refusal::new(refusal.reason).field(refusal.field))
-}
-
 /// What is asked for; the bodies are read as they would be from an envelope.
 fn action(step: pb::take_case_step_request::Step, ctx: &Ctx) -> Result<Action, Status> {
     use message::content::Body as Twin;
@@ -207,7 +204,7 @@ fn action(step: pb::take_case_step_request::Step, ctx: &Ctx) -> Result<Action, S
             _ => return Err(wrong()),
         },
         S::Correct(pb::CorrectCase { message_id, correction }) => {
-            let id = message_id.parse().map_err(|_| invalid("correct.message_id"))?;
+            let id = field::parsed(&message_id, "correct.message_id")?;
             Action::Correct(id, passage("correct.correction", &correction)?)
         }
         S::Void(twin) => match read(Twin::Void(twin))? {
@@ -243,24 +240,25 @@ fn passage(field: &'static str, text: &str) -> Result<Passage, Status> {
 }
 
 fn case_id(text: &str) -> Result<CaseId, Status> {
-    text.parse().map_err(|_| invalid("case_id"))
+    field::parsed(text, "case_id")
 }
 
 fn to_pb(shown: &Shown) -> pb::Case {
     let view = &shown.view;
+    let open = !shown.is_deleted;
     let area = |area: Option<AreaCode>| area.map(|area| area.to_string()).unwrap_or_default();
     let last_day =
         |due: UnixMillis| due.saturating_sub(Duration::from_millis(1)).date().to_string();
     pb::Case {
         case_id: shown.id.to_string(),
         version: shown.version,
-        kind: view.kind.map(|kind| kind.name().to_owned()).unwrap_or_default(),
+        kind: view.kind.filter(|_| open).map(|kind| kind.name().to_owned()).unwrap_or_default(),
         stage: i32::from(view.stage.number()),
         asking: area(view.asking.map(|held| held.area)),
         answering: area(view.answering.map(|held| held.area)),
-        turn: area(view.holder()),
+        turn: area(view.holder().filter(|_| open)),
         ours: shown.ours.map_or(0, |seat| i32::from(seat.number())),
-        due_on: view.due.map(last_day).unwrap_or_default(),
+        due_on: view.due.filter(|_| open).map(last_day).unwrap_or_default(),
         late: shown.is_late,
         paused_ms: view.paused.map_or(0, UnixMillis::get),
         pairing: shown.pairing.map_or(0, |pairing| i32::from(pairing.number())),
@@ -275,14 +273,16 @@ fn to_pb(shown: &Shown) -> pb::Case {
         }),
         steps: shown.steps.iter().map(|step| event(shown, step)).collect(),
         together: shown.together.iter().map(ToString::to_string).collect(),
+        content_deleted: shown.is_deleted,
     }
 }
 
 fn event(shown: &Shown, step: &Step) -> pb::CaseEvent {
+    let deleted = shown.deleted.contains(&step.id);
     let idle = shown.view.idle.iter().find(|(id, _)| *id == step.id);
     pb::CaseEvent {
         message_id: step.id.to_string(),
-        kind: step.deed.kind().name().to_owned(),
+        kind: if deleted { String::new() } else { step.deed.kind().name().to_owned() },
         from: step.from.to_string(),
         to: step.to.to_string(),
         at_ms: step.created.get(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::access::Permission;
-use domain::id::MessageId;
+use domain::hex::hex;
 use domain::reason::Reason;
 use domain::text::Note;
 use domain::time::UnixMillis;
@@ -14,14 +14,15 @@ use wire::pb::office as pb;
 use wire::pb::office::delivery_service_server::DeliveryService;
 
 use super::access::why;
-use super::message::{area, grounds, hex, id, invalid, missing, size, unhex};
+use super::field::{self, area, invalid, malformed, maybe_area, message_id, missing, size};
+use super::message::grounds;
 use super::{Parts, letter, notice, peer, track};
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::letters::{self, Again, Discard};
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::read;
-use crate::app::{Ctx, Refusal, notices};
+use crate::app::{Ctx, Refusal, notices, reading};
 use crate::config::Settings;
 use crate::delivery::hub::Hub;
 use crate::delivery::peers::Peers;
@@ -71,10 +72,12 @@ impl DeliveryService for Delivery {
     ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
         let ctx = self.ctx(&request)?;
         let pb::ListDeadLettersRequest { all, to, page_size, page_token } = request.into_inner();
-        let to = if to.is_empty() { None } else { Some(area(&to, "to")?) };
-        let before = letters::token(&unhex(&page_token)?)?;
-        let filter = letters::Filter { all, to };
-        let page = letters::list(&ctx, &self.store, filter, size(page_size), before)?;
+        let filter = letters::Filter { all, to: maybe_area(&to, "to")? };
+        let before = letters::token(&field::page_token(&page_token)?)?;
+        let size = size(page_size);
+        let page =
+            reading(&self.store, move |store| letters::list(&ctx, store, filter, size, before));
+        let page = page.await?;
         let next = page.next.map(|id| hex(id.as_bytes()));
         Ok(Response::new(pb::ListDeadLettersResponse {
             dead_letters: page.letters.iter().map(|letter| self.letter(letter)).collect(),
@@ -87,9 +90,9 @@ impl DeliveryService for Delivery {
         request: Request<pb::GetDeadLetterRequest>,
     ) -> Result<Response<pb::GetDeadLetterResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let pb::GetDeadLetterRequest { message_id, access } = request.into_inner();
+        let pb::GetDeadLetterRequest { message_id: id, access } = request.into_inner();
         let why = why(access)?;
-        let (letter, content) = letters::show(&ctx, &self.store, id(&message_id)?, why).await?;
+        let (letter, content) = letters::show(&ctx, &self.store, message_id(&id)?, why).await?;
         Ok(Response::new(pb::GetDeadLetterResponse {
             dead_letter: Some(self.letter(&letter)),
             content: Some(content_to_pb(&content)),
@@ -116,11 +119,11 @@ impl DeliveryService for Delivery {
         request: Request<pb::DiscardDeadLetterRequest>,
     ) -> Result<Response<pb::DiscardDeadLetterResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let pb::DiscardDeadLetterRequest { message_id, reason, idempotency_key } =
+        let pb::DiscardDeadLetterRequest { message_id: id, reason, idempotency_key } =
             request.into_inner();
         let unfit = |_| of_refusal(&Refusal::new(Reason::ReasonTextRequired).field("reason"));
         let given = Discard {
-            id: id(&message_id)?,
+            id: message_id(&id)?,
             reason: Note::new(&reason).map_err(unfit)?,
             idempotency_key,
         };
@@ -136,10 +139,12 @@ impl DeliveryService for Delivery {
         let ctx = self.ctx(&request)?;
         let pb::ListNoticesRequest { all, area: about, page_size, page_token } =
             request.into_inner();
-        let about = if about.is_empty() { None } else { Some(area(&about, "area")?) };
-        let filter = notices::Filter { all, area: about };
-        let before = notices::token(&unhex(&page_token)?)?;
-        let page = notices::list(&ctx, &self.store, filter, size(page_size), before)?;
+        let filter = notices::Filter { all, area: maybe_area(&about, "area")? };
+        let before = notices::token(&field::page_token(&page_token)?)?;
+        let size = size(page_size);
+        let page =
+            reading(&self.store, move |store| notices::list(&ctx, store, filter, size, before));
+        let page = page.await?;
         let next = page.next.map(|number| hex(&number.to_be_bytes()));
         Ok(Response::new(pb::ListNoticesResponse {
             notices: page.notices.iter().map(|notice| self.notice(notice)).collect(),
@@ -181,10 +186,9 @@ impl DeliveryService for Delivery {
 }
 
 fn again(request: pb::ResendDeadLetterRequest) -> Result<Again, Status> {
-    let pb::ResendDeadLetterRequest { message_id, content, to, expires_ms, idempotency_key } =
+    let pb::ResendDeadLetterRequest { message_id: id, content, to, expires_ms, idempotency_key } =
         request;
-    let id: MessageId = id(&message_id)?;
-    let to = if to.is_empty() { None } else { Some(area(&to, "to")?) };
+    let (id, to) = (message_id(&id)?, maybe_area(&to, "to")?);
     let (content, grounds) = match content {
         Some(mut content) => {
             if !content.replaces.is_empty() && content.replaces != id.as_bytes() {
@@ -194,11 +198,7 @@ fn again(request: pb::ResendDeadLetterRequest) -> Result<Again, Status> {
                 return Err(missing("content.body"));
             }
             let grounds = grounds(&mut content)?;
-            let content = content_from_pb(content).map_err(|malformed| {
-                let refusal = malformed.refusal();
-                of_refusal(&Refusal::new(refusal.reason).field(refusal.field))
-            })?;
-            (Some(content), grounds)
+            (Some(content_from_pb(content).map_err(malformed)?), grounds)
         }
         None => (None, Grounds::default()),
     };

@@ -2,6 +2,7 @@
 
 use domain::access::Permission;
 use domain::area::{AreaCode, AreaTable};
+use domain::hex::hex;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::card::{AreaChange, MaintenanceWindow, NodeCard, SealingKey};
@@ -12,10 +13,9 @@ use wire::pb::office as pb;
 use wire::pb::office::directory_service_server::DirectoryService;
 
 use super::Parts;
-use super::message::hex;
 use crate::api::caller::operator;
-use crate::api::status::{of_reason, of_refusal};
-use crate::app::{Ctx, Refusal, upkeep};
+use crate::api::status::of_refusal;
+use crate::app::{Ctx, Refusal, reading, upkeep};
 use crate::delivery::directory::entries::{CardEntry, ListEntry};
 use crate::delivery::peers::CardState;
 
@@ -51,9 +51,7 @@ impl Registry {
 
     /// What is left, and how far the end of our service is.
     async fn retirement(&self) -> Result<pb::RetireNodeResponse, Status> {
-        let store = self.parts.store.clone();
-        let left = tokio::task::spawn_blocking(move || upkeep::left(&store)).await;
-        let left = left.map_err(|_| of_reason(Reason::Internal))?.map_err(Status::from)?;
+        let left = reading(&self.parts.store, upkeep::left).await?;
         let row = self.parts.directory.announced().map_err(Status::from)?;
         let millis = |at: Option<UnixMillis>| at.map_or(0, UnixMillis::get);
         let left_for = |(area, messages): &(AreaCode, u64)| pb::LeftFor {

@@ -12,7 +12,7 @@ use wire::pb::office::import_service_server::ImportService;
 use wire::records::Form;
 
 use super::Parts;
-use super::message::invalid;
+use super::field::invalid;
 use crate::access_file::hash;
 use crate::api::caller::operator;
 use crate::api::status::of_reason;
@@ -170,6 +170,7 @@ fn finding(wrong: &Wrong) -> pb::ImportFinding {
 fn to_pb(import: &Import) -> pb::Import {
     let row = &import.row;
     let state = match row.state {
+        ImportState::Staging if row.dry_run => pb::ImportState::CheckOnly,
         ImportState::Staging => pb::ImportState::Staging,
         ImportState::Committed => pb::ImportState::Committed,
         ImportState::Done => pb::ImportState::Done,

@@ -4,17 +4,16 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::indicator::{Indicator, Period};
 use domain::message::Kind;
-use domain::reason::Reason;
 use store::Store;
 use tonic::{Request, Response, Status};
 use wire::pb::office as pb;
 use wire::pb::office::indicator_service_server::IndicatorService;
 
 use super::Parts;
-use super::message::{area, invalid};
+use super::field::{area, invalid, maybe, parsed};
 use crate::api::caller::operator;
-use crate::api::status::of_reason;
 use crate::app::indicators::{self, CASES_MAX, Number, case_id};
+use crate::app::reading;
 
 pub(super) struct Indicators {
     area: AreaCode,
@@ -37,10 +36,8 @@ impl IndicatorService for Indicators {
         let pb::ShowIndicatorsRequest { period, leaving } = request.into_inner();
         let period = period_of(&period)?;
         let (first, last) = period.days().map_err(|_| invalid("period"))?;
-        let store = self.store.clone();
-        let work = move || indicators::show(&ctx, &store, period, leaving);
-        let numbers = tokio::task::spawn_blocking(work).await;
-        let numbers = numbers.map_err(|_| of_reason(Reason::Internal))??;
+        let work = move |store: &Store| indicators::show(&ctx, store, period, leaving);
+        let numbers = reading(&self.store, work).await?;
         Ok(Response::new(pb::ShowIndicatorsResponse {
             first_day: first.to_string(),
             last_day: last.to_string(),
@@ -61,15 +58,10 @@ impl IndicatorService for Indicators {
             "" => None,
             name => Some(Kind::from_name(name).ok_or_else(|| invalid("message_kind"))?),
         };
-        let after = match request.after.as_str() {
-            "" => None,
-            id => Some(*id.parse::<MessageId>().map_err(|_| invalid("after"))?.as_bytes()),
-        };
+        let after = maybe::<MessageId>(&request.after, "after")?.map(|id| *id.as_bytes());
         let key = (indicator.number(), area(&request.area, "area")?, kind);
-        let store = self.store.clone();
-        let work = move || indicators::cases(&ctx, &store, period, key, after);
-        let cases = tokio::task::spawn_blocking(work).await;
-        let cases = cases.map_err(|_| of_reason(Reason::Internal))??;
+        let work = move |store: &Store| indicators::cases(&ctx, store, period, key, after);
+        let cases = reading(&self.store, work).await?;
         let full = cases.len() == CASES_MAX;
         let next = cases.last().filter(|_| full).map(|(id, _)| case_id(*id));
         let case = |(id, counted)| pb::IndicatorCase { id: case_id(id), counted };
@@ -81,7 +73,7 @@ impl IndicatorService for Indicators {
 }
 
 fn period_of(text: &str) -> Result<Period, Status> {
-    text.parse().map_err(|_| invalid("period"))
+    parsed(text, "period")
 }
 
 fn number(number: &Number) -> pb::IndicatorNumber {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::area::AreaCode;
-use domain::id::{ConsentId, MessageId, RequestId};
-use domain::reason::Reason;
+use domain::hex::hex;
+use domain::id::{ConsentId, RequestId};
 use domain::time::UnixMillis;
 use store::Store;
 use store::messages::Side;
@@ -15,15 +15,15 @@ use wire::pb::office::message_service_server::MessageService;
 
 use super::Parts;
 use super::access::why;
+use super::field::{self, area, invalid, malformed, maybe_area, message_id, missing, size};
 use super::track;
 use crate::api::caller::operator;
-use crate::api::status::of_refusal;
 use crate::app::messages::evidence;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::read::{self, Filter, Page};
 use crate::app::messages::send::{self, Draft};
 use crate::app::messages::track::Track;
-use crate::app::{Ctx, Refusal};
+use crate::app::{Ctx, reading};
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::peers::Peers;
 
@@ -69,10 +69,7 @@ impl MessageService for Messages {
             request.into_inner();
         let mut content = content.ok_or_else(|| missing("content"))?;
         let grounds = grounds(&mut content)?;
-        let content = content_from_pb(content).map_err(|malformed| {
-            let refusal = malformed.refusal();
-            of_refusal(&Refusal::new(refusal.reason).field(refusal.field))
-        })?;
+        let content = content_from_pb(content).map_err(malformed)?;
         let draft = Draft {
             to: area(&to, "to")?,
             content,
@@ -94,9 +91,9 @@ impl MessageService for Messages {
         request: Request<pb::GetMessageRequest>,
     ) -> Result<Response<pb::GetMessageResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let pb::GetMessageRequest { message_id, access } = request.into_inner();
+        let pb::GetMessageRequest { message_id: id, access } = request.into_inner();
         let why = why(access)?;
-        let (track, content) = read::get(&ctx, &self.store, id(&message_id)?, why).await?;
+        let (track, content) = read::get(&ctx, &self.store, message_id(&id)?, why).await?;
         Ok(Response::new(pb::GetMessageResponse {
             track: Some(self.track(&track)),
             content: Some(content_to_pb(&content)),
@@ -108,7 +105,7 @@ impl MessageService for Messages {
         request: Request<pb::TrackMessageRequest>,
     ) -> Result<Response<pb::TrackMessageResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let track = read::track(&ctx, &self.store, id(&request.get_ref().message_id)?)?;
+        let track = read::track(&ctx, &self.store, message_id(&request.get_ref().message_id)?)?;
         Ok(Response::new(pb::TrackMessageResponse { track: Some(self.track(&track)) }))
     }
 
@@ -125,10 +122,10 @@ impl MessageService for Messages {
             Ok(pb::Direction::Received) => Some(Side::Received),
             Err(_) => return Err(invalid("direction")),
         };
-        let peer = if peer.is_empty() { None } else { Some(area(&peer, "peer")?) };
-        let filter = Filter { side, peer, by_nodes };
-        let token = unhex(&page_token)?;
-        let page = read::list(&ctx, &self.store, filter, size(page_size), &token)?;
+        let filter = Filter { side, peer: maybe_area(&peer, "peer")?, by_nodes };
+        let (size, token) = (size(page_size), field::page_token(&page_token)?);
+        let page = reading(&self.store, move |store| read::list(&ctx, store, filter, size, &token));
+        let page = page.await?;
         let (messages, next_page_token) = self.page(&page);
         Ok(Response::new(pb::ListMessagesResponse { messages, next_page_token }))
     }
@@ -139,7 +136,8 @@ impl MessageService for Messages {
     ) -> Result<Response<pb::ListTodoResponse>, Status> {
         let ctx = self.ctx(&request)?;
         let pb::ListTodoRequest { page_size, page_token } = request.into_inner();
-        let page = read::todo(&ctx, &self.store, size(page_size), &unhex(&page_token)?)?;
+        let (size, token) = (size(page_size), field::page_token(&page_token)?);
+        let page = reading(&self.store, move |store| read::todo(&ctx, store, size, &token)).await?;
         let (messages, next_page_token) = self.page(&page);
         Ok(Response::new(pb::ListTodoResponse { messages, next_page_token }))
     }
@@ -149,7 +147,7 @@ impl MessageService for Messages {
         request: Request<pb::ExportEvidenceRequest>,
     ) -> Result<Response<pb::ExportEvidenceResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let id = id(&request.get_ref().message_id)?;
+        let id = message_id(&request.get_ref().message_id)?;
         let material = self.identity.material();
         let (lists, signer) = (material.chains().lists(), material.identity().as_ref());
         let evidence = evidence::export(&ctx, &self.store, lists, signer, id).await?;
@@ -168,39 +166,4 @@ pub(super) fn grounds(content: &mut wire::pb::message::Content) -> Result<Ground
         consent: consent.transpose()?.map(ConsentId::from_bytes),
         request: request.transpose()?.map(RequestId::from_bytes),
     })
-}
-
-pub(super) fn size(asked: u32) -> usize {
-    usize::try_from(asked).unwrap_or(usize::MAX)
-}
-
-pub(super) fn invalid(field: &str) -> Status {
-    of_refusal(&Refusal::new(Reason::InvalidField).field(field))
-}
-
-pub(super) fn missing(field: &str) -> Status {
-    of_refusal(&Refusal::new(Reason::FieldRequired).field(field))
-}
-
-pub(super) fn area(text: &str, field: &str) -> Result<AreaCode, Status> {
-    let area: AreaCode = text.parse().map_err(|_| invalid(field))?;
-    if area == area.county() { Ok(area) } else { Err(invalid(field)) }
-}
-
-pub(super) fn id(text: &str) -> Result<MessageId, Status> {
-    text.parse().map_err(|_| invalid("message_id"))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
-pub(super) fn unhex(text: &str) -> Result<Vec<u8>, Status> {
-    let digit = |c: char| c.to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let digits: Option<Vec<u8>> = text.chars().map(digit).collect();
-    let digits = digits.filter(|d| d.len().is_multiple_of(2));
-    let digits = digits.ok_or_else(|| invalid("page_token"))?;
-    Ok(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect())
 }

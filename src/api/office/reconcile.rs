@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use domain::access::Permission;
-use domain::area::{AreaCode, AreaTable};
-use domain::id::MessageId;
-use domain::reason::Reason;
-use domain::time::{Date, UnixMillis};
+use domain::area::AreaTable;
+use domain::hex::hex;
+use domain::time::UnixMillis;
 use exchange::ledger::{HeadChange, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::difference::DifferenceName;
@@ -18,12 +17,11 @@ use wire::pb::office as pb;
 use wire::pb::office::reconcile_service_server::ReconcileService;
 
 use super::Parts;
+use super::field::{area, maybe, maybe_area, message_id, parsed, size};
 use crate::api::caller::operator;
-use crate::api::status::of_refusal;
-use crate::app::messages::read::page_size;
 use crate::app::reconcile::statements::Kept;
 use crate::app::reconcile::{reports, runs, statements};
-use crate::app::{AppError, Ctx, Refusal, ledger, restore};
+use crate::app::{Ctx, ledger, page_size, reading, restore};
 use crate::config::Settings;
 use crate::delivery::reconcile::Reconcile;
 
@@ -49,22 +47,6 @@ impl Reconciliations {
     }
 }
 
-fn invalid(field: &str) -> Status {
-    of_refusal(&Refusal::new(Reason::InvalidField).field(field))
-}
-
-fn area(field: &str, text: &str) -> Result<AreaCode, Status> {
-    text.parse::<AreaCode>().map(|area| area.county()).map_err(|_| invalid(field))
-}
-
-fn some_area(field: &str, text: &str) -> Result<Option<AreaCode>, Status> {
-    if text.is_empty() { Ok(None) } else { area(field, text).map(Some) }
-}
-
-fn date(field: &str, text: &str) -> Result<Date, Status> {
-    text.parse().map_err(|_| invalid(field))
-}
-
 #[tonic::async_trait]
 impl ReconcileService for Reconciliations {
     async fn start_reconciliation(
@@ -86,8 +68,9 @@ impl ReconcileService for Reconciliations {
                 lost_until_ms: until,
             }));
         }
-        let days = (date("first_day", &request.first_day)?, date("last_day", &request.last_day)?);
-        let number = self.reconcile.begin(area("with", &request.with)?, days).await?;
+        let days =
+            (parsed(&request.first_day, "first_day")?, parsed(&request.last_day, "last_day")?);
+        let number = self.reconcile.begin(area(&request.with, "with")?, days).await?;
         let numbers = vec![number];
         Ok(Response::new(pb::StartReconciliationResponse { numbers, ..Default::default() }))
     }
@@ -109,8 +92,7 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::ListReconciliationsResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let pb::ListReconciliationsRequest { page_size, before } = request.into_inner();
-        let size = usize::try_from(page_size).unwrap_or(usize::MAX);
-        let rows = runs::list(&self.store, (before > 0).then_some(before), size)?;
+        let rows = runs::list(&self.store, (before > 0).then_some(before), size(page_size))?;
         let reconciliations = rows.iter().map(|(number, row)| run_to_pb(*number, row)).collect();
         Ok(Response::new(pb::ListReconciliationsResponse { reconciliations }))
     }
@@ -123,11 +105,8 @@ impl ReconcileService for Reconciliations {
         let request = request.into_inner();
         let number = request.number;
         let row = runs::get(&self.store, number)?;
-        let after = match request.after.as_str() {
-            "" => None,
-            text => Some(text.parse::<MessageId>().map_err(|_| invalid("after"))?),
-        };
-        let size = page_size(usize::try_from(request.page_size).unwrap_or(usize::MAX));
+        let after = maybe(&request.after, "after")?;
+        let size = page_size(size(request.page_size));
         let rows = runs::differences(&self.store, number, after, size)?;
         let full = rows.len() == size;
         let last = rows.last().and_then(|row| row.difference.id()).filter(|_| full);
@@ -143,8 +122,8 @@ impl ReconcileService for Reconciliations {
         request: Request<pb::ListStatementsRequest>,
     ) -> Result<Response<pb::ListStatementsResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
-        let with = some_area("with", &request.into_inner().with)?;
-        let kept = statements::list(&self.store, with)?;
+        let with = maybe_area(&request.into_inner().with, "with")?;
+        let kept = reading(&self.store, move |store| statements::list(store, with)).await?;
         let statements = kept.iter().map(summary_to_pb).collect();
         Ok(Response::new(pb::ListStatementsResponse { statements }))
     }
@@ -155,7 +134,9 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::GetStatementResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let pb::GetStatementRequest { with, digest } = request.into_inner();
-        let kept = statements::find(&self.store, some_area("with", &with)?, &digest)?;
+        let with = maybe_area(&with, "with")?;
+        let kept = reading(&self.store, move |store| statements::find(store, with, &digest));
+        let kept = kept.await?;
         Ok(Response::new(pb::GetStatementResponse { signed_statement: kept.to_file() }))
     }
 
@@ -182,7 +163,7 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::GetLedgerHeadResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let size = request.into_inner().size;
-        let head = blocking(&self.store, move |store| ledger::head_at(store, size)).await?;
+        let head = reading(&self.store, move |store| ledger::head_at(store, size)).await?;
         let root = head.root.to_string();
         Ok(Response::new(pb::GetLedgerHeadResponse { size: head.size, root }))
     }
@@ -193,8 +174,8 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::ProveEntryResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let id = request.into_inner().message_id;
-        let id = id.parse::<MessageId>().map_err(|_| invalid("message_id"))?;
-        let proofs = blocking(&self.store, move |store| ledger::inclusion(store, id)).await?;
+        let id = message_id(&id)?;
+        let proofs = reading(&self.store, move |store| ledger::inclusion(store, id)).await?;
         let proofs = proofs.iter().map(|proof| pb::EntryProof {
             entry: hex(&proof.entry.canonical_bytes()),
             index: proof.index,
@@ -211,7 +192,7 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::ProveGrowthResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let pb::ProveGrowthRequest { old_size, new_size } = request.into_inner();
-        let proven = blocking(&self.store, move |store| {
+        let proven = reading(&self.store, move |store| {
             let (new, proof) = ledger::consistency(store, old_size, new_size)?;
             let old = match old_size {
                 0 => exchange::ledger::LedgerHead::empty(),
@@ -234,8 +215,8 @@ impl ReconcileService for Reconciliations {
         request: Request<pb::GetTwoHeadsRequest>,
     ) -> Result<Response<pb::GetTwoHeadsResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
-        let peer = area("peer", &request.into_inner().peer)?;
-        let found = blocking(&self.store, move |store| ledger::two_heads(store, peer)).await?;
+        let peer = area(&request.into_inner().peer, "peer")?;
+        let found = reading(&self.store, move |store| ledger::two_heads(store, peer)).await?;
         let Some(found) = found else {
             return Ok(Response::new(pb::GetTwoHeadsResponse::default()));
         };
@@ -250,20 +231,6 @@ impl ReconcileService for Reconciliations {
             after: Some(head_to_pb(&found.after)),
         }))
     }
-}
-
-/// Reads through much without holding up others.
-async fn blocking<T: Send + 'static>(
-    store: &Store,
-    work: impl FnOnce(&Store) -> Result<T, AppError> + Send + 'static,
-) -> Result<T, Status> {
-    let store = store.clone();
-    let done = tokio::task::spawn_blocking(move || work(&store)).await;
-    Ok(done.unwrap_or(Err(AppError::Internal("a reader has panicked")))?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn head_to_pb((seen, signed): &(SeenHead, Signed)) -> pb::SignedHead {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use domain::access::Permission;
 use domain::area::AreaTable;
+use domain::hex::hex;
 use store::Store;
 use tonic::{Request, Response, Status};
 use wire::pb::office as pb;
 use wire::pb::office::status_service_server::StatusService;
 
-use super::message::hex;
 use super::track::millis;
 use super::{Parts, peer};
 use crate::api::caller::operator;

@@ -2,6 +2,7 @@
 
 use domain::area::AreaTable;
 use domain::fault::Fault;
+use domain::hex::hex;
 use domain::id::MessageId;
 use domain::message::Kind;
 use domain::reason::Reason;
@@ -9,7 +10,6 @@ use domain::time::UnixMillis;
 use store::transit::Carrier;
 use wire::pb::office as pb;
 
-use super::message::hex;
 use crate::app::messages::consign::Hop;
 use crate::app::messages::next::{self, Step};
 use crate::app::messages::track::{Stage, Track};

@@ -1,7 +1,7 @@
 //! The agreement as the rule of what passes: asked in the unit that seals, and in the unit that takes in, each side with
 //! its own copy.
 
-use domain::agreement::{Agreement, permit, shortest_clock, without_fields};
+use domain::agreement::{Agreement, permit, retention_months, shortest_clock, without_fields};
 use domain::area::AreaCode;
 use domain::clock::Clock;
 use domain::id::MessageId;
@@ -9,7 +9,7 @@ use domain::message::{
     AgreementDecision, AgreementEnd, AgreementProposal, Body, Content, Kind, Refusal,
 };
 use domain::reason::Reason;
-use domain::time::UnixMillis;
+use domain::time::{Date, UnixMillis};
 use store::agreements::{AgreementRow, DecisionRow, EndingRow};
 use store::messages::{MessageKey, Side, message_key, peer_key};
 use store::tables::{AGREED, AGREEMENT, MESSAGE};
@@ -48,6 +48,30 @@ pub fn clock(agreements: &[Agreement], content: &Content, now: UnixMillis) -> Op
     let own = content.body.clock()?;
     let agreed = shortest_clock(agreements, content.kind(), now.date());
     Some(agreed.filter(|agreed| agreed.days() < own.days()).unwrap_or(own))
+}
+
+/// The day from which the content of a message of `peer` is not kept any more: as both had agreed when it came. None for
+/// what nodes say to each other, and for agreements, which prove themselves.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn kept_until(
+    unit: &Unit<'_>,
+    agreements: &[Agreement],
+    content: &Content,
+    now: UnixMillis,
+) -> Result<Option<Date>, AppError> {
+    let kind = content.kind();
+    if kind.is_sent_by_nodes() || kind.is_of_agreements() {
+        return Ok(None);
+    }
+    let governing = match &content.body {
+        Body::HandOver(body) => body.documents.first().map(|first| first.content.kind()),
+        _ if kind.is_step() => opened_by(unit, content)?,
+        _ => Some(kind),
+    };
+    let months = retention_months(agreements, governing.unwrap_or(kind), now.date());
+    Ok(Some(now.date().plus_months(months)))
 }
 
 /// The kind of message that opened the case of a word inside it; not asked for other messages.

@@ -62,6 +62,16 @@ pub(crate) fn document(
     Ok(None)
 }
 
+/// Whether a message is here without its content, which was deleted.
+pub(crate) fn is_deleted(rows: &impl Rows, id: MessageId) -> Result<bool, AppError> {
+    for side in [Side::Received, Side::Sent] {
+        if let Some(row) = rows.message(id, side)? {
+            return Ok(row.is_deleted());
+        }
+    }
+    Ok(false)
+}
+
 /// The content that opened a case.
 ///
 /// # Errors

@@ -6,14 +6,14 @@ use std::ops::Bound;
 use domain::access::Permission;
 use domain::area::AreaCode;
 use domain::case::{Offer, OfferState, Pairing, Seat, Step, View};
-use domain::id::CaseId;
+use domain::id::{CaseId, MessageId};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::Store;
 use store::cases::{CaseRow, OURS, THEIRS};
 use store::tables::{CASE, CASE_TURN, CASE_WAITING};
 
-use super::{case, couple};
+use super::{case, couple, opening};
 use crate::app::{AppError, Ctx, Refusal, page_size};
 
 /// A case as an office sees it.
@@ -41,6 +41,10 @@ pub struct Shown {
     pub since: UnixMillis,
     /// Whether the answer is late.
     pub is_late: bool,
+    /// Whether the content that opened it was deleted here: nothing more can be done.
+    pub is_deleted: bool,
+    /// Steps of which nobody is to see any more what they said, not even its kind.
+    pub deleted: Vec<MessageId>,
 }
 
 /// Which cases a list is to hold.
@@ -152,6 +156,13 @@ fn shown(store: &Store, own: AreaCode, row: CaseRow, now: UnixMillis) -> Result<
     let view = row.case.view();
     let id = row.case.id();
     let together = couple::together(store, &row)?.into_iter().filter(|case| *case != id).collect();
+    let mut deleted = Vec::new();
+    for step in row.case.steps() {
+        if opening::is_deleted(store, step.id)? {
+            deleted.push(step.id);
+        }
+    }
+    let is_deleted = deleted.contains(&id.opening_message());
     let is_late = view.turn() == Some(Seat::Answering) && view.due.is_some_and(|due| due <= now);
     Ok(Shown {
         id,
@@ -163,7 +174,9 @@ fn shown(store: &Store, own: AreaCode, row: CaseRow, now: UnixMillis) -> Result<
         steps: row.case.steps().into_iter().cloned().collect(),
         together,
         since: row.since,
-        is_late,
+        is_late: is_late && !is_deleted,
+        is_deleted,
+        deleted,
         view,
     })
 }

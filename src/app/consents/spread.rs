@@ -9,17 +9,14 @@ use domain::area::AreaCode;
 use domain::id::{ConsentId, MessageId};
 use domain::message::{ConsentWithdrawal, ConsentWithdrawalDone, Content};
 use domain::time::UnixMillis;
-use exchange::envelope::SealedEnvelope;
 use store::agreements::{ConsentEndedRow, ConsentUseRow, DutyRow, SpreadRow};
-use store::messages::{Blob, EnvelopeKey, MessageKey, MessageRow, Side, peer_area, peer_key};
-use store::tables::{
-    CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE, DUTY, ENVELOPE, MESSAGE, REPORT_OF_PERSON, TODO,
-};
-use store::{Kept, Store, Unit};
+use store::messages::{MessageKey, Side, peer_area, peer_key};
+use store::tables::{CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE, DUTY};
+use store::{Store, Unit};
 
 use crate::app::duties::Duty;
 use crate::app::letters;
-use crate::app::messages::{envelope_of, journal_entry, send};
+use crate::app::messages::delete;
 use crate::app::{AppError, Ctx};
 
 /// Messages under one consent that are looked at; a consent is one person's, for at most three years.
@@ -113,7 +110,7 @@ pub fn begin(
 /// When rows cannot be read or written.
 pub fn take_withdrawal(
     unit: &mut Unit<'_>,
-    peer: AreaCode,
+    (peer, own): (AreaCode, AreaCode),
     said: &ConsentWithdrawal,
     now: UnixMillis,
 ) -> Result<(), AppError> {
@@ -122,9 +119,9 @@ pub fn take_withdrawal(
     for ((_, key), row) in unit.scan_under(&CONSENT_USE, &(id,), None, USES_MAX)? {
         // Nobody takes back what another county was allowed.
         if row.peer == peer {
-            forget(unit, key, now)?;
+            let deleted = delete::content(unit, key, own, now)?;
             unit.delete(&CONSENT_USE, &(id, key));
-            messages = messages.saturating_add(1);
+            messages = messages.saturating_add(u32::from(deleted));
         }
     }
     let ended = (id, peer_key(peer));
@@ -155,38 +152,6 @@ pub fn take_done(
     let Some(row) = unit.get(&CONSENT_SPREAD, &key)? else { return Ok(()) };
     let done = row.done.or(Some((said.deleted.min(now), now)));
     Ok(unit.put(&CONSENT_SPREAD, &key, &SpreadRow { done, ..row })?)
-}
-
-/// Deletes the content of one message, whichever way it went.
-fn forget(unit: &mut Unit<'_>, key: MessageKey, now: UnixMillis) -> Result<(), AppError> {
-    let (id, Some(side)) = (MessageId::from_bytes(key.0), Side::from_byte(key.1)) else {
-        return Ok(());
-    };
-    let Some(Kept::Value { value, person }) = unit.get_personal(&MESSAGE, &key)? else {
-        return Ok(());
-    };
-    if side == Side::Sent {
-        letters::silence(unit, id, now)?;
-    }
-    take_out_body(unit, side, &value)?;
-    if let Some(due) = value.due.filter(|_| side == Side::Received) {
-        unit.delete(&TODO, &(due.get(), key.0));
-    }
-    unit.delete(&REPORT_OF_PERSON, &(person, peer_key(value.peer), value.kind, key.0));
-    send::update(unit, id, side, |row| row.content = Blob::default()).map(drop)
-}
-
-/// Leaves of an envelope in the journal its header and the hash of its body.
-fn take_out_body(unit: &mut Unit<'_>, side: Side, row: &MessageRow) -> Result<(), AppError> {
-    let lane = EnvelopeKey::of(side, row.peer, row.epoch).key();
-    let entry = unit.read(&ENVELOPE, &lane, row.position)?;
-    let Some(envelope) = entry.and_then(envelope_of).filter(|kept| kept.sealed().is_some()) else {
-        return Ok(());
-    };
-    let hash = envelope.sealed_sha256();
-    let bare = SealedEnvelope::withdrawn(envelope.header_bytes, hash);
-    unit.redact(&ENVELOPE, &lane, row.position, &journal_entry(&bare))?;
-    Ok(())
 }
 
 /// What became of a withdrawal, county by county.

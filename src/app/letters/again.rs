@@ -53,7 +53,7 @@ pub async fn resend(
     let Again { id, content, grounds, to, expires, idempotency_key } = again;
     let (row, message) = letter(store, id)?;
     ctx.must(message.kind().map_or(Permission::ExchangeMessages, permission))?;
-    let original = content_of(id, &message)?;
+    let original = content_of(store, id, &message)?;
     let (content, grounds) = match content {
         Some(edited) => (same_letter(edited, &original)?, grounds),
         None => {
@@ -139,7 +139,7 @@ pub async fn discard(ctx: &Ctx, store: &Store, given: Discard) -> Result<Letter,
     let Discard { id, reason, idempotency_key } = given;
     let found = message(store, id)?.ok_or(AppError::from(Reason::NotFound))?;
     ctx.must(found.kind().map_or(Permission::ExchangeMessages, permission))?;
-    let act = Act::with(AccessAction::Discard, store, &content_of(id, &found)?);
+    let act = Act::with(AccessAction::Discard, store, &content_of(store, id, &found)?);
     let once = Once::new(&idempotency_key, "DiscardDeadLetter", &(id, &reason))?;
     let caller = ctx.clone();
     store

@@ -15,10 +15,9 @@ use store::{Kept, Store};
 
 use crate::app::access::{self, Act, Why};
 use crate::app::messages::content_of;
-use crate::app::messages::read::page_size;
 use crate::app::messages::send::permission;
 use crate::app::messages::track::{self, Track};
-use crate::app::{AppError, Ctx, Refusal};
+use crate::app::{AppError, Ctx, Refusal, page_size};
 
 /// Rows that are looked at for one page before it is handed out short.
 const SCAN_AT_MOST: usize = 5_000;
@@ -112,7 +111,7 @@ pub async fn show(
     why: Why,
 ) -> Result<(Letter, Content), AppError> {
     let (row, message) = letter(store, id)?;
-    let content = content_of(id, &message)?;
+    let content = content_of(store, id, &message)?;
     let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
     let act = Act {
         action: AccessAction::View,

@@ -13,7 +13,7 @@ use store::messages::{Side, message_key};
 
 use crate::app::agreements::rule;
 use crate::app::consents::spread;
-use crate::app::{AppError, asked};
+use crate::app::{AppError, asked, retention};
 
 /// Written with a message of ours.
 pub(super) fn sent(
@@ -41,8 +41,11 @@ pub(super) fn received(
     let key = message_key(id, Side::Received);
     spread::note_use(unit, content, key, peer)?;
     asked::note_report(unit, agreed, content, (key, person, peer), now)?;
+    if let Some(until) = rule::kept_until(unit, agreed, content, now)? {
+        retention::keep_until(unit, id, until)?;
+    }
     match &content.body {
-        Body::ConsentWithdrawal(said) => spread::take_withdrawal(unit, peer, said, now),
+        Body::ConsentWithdrawal(said) => spread::take_withdrawal(unit, (peer, own), said, now),
         Body::ConsentWithdrawalDone(said) => spread::take_done(unit, peer, said, now),
         _ => rule::take(unit, (peer, own), id, content, now),
     }

@@ -143,7 +143,7 @@ fn rests_on_case(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError> {
 fn question(store: &Store, asked: MessageId) -> Result<Option<(MessageRow, Content)>, AppError> {
     let kept = store.get_personal(&MESSAGE, &message_key(asked, Side::Received))?;
     let Some(row) = kept.and_then(Kept::value) else { return Ok(None) };
-    let content = super::content_of(asked, &row)?;
+    let content = super::content_of(store, asked, &row)?;
     Ok(Some((row, content)))
 }
 

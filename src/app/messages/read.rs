@@ -13,12 +13,8 @@ use store::{Kept, Store};
 
 use super::track::{self, Track};
 use crate::app::access::{self, Act, Why};
-use crate::app::{AppError, Ctx, Refusal, at_risk, progress};
+use crate::app::{AppError, Ctx, Refusal, at_risk, page_size, progress};
 
-/// Most rows of a page.
-pub const PAGE_MAX: usize = 500;
-/// Rows of a page when nothing is asked for.
-pub const PAGE_DEFAULT: usize = 50;
 /// Rows that are looked at for one page before it is handed out short.
 const SCAN_AT_MOST: usize = 5_000;
 
@@ -44,7 +40,7 @@ pub async fn get(
 ) -> Result<(Track, Content), AppError> {
     ctx.must(Permission::ExchangeMessages)?;
     let (side, row) = super::find(store, id)?;
-    let content = super::content_of(id, &row)?;
+    let content = super::content_of(store, id, &row)?;
     let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
     let act = Act {
         action: AccessAction::View,
@@ -151,10 +147,6 @@ impl Filter {
         let wanted = self.by_nodes || !row.kind().is_some_and(Kind::is_sent_by_nodes);
         wanted && self.side.is_none_or(|s| s == side) && self.peer.is_none_or(|p| p == row.peer)
     }
-}
-
-pub(crate) fn page_size(asked: usize) -> usize {
-    if asked == 0 { PAGE_DEFAULT } else { asked.min(PAGE_MAX) }
 }
 
 fn message_token(token: &[u8]) -> Result<store::messages::MessageKey, AppError> {

@@ -64,7 +64,7 @@ pub struct Track {
     pub to: AreaCode,
     /// County it was addressed to, when `to` has taken over from it.
     pub addressed_to: Option<AreaCode>,
-    /// Its kind.
+    /// Its kind; none when its content was deleted, or when this version does not know it.
     pub kind: Option<Kind>,
     /// Where it stands.
     pub stage: Stage,
@@ -120,7 +120,7 @@ pub(crate) fn of(
         from,
         to,
         addressed_to: None,
-        kind: row.kind(),
+        kind: row.kind().filter(|_| !row.is_deleted()),
         stage: Stage::Stored,
         created: row.created,
         expires: row.expires,

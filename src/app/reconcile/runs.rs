@@ -14,13 +14,12 @@ use store::reconcile::{DifferenceRow, DifferenceState, RunRow, RunState};
 use store::tables::{DIFFERENCE, RUN_ROW};
 use store::{Store, Unit};
 
-use crate::app::AppError;
-use crate::app::messages::read::page_size;
+use crate::app::{AppError, page_size};
 
 /// Rows of differences that are written in one unit, and read in one go.
 const DIFFERENCES_AT_ONCE: usize = 1_000;
-/// Runs that are looked at for those that go on.
-const RUNS_LOOKED_AT: usize = 1_000;
+/// Runs that are read in one go.
+const RUNS_AT_ONCE: usize = 500;
 
 /// What a run is to be about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +41,22 @@ pub struct Plan {
 /// # Errors
 /// When rows cannot be read or written.
 pub async fn begin(store: &Store, plan: Plan, now: UnixMillis) -> Result<u64, AppError> {
+    let newest = store.scan_back(&RUN_ROW, .., 1)?.first().map_or(0, |(number, _)| *number);
+    let goes_on = move |row: &RunRow| {
+        row.state == RunState::Running && row.is_about(plan.with, (plan.first, plan.last))
+    };
+    let known = newest_of(store, goes_on)?.map(|(number, _)| number);
     let write = move |unit: &mut Unit<'_>| {
-        let rows = unit.scan(&RUN_ROW, .., usize::MAX)?;
-        let same = rows.iter().rev().find(|(_, row)| {
-            row.state == RunState::Running
-                && (row.with, row.first, row.last) == (plan.with, plan.first, plan.last)
-        });
-        if let Some((number, _)) = same {
+        let since = (Bound::Excluded(newest), Bound::Unbounded);
+        // Begun while the store was looked through.
+        let mut rows = unit.scan(&RUN_ROW, since, RUNS_AT_ONCE)?;
+        let number = rows.last().map_or(newest, |(number, _)| *number).saturating_add(1);
+        if let Some(number) = known {
+            rows.extend(unit.get(&RUN_ROW, &number)?.map(|row| (number, row)));
+        }
+        if let Some((number, _)) = rows.iter().find(|(_, row)| goes_on(row)) {
             return Ok(*number);
         }
-        let number = rows.last().map_or(0, |(number, _)| *number).saturating_add(1);
         unit.put(&RUN_ROW, &number, &fresh(plan, now))?;
         Ok::<_, AppError>(number)
     };
@@ -120,14 +125,42 @@ pub fn list(
     Ok(store.scan_back(&RUN_ROW, (Bound::Unbounded, until), page_size(size))?)
 }
 
+/// The newest run with a side over these very days, however many others there were since.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn latest(
+    store: &Store,
+    with: AreaCode,
+    days: (Date, Date),
+) -> Result<Option<(u64, RunRow)>, AppError> {
+    newest_of(store, |row| row.is_about(with, days))
+}
+
+fn newest_of(
+    store: &Store,
+    wanted: impl Fn(&RunRow) -> bool,
+) -> Result<Option<(u64, RunRow)>, AppError> {
+    for page in store.pages_back(&RUN_ROW, .., RUNS_AT_ONCE) {
+        let found = page?.into_iter().find(|(_, row)| wanted(row));
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
 /// Numbers of the runs that go on.
 ///
 /// # Errors
 /// When rows cannot be read.
 pub fn unfinished(store: &Store) -> Result<Vec<u64>, AppError> {
-    let rows = store.scan_back(&RUN_ROW, .., RUNS_LOOKED_AT)?;
-    let running = rows.into_iter().filter(|(_, row)| row.state == RunState::Running);
-    Ok(running.map(|(number, _)| number).collect())
+    let mut running = Vec::new();
+    for page in store.pages_back(&RUN_ROW, .., RUNS_AT_ONCE) {
+        let rows = page?.into_iter().filter(|(_, row)| row.state == RunState::Running);
+        running.extend(rows.map(|(number, _)| number));
+    }
+    Ok(running)
 }
 
 /// Differences of a run, by message, after one.
@@ -148,14 +181,11 @@ pub fn differences(
 /// All differences of a run.
 fn all(store: &Store, number: u64) -> Result<BTreeMap<MessageId, DifferenceRow>, AppError> {
     let mut all = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let rows =
-            store.scan_under(&DIFFERENCE, &(number,), after.as_ref(), DIFFERENCES_AT_ONCE)?;
-        let Some((last, _)) = rows.last() else { return Ok(all) };
-        after = Some(*last);
-        all.extend(rows.into_iter().map(|((_, id), row)| (MessageId::from_bytes(id), row)));
+    let of_run = (number, [0; 16])..=(number, [0xFF; 16]);
+    for page in store.pages(&DIFFERENCE, of_run, DIFFERENCES_AT_ONCE) {
+        all.extend(page?.into_iter().map(|((_, id), row)| (MessageId::from_bytes(id), row)));
     }
+    Ok(all)
 }
 
 /// Takes up what a comparison has found: what is new is written, what is gone was cured. Gives the run as it is then.

@@ -16,7 +16,6 @@ use store::{Store, Unit};
 use wire::reconcile::{decode_statement, encode_signed_statement};
 
 use super::books;
-use crate::app::messages::read::page_size;
 use crate::app::{AppError, Refusal};
 
 /// Statements with one other side that are looked at: many years of months.
@@ -138,7 +137,7 @@ fn closed(store: &Store, own: AreaCode, scope: &Scope) -> Result<Vec<Kept>, AppE
     let rows = store.scan_back(
         &STATEMENT,
         (Bound::Included((with, 0, 0, 0)), Bound::Included((with, u32::MAX, u32::MAX, u64::MAX))),
-        page_size(STATEMENTS_MAX),
+        STATEMENTS_MAX,
     )?;
     let closing = rows.into_iter().filter(|(_, row)| row.closes);
     closing.map(|(_, row)| Kept::read(row)).collect()

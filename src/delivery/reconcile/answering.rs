@@ -20,10 +20,10 @@ use tokio_stream::{Stream, StreamExt};
 use wire::content::decode_content;
 use wire::reconcile::decode_statement;
 
-use super::{ANSWERED_AT_ONCE, Reconcile, blocking, not_for_us};
+use super::{ANSWERED_AT_ONCE, Reconcile, not_for_us};
 use crate::app::reconcile::cures::{self, Back, Checked};
 use crate::app::reconcile::{reports, statements};
-use crate::app::{AppError, ledger};
+use crate::app::{AppError, blocking, ledger};
 use crate::delivery::proof::{self, Claim};
 use crate::time::{SystemClock, random};
 

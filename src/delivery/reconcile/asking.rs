@@ -13,9 +13,9 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use wire::client::CallError;
 
-use super::{Reconcile, Trouble, blocking, in_time};
-use crate::app::AppError;
+use super::{Reconcile, Trouble, in_time};
 use crate::app::reconcile::reports;
+use crate::app::{AppError, blocking};
 use crate::time::random;
 
 /// What is said and not taken yet.

@@ -81,31 +81,22 @@ impl Reconcile {
     fn is_resting(
         &self,
         with: AreaCode,
-        (first, last): (Date, Date),
+        days: (Date, Date),
         now: UnixMillis,
     ) -> Result<bool, AppError> {
         let rest = self.0.parts.settings.retry_after;
-        let runs = runs::list(self.store(), None, usize::MAX)?;
-        let same =
-            runs.iter().find(|(_, row)| (row.with, row.first, row.last) == (with, first, last));
+        let same = runs::latest(self.store(), with, days)?;
         Ok(same.is_some_and(|(_, row)| now.since(row.touched) < rest))
     }
 }
 
 /// The last month or quarter that is over.
 fn over(every: Every, today: Date) -> (Date, Date) {
-    let first_of = |day: Date| day.plus_days(1 - i32::from(day.day()));
-    let mut last = first_of(today).plus_days(-1);
-    if every == Every::Quarter {
-        while last.month_of_year() % 3 != 0 {
-            last = first_of(last).plus_days(-1);
-        }
-    }
-    let mut first = first_of(last);
-    if every == Every::Quarter {
-        first = first_of(first_of(first.plus_days(-1)).plus_days(-1));
-    }
-    (first, last)
+    let (first, last) = match every {
+        Every::Month => (today.month().prev(), today.month().prev()),
+        Every::Quarter => today.month().quarter().0.prev().quarter(),
+    };
+    (first.first(), last.last())
 }
 
 /// Up to a quarter more, so that a nation does not call at the same second.

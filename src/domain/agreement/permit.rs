@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::fields::present_fields;
-use super::{Agreement, KindTerms};
+use super::{Agreement, KindTerms, RETENTION_MONTHS_USUAL};
 use crate::clock::Clock;
 use crate::message::{Body, Content, Document, Kind, Refusal};
 use crate::reason::Reason;
@@ -78,6 +78,14 @@ pub fn permit(
 pub fn shortest_clock(agreements: &[Agreement], kind: Kind, on: Date) -> Option<Clock> {
     let clocks = in_force(agreements, on).filter_map(|agreement| agreement.terms.clock_of(kind));
     clocks.min_by_key(|clock| clock.days())
+}
+
+/// How long the recipient keeps content of a kind that came on that day, months: the shortest time of the agreements that
+/// list it, [`RETENTION_MONTHS_USUAL`] where none does.
+pub fn retention_months(agreements: &[Agreement], kind: Kind, on: Date) -> u16 {
+    let listing = in_force(agreements, on).filter(|it| it.terms.kinds.contains_key(&kind));
+    let months = listing.map(|agreement| agreement.terms.retention_of(kind));
+    months.min().unwrap_or(RETENTION_MONTHS_USUAL)
 }
 
 /// For how many days an earlier report answers a question of that kind; none when nothing of the sort is agreed.

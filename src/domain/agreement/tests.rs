@@ -155,6 +155,23 @@ fn clocks_only_get_shorter_and_content_is_kept_at_least_as_long_as_the_law_wants
 }
 
 #[test]
+fn content_is_kept_for_the_shortest_time_that_an_agreement_in_force_says_about_its_kind() {
+    let months = |agreements: &[Agreement], kind, on| retention_months(agreements, kind, on);
+    let today = NOW.date();
+    assert_eq!(months(&[], Kind::Inquiry, today), RETENTION_MONTHS_USUAL);
+    let mut long = terms([Kind::Inquiry, Kind::ServiceReferral]);
+    long.retention_months = 48;
+    long.kinds.get_mut(&Kind::ServiceReferral).unwrap().retention_months = Some(12);
+    let mut short = terms([Kind::Inquiry]);
+    (short.retention_months, short.valid_until) = (6, today);
+    let agreements = [agreed(long), agreed(short)];
+    assert_eq!(months(&agreements, Kind::Inquiry, today), 6);
+    assert_eq!(months(&agreements, Kind::Inquiry, today.plus_days(1)), 48, "the short one is over");
+    assert_eq!(months(&agreements, Kind::ServiceReferral, today), 12);
+    assert_eq!(months(&agreements, Kind::ArrivalNotice, today), RETENTION_MONTHS_USUAL);
+}
+
+#[test]
 fn the_other_side_decides_once_and_either_ends_it_with_notice() {
     let id = AgreementId::from_bytes([7; 16]);
     let both = (here(), there());

@@ -1,0 +1,129 @@
+//! How long the content of what was received is kept: until a day that both sides had agreed on when it came. Then it is
+//! deleted, each deletion with a line in the access log; ledger, receipts and the bare envelope stay.
+//!
+//! What is due is read from disk and a deletion changes nothing the second time, so it goes on after a crash.
+
+use domain::access::{AccessAction, AccessEntry, Role};
+use domain::area::AreaCode;
+use domain::id::MessageId;
+use domain::message::Content;
+use domain::time::{Date, UnixMillis};
+use store::access::person_key;
+use store::messages::{Side, message_key};
+use store::tables::{CONSENT_USE, FORGOTTEN, MESSAGE, RETENTION};
+use store::{Kept, Store, Unit};
+
+use super::AppError;
+use super::messages::{delete, kept_content};
+
+/// Messages whose content is deleted in one unit.
+const MESSAGES_AT_ONCE: usize = 128;
+/// In the access log for what a node does by itself.
+const BY_ITSELF: &str = "node";
+
+/// Notes from which day the content of a received message is not kept any more, in the unit that stores it.
+///
+/// # Errors
+/// When the entry cannot be written.
+pub fn keep_until(unit: &mut Unit<'_>, id: MessageId, day: Date) -> Result<(), AppError> {
+    unit.append(&RETENTION, &key(day), id.as_bytes())?;
+    Ok(())
+}
+
+fn key(day: Date) -> u64 {
+    u64::try_from(day.epoch_days()).unwrap_or_default()
+}
+
+/// Deletes the content whose time is over. Says of how many messages.
+///
+/// # Errors
+/// When rows cannot be read or written; what was not deleted is due at the next call.
+pub async fn forget(own: AreaCode, store: &Store, now: UnixMillis) -> Result<usize, AppError> {
+    let mut count = 0;
+    while let Some(day) = store.journals_under(&RETENTION, &(), 1)?.first().copied() {
+        if day > key(now.date()) {
+            break;
+        }
+        count += forget_day(own, store, day, now).await?;
+    }
+    Ok(count)
+}
+
+async fn forget_day(
+    own: AreaCode,
+    store: &Store,
+    day: u64,
+    now: UnixMillis,
+) -> Result<usize, AppError> {
+    let (mut count, mut next) = (0, 1);
+    loop {
+        let entries = store.read_from(&RETENTION, &day, next, MESSAGES_AT_ONCE, usize::MAX)?;
+        let Some((last, _)) = entries.last() else { break };
+        next = last.saturating_add(1);
+        let ids = entries.iter().filter_map(|(_, id)| MessageId::try_from(id.as_slice()).ok());
+        let ids: Vec<_> = ids.collect();
+        let deleted = store.commit(move |unit| {
+            let deleted = ids.iter().map(|id| forget_one(unit, own, *id, now).map(usize::from));
+            deleted.sum::<Result<usize, AppError>>()
+        });
+        count += deleted.await.map_err(AppError::from)?;
+    }
+    let removed = store.commit(move |unit| {
+        // What was entered meanwhile is not to be lost.
+        if unit.next_position(&RETENTION, &day)? == next {
+            unit.remove_journal(&RETENTION, &day)?;
+        }
+        Ok::<_, AppError>(())
+    });
+    removed.await.map_err(AppError::from)?;
+    Ok(count)
+}
+
+fn forget_one(
+    unit: &mut Unit<'_>,
+    own: AreaCode,
+    id: MessageId,
+    now: UnixMillis,
+) -> Result<bool, AppError> {
+    let key = message_key(id, Side::Received);
+    let Some(row) = unit.get_personal(&MESSAGE, &key)?.and_then(Kept::value) else {
+        return Ok(false);
+    };
+    // A content that cannot be read is deleted like any other.
+    let content = kept_content(&row).ok().flatten();
+    if !delete::content(unit, key, own, now)? {
+        return Ok(false);
+    }
+    unit.put(&FORGOTTEN, id.as_bytes(), &now.get())?;
+    if let Some(content) = content {
+        if let Some(consent) = &content.consent {
+            unit.delete(&CONSENT_USE, &(consent.consent_id, key));
+        }
+        unit.append_access(entry(unit, own, id, &content, now)?)?;
+    }
+    Ok(true)
+}
+
+fn entry(
+    unit: &Unit<'_>,
+    own: AreaCode,
+    id: MessageId,
+    content: &Content,
+    now: UnixMillis,
+) -> Result<AccessEntry, AppError> {
+    let operator = BY_ITSELF.parse();
+    let person = content.person.as_ref();
+    Ok(AccessEntry {
+        number: 0,
+        previous: [0; 32],
+        at: now,
+        operator: operator.map_err(|_| AppError::Internal("a fixed name is none"))?,
+        area: own,
+        role: Role::Administrator,
+        action: AccessAction::Erase,
+        purpose: content.purpose,
+        basis: content.basis,
+        person: person.map(|person| person_key(unit.document_hash(&person.document))),
+        message: Some(id),
+    })
+}
