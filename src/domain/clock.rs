@@ -3,6 +3,8 @@
 //! Working days are counted by the official calendar with its moved weekends ([`crate::calendar`]), and Monday to Friday
 //! in years that are not published yet; [`Due::counted`] says which was used, so that nobody is misled.
 
+pub mod table;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

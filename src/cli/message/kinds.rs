@@ -1,7 +1,8 @@
 //! `liangdi message kinds`: what can be sent, and what each kind has to say.
 
 use domain::clock::Clock;
-use domain::message::Kind;
+use domain::clock::table::{self as clocks, Entry, of_kind};
+use domain::message::{Kind, Urgency};
 use domain::numbered::Numbered;
 use prost_reflect::FieldDescriptor;
 use serde_json::json;
@@ -40,6 +41,7 @@ pub(super) fn one(kind: Kind) -> Result<Answer, Failure> {
         ("kind", format!("{} {}", kind.name(), kind.chinese())),
         ("answered by", kind.answered_by().map(|k| k.name().to_owned()).unwrap_or_default()),
         ("within", kind.clock().map(within).unwrap_or_default()),
+        ("rule", of_kind(kind, Urgency::Normal).map(rule).unwrap_or_default()),
         ("basis", codes(kind.bases(), |b| b.code()).join(" | ")),
         ("purpose", codes(kind.purposes(), |p| p.code()).join(" | ")),
         ("needs", kind.needs_consent().map(needs).unwrap_or_default().to_owned()),
@@ -82,6 +84,11 @@ fn facts(kind: Kind) -> serde_json::Value {
 
 fn codes<T: Copy>(values: &[T], code: fn(T) -> &'static str) -> Vec<String> {
     values.iter().map(|v| code(*v).to_lowercase().replace('_', "-")).collect()
+}
+
+/// The rule in which the number of days stands, and its line in the table of clocks.
+fn rule(entry: &Entry) -> String {
+    format!("{} ({}, version {})", entry.source, entry.id, clocks::version())
 }
 
 fn within(clock: Clock) -> String {

@@ -9,7 +9,7 @@ use super::bodies::*;
 use super::kind::Kind;
 use super::outcome::Urgency;
 use super::steps::*;
-use crate::clock::{Clock, Due};
+use crate::clock::{Clock, Due, table};
 use crate::consent::{ConsentReference, ConsentScope, ServiceRequestReference};
 use crate::id::{CaseId, MessageId};
 use crate::masked::masked;
@@ -18,9 +18,6 @@ use crate::purpose::{LawfulBasis, Purpose};
 use crate::service::Service;
 use crate::text::Note;
 use crate::time::UnixMillis;
-
-/// Clock of an urgent inquiry (domain notes, C8).
-const URGENT: Clock = Clock::Days(15);
 
 macro_rules! bodies {
     ($($kind:ident,)+) => {
@@ -101,11 +98,12 @@ impl fmt::Debug for Body {
 
 impl Body {
     /// How long the other office has to answer.
-    pub const fn clock(&self) -> Option<Clock> {
-        match self {
-            Self::Inquiry(Inquiry { urgency: Urgency::Urgent, .. }) => Some(URGENT),
-            _ => self.kind().clock(),
-        }
+    pub fn clock(&self) -> Option<Clock> {
+        let urgency = match self {
+            Self::Inquiry(inquiry) => inquiry.urgency,
+            _ => Urgency::Normal,
+        };
+        table::of_kind(self.kind(), urgency).map(|entry| entry.clock)
     }
 
     /// The one service the message is about, where there is one.

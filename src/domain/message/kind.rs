@@ -1,6 +1,7 @@
 //! The kinds of message: which answers which, how soon, and what each needs.
 
-use crate::clock::Clock;
+use super::outcome::Urgency;
+use crate::clock::{Clock, table};
 use crate::consent::ConsentScope;
 use crate::numbered::numbered;
 use crate::purpose::{LawfulBasis, Purpose};
@@ -171,39 +172,10 @@ impl Kind {
         Self::ALL.iter().copied().find(|asked| asked.answered_by() == Some(self))
     }
 
-    /// How long the other office has to answer, by law or the working rules of the field (design
-    /// section 7, domain notes C4–C9); an agreement may shorten it. An urgent inquiry has its own.
-    pub const fn clock(self) -> Option<Clock> {
-        match self {
-            Self::ArrivalNotice
-            | Self::OutflowNotice
-            | Self::ContraceptionReport
-            | Self::BirthReport
-            | Self::Inquiry
-            | Self::AgreementProposal => Some(Clock::Days(30)),
-            Self::PregnancyReport => Some(Clock::Days(15)),
-            Self::CertificateInquiry | Self::ServiceReferral => Some(Clock::WorkingDays(5)),
-            Self::BirthRegistrationInquiry => Some(Clock::WorkingDays(15)),
-            Self::ArrivalFeedback
-            | Self::DepartureNotice
-            | Self::OutflowFeedback
-            | Self::CertificateStatement
-            | Self::CertificateNotice
-            | Self::BirthRegistrationStatement
-            | Self::BirthRegistrationResult
-            | Self::PregnancyFeedback
-            | Self::ContraceptionFeedback
-            | Self::BirthFeedback
-            | Self::ServiceReport
-            | Self::ReferralFeedback
-            | Self::InquiryAnswer
-            | Self::AgreementDecision
-            | Self::ProgressReport
-            | Self::ConsentWithdrawal
-            | Self::ConsentWithdrawalDone
-            | Self::AgreementEnd
-            | steps!() => None,
-        }
+    /// How long the other office has to answer (`data/clocks.toml`); an agreement may shorten it. An urgent inquiry has
+    /// its own: see `Body::clock`.
+    pub fn clock(self) -> Option<Clock> {
+        table::of_kind(self, Urgency::Normal).map(|entry| entry.clock)
     }
 
     /// Which way it travels.
