@@ -38,7 +38,12 @@ pub fn serve(tasks: &Tasks, listener: Listener, routes: Routes, health: Health) 
             .initial_connection_window_size(STREAM_WINDOW)
             .max_concurrent_streams(STREAMS_MAX)
             .layer(MapResponseLayer::new(status::with_reason))
-            .add_routes(routes.add_service(health.service()).add_service(reflection()))
+            .add_routes(
+                routes
+                    .add_service(health.service())
+                    .add_service(reflection())
+                    .add_service(older_reflection()),
+            )
             .serve_with_incoming_shutdown(incoming, async move { stopping.stopped().await });
         if let Err(error) = server.await {
             tracing::error!(%error, "a server has ended");
@@ -47,16 +52,29 @@ pub fn serve(tasks: &Tasks, listener: Listener, routes: Routes, health: Health) 
 }
 
 /// Describes every service to programs that ask; what it says is in `proto/`.
+fn descriptors() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
 fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
     impl tonic_reflection::server::v1::ServerReflection,
 > {
-    let built = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1();
     #[expect(
         clippy::expect_used,
         reason = "the descriptors are part of the program; a test builds them"
     )]
-    built.expect("the descriptors of this program are readable")
+    descriptors().build_v1().expect("the descriptors of this program are readable")
+}
+
+/// The same in the form that the libraries of several languages still ask for.
+fn older_reflection() -> tonic_reflection::server::v1alpha::ServerReflectionServer<
+    impl tonic_reflection::server::v1alpha::ServerReflection,
+> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the descriptors are part of the program; a test builds them"
+    )]
+    descriptors().build_v1alpha().expect("the descriptors of this program are readable")
 }

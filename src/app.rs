@@ -18,6 +18,7 @@ pub mod cases;
 pub mod certificates;
 pub mod clocks;
 pub mod consents;
+pub mod draws;
 pub mod duties;
 pub mod heard;
 pub mod import;

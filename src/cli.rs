@@ -16,6 +16,8 @@ mod area;
 mod audit;
 mod backup;
 mod bench;
+mod birth_registration;
+mod bulk_hand_over;
 mod bundle;
 mod case;
 mod certificate;
@@ -25,6 +27,7 @@ mod conformance;
 mod consent;
 mod dead_letter;
 mod directory;
+mod draw;
 mod evidence;
 mod import;
 mod indicator;
@@ -79,6 +82,10 @@ enum Command {
     Certificate(certificate::Args),
     /// Cases: what is to be done, and what may be done next 个案
     Case(case::Args),
+    /// Hand-overs of many cases: two supervisors approve 批量移交
+    BulkHandOver(bulk_hand_over::Args),
+    /// Birth registration of a couple: its origins are asked and told 生育服务登记
+    BirthRegistration(birth_registration::Args),
     /// Consents 同意
     Consent(consent::Args),
     /// Agreements 双向协议
@@ -113,6 +120,8 @@ enum Command {
     Import(import::Args),
     /// Indicators of offices 指标
     Indicator(indicator::Args),
+    /// Random re-checks that anybody can draw again 抽查
+    Draw(draw::Args),
     /// State of the node 节点状态
     Status(status::Args),
     /// Area codes 行政区划代码
@@ -165,6 +174,8 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Certificate(args) => online(certificate::run(args)),
         Command::Agreement(args) => online(agreement::run(args)),
         Command::Case(args) => online(case::run(args)),
+        Command::BulkHandOver(args) => online(bulk_hand_over::run(args)),
+        Command::BirthRegistration(args) => online(birth_registration::run(args)),
         Command::Consent(args) => online(consent::run(args)),
         Command::Request(args) => online(request::run(args)),
         Command::Message(args) => online(message::run(args)),
@@ -184,6 +195,7 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
             online(import::run(args, bar))
         }
         Command::Indicator(args) => online(indicator::run(args)),
+        Command::Draw(args) => online(draw::run(args)),
         Command::Status(args) => online(status::run(args)),
         Command::Area(args) => area::run(args),
         Command::Reason(args) => reason::run(args),

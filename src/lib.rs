@@ -9,6 +9,7 @@ pub mod time;
 pub mod access_file;
 pub mod app;
 pub mod delivery;
+pub mod draw;
 
 pub mod api;
 

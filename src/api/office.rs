@@ -3,12 +3,14 @@
 mod access;
 mod agreement;
 mod audit;
+mod bulk;
 mod bundle;
 mod case;
 mod certificate;
 mod consent;
 mod delivery;
 mod directory;
+mod draw;
 mod field;
 mod import;
 mod indicator;
@@ -29,12 +31,14 @@ use store::Store;
 use tonic::service::Routes;
 use wire::pb::office::agreement_service_server::AgreementServiceServer;
 use wire::pb::office::audit_service_server::AuditServiceServer;
+use wire::pb::office::bulk_hand_over_service_server::BulkHandOverServiceServer;
 use wire::pb::office::bundle_service_server::BundleServiceServer;
 use wire::pb::office::case_service_server::CaseServiceServer;
 use wire::pb::office::certificate_service_server::CertificateServiceServer;
 use wire::pb::office::consent_service_server::ConsentServiceServer;
 use wire::pb::office::delivery_service_server::DeliveryServiceServer;
 use wire::pb::office::directory_service_server::DirectoryServiceServer;
+use wire::pb::office::draw_service_server::DrawServiceServer;
 use wire::pb::office::import_service_server::ImportServiceServer;
 use wire::pb::office::indicator_service_server::IndicatorServiceServer;
 use wire::pb::office::message_service_server::MessageServiceServer;
@@ -101,10 +105,14 @@ pub fn routes(parts: Parts) -> Routes {
     let audit = AuditServiceServer::new(audit::Audit::new(&parts));
     let imports = ImportServiceServer::new(import::Imports::new(&parts));
     let indicators = IndicatorServiceServer::new(indicator::Indicators::new(&parts));
+    let draws = DrawServiceServer::new(draw::Draws::new(&parts));
+    let bulks = BulkHandOverServiceServer::new(bulk::BulkHandOvers::new(&parts));
     let routes = Routes::new(registrations.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(audit.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(imports.max_decoding_message_size(import::REQUEST_BYTES_MAX))
         .add_service(indicators.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(draws.max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(bulks.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(bundles.max_decoding_message_size(bundle::REQUEST_BYTES_MAX))
         .add_service(agreements.max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(cases.max_decoding_message_size(REQUEST_BYTES_MAX))

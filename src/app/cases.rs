@@ -5,6 +5,7 @@
 //! with the case, so that it stands still on both sides while a clarification is open.
 
 pub mod alarms;
+pub mod bulk;
 pub mod couple;
 pub mod duties;
 pub mod opening;

@@ -6,7 +6,7 @@ use domain::access::{AccessAction, Permission, PersonKey};
 use domain::area::AreaCode;
 use domain::consent::{Consent, ConsentError, ConsentTerms, Given, ServiceRequest, Withdrawal};
 use domain::id::{ConsentId, RequestId};
-use domain::person::IdentityDocument;
+use domain::person::{IdentityDocument, PersonDetails};
 use domain::reason::Reason;
 use domain::rule::Violation;
 use domain::service::Service;
@@ -16,8 +16,12 @@ use store::records::{KeptServiceRequest, ReadRecords};
 use store::{Store, Subject, Unit};
 
 use super::access::{self, Act, NOTING, Why};
+use super::persons::Entered;
 use super::{AppError, Ctx, Refusal, persons};
 use crate::time::random;
+
+/// Why a request is on record.
+const ASKS: &str = "本人申请服务";
 
 /// A request for a service as the clerk enters it.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +103,42 @@ pub async fn withdraw(
 /// Records a request for a service of a person who is on record here.
 ///
 /// # Errors
-/// `ROLE_REQUIRED`; `NOT_FOUND` when she is not on record; findings.
+/// `ROLE_REQUIRED`; `NOT_FOUND` when she is not on record; a day that is still to come.
 pub async fn request(
     ctx: &Ctx,
     store: &Store,
     document: IdentityDocument,
     request: Request,
+) -> Result<KeptServiceRequest, AppError> {
+    keep_request(ctx, store, request, move |_, unit| on_record(unit, &document)).await
+}
+
+/// The same for a person who may not be on record yet: she is entered with what she states.
+///
+/// # Errors
+/// `ROLE_REQUIRED`; findings; a day that is still to come.
+pub async fn first_request(
+    ctx: &Ctx,
+    store: &Store,
+    person: PersonDetails,
+    request: Request,
+) -> Result<KeptServiceRequest, AppError> {
+    let findings = persons::findings(&person, ctx.today());
+    if !findings.is_empty() {
+        return Err(findings.into());
+    }
+    let enter = move |ctx: &Ctx, unit: &mut Unit<'_>| {
+        let Entered { subject, key, .. } = persons::enter(ctx, unit, person, None, ASKS)?;
+        Ok((subject, key))
+    };
+    keep_request(ctx, store, request, enter).await
+}
+
+async fn keep_request(
+    ctx: &Ctx,
+    store: &Store,
+    request: Request,
+    whose: impl FnOnce(&Ctx, &mut Unit<'_>) -> Result<(Subject, PersonKey), AppError> + Send + 'static,
 ) -> Result<KeptServiceRequest, AppError> {
     ctx.must(Permission::WriteRecords)?;
     if request.requested_on > ctx.today() {
@@ -114,9 +148,9 @@ pub async fn request(
     let id = RequestId::new(ctx.now, random());
     let ctx = ctx.clone();
     let work = move |unit: &mut Unit<'_>| {
-        let (subject, key) = on_record(unit, &document)?;
+        let (subject, key) = whose(&ctx, unit)?;
         let Request { service, requested_on, given, recipient } = request;
-        let (person, author) = (subject.person(), ctx.author(None, "本人申请服务")?);
+        let (person, author) = (subject.person(), ctx.author(None, ASKS)?);
         let withdrawal = None;
         let request =
             ServiceRequest { id, person, service, requested_on, given, author, withdrawal };

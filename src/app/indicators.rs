@@ -1,32 +1,36 @@
 //! Indicators: counts of what offices did in a period, and the very cases behind each count, by the same walk.
 
+pub mod facts;
+
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use domain::access::Permission;
 use domain::area::AreaCode;
-use domain::id::{MessageId, PersonId, RegistrationId};
-use domain::indicator::{Count, Indicator, MessageFact, Period, RegistrationFact, SUBMISSION_DAYS};
+use domain::clock::table::{Duty, of_duty};
+use domain::id::{MessageId, PersonId, RequestId};
+use domain::indicator::{Count, Indicator, Period, RegistrationFact};
 use domain::message::Kind;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
-use store::messages::{MessageKey, MessageRow, Side};
-use store::records::RegistrationRow;
-use store::tables::{ENDORSEMENT, MESSAGE, REGISTRATION};
-use store::{Kept, Store};
+use store::Store;
 
-use super::messages::track::last_word;
 use super::{AppError, Ctx, Refusal};
 
-/// Rows that are read at one time.
-const ROWS: usize = 500;
 /// Cases of one page.
 pub const CASES_MAX: usize = 500;
 /// A message may be answered, and its clock may end, so long after it was sent.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);
 /// A registration is followed so long, for what has to follow it.
 const FOLLOWED: Duration = Duration::from_secs(86_400 * 60);
+
+/// Who was told of an arrival, and when, by person.
+type Told = HashMap<PersonId, Vec<(UnixMillis, AreaCode)>>;
+/// The first moment of a period and the first after it.
+type Bounds = (UnixMillis, UnixMillis);
+/// Counts one case under one number.
+type Counting<'a> = dyn FnMut(Key, [u8; 16], bool) + 'a;
 
 /// What a number is about: indicator, county whose office is measured, kind of message if it counts messages.
 pub type Key = (u8, AreaCode, Option<Kind>);
@@ -99,35 +103,81 @@ fn walk(
     ctx: &Ctx,
     store: &Store,
     period: Period,
-    count: &mut dyn FnMut(Key, [u8; 16], bool),
+    count: &mut Counting<'_>,
 ) -> Result<(), AppError> {
     let outside = |_| Refusal::new(Reason::InvalidField).field("period");
     let bounds = period.bounds().map_err(outside)?;
-    let mut told: HashMap<PersonId, Vec<(UnixMillis, AreaCode)>> = HashMap::new();
+    let told = of_messages(ctx, store, bounds, count)?;
+    of_registrations(ctx, store, bounds, (&told, &mut *count))?;
+    let mut add = |id: RequestId, fact| {
+        for indicator in Indicator::ALL {
+            if let Some(counted) = indicator.of_application(&fact, bounds) {
+                count((indicator.number(), ctx.county(), None), *id.as_bytes(), counted);
+            }
+        }
+    };
+    facts::applications(store, ctx.county(), bounds, &mut add)?;
+    for (id, (kind, right)) in facts::rechecked(store)? {
+        if (bounds.0..bounds.1).contains(&facts::time_of(id)) {
+            count((Indicator::Accuracy.number(), ctx.county(), kind), id, right);
+        }
+    }
+    Ok(())
+}
+
+/// Counts messages; gives back which origin areas were told of whom, and when.
+fn of_messages(
+    ctx: &Ctx,
+    store: &Store,
+    bounds: Bounds,
+    count: &mut Counting<'_>,
+) -> Result<Told, AppError> {
+    let mut told = Told::new();
+    let mut differing = facts::differing(store, ctx.county())?;
     let until = bounds.1.saturating_add(FOLLOWED);
-    messages(store, bounds.0.saturating_sub(LONGEST), until, &mut |key, person, row| {
-        let Some(side) = Side::from_byte(key.1) else { return Ok(()) };
-        let Some(kind) = row.kind().filter(|kind| !kind.is_sent_by_nodes()) else { return Ok(()) };
-        if side == Side::Sent && kind == Kind::ArrivalNotice {
+    let time = (bounds.0.saturating_sub(LONGEST), until);
+    facts::messages(store, time, &mut |key, person, row| {
+        let differs = differing.remove(&key.0).is_some();
+        let Some(kind) = row.kind().filter(|kind| !kind.is_sent_by_nodes()) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let fact = facts::message(store, key, row, differs)?;
+        if fact.sent && kind == Kind::ArrivalNotice {
             told.entry(person).or_default().push((row.created, row.peer));
         }
-        let fact = message(store, side, row)?;
-        let measured = if side == Side::Sent { row.peer } else { ctx.county() };
         for indicator in Indicator::ALL {
+            // What two offices exchanged is counted under the other's name, whoever sent it.
+            let theirs = fact.sent || *indicator == Indicator::Gap;
+            let measured = if theirs { row.peer.county() } else { ctx.county() };
             if let Some(counted) = indicator.of_message(&fact, bounds) {
                 count((indicator.number(), measured, Some(kind)), key.0, counted);
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
-    let checked = checks(store, bounds.0, until)?;
-    registrations(store, bounds, &mut |id, row| {
+    // What only the other side has: its kind is not known here.
+    for (id, other) in differing {
+        if (bounds.0..bounds.1).contains(&facts::time_of(id)) {
+            count((Indicator::Gap.number(), other, None), id, true);
+        }
+    }
+    Ok(told)
+}
+
+fn of_registrations(
+    ctx: &Ctx,
+    store: &Store,
+    bounds: Bounds,
+    (told, count): (&Told, &mut Counting<'_>),
+) -> Result<(), AppError> {
+    let checked = facts::checks(store, (bounds.0, bounds.1.saturating_add(FOLLOWED)))?;
+    facts::registrations(store, bounds, &mut |id, row| {
         let first = row.0.history().iter().next();
         let origin = row.0.current().details.origin_area.county();
-        let entered = id.timestamp();
+        let entered = first.map_or(id.timestamp(), |first| first.author.at);
         let fact = RegistrationFact {
-            entered: first.map_or(entered, |first| first.author.at),
-            told: told_at(&told, row.0.person(), origin, entered),
+            entered,
+            told: told_at(told, row.0.person(), origin, entered),
             shown: row.0.current().details.certificate.is_some() || checked.contains_key(&id),
             checked: checked.get(&id).copied(),
         };
@@ -138,105 +188,20 @@ fn walk(
                 count((indicator.number(), ctx.county(), None), *id.as_bytes(), counted);
             }
         }
+        Ok(ControlFlow::Continue(()))
     })
 }
 
 fn told_at(
-    told: &HashMap<PersonId, Vec<(UnixMillis, AreaCode)>>,
+    told: &Told,
     person: PersonId,
     origin: AreaCode,
     entered: UnixMillis,
 ) -> Option<UnixMillis> {
-    let latest = entered.saturating_add(Duration::from_secs(86_400 * u64::from(SUBMISSION_DAYS)));
+    let latest = of_duty(Duty::TellArrival).due(entered).at();
     let notices = told.get(&person)?.iter();
-    let fits = |(at, to): &&(UnixMillis, AreaCode)| *to == origin && *at <= latest;
+    let fits = |(at, to): &&(UnixMillis, AreaCode)| *to == origin && *at < latest;
     notices.filter(fits).map(|(at, _)| *at).max()
-}
-
-fn message(store: &Store, side: Side, row: &MessageRow) -> Result<MessageFact, AppError> {
-    let stored = match side {
-        Side::Received => Some(row.stored),
-        Side::Sent => last_word(store, row, side)?
-            .filter(|word| word.disposition.outcome.is_final())
-            .map(|word| word.disposition.decided),
-    };
-    Ok(MessageFact {
-        sent: side == Side::Sent,
-        created: row.created,
-        stored,
-        opened: row.opened,
-        answered: row.answered.map(|(_, at)| at),
-        due: row.due,
-    })
-}
-
-/// The lowest id of a time.
-fn lowest(at: UnixMillis) -> [u8; 16] {
-    let [_, _, a, b, c, d, e, f] = at.get().to_be_bytes();
-    [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-}
-
-type OnMessage<'a> = dyn FnMut(MessageKey, PersonId, &MessageRow) -> Result<(), AppError> + 'a;
-
-/// Messages of a time, by the time in their ids; those of erased persons are gone.
-fn messages(
-    store: &Store,
-    from: UnixMillis,
-    until: UnixMillis,
-    each: &mut OnMessage<'_>,
-) -> Result<(), AppError> {
-    let mut lower = Bound::Included((lowest(from), 0));
-    let upper = Bound::Excluded((lowest(until), 0));
-    loop {
-        let rows = store.scan_personal(&MESSAGE, (lower, upper), ROWS)?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
-        lower = Bound::Excluded(*last);
-        for (key, kept) in rows {
-            if let Kept::Value { person, value } = kept {
-                each(key, person, &value)?;
-            }
-        }
-    }
-}
-
-fn registrations(
-    store: &Store,
-    (from, until): (UnixMillis, UnixMillis),
-    each: &mut dyn FnMut(RegistrationId, &RegistrationRow),
-) -> Result<(), AppError> {
-    let mut lower = Bound::Included(RegistrationId::from_bytes(lowest(from)));
-    let upper = Bound::Excluded(RegistrationId::from_bytes(lowest(until)));
-    loop {
-        let rows = store.scan_personal(&REGISTRATION, (lower, upper), ROWS)?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
-        lower = Bound::Excluded(*last);
-        for (id, kept) in rows {
-            if let Some(row) = kept.value() {
-                each(id, &row);
-            }
-        }
-    }
-}
-
-/// When the certificate of each registration was first checked, in a time.
-fn checks(
-    store: &Store,
-    from: UnixMillis,
-    until: UnixMillis,
-) -> Result<HashMap<RegistrationId, UnixMillis>, AppError> {
-    let id = |at| domain::id::EndorsementId::from_bytes(lowest(at));
-    let (mut lower, upper) = (Bound::Included(id(from)), Bound::Excluded(id(until)));
-    let mut checked = HashMap::new();
-    loop {
-        let rows = store.scan_personal(&ENDORSEMENT, (lower, upper), ROWS)?;
-        let Some((last, _)) = rows.last() else { return Ok(checked) };
-        lower = Bound::Excluded(*last);
-        for (id, kept) in rows {
-            if let Some(row) = kept.value() {
-                checked.entry(row.0.registration).or_insert_with(|| id.timestamp());
-            }
-        }
-    }
 }
 
 /// The id of a case, as it is written.

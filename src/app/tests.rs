@@ -1,6 +1,7 @@
 //! Tests of the use cases of records, each on a real store in a directory of its own.
 
 mod aging;
+mod bulk;
 mod carried;
 mod cases;
 mod clocks;

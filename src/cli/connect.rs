@@ -205,6 +205,14 @@ impl Office {
         indicators, indicator_service_client::IndicatorServiceClient
     );
     client!(
+        /// Random re-checks.
+        draws, draw_service_client::DrawServiceClient
+    );
+    client!(
+        /// Hand-overs of many cases.
+        bulk_hand_overs, bulk_hand_over_service_client::BulkHandOverServiceClient
+    );
+    client!(
         /// Mail and cards by file.
         bundles, bundle_service_client::BundleServiceClient
     );

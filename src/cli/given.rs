@@ -132,16 +132,13 @@ impl std::fmt::Debug for PersonArgs {
 impl PersonArgs {
     /// As the node takes it. What a resident ID says of sex and birth is read from it when not typed.
     pub(super) fn read(self) -> Result<office::Person, Failure> {
-        let document = self.document.read()?;
-        let stated = domain::person::ResidentId::parse(&document.number).ok();
-        let sex = self.sex.or_else(|| stated.as_ref().map(|id| id.sex()));
-        let born_on = self.born_on.or_else(|| stated.as_ref().map(|id| id.birth_date()));
+        let person = stated(self.name, self.document.read()?);
         Ok(office::Person {
+            sex: self.sex.map_or(person.sex, |sex| number(Some(sex))),
+            born_on: self.born_on.map_or(person.born_on, |born| born.to_string()),
             person_id: String::new(),
-            document: Some(document),
-            name: self.name,
-            sex: number(sex),
-            born_on: day(born_on),
+            document: person.document,
+            name: person.name,
             marital_status: number(self.marital_status),
             married_on: day(self.married_on),
             children_born_on: self.children_born_on.iter().map(Date::to_string).collect(),
@@ -149,6 +146,18 @@ impl PersonArgs {
             at_risk: self.at_risk,
             spouse_name: self.spouse_name,
         })
+    }
+}
+
+/// A person of whom nothing is stated but name and document; what a resident ID says of sex and birth is read from it.
+pub(super) fn stated(name: String, document: message::IdentityDocument) -> office::Person {
+    let says = domain::person::ResidentId::parse(&document.number).ok();
+    office::Person {
+        sex: number(says.as_ref().map(|id| id.sex())),
+        born_on: day(says.map(|id| id.birth_date())),
+        name,
+        document: Some(document),
+        ..office::Person::default()
     }
 }
 

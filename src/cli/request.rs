@@ -7,7 +7,7 @@ use domain::time::Date;
 
 use super::connect::{ConnectArgs, office};
 use super::exit::Failure;
-use super::given::{DocumentArgs, choice, number};
+use super::given::{DocumentArgs, choice, number, stated};
 use super::output::Answer;
 use super::view;
 
@@ -39,6 +39,9 @@ struct Record {
     /// County that is asked to give it or to be told 告知对象
     #[arg(long, value_name = "CODE")]
     recipient: AreaCode,
+    /// Name as in the resident ID, for somebody who is not on record here yet 姓名
+    #[arg(long, value_name = "NAME", default_value = "")]
+    name: String,
 }
 
 /// Runs the command.
@@ -50,9 +53,12 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
         recipient: given.recipient.to_string(),
         ..office::ServiceRequest::default()
     };
+    let document = given.document.read()?;
+    let person = (!given.name.is_empty()).then(|| stated(given.name, document.clone()));
     let request = office::RecordServiceRequestRequest {
-        document: Some(given.document.read()?),
+        document: Some(document),
         service_request: Some(service_request),
+        person,
     };
     let office = args.connect.open().await?;
     Ok(view::answer(&office.consents().record_service_request(request).await?.into_inner()))

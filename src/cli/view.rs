@@ -40,13 +40,13 @@ macro_rules! shown {
 }
 
 shown! {
-    AccessRecord AcknowledgeNoticeResponse AskForBirthRegistrationResponse Backup BundleReport Case
+    AccessRecord AcknowledgeNoticeResponse AskForBirthRegistrationResponse Backup BulkHandOver BundleReport Case
     ChangePersonResponse
     CountyReport GetLedgerHeadResponse GetTwoHeadsResponse ProveEntryResponse ProveGrowthResponse
     Reconciliation ReconciliationDifference StatementSummary
     Agreement
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
-    DecideAgreementResponse DiscardDeadLetterResponse EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
+    DecideAgreementResponse DiscardDeadLetterResponse Draw EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
     FindPersonResponse GetAgreementResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
     GetMessageResponse GetPeerResponse GetRegistrationResponse GetStatusResponse
     Import ImportFinding IndicatorCase IndicatorNumber IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice OperatorReads Peer

@@ -5,21 +5,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
+use crate::clock::table::{Duty, of_duty};
 use crate::numbered::numbered;
 use crate::time::{Date, Month, UnixMillis};
 
-/// One day.
-const DAY: Duration = Duration::from_secs(86_400);
-/// A message should be on the recipient's disk within so many days; no source names a number.
-pub const RECEPTION_DAYS: u32 = 3;
-/// A message should be opened within so many days of its arrival, as the alarm for unopened mail has it.
-pub const OPENING_DAYS: u32 = 5;
-/// An arrival should be told to the origin area within so many days of its registration.
-pub const SUBMISSION_DAYS: u32 = 30;
-/// A certificate that was shown should be checked within so many days of the registration.
-pub const ENDORSEMENT_DAYS: u32 = 7;
 /// The month's work closes on this day.
 const CUT_OFF: i32 = 20;
 /// Counts below this are not told outside the node.
@@ -40,8 +30,15 @@ numbered! {
         Timeliness = 5, "TIMELINESS", "及时率";
         /// Certificates that were checked in time, of all that were shown at a registration.
         Endorsement = 6, "ENDORSEMENT", "查验率";
-        /// Messages for which no receipt of the recipient has come, of all that were sent to it.
+        /// Messages that one side only holds, or both in different states, of all that the two exchanged: no receipt of the
+        /// recipient has come, or a reconciliation found a difference that is not cured.
         Gap = 7, "GAP", "对账差异率";
+        /// Questions about a person for which exactly one person was found here, of all that were received.
+        Pairing = 8, "PAIRING", "配对率";
+        /// Certificates that were issued in time, of all that persons applied for.
+        Issue = 9, "ISSUE", "办证率";
+        /// What a random re-check found right, of all that it looked at.
+        Accuracy = 10, "ACCURACY", "准确率";
     }
 }
 
@@ -153,6 +150,10 @@ pub struct MessageFact {
     pub answered: Option<UnixMillis>,
     /// By when it has to be answered.
     pub due: Option<UnixMillis>,
+    /// Whether exactly one person was found here; nothing where nobody had to be looked for.
+    pub paired: Option<bool>,
+    /// Whether a reconciliation found that the two sides differ, and that has not been cured.
+    pub differs: bool,
 }
 
 /// What is known here of a registration.
@@ -168,8 +169,17 @@ pub struct RegistrationFact {
     pub checked: Option<UnixMillis>,
 }
 
-fn within(from: UnixMillis, at: Option<UnixMillis>, days: u32) -> bool {
-    at.is_some_and(|at| at <= from.saturating_add(DAY.saturating_mul(days)))
+/// What is known here of a person's application for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplicationFact {
+    /// When it was made.
+    pub applied: UnixMillis,
+    /// When the certificate was issued, renewed or replaced.
+    pub issued: Option<UnixMillis>,
+}
+
+fn within(from: UnixMillis, at: Option<UnixMillis>, duty: Duty) -> bool {
+    at.is_some_and(|at| at < of_duty(duty).due(from).at())
 }
 
 impl Indicator {
@@ -184,11 +194,15 @@ impl Indicator {
         let inside = |at: UnixMillis| from <= at && at < until;
         match self {
             Self::Reception => (fact.sent && inside(fact.created))
-                .then(|| within(fact.created, fact.stored, RECEPTION_DAYS)),
-            Self::Gap => (fact.sent && inside(fact.created)).then_some(fact.stored.is_none()),
+                .then(|| within(fact.created, fact.stored, Duty::StoreMessage)),
+            Self::Gap => inside(fact.created).then_some(fact.stored.is_none() || fact.differs),
             Self::Opening => {
                 let stored = fact.stored.filter(|at| inside(*at))?;
-                Some(within(stored, fact.opened, OPENING_DAYS))
+                Some(within(stored, fact.opened, Duty::OpenMessage))
+            }
+            Self::Pairing => {
+                fact.stored.filter(|at| !fact.sent && inside(*at))?;
+                fact.paired
             }
             Self::Feedback => {
                 fact.due.filter(|due| inside(*due))?;
@@ -198,7 +212,7 @@ impl Indicator {
                 let answered = fact.answered.filter(|at| inside(*at))?;
                 Some(answered < fact.due?)
             }
-            Self::Submission | Self::Endorsement => None,
+            Self::Submission | Self::Endorsement | Self::Issue | Self::Accuracy => None,
         }
     }
 
@@ -213,12 +227,31 @@ impl Indicator {
             return None;
         }
         match self {
-            Self::Submission => Some(within(fact.entered, fact.told, SUBMISSION_DAYS)),
+            Self::Submission => Some(within(fact.entered, fact.told, Duty::TellArrival)),
             Self::Endorsement => {
-                fact.shown.then(|| within(fact.entered, fact.checked, ENDORSEMENT_DAYS))
+                fact.shown.then(|| within(fact.entered, fact.checked, Duty::CheckCertificate))
             }
-            Self::Reception | Self::Opening | Self::Feedback | Self::Timeliness | Self::Gap => None,
+            Self::Reception
+            | Self::Opening
+            | Self::Feedback
+            | Self::Timeliness
+            | Self::Gap
+            | Self::Pairing
+            | Self::Issue
+            | Self::Accuracy => None,
         }
+    }
+
+    /// The same of an application for a certificate.
+    #[must_use]
+    pub fn of_application(
+        self,
+        fact: &ApplicationFact,
+        (from, until): (UnixMillis, UnixMillis),
+    ) -> Option<bool> {
+        let inside = from <= fact.applied && fact.applied < until;
+        (self == Self::Issue && inside)
+            .then(|| within(fact.applied, fact.issued, Duty::IssueCertificate))
     }
 }
 
@@ -286,6 +319,8 @@ mod tests {
             opened: Some(at("2026-02-12")),
             answered: Some(at("2026-03-15")),
             due: Some(at("2026-03-13")),
+            paired: None,
+            differs: false,
         };
         assert_eq!(Indicator::Feedback.of_message(&asked, period), Some(true));
         assert_eq!(Indicator::Timeliness.of_message(&asked, period), Some(false), "two days late");
@@ -300,9 +335,57 @@ mod tests {
             opened: None,
             answered: None,
             due: None,
+            paired: None,
+            differs: false,
         };
         assert_eq!(Indicator::Gap.of_message(&lost, period), Some(true));
         assert_eq!(Indicator::Reception.of_message(&lost, period), Some(false));
+        let differs = MessageFact { created: at("2026-03-02"), differs: true, ..asked };
+        assert_eq!(Indicator::Gap.of_message(&differs, period), Some(true), "nobody cured it");
+        assert_eq!(Indicator::Gap.of_message(&asked, period), None, "made before the period");
+    }
+
+    #[test]
+    fn pairing_counts_questions_that_came_and_issue_applications_that_were_made() {
+        let period = "2026-03".parse::<Period>().unwrap().bounds().unwrap();
+        let came = MessageFact {
+            sent: false,
+            created: at("2026-03-01"),
+            stored: Some(at("2026-03-02")),
+            opened: None,
+            answered: None,
+            due: None,
+            paired: Some(true),
+            differs: false,
+        };
+        let pairing = |fact| Indicator::Pairing.of_message(&fact, period);
+        assert_eq!(pairing(came), Some(true));
+        assert_eq!(pairing(MessageFact { paired: Some(false), ..came }), Some(false));
+        assert_eq!(pairing(MessageFact { paired: None, ..came }), None, "nobody to look for");
+        assert_eq!(pairing(MessageFact { sent: true, ..came }), None, "the others look for her");
+        assert_eq!(pairing(MessageFact { stored: Some(at("2026-03-21")), ..came }), None);
+
+        // Friday 13 February 2026; the next working day is the Saturday after it.
+        let period = "2026-02".parse::<Period>().unwrap().bounds().unwrap();
+        let issue = |issued: Option<&str>| {
+            let fact = ApplicationFact { applied: at("2026-02-13"), issued: issued.map(at) };
+            Indicator::Issue.of_application(&fact, period)
+        };
+        assert_eq!(issue(Some("2026-02-13")), Some(true));
+        assert_eq!(issue(Some("2026-02-14")), Some(true), "that Saturday is worked");
+        assert_eq!((issue(Some("2026-02-15")), issue(None)), (Some(false), Some(false)));
+    }
+
+    #[test]
+    fn a_certificate_is_checked_within_five_working_days() {
+        let period = "2026-02".parse::<Period>().unwrap().bounds().unwrap();
+        let checked = |day: &str| {
+            let (entered, checked) = (at("2026-02-12"), Some(at(day)));
+            let fact = RegistrationFact { entered, told: None, shown: true, checked };
+            Indicator::Endorsement.of_registration(&fact, period)
+        };
+        // 13, 14 (worked), 24, 25 and 26 February.
+        assert_eq!((checked("2026-02-26"), checked("2026-02-27")), (Some(true), Some(false)));
     }
 
     #[test]

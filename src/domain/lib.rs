@@ -11,6 +11,7 @@ mod catalogue;
 pub mod certificate;
 pub mod clock;
 pub mod consent;
+pub mod draw;
 pub mod fault;
 pub mod hex;
 pub mod id;

@@ -22,6 +22,8 @@ numbered! {
         BirthRegistration = 7, "BIRTH_REGISTRATION", "生育登记";
         /// Another service, named in the note.
         Other = 8, "OTHER", "其他服务";
+        /// A marriage and childbearing certificate, or its renewal or replacement.
+        Certificate = 9, "CERTIFICATE", "办理婚育证明";
     }
 }
 
@@ -36,7 +38,8 @@ impl Service {
             | Self::PostnatalVisit
             | Self::ChildVaccination
             | Self::BirthRegistration
-            | Self::Other => None,
+            | Self::Other
+            | Self::Certificate => None,
         }
     }
 

@@ -54,7 +54,9 @@ mod table;
 pub mod tables;
 
 pub mod agreements;
+pub mod bulk;
 pub mod cases;
+pub mod draws;
 pub mod letters;
 pub mod messages;
 pub mod network;

@@ -9,7 +9,9 @@ use domain::id::{AgreementId, ConsentId, EndorsementId, PersonId, RegistrationId
 use crate::agreements::{
     AgreedRow, AgreementRow, ConsentEndedRow, ConsentUseRow, DutyRow, ReleaseRow, SpreadRow,
 };
+use crate::bulk::{BulkRow, OffersRow};
 use crate::cases::{CaseKey, CaseRow, CaseTurnKey};
+use crate::draws::DrawRow;
 use crate::gate::{Gate, RunState};
 use crate::journal::Journal;
 use crate::ledger::StoredFrontier;
@@ -392,6 +394,18 @@ catalogue! {
     /// Persons at risk of whom one county may be told where they live.
     /// Key: person id, peer (6). Value: [`ReleaseRow`], sealed. Written by supervisors.
     RELEASE: Table<(PersonId, PeerKey), ReleaseRow, Sealed> = Table::new("release-1", 0x6F);
+
+    /// Hand-overs of many cases: proposed, approved, carried out.
+    /// Key: list id (16). Value: [`BulkRow`], sealed. Written at each of these, and with what became of each case.
+    BULK: Table<[u8; 16], BulkRow, Sealed> = Table::new("bulk-1", 0x88);
+
+    /// How many cases each operator has offered one by one on her last day.
+    /// Key: operator (32). Value: [`OffersRow`]. Written with each offer.
+    OFFERS: Table<[u8; 32], OffersRow> = Table::new("offers-1", 0x89);
+
+    /// Random re-checks.
+    /// Key: draw id (16). Value: [`DrawRow`], sealed. Written when drawn, when published, and with each finding.
+    DRAW: Table<[u8; 16], DrawRow, Sealed> = Table::new("draw-1", 0x85);
 
     /// What changes entries of books beside the ledger, in that order.
     /// Key: nothing; positions from 1. Entries: postcard of [`crate::reconcile::Change`]. Written with receipts,

@@ -177,6 +177,7 @@ async fn consents(desks: &mut Desks) {
             recipient: AWAY.to_owned(),
             ..Default::default()
         }),
+        person: None,
     };
     clerk.consents().record_service_request(request).await.unwrap();
     follower.did("ConsentService.RecordServiceRequest", "CREATE").await;
@@ -289,6 +290,7 @@ async fn whatever_is_done_with_a_record_is_in_the_log_with_who_what_and_why() {
 
     // These need what other tests set up; they go through the same use cases.
     let elsewhere = [
+        "BulkHandOverService.CarryOutBulkHandOver",
         "CertificateService.EndorseCertificate",
         "DeliveryService.ResendDeadLetter",
         "ImportService.PutImportRows",

@@ -8,7 +8,7 @@ use wire::pb::office as pb;
 
 use crate::support::desk::Desk;
 use crate::support::network::Network;
-use crate::support::{now, office};
+use crate::support::{eventually_async, now, office};
 
 const HOME: &str = "410522";
 const AWAY: &str = "440305";
@@ -100,6 +100,77 @@ async fn a_number_opens_into_its_cases_and_small_ones_stay_inside() {
     assert_eq!(at_home.run("indicator show 2026-13").exit, 2);
     let next_year = at_home.json("indicator show 2099");
     assert!(next_year["indicators"].as_array().unwrap().is_empty());
+    home.never_panicked();
+    away.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_found_and_which_certificates_came_in_time_are_counted() {
+    let network = Network::new();
+    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+    home.start();
+    away.start();
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    let pairings = [Some(pb::Pairing::One), Some(pb::Pairing::None), None];
+    for (seed, pairing) in (1..).zip(pairings) {
+        let content = office::message(seed, AWAY, HOME, Kind::CertificateInquiry);
+        let case = office::send_when_known(&at_away, HOME, &content).await.case_id;
+        let Some(pairing) = pairing else { continue };
+        eventually_async("the case is here", || async {
+            let show = pb::ShowCaseRequest { case_id: case.clone() };
+            let shown = at_home.cases().show_case(show).await.ok()?.into_inner().case?;
+            let step = pb::TakeCaseStepRequest {
+                case_id: case.clone(),
+                expected_version: shown.version,
+                idempotency_key: String::new(),
+                step: Some(pb::take_case_step_request::Step::Pair(pairing.into())),
+            };
+            at_home.cases().take_case_step(step).await.ok()
+        })
+        .await;
+    }
+    // Two persons apply for a certificate; one gets it.
+    for seed in [60, 61] {
+        let person = office::arrival(seed, HOME, AWAY).person;
+        let request = pb::RecordServiceRequestRequest {
+            document: None,
+            person: person.clone(),
+            service_request: Some(pb::ServiceRequest {
+                service: wire::pb::message::Service::Certificate.into(),
+                requested_on: Date::from_millis(now()).to_string(),
+                recipient: HOME.to_owned(),
+                ..Default::default()
+            }),
+        };
+        at_home.consents().record_service_request(request).await.unwrap();
+        if seed == 60 {
+            let issue = pb::IssueCertificateRequest { person, ..Default::default() };
+            at_home.certificates().issue_certificate(issue).await.unwrap();
+        }
+    }
+    let desk = Desk::of(&network, HOME, Role::Supervisor);
+    let month = this_month();
+    // The third question may still be on its way.
+    let shown = eventually_async("all three are here", || async {
+        let shown = desk.json(&format!("indicator show {month}"));
+        let number = find(&shown, "PAIRING", HOME, "CertificateInquiry")?;
+        (number["denominator"] == 3).then_some(shown)
+    })
+    .await;
+    assert_eq!(counts(&shown, "PAIRING", HOME, "CertificateInquiry"), (1, 3));
+    assert_eq!(counts(&shown, "ISSUE", HOME, ""), (1, 2));
+    for (indicator, kind) in [("pairing", "--kind CertificateInquiry"), ("issue", "")] {
+        let line = format!("indicator cases {month} --indicator {indicator} --of {HOME} {kind}");
+        let cases = desk.json(&line)["cases"].as_array().unwrap().clone();
+        let counted = cases.iter().filter(|case| case["counted"] == true).count();
+        assert_eq!((counted, cases.len()), (1, if indicator == "issue" { 2 } else { 3 }));
+    }
+    // A quarter and a statistical year hold the month.
+    let today = Date::from_millis(now());
+    let year = if today.month_of_year() >= 10 { today.year() + 1 } else { today.year() };
+    let shown = desk.json(&format!("indicator show {year}"));
+    assert_eq!(counts(&shown, "PAIRING", HOME, "CertificateInquiry"), (1, 3));
     home.never_panicked();
     away.never_panicked();
 }

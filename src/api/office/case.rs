@@ -94,7 +94,8 @@ impl CaseService for Cases {
             request.into_inner();
         let case = case_id(&id)?;
         let action = action(step.ok_or_else(|| missing("step"))?, &ctx)?;
-        let order = Order { case, expected: expected_version, action, idempotency_key };
+        let expected = expected_version;
+        let order = Order { case, expected, action, idempotency_key, listed: false };
         steps::take(&ctx, &self.store, &self.peers, order).await?;
         let case = Some(self.shown(&ctx, case)?);
         Ok(Response::new(pb::TakeCaseStepResponse { case }))

@@ -1,6 +1,7 @@
 //! Consents and requests for services on the office API.
 
 use domain::area::AreaCode;
+use domain::person::{IdentityDocument, PersonDetails};
 use domain::purpose::Purpose;
 use store::Store;
 use store::records::KeptServiceRequest;
@@ -31,6 +32,14 @@ impl Consents {
     pub(super) fn new(parts: &Parts) -> Self {
         Self { area: parts.settings.area, store: parts.store.clone(), peers: parts.peers.clone() }
     }
+}
+
+/// Who asks for a service.
+enum Whose {
+    /// Somebody on record.
+    Known(IdentityDocument),
+    /// Somebody who may not be on record yet.
+    Stated(PersonDetails),
 }
 
 #[tonic::async_trait]
@@ -71,20 +80,27 @@ impl ConsentService for Consents {
         request: Request<office::RecordServiceRequestRequest>,
     ) -> Result<Response<office::RecordServiceRequestResponse>, Status> {
         let ctx = operator(request.extensions(), self.area)?;
-        let office::RecordServiceRequestRequest { document, service_request } =
+        let office::RecordServiceRequestRequest { document, service_request, person } =
             request.into_inner();
         let mut form = Form::new();
-        let document = form.document("document", document);
+        let whose = match person {
+            Some(person) => form.person("person", Some(person)).map(Whose::Stated),
+            None => form.document("document", document).map(Whose::Known),
+        };
         let stated = form.there("service_request", service_request).unwrap_or_default();
         let service = form.chosen("service_request.service", stated.service);
         let requested_on = form.parsed("service_request.requested_on", &stated.requested_on);
         let recipient = form.area("service_request.recipient", &stated.recipient);
         let given = form.given("service_request.form", stated.form);
-        let whole = document.zip(service).zip(requested_on).zip(recipient);
-        let (((document, service), requested_on), recipient) =
+        let whole = whose.zip(service).zip(requested_on).zip(recipient);
+        let (((whose, service), requested_on), recipient) =
             form.finish(whole).map_err(of_findings)?;
         let request = consents::Request { service, requested_on, given, recipient };
-        let kept = consents::request(&ctx, &self.store, document, request).await?;
+        let store = &self.store;
+        let kept = match whose {
+            Whose::Known(document) => consents::request(&ctx, store, document, request).await?,
+            Whose::Stated(person) => consents::first_request(&ctx, store, person, request).await?,
+        };
         let service_request = Some(service_request_of(&kept, PURPOSE));
         Ok(Response::new(office::RecordServiceRequestResponse { service_request }))
     }

@@ -18,7 +18,7 @@ use store::tables::CASE;
 use store::{Store, Unit};
 
 use super::opening::{must_open, opening};
-use super::{case, keep, opposite};
+use super::{bulk, case, keep, opposite};
 use crate::app::access::{self, Act};
 use crate::app::idempotency::Once;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
@@ -66,13 +66,15 @@ pub struct Order {
     pub action: Action,
     /// Makes a repeated call harmless; empty for none.
     pub idempotency_key: String,
+    /// Whether it comes of a list that two supervisors have approved.
+    pub listed: bool,
 }
 
 /// Takes a step. On disk when it returns.
 ///
 /// # Errors
-/// `UNKNOWN_CASE`, `STALE_EDIT` when the case has gone on since the operator's page, and what the case or the content says
-/// against it.
+/// `UNKNOWN_CASE`, `STALE_EDIT` when the case has gone on since the operator's page, `APPROVAL_MISSING` for more offers than
+/// one makes in a day, and what the case or the content says against it.
 pub async fn take(
     ctx: &Ctx,
     store: &Store,
@@ -80,7 +82,7 @@ pub async fn take(
     order: Order,
 ) -> Result<(), AppError> {
     ctx.must(Permission::ExchangeMessages)?;
-    let Order { case: id, expected, action, idempotency_key } = order;
+    let Order { case: id, expected, action, idempotency_key, listed } = order;
     let once = Once::new(&idempotency_key, "TakeCaseStep", &(id, expected))?;
     if !idempotency_key.is_empty() && was_done(ctx, store, once.clone()).await? {
         return Ok(());
@@ -106,6 +108,9 @@ pub async fn take(
         }
         let row = current(unit, id, expected)?;
         allowed(&row, own, deed, caller.now)?;
+        if matches!(deed, Deed::Offer { .. }) && !listed {
+            bulk::count_offer(unit, &caller, caller.now)?;
+        }
         let accepted = outgoing.accept(unit)?;
         if let Some(act) = act {
             access::note(&caller, unit, Act { message: Some(accepted.id), ..act })?;

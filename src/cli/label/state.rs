@@ -10,9 +10,12 @@ pub(super) fn of(list: &str, number: i32) -> Option<&'static str> {
 const LISTS: &[(&str, &[&str])] = &[
     ("AgreementState", &["待对方答复", "对方未同意", "已商定", "已被新版替代", "已终止"]),
     ("Breaker", &["正常", "暂停重试", "试连中"]),
+    ("BulkState", &["待审批", "已批准", "未批准", "办理中", "已办理", "已过期"]),
     ("CardState", &["有效", "已到期，宽限中", "已失效", "签名证书失效"]),
     ("DeadLetterCause", &["被对方拒收", "过期未送达", "对方已停办", "送达前放弃"]),
     ("DeadLetterState", &["待处理", "已重发", "已放弃", "后已送达"]),
+    ("DrawFinding", &["准确", "不准确"]),
+    ("DrawFrame", &["收到的通报", "发出的通报", "登记"]),
     ("Fault", &["本节点", "对方节点", "中转节点", "网络", "通报内容"]),
     (
         "LinkStepName",

@@ -42,6 +42,12 @@ numbered! {
         Release = 10, "RELEASE", "解除保护";
         /// Gave up a message about the person that did not arrive.
         Discard = 11, "DISCARD", "放弃发送";
+        /// Proposed a hand-over of many cases.
+        Propose = 12, "PROPOSE", "提议批量移交";
+        /// Approved or refused one that somebody else had proposed.
+        Approve = 13, "APPROVE", "审批";
+        /// Carried one out.
+        HandOver = 14, "HAND_OVER", "批量移交";
     }
 }
 

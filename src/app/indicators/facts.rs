@@ -1,0 +1,244 @@
+//! What indicators count, as it lies in the store: walked once, page by page.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Bound, ControlFlow};
+
+use domain::area::AreaCode;
+use domain::case::Pairing;
+use domain::draw::Frame;
+use domain::id::{MessageId, PersonId, RegistrationId, RequestId};
+use domain::indicator::{ApplicationFact, MessageFact};
+use domain::message::Kind;
+use domain::service::Service;
+use domain::time::UnixMillis;
+use store::messages::{MessageKey, MessageRow, Side};
+use store::reconcile::DifferenceState;
+use store::records::RegistrationRow;
+use store::tables::{CASE, DIFFERENCE, DRAW, ENDORSEMENT, MESSAGE, REGISTRATION, SERVICE_REQUEST};
+use store::{Kept, Store};
+
+use crate::app::AppError;
+use crate::app::messages::track::last_word;
+
+/// Rows that are read at one time.
+const ROWS: usize = 500;
+
+/// Counts messages that a reconciliation found different and that nobody has cured.
+pub(super) type Differing = BTreeMap<[u8; 16], AreaCode>;
+
+/// What is known of a message.
+pub(super) fn message(
+    store: &Store,
+    key: MessageKey,
+    row: &MessageRow,
+    differs: bool,
+) -> Result<MessageFact, AppError> {
+    let side = Side::from_byte(key.1).unwrap_or(Side::Received);
+    let stored = match side {
+        Side::Received => Some(row.stored),
+        Side::Sent => last_word(store, row, side)?
+            .filter(|word| word.disposition.outcome.is_final())
+            .map(|word| word.disposition.decided),
+    };
+    Ok(MessageFact {
+        sent: side == Side::Sent,
+        created: row.created,
+        stored,
+        opened: row.opened,
+        answered: row.answered.map(|(_, at)| at),
+        due: row.due,
+        paired: paired(store, key, row)?,
+        differs,
+    })
+}
+
+/// Whether one person was found for a question that came; nothing where nobody is to be looked for.
+fn paired(store: &Store, key: MessageKey, row: &MessageRow) -> Result<Option<bool>, AppError> {
+    let asks = |kind: &Kind| kind.answered_by().is_some() && kind.needs_person();
+    if Side::from_byte(key.1) != Some(Side::Received) || row.kind().filter(asks).is_none() {
+        return Ok(None);
+    }
+    let case = store.get(&CASE, &key.0)?;
+    Ok(Some(case.and_then(|row| row.pairing) == Some(Pairing::One)))
+}
+
+/// The lowest id of a time.
+fn lowest(at: UnixMillis) -> [u8; 16] {
+    let [_, _, a, b, c, d, e, f] = at.get().to_be_bytes();
+    [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+}
+
+type Go = Result<ControlFlow<()>, AppError>;
+type OnMessage<'a> = dyn FnMut(MessageKey, PersonId, &MessageRow) -> Go + 'a;
+type OnRegistration<'a> = dyn FnMut(RegistrationId, &RegistrationRow) -> Go + 'a;
+
+/// Messages of a time, by the time in their ids, until `each` has enough; those of erased persons are gone.
+///
+/// # Errors
+/// Rows that cannot be read, and what `each` says.
+pub fn messages(
+    store: &Store,
+    (from, until): (UnixMillis, UnixMillis),
+    each: &mut OnMessage<'_>,
+) -> Result<(), AppError> {
+    let mut lower = Bound::Included((lowest(from), 0));
+    let upper = Bound::Excluded((lowest(until), 0));
+    loop {
+        let rows = store.scan_personal(&MESSAGE, (lower, upper), ROWS)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        lower = Bound::Excluded(*last);
+        for (key, kept) in rows {
+            if let Kept::Value { person, value } = kept
+                && each(key, person, &value)?.is_break()
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The same of registrations.
+///
+/// # Errors
+/// Rows that cannot be read, and what `each` says.
+pub fn registrations(
+    store: &Store,
+    (from, until): (UnixMillis, UnixMillis),
+    each: &mut OnRegistration<'_>,
+) -> Result<(), AppError> {
+    let mut lower = Bound::Included(RegistrationId::from_bytes(lowest(from)));
+    let upper = Bound::Excluded(RegistrationId::from_bytes(lowest(until)));
+    loop {
+        let rows = store.scan_personal(&REGISTRATION, (lower, upper), ROWS)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        lower = Bound::Excluded(*last);
+        for (id, kept) in rows {
+            if let Some(row) = kept.value()
+                && each(id, &row)?.is_break()
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// When the certificate of each registration was first checked, in a time.
+pub(super) fn checks(
+    store: &Store,
+    (from, until): (UnixMillis, UnixMillis),
+) -> Result<HashMap<RegistrationId, UnixMillis>, AppError> {
+    let id = |at| domain::id::EndorsementId::from_bytes(lowest(at));
+    let (mut lower, upper) = (Bound::Included(id(from)), Bound::Excluded(id(until)));
+    let mut checked = HashMap::new();
+    loop {
+        let rows = store.scan_personal(&ENDORSEMENT, (lower, upper), ROWS)?;
+        let Some((last, _)) = rows.last() else { return Ok(checked) };
+        lower = Bound::Excluded(*last);
+        for (id, kept) in rows {
+            if let Some(row) = kept.value() {
+                checked.entry(row.0.registration).or_insert_with(|| id.timestamp());
+            }
+        }
+    }
+}
+
+/// Applications for a certificate of this county that were recorded in a time and not taken back.
+pub(super) fn applications(
+    store: &Store,
+    own: AreaCode,
+    (from, until): (UnixMillis, UnixMillis),
+    each: &mut dyn FnMut(RequestId, ApplicationFact),
+) -> Result<(), AppError> {
+    let mut lower = Bound::Included(RequestId::from_bytes(lowest(from)));
+    let upper = Bound::Excluded(RequestId::from_bytes(lowest(until)));
+    loop {
+        let rows = store.scan_personal(&SERVICE_REQUEST, (lower, upper), ROWS)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        lower = Bound::Excluded(*last);
+        for (id, kept) in rows {
+            let Some(row) = kept.value() else { continue };
+            let (request, recipient) = (&row.0.request, row.0.recipient);
+            let stands = request.withdrawal.is_none() && recipient == own;
+            if request.service == Service::Certificate && stands {
+                let applied = id.timestamp();
+                let issued = issued(store, request.person, applied)?;
+                each(id, ApplicationFact { applied, issued });
+            }
+        }
+    }
+}
+
+/// When a person was first given a certificate, renewed or replaced, after a time.
+fn issued(
+    store: &Store,
+    person: PersonId,
+    after: UnixMillis,
+) -> Result<Option<UnixMillis>, AppError> {
+    let mut first = None;
+    for certificate in store.certificates_of(person)? {
+        for written in certificate.history().iter() {
+            let gives = !matches!(written.value.event, domain::message::CertificateEvent::Revoked);
+            let at = written.author.at;
+            if gives && at >= after && first.is_none_or(|first| at < first) {
+                first = Some(at);
+            }
+        }
+    }
+    Ok(first)
+}
+
+/// Messages between this county and another that a reconciliation of this node found different, with the other county.
+/// Of several reconciliations the last counts.
+pub(super) fn differing(store: &Store, own: AreaCode) -> Result<Differing, AppError> {
+    let mut found = Differing::new();
+    let mut lower = Bound::Unbounded;
+    loop {
+        let rows = store.scan(&DIFFERENCE, (lower, Bound::Unbounded), ROWS)?;
+        let Some((last, _)) = rows.last() else { return Ok(found) };
+        lower = Bound::Excluded(*last);
+        for ((_, id), row) in rows {
+            let pair = row.difference.pair().map(|(from, to)| (from.county(), to.county()));
+            let other = match pair {
+                Some((from, to)) if from == own => to,
+                Some((from, to)) if to == own => from,
+                Some(_) | None => continue,
+            };
+            match row.state {
+                DifferenceState::Cured => found.remove(&id),
+                DifferenceState::Open | DifferenceState::Lost => found.insert(id, other),
+            };
+        }
+    }
+}
+
+/// What random re-checks have found: by kind of message and item, the last word of each.
+pub(super) fn rechecked(
+    store: &Store,
+) -> Result<BTreeMap<[u8; 16], (Option<Kind>, bool)>, AppError> {
+    let mut found = BTreeMap::new();
+    let mut lower = Bound::Unbounded;
+    loop {
+        let rows = store.scan(&DRAW, (lower, Bound::Unbounded), ROWS)?;
+        let Some((last, _)) = rows.last() else { break };
+        lower = Bound::Excluded(*last);
+        for (_, row) in rows {
+            let kind = match Frame::from_number(row.frame) {
+                Some(Frame::Registrations) | None => None,
+                Some(Frame::Received | Frame::Sent) => Kind::from_number(row.kind),
+            };
+            for (id, word) in row.sample.iter().zip(&row.found) {
+                let Some(word) = word else { continue };
+                let last = found.entry(*id).or_insert((word.at, kind, word.right));
+                if last.0 <= word.at {
+                    *last = (word.at, kind, word.right);
+                }
+            }
+        }
+    }
+    Ok(found.into_iter().map(|(id, (_, kind, right))| (id, (kind, right))).collect())
+}
+
+/// The time in an id.
+pub(super) fn time_of(id: [u8; 16]) -> UnixMillis {
+    MessageId::from_bytes(id).timestamp()
+}
