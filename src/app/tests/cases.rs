@@ -65,6 +65,7 @@ async fn withdrawn_in_a_hand_over(office: &Office, post: &Post, asker: &mut Stra
         expected: kept(office, case).version,
         action: Action::Offer(to, TransferCause::PersonMoved, day(3)),
         idempotency_key: String::new(),
+        listed: false,
     };
     steps::take(&office.clerk(), &office.store, post, order).await.unwrap();
     let accepted = HandOverAcceptance { seat: Seat::Answering, term: 2 };
