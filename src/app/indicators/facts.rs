@@ -23,8 +23,11 @@ use crate::app::messages::track::last_word;
 /// Rows that are read at one time.
 const ROWS: usize = 500;
 
-/// Counts messages that a reconciliation found different and that nobody has cured.
+/// Messages that a reconciliation found different and that nobody has cured.
 pub(super) type Differing = BTreeMap<[u8; 16], AreaCode>;
+
+/// What re-checks found: by item its kind of message, none for registrations, and whether it was right.
+pub(super) type Rechecked = BTreeMap<[u8; 16], (Option<Kind>, bool)>;
 
 /// What is known of a message.
 pub(super) fn message(
@@ -212,9 +215,7 @@ pub(super) fn differing(store: &Store, own: AreaCode) -> Result<Differing, AppEr
 }
 
 /// What random re-checks have found: by kind of message and item, the last word of each.
-pub(super) fn rechecked(
-    store: &Store,
-) -> Result<BTreeMap<[u8; 16], (Option<Kind>, bool)>, AppError> {
+pub(super) fn rechecked(store: &Store) -> Result<Rechecked, AppError> {
     let mut found = BTreeMap::new();
     let mut lower = Bound::Unbounded;
     loop {
