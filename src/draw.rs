@@ -160,7 +160,7 @@ mod tests {
             population_sha256: Digest::of_all(ids).to_string(),
             seed_sha256: commitment(&seed).to_string(),
             seed: domain::hex::hex(&seed),
-            sample: drawn(seed, ids, size as usize).iter().map(text).collect(),
+            sample: drawn(seed, ids, usize::try_from(size).unwrap()).iter().map(text).collect(),
             population: ids.iter().map(text).collect(),
         }
     }
