@@ -15,9 +15,9 @@ use wire::pb::office::draw_service_server::DrawService;
 use super::Parts;
 use super::field::{invalid, maybe, parsed};
 use crate::api::caller::operator;
-use crate::app::reading;
 use crate::app::draws::{self, Draw, Order, POPULATION_PAGE};
 use crate::app::indicators::case_id;
+use crate::app::reading;
 
 pub(super) struct Draws {
     area: AreaCode,

@@ -119,7 +119,7 @@ fn offer(case: CaseId) -> Content {
 
 fn accept(office: &Office, case: CaseId) -> Order {
     let expected = kept(office, case).version;
-    Order { case, expected, action: Action::Accept, idempotency_key: String::new() }
+    Order { case, expected, action: Action::Accept, idempotency_key: String::new(), listed: false }
 }
 
 #[tokio::test]
@@ -213,8 +213,13 @@ async fn a_place_in_a_case_that_nobody_can_have_come_to_is_refused() {
     assert_eq!(told, Outcome::Stored);
     let said = Action::Clarification(Passage::new("二〇二五年五月二十日").unwrap());
     let expected = kept(&office, question.case).version;
-    let order =
-        Order { case: question.case, expected, action: said, idempotency_key: String::new() };
+    let order = Order {
+        case: question.case,
+        expected,
+        action: said,
+        idempotency_key: String::new(),
+        listed: false,
+    };
     steps::take(&office.clerk(), &office.store, &post, order).await.unwrap();
     assert_eq!(stage(&office, question.case), Stage::Asked, "what we say counts");
 }
