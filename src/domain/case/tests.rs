@@ -83,23 +83,26 @@ fn deeds() -> Vec<(&'static str, Deed)> {
         ("close", Deed::Close),
         ("transfer", Deed::Transfer { seat, term: 2, area: area(C) }),
         ("offer", Deed::Offer { seat, term: 2, until: on(20) }),
+        ("accept", Deed::Accept { seat, term: 2 }),
+        ("withdraw", Deed::Withdraw { seat, term: 2, lapsed: false }),
     ]
 }
 
 /// What every stage says to every step: of the asking office, of the answering one, of a stranger. `+` allows it and
 /// leaves the stage; a stage's name says where it leads; otherwise a reason: `H` NOT_HOLDER, `C` CASE_CLOSED,
-/// `A` ALREADY_ANSWERED, `S` STATE_FORBIDS, `U` UNKNOWN_CASE.
+/// `A` ALREADY_ANSWERED, `S` STATE_FORBIDS, `U` UNKNOWN_CASE. Acceptance and withdrawal are between the two offices of an
+/// offer and are judged by that offer: they never lead anywhere by themselves.
 const TABLE: &str = "
-stage      | open  | answer       | document | remind | clarify        | clarification | reject         | correct   | void         | close        | transfer | offer
-WAITING    | U U U | U U U        | U U U    | U U U  | U U U          | U U U         | U U U          | U U U     | U U U        | U U U        | U U U    | U U U
-OFFERED    | U U U | U U U        | U U U    | U U U  | U U U          | U U U         | U U U          | U U U     | U U U        | U U U        | U U U    | U U U
-TOLD       | S S H | H S H        | + + H    | S S H  | H S H          | S H H         | H S H          | + + H     | VOIDED H H   | S H H        | H + H    | H C H
-ASKED      | S S H | H ANSWERED H | + + H    | + H H  | H CLARIFYING H | S H H         | H REJECTED H   | + + H     | VOIDED H H   | S H H        | H + H    | H + H
-CLARIFYING | S S H | H ANSWERED H | + + H    | H + H  | H S H          | ASKED H H     | H REJECTED H   | + + H     | VOIDED H H   | S H H        | H + H    | H + H
-ANSWERED   | S S H | H A H        | + + H    | H + H  | H S H          | S H H         | H S H          | + + H     | A H H        | CLOSED H H   | H + H    | H + H
-REJECTED   | S S H | H S H        | + + H    | H + H  | H S H          | S H H         | H S H          | ASKED + H | VOIDED H H   | CLOSED H H   | H + H    | H + H
-VOIDED     | S S H | H C H        | + + H    | C C H  | H C H          | C H H         | H C H          | + + H     | C H H        | C H H        | H + H    | H C H
-CLOSED     | S S H | H C H        | + + H    | C C H  | H C H          | C H H         | H C H          | + + H     | C H H        | C H H        | H + H    | H C H
+stage      | open  | answer       | document | remind | clarify        | clarification | reject         | correct   | void         | close        | transfer | offer | accept | withdraw
+WAITING    | U U U | U U U        | U U U    | U U U  | U U U          | U U U         | U U U          | U U U     | U U U        | U U U        | U U U    | U U U | U U U  | U U U
+OFFERED    | U U U | U U U        | U U U    | U U U  | U U U          | U U U         | U U U          | U U U     | U U U        | U U U        | U U U    | U U U | U U U  | U U U
+TOLD       | S S H | H S H        | + + H    | S S H  | H S H          | S H H         | H S H          | + + H     | VOIDED H H   | S H H        | H + H    | H C H | + + +  | + + +
+ASKED      | S S H | H ANSWERED H | + + H    | + H H  | H CLARIFYING H | S H H         | H REJECTED H   | + + H     | VOIDED H H   | S H H        | H + H    | H + H | + + +  | + + +
+CLARIFYING | S S H | H ANSWERED H | + + H    | H + H  | H S H          | ASKED H H     | H REJECTED H   | + + H     | VOIDED H H   | S H H        | H + H    | H + H | + + +  | + + +
+ANSWERED   | S S H | H A H        | + + H    | H + H  | H S H          | S H H         | H S H          | + + H     | A H H        | CLOSED H H   | H + H    | H + H | + + +  | + + +
+REJECTED   | S S H | H S H        | + + H    | H + H  | H S H          | S H H         | H S H          | ASKED + H | VOIDED H H   | CLOSED H H   | H + H    | H + H | + + +  | + + +
+VOIDED     | S S H | H C H        | + + H    | C C H  | H C H          | C H H         | H C H          | + + H     | C H H        | C H H        | H + H    | H C H | + + +  | + + +
+CLOSED     | S S H | H C H        | + + H    | C C H  | H C H          | C H H         | H C H          | + + H     | C H H        | C H H        | H + H    | H C H | + + +  | + + +
 ";
 
 fn expected(cell: &str, stage: Stage) -> Result<Stage, Reason> {

@@ -1,6 +1,6 @@
 //! The certificates of a small network, and the nodes in it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ pub struct Network {
     pub root: RootAuthority,
     provinces: Vec<ProvinceAuthority>,
     ports: RefCell<BTreeMap<AreaCode, Ports>>,
+    /// The time at which certificates and lists are made; that of the machine when not set.
+    at: Cell<Option<UnixMillis>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,20 +53,39 @@ pub struct Certified {
 
 impl Network {
     pub fn new() -> Self {
+        Self::made(None)
+    }
+
+    /// A network that was made at another time than now.
+    pub fn starting(at: UnixMillis) -> Self {
+        Self::made(Some(at))
+    }
+
+    /// Certificates and lists are made at that time from now on.
+    pub fn set(&self, at: UnixMillis) {
+        self.at.set(Some(at));
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.at.get().unwrap_or_else(now)
+    }
+
+    fn made(at: Option<UnixMillis>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = RootAuthority::create(&dir.path().join("root"), &Suffix::default(), now());
+        let made = at.unwrap_or_else(now);
+        let root = RootAuthority::create(&dir.path().join("root"), &Suffix::default(), made);
         let root = root.unwrap();
         let province = |code: &&str| {
             let directory = dir.path().join(code);
             let csr = ProvinceAuthority::request(&directory, area(code), root.suffix()).unwrap();
-            let issued = root.issue_province(&csr, area(code), now()).unwrap();
+            let issued = root.issue_province(&csr, area(code), made).unwrap();
             // A process that another test is just starting holds our file locks until it is itself.
             eventually("the CA can be opened", || {
                 ProvinceAuthority::install(&directory, &issued.chain_pem).ok()
             })
         };
         let provinces = PROVINCES.iter().map(province).collect();
-        let network = Self { dir, root, provinces, ports: RefCell::default() };
+        let network = Self { dir, root, provinces, ports: RefCell::default(), at: Cell::new(at) };
         std::fs::write(network.path("root.pem"), network.root.certificate_pem()).unwrap();
         network.publish_lists();
         network
@@ -94,7 +115,7 @@ impl Network {
     }
 
     pub fn node_certificate(&self, area: AreaCode) -> Certified {
-        self.certify(&CertificateName::Node(area), None, now())
+        self.certify(&CertificateName::Node(area), None, self.now())
     }
 
     /// An identity made of any chain, checked by nobody.
@@ -110,8 +131,8 @@ impl Network {
 
     /// The lists of all CAs as of now.
     pub fn lists(&self) -> RevocationLists {
-        let mut lists = vec![self.root.revocation_list(now()).unwrap()];
-        lists.extend(self.provinces.iter().map(|p| p.revocation_list(now()).unwrap()));
+        let mut lists = vec![self.root.revocation_list(self.now()).unwrap()];
+        lists.extend(self.provinces.iter().map(|p| p.revocation_list(self.now()).unwrap()));
         RevocationLists::new(lists, GRACE_DEFAULT)
     }
 
@@ -123,14 +144,14 @@ impl Network {
 
     pub fn revoke(&self, area: AreaCode, serial: &str) {
         let reason = RevocationReason::KeyCompromise;
-        self.province(area).revoke(serial, reason, now()).unwrap();
+        self.province(area).revoke(serial, reason, self.now()).unwrap();
     }
 
     /// An operator of an office, as the command line has him.
     pub fn operator(&self, name: &str, code: &str, role: Role) -> ConnectArgs {
         let office = area(code);
         let full = CertificateName::Operator { name: name.parse().unwrap(), area: office };
-        let certified = self.certify(&full, Some(role), now());
+        let certified = self.certify(&full, Some(role), self.now());
         // A name of their own each time: the same operator may ask for a second certificate.
         let file = |end: &str| self.path(&format!("{name}-{code}-{}.{end}", certified.serial));
         let (cert, key) = (file("pem"), file("key"));
