@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod letters;
 pub mod messages;
 pub mod notices;
+pub mod old_cases;
 pub mod persons;
 pub mod progress;
 pub mod reconcile;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::connect::{ConnectArgs, Office, message, office};
 use super::exit::Failure;
-use super::given::{PageArgs, choice, number};
+use super::given::{AccessArgs, DocumentArgs, PageArgs, choice, number};
 use super::message::{compose, send::pair};
 use super::output::Answer;
 use super::view;
@@ -20,6 +20,10 @@ use super::view;
 /// Columns of a list.
 const COLUMNS: [&str; 8] =
     ["case_id", "version", "kind", "stage", "turn", "due_on", "late", "asking"];
+
+/// Columns of old cases.
+const OLD_COLUMNS: [&str; 7] =
+    ["number", "kind", "ours", "other", "opened_on", "old_state", "ended_on"];
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]
@@ -38,6 +42,13 @@ enum Verb {
     Show {
         /// Case 个案编号
         case: CaseId,
+    },
+    /// Cases about one person from before there was a node 历史个案
+    Old {
+        #[command(flatten)]
+        document: DocumentArgs,
+        #[command(flatten)]
+        access: AccessArgs,
     },
     /// Note what came of looking for the person 配对
     Pair {
@@ -198,6 +209,13 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
     let (on, step) = match args.verb {
         Verb::List(given) => return list(&office, given).await,
         Verb::Show { case } => return Ok(view::answer(&show(&office, case).await?)),
+        Verb::Old { document, access } => {
+            let document = Some(document.read()?);
+            let request = office::ListOldCasesRequest { document, access: Some(access.read()) };
+            let old = office.cases().list_old_cases(request).await?.into_inner();
+            let rows = view::rows(&old.old_cases, &OLD_COLUMNS);
+            return Ok(Answer::new(json!({ "old_cases": rows.json }), rows.text));
+        }
         Verb::Answer { on, pairs, file } => {
             let kind = show(&office, on.case).await?.kind;
             let kind = Kind::from_name(&kind).and_then(Kind::answered_by).ok_or_else(|| {

@@ -37,6 +37,8 @@ enum Kind {
     Registrations,
     /// Certificates that this county issued before 婚育证明
     Certificates,
+    /// Cases from before there was a node 历史个案
+    OldCases,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
         match self {
             Self::Registrations => office::ImportKind::Registration,
             Self::Certificates => office::ImportKind::Certificate,
+            Self::OldCases => office::ImportKind::OldCase,
         }
     }
 }
@@ -61,6 +64,8 @@ enum Verb {
     Registrations(Take),
     /// Import certificates that this county issued before 导入证明
     Certificates(Take),
+    /// Import cases from before there was a node 导入历史个案
+    OldCases(Take),
     /// Write an empty file with the right headings 模板
     Template {
         /// Which records
@@ -91,6 +96,7 @@ pub(super) async fn run(args: Args, bar: bool) -> Result<Answer, Failure> {
     match args.verb {
         Verb::Registrations(given) => take(given, Kind::Registrations, bar).await,
         Verb::Certificates(given) => take(given, Kind::Certificates, bar).await,
+        Verb::OldCases(given) => take(given, Kind::OldCases, bar).await,
         Verb::Template { kind, out } => template::write(kind, &out),
     }
 }
@@ -157,11 +163,15 @@ impl Taking {
         let Some(document) = document.filter(|document| !document.number.is_empty()) else {
             return;
         };
-        let parts = [
-            &document.kind.to_be_bytes(),
-            document.number.as_bytes(),
-            row.certificate_number.as_bytes(),
-        ];
+        // One person may have many old cases; then it is their number that must not come twice.
+        let old = row.old_case.as_ref();
+        let kind = document.kind.to_be_bytes();
+        let parts = match old {
+            Some(old) => [b"old".as_slice(), old.other.as_bytes(), old.number.as_bytes()],
+            None => {
+                [kind.as_slice(), document.number.as_bytes(), row.certificate_number.as_bytes()]
+            }
+        };
         let digest = Digest::of_parts(&parts);
         let mut key = [0; 12];
         for (to, from) in key.iter_mut().zip(digest.as_bytes()) {
@@ -170,10 +180,11 @@ impl Taking {
         let Some(first) = self.seen.insert(key, row.line) else { return };
         self.found(office::ImportFinding {
             line: row.line,
-            field: "person.document.number".to_owned(),
+            field: if old.is_some() { "old_case.number" } else { "person.document.number" }
+                .to_owned(),
             code: "ALREADY_EXISTS".to_owned(),
-            text_zh: format!("与第{first}行证件号码相同。"),
-            text_en: format!("The same document stands in line {first}."),
+            text_zh: format!("与第{first}行号码相同。"),
+            text_en: format!("The same number stands in line {first}."),
             fix_zh: "请只保留其中正确的一行。".to_owned(),
             fix_en: "Keep the line that is right.".to_owned(),
         });

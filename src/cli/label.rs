@@ -369,6 +369,7 @@ pub(super) fn of_value(list: &str, number: i32) -> Option<&'static str> {
         "MaritalStatus" => find(number, MaritalStatus::chinese),
         "OutflowOutcome" => find(number, OutflowOutcome::chinese),
         "OfferState" => find(number, domain::case::OfferState::chinese),
+        "OldCaseState" => find(number, domain::old_case::OldState::chinese),
         "Pairing" => find(number, domain::case::Pairing::chinese),
         "Purpose" => find(number, Purpose::chinese),
         "ReferralOutcome" => find(number, ReferralOutcome::chinese),

@@ -48,7 +48,7 @@ shown! {
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
     DecideAgreementResponse DiscardDeadLetterResponse Draw EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
     FindPersonResponse GetAgreementResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
-    GetMessageResponse GetPeerResponse GetRegistrationResponse GetStatusResponse
+    GetMessageResponse OldCase GetPeerResponse GetRegistrationResponse GetStatusResponse
     Import ImportFinding IndicatorCase IndicatorNumber IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice OperatorReads Peer
     RecordConsentResponse RecordServiceRequestResponse RegisterArrivalResponse
     RenewCertificateResponse ReplaceCertificateResponse ResendDeadLetterResponse

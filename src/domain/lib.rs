@@ -19,6 +19,7 @@ pub mod indicator;
 mod masked;
 pub mod message;
 pub mod numbered;
+pub mod old_case;
 pub mod person;
 pub mod purpose;
 pub mod reason;

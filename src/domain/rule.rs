@@ -83,6 +83,8 @@ coded! {
         ConsentWithdrawn = "CONSENT_WITHDRAWN";
         /// Registration: departure after arrival.
         DepartureBeforeArrival = "DEPARTURE_BEFORE_ARRIVAL";
+        /// Old case: end after beginning.
+        EndBeforeStart = "END_BEFORE_START";
         /// Registration: residence inside the county.
         ResidenceOutside = "RESIDENCE_OUTSIDE";
         /// Registration: origin in another county.

@@ -60,6 +60,7 @@ pub mod draws;
 pub mod letters;
 pub mod messages;
 pub mod network;
+pub mod old_cases;
 pub mod origin;
 pub mod oversight;
 pub mod transit;

@@ -26,6 +26,7 @@ use crate::network::{
     AuthorityKey, CardRow, DirectoryCursorRow, DirectoryLogRow, OwnCardRow, PeerHeadRow,
     PeerHeardRow, RedirectedRow, RevocationListRow,
 };
+use crate::old_cases::OldCaseRow;
 use crate::origin::{OriginRow, RestoredRow};
 use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
 use crate::reconcile::{BookCursorRow, BookKey, DifferenceRow, ReportedRow, RunRow, StatementRow};
@@ -459,6 +460,14 @@ catalogue! {
     /// Cases whose first message is not here, by since when.
     /// Key: since ms (8), case (16). Value: nothing. Written with [`CASE`].
     CASE_WAITING: Table<(u64, CaseKey), ()> = Table::new("case-waiting-1", 0x64);
+
+    /// Cases from before there was a node, by person.
+    /// Key: person id, old case (16). Value: [`OldCaseRow`], under the person's key. Written by imports.
+    OLD_CASE: Table<(PersonId, [u8; 16]), OldCaseRow, Personal> = Table::new("old-case-1", 0x65);
+
+    /// Their numbers, so that none is taken in twice.
+    /// Key: keyed hash of other county and number (16). Value: nothing. Written with [`OLD_CASE`].
+    OLD_CASE_NUMBER: Table<[u8; 16], ()> = Table::new("old-case-number-1", 0x66);
 }
 
 #[cfg(test)]

@@ -293,6 +293,7 @@ async fn whatever_is_done_with_a_record_is_in_the_log_with_who_what_and_why() {
         "BulkHandOverService.CarryOutBulkHandOver",
         "CertificateService.EndorseCertificate",
         "DeliveryService.ResendDeadLetter",
+        "CaseService.ListOldCases",
         "ImportService.PutImportRows",
         "ImportService.FinishImport",
     ];

@@ -119,7 +119,7 @@ async fn a_template_that_is_filled_in_is_taken_as_it_is() {
     let mut node = network.node(HERE, &[]);
     node.start();
     let desk = Desk::at(&network, HERE);
-    for kind in ["registrations", "certificates"] {
+    for kind in ["registrations", "certificates", "old-cases"] {
         for ending in ["csv", "xlsx"] {
             let out = network.path(&format!("{kind}.{ending}"));
             let line = format!("import template {kind} --out {}", out.display());

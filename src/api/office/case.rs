@@ -8,9 +8,11 @@ use domain::hex::hex;
 use domain::id::CaseId;
 use domain::message::Body;
 use domain::person::PersonReference;
+use domain::purpose::Purpose;
 use domain::text::Passage;
 use domain::time::UnixMillis;
 use store::Store;
+use store::old_cases::OldCaseRow;
 use tonic::{Request, Response, Status};
 use wire::content::{body_from_pb, person_from_pb};
 use wire::pb::message;
@@ -19,13 +21,14 @@ use wire::pb::office::case_service_server::CaseService;
 use wire::records::Form;
 
 use super::Parts;
+use super::access::why;
 use super::field::{self, area, invalid, malformed, missing, size};
 use crate::api::caller::operator;
 use crate::api::status::of_findings;
 use crate::app::cases::couple::{self, Application, Decision};
 use crate::app::cases::read::{self, Shown, Which};
 use crate::app::cases::steps::{self, Action, Order};
-use crate::app::{Ctx, reading};
+use crate::app::{Ctx, old_cases, reading};
 use crate::delivery::peers::Peers;
 
 /// How long an offer to hand over stands, unless it says otherwise.
@@ -83,6 +86,21 @@ impl CaseService for Cases {
         let ctx = self.ctx(&request)?;
         let case = self.shown(&ctx, case_id(&request.get_ref().case_id)?)?;
         Ok(Response::new(pb::ShowCaseResponse { case: Some(case) }))
+    }
+
+    async fn list_old_cases(
+        &self,
+        request: Request<pb::ListOldCasesRequest>,
+    ) -> Result<Response<pb::ListOldCasesResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let pb::ListOldCasesRequest { document, access } = request.into_inner();
+        let mut form = Form::new();
+        let document = form.document("document", document);
+        let document = form.finish(document).map_err(of_findings)?;
+        let why = why(access)?;
+        let rows = old_cases::list(&ctx, &self.store, &document, why).await?;
+        let old_cases = rows.iter().map(|row| old_case(row, why.purpose)).collect();
+        Ok(Response::new(pb::ListOldCasesResponse { old_cases }))
     }
 
     async fn take_case_step(
@@ -275,6 +293,25 @@ fn to_pb(shown: &Shown) -> pb::Case {
         steps: shown.steps.iter().map(|step| event(shown, step)).collect(),
         together: shown.together.iter().map(ToString::to_string).collect(),
         content_deleted: shown.is_deleted,
+    }
+}
+
+fn old_case(row: &OldCaseRow, why: Purpose) -> pb::OldCase {
+    let OldCaseRow { case, author } = row;
+    pb::OldCase {
+        number: case.number.expose(&why).to_owned(),
+        kind: case.kind.name().to_owned(),
+        ours: case.ours.number().into(),
+        other: case.other.to_string(),
+        opened_on: case.opened_on.to_string(),
+        old_state: case.state.number().into(),
+        ended_on: case.ended_on.map(|day| day.to_string()).unwrap_or_default(),
+        change: Some(pb::Change {
+            version: 1,
+            operator: author.operator.to_string(),
+            at_ms: author.at.get(),
+            reason: author.why.expose(&why).to_owned(),
+        }),
     }
 }
 

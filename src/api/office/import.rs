@@ -2,8 +2,11 @@
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
+use domain::message::PrintedNumber;
 use domain::numbered::Numbered as _;
+use domain::old_case::OldCase;
 use domain::reason::Reason;
+use domain::rule::Rule;
 use store::Store;
 use store::oversight::ImportState;
 use tonic::{Request, Response, Status};
@@ -129,10 +132,12 @@ fn id(text: &str) -> Result<[u8; 16], Status> {
 
 /// A row as values, or everything that is wrong with it.
 fn row_of(row: pb::ImportRow, kind: u8) -> Result<Row, Vec<domain::rule::Finding>> {
-    let pb::ImportRow { line, person, registration, certificate_number, issued_on } = row;
+    let pb::ImportRow { line, person, registration, certificate_number, issued_on, old_case } = row;
     let mut form = Form::new();
     let person = form.person("person", person);
-    let record = if kind == Kind::Certificate.number() {
+    let record = if kind == Kind::OldCase.number() {
+        old_case_of(&mut form, old_case).map(Record::OldCase)
+    } else if kind == Kind::Certificate.number() {
         let number = form.parsed("certificate_number", &certificate_number);
         let issued = form.parsed("issued_on", &issued_on);
         number.zip(issued).map(|(number, issued)| Record::Certificate(number, issued))
@@ -141,6 +146,31 @@ fn row_of(row: pb::ImportRow, kind: u8) -> Result<Row, Vec<domain::rule::Finding
     };
     let whole = person.zip(record).map(|(person, record)| Row { line, person, record });
     form.finish(whole)
+}
+
+fn old_case_of(form: &mut Form, case: Option<pb::OldCase>) -> Option<OldCase> {
+    let case = form.there("old_case", case)?;
+    let number = form.read("old_case.number", &case.number, PrintedNumber::parse);
+    let kind = domain::message::Kind::from_name(&case.kind);
+    if kind.is_none() {
+        form.broken(Rule::KindName, "old_case.kind");
+    }
+    let (ours, state) = (
+        form.chosen("old_case.ours", case.ours),
+        form.chosen("old_case.old_state", case.old_state),
+    );
+    let other = form.area("old_case.other", &case.other);
+    let opened_on = form.parsed("old_case.opened_on", &case.opened_on);
+    let ended_on = form.maybe_parsed("old_case.ended_on", &case.ended_on);
+    Some(OldCase {
+        number: number?,
+        kind: kind?,
+        ours: ours?,
+        other: other?,
+        opened_on: opened_on?,
+        state: state?,
+        ended_on,
+    })
 }
 
 fn finding(wrong: &Wrong) -> pb::ImportFinding {

@@ -111,6 +111,7 @@ pub const RIGHTS: &[Right] = &[
     call("AgreementService", "ReleaseResidence", Changes, &[P::DecideAgreements]),
     call("CaseService", "ListCases", Nobody, &[P::FollowDelivery]),
     call("CaseService", "ShowCase", Nobody, &[P::FollowDelivery]),
+    call("CaseService", "ListOldCases", Reads, &[P::ReadPerson]),
     call("CaseService", "TakeCaseStep", Changes, &[P::ExchangeMessages]),
     call("CaseService", "AskForBirthRegistration", Changes, &[P::ExchangeMessages]),
     call("CaseService", "DecideBirthRegistration", Changes, &[P::ExchangeMessages]),

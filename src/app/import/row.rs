@@ -4,6 +4,7 @@ use domain::access::AccessAction;
 use domain::certificate::{Certificate, CertificateFacts};
 use domain::id::{CertificateNumber, RegistrationId};
 use domain::numbered::Numbered;
+use domain::old_case::OldCase;
 use domain::person::PersonDetails;
 use domain::reason::Reason;
 use domain::record::Author;
@@ -19,7 +20,7 @@ use store::tables::CERTIFICATE_SERIAL;
 use crate::app::access::{self, Act, CERTIFYING};
 use crate::app::persons::{self, Entered};
 use crate::app::registrations::{Arrival, arrive_in};
-use crate::app::{AppError, Ctx};
+use crate::app::{AppError, Ctx, old_cases};
 use crate::time::random;
 
 /// Why a record that was imported is there.
@@ -32,16 +33,19 @@ pub enum Kind {
     Registration,
     /// Certificates that this county issued before.
     Certificate,
+    /// Cases from before there was a node.
+    OldCase,
 }
 
 impl Numbered for Kind {
-    const ALL: &'static [Self] = &[Self::Registration, Self::Certificate];
+    const ALL: &'static [Self] = &[Self::Registration, Self::Certificate, Self::OldCase];
     const LIST: &'static str = "import kind";
 
     fn number(self) -> u8 {
         match self {
             Self::Registration => 1,
             Self::Certificate => 2,
+            Self::OldCase => 3,
         }
     }
 
@@ -49,6 +53,7 @@ impl Numbered for Kind {
         match self {
             Self::Registration => "REGISTRATION",
             Self::Certificate => "CERTIFICATE",
+            Self::OldCase => "OLD_CASE",
         }
     }
 }
@@ -71,6 +76,8 @@ pub enum Record {
     Registration(RegistrationDetails),
     /// She holds this certificate, issued on that day.
     Certificate(CertificateNumber, Date),
+    /// This was asked about her.
+    OldCase(OldCase),
 }
 
 /// What is wrong with a row.
@@ -147,10 +154,11 @@ impl Record {
                 }
                 Vec::new()
             }
-            (Self::Registration(_), Kind::Certificate) => {
-                at(Rule::FieldRequired, "certificate_number")
-            }
-            (Self::Certificate(..), Kind::Registration) => at(Rule::FieldRequired, "registration"),
+            (Self::OldCase(case), Kind::OldCase) => case.findings(ctx.county(), ctx.today()),
+            // A row of another kind than its import.
+            (_, Kind::Registration) => at(Rule::FieldRequired, "registration"),
+            (_, Kind::Certificate) => at(Rule::FieldRequired, "certificate_number"),
+            (_, Kind::OldCase) => at(Rule::FieldRequired, "old_case.number"),
         }
     }
 }
@@ -166,6 +174,11 @@ fn in_the_way(
         && unit.certificate(number)?.is_some()
     {
         return Ok(exists("certificate_number"));
+    }
+    if let Record::OldCase(case) = record
+        && old_cases::is_known(unit, case)?
+    {
+        return Ok(Some(Trouble::Reason(old_cases::KNOWN.0, old_cases::KNOWN.1)));
     }
     let document = unit.document_hash(&details.document);
     let Some(subject) = unit.find_subject(document)? else { return Ok(None) };
@@ -203,6 +216,7 @@ pub(super) fn write(ctx: &Ctx, unit: &mut Unit<'_>, bytes: &[u8]) -> Result<Opti
             arrive_in(ctx, unit, arrival, id).map(drop)
         }
         Record::Certificate(number, issued) => certificate(ctx, unit, person, number, issued, why),
+        Record::OldCase(case) => old_cases::enter(ctx, unit, (person, case), (why, WHY)),
     };
     match done {
         Ok(()) => Ok(None),

@@ -1,7 +1,9 @@
 //! The columns of import files: what each heading is called, and which field of a row it fills.
 
-use domain::message::ResidenceReason;
+use domain::case::Seat;
+use domain::message::{Kind as MessageKind, ResidenceReason};
 use domain::numbered::Numbered;
+use domain::old_case::OldState;
 use domain::person::{DocumentKind, MaritalStatus, Sex};
 
 use super::Kind;
@@ -79,11 +81,37 @@ const CERTIFICATE: [Column; 2] = [
     column("发证日期", "issued_on", true, "2025-06-18", |row, cell| row.issued_on = day(cell)),
 ];
 
+const OLD_CASE: [Column; 7] = [
+    column("原个案编号", "old_case.number", true, "XC-2019-0042", |row, cell| {
+        old_case(row).number = cell.to_owned();
+    }),
+    column("个案种类", "old_case.kind", true, "协查", |row, cell| {
+        let named = MessageKind::ALL.iter().find(|kind| kind.chinese() == cell);
+        old_case(row).kind = named.map_or(cell, |kind| kind.name()).to_owned();
+    }),
+    column("我方角色", "old_case.ours", true, "承办方", |row, cell| {
+        old_case(row).ours = chosen(cell, Seat::chinese);
+    }),
+    column("对方地区代码", "old_case.other", true, "440305", |row, cell| {
+        old_case(row).other = cell.to_owned();
+    }),
+    column("立案日期", "old_case.opened_on", true, "2019-05-06", |row, cell| {
+        old_case(row).opened_on = day(cell);
+    }),
+    column("办理状态", "old_case.old_state", true, "已答复", |row, cell| {
+        old_case(row).old_state = chosen(cell, OldState::chinese);
+    }),
+    column("办结日期", "old_case.ended_on", false, "2019-05-30", |row, cell| {
+        old_case(row).ended_on = day(cell);
+    }),
+];
+
 /// The columns of a file of that kind, in the order of the template.
 pub(super) fn all(kind: Kind) -> Vec<Column> {
     let rest: &[Column] = match kind {
         Kind::Registrations => &REGISTRATION,
         Kind::Certificates => &CERTIFICATE,
+        Kind::OldCases => &OLD_CASE,
     };
     PERSON.iter().chain(rest).copied().collect()
 }
@@ -142,8 +170,14 @@ impl Columns {
     pub(super) fn row(&self, line: u32, cells: &[String]) -> office::ImportRow {
         let mut row = office::ImportRow { line, ..Default::default() };
         document(&mut row).kind = i32::from(DocumentKind::ResidentId.number());
-        if self.kind == Kind::Registrations {
-            registration(&mut row);
+        match self.kind {
+            Kind::Registrations => {
+                registration(&mut row);
+            }
+            Kind::OldCases => {
+                old_case(&mut row);
+            }
+            Kind::Certificates => {}
         }
         for (column, cell) in self.places.iter().zip(cells) {
             let cell = cell.trim();
@@ -177,6 +211,10 @@ fn document(row: &mut office::ImportRow) -> &mut message::IdentityDocument {
 
 fn registration(row: &mut office::ImportRow) -> &mut office::Registration {
     row.registration.get_or_insert_default()
+}
+
+fn old_case(row: &mut office::ImportRow) -> &mut office::OldCase {
+    row.old_case.get_or_insert_default()
 }
 
 /// A value of a list by its Chinese name or its code.
