@@ -467,7 +467,7 @@ catalogue! {
 
     /// Their numbers, so that none is taken in twice.
     /// Key: keyed hash of other county and number (16). Value: nothing. Written with [`OLD_CASE`].
-    OLD_CASE_NUMBER: Table<[u8; 16], ()> = Table::new("old-case-number-1", 0x66);
+    OLD_CASE_NUMBER: Table<[u8; 16], ()> = Table::new("old-case-number-1", 0x8A);
 }
 
 #[cfg(test)]
