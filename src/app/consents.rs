@@ -1,5 +1,6 @@
 //! Consents and requests: what a person allows to be told and to whom, and what she asks for.
 
+pub mod returned;
 pub mod spread;
 
 use domain::access::{AccessAction, Permission, PersonKey};

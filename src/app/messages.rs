@@ -1,6 +1,6 @@
 //! Messages: accepting them for sending, taking them in, settling them by receipts, following and proving them.
 
-mod after;
+pub(crate) mod after;
 pub mod consign;
 pub(crate) mod delete;
 pub mod evidence;

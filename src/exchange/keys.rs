@@ -2,6 +2,7 @@
 
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
+use zeroize::Zeroizing;
 
 use crate::digest::Digest;
 use crate::envelope::SealHeader;
@@ -241,6 +242,13 @@ pub trait Opener: Send + Sync {
         header_bytes: &[u8],
         sealed: &[u8],
     ) -> Result<Vec<u8>, OpenError>;
+
+    /// What opens the one envelope with this seal: its key (32 bytes) and its nonce (12). For its sender, who keeps no
+    /// such thing and has lost the content: the tag of the envelope then proves to it that this is what it had sealed.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    fn reveal(&self, seal: &SealHeader) -> Result<Zeroizing<Vec<u8>>, OpenError>;
 }
 
 #[cfg(test)]

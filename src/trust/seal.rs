@@ -18,8 +18,9 @@ mod sealer;
 #[cfg(test)]
 mod tests;
 
+use exchange::keys::OpenError;
 use hpke::{HpkeError, aead::AesGcm256, kdf::HkdfSha256, kem::X25519HkdfSha256};
-use ring::aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
 pub use self::{
@@ -59,10 +60,7 @@ impl Secret {
     ///
     /// `None` is for errors of the libraries that fixed lengths rule out.
     fn export(export: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Option<Self> {
-        let mut key = Zeroizing::new([0; AEAD_KEY_BYTES]);
-        let mut nonce_base = [0; NONCE_LEN];
-        export(KEY_CONTEXT, key.as_mut_slice()).ok()?;
-        export(NONCE_CONTEXT, &mut nonce_base).ok()?;
+        let (key, nonce_base) = exported(export)?;
         Self::new(&key, nonce_base)
     }
 
@@ -71,14 +69,46 @@ impl Secret {
         Some(Self { key, nonce_base })
     }
 
-    /// The nonce of envelope number `counter`: base XOR u96be(counter).
     fn nonce(&self, counter: u64) -> Nonce {
-        let mut nonce = self.nonce_base;
-        for (byte, count) in nonce.iter_mut().rev().zip(counter.to_le_bytes()) {
-            *byte ^= count;
-        }
-        Nonce::assume_unique_for_key(nonce)
+        Nonce::assume_unique_for_key(nonce_of(self.nonce_base, counter))
     }
+}
+
+/// Key and base of nonces, with the exporter of either end's HPKE context.
+fn exported(
+    export: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>,
+) -> Option<(Zeroizing<[u8; AEAD_KEY_BYTES]>, [u8; NONCE_LEN])> {
+    let mut key = Zeroizing::new([0; AEAD_KEY_BYTES]);
+    let mut nonce_base = [0; NONCE_LEN];
+    export(KEY_CONTEXT, key.as_mut_slice()).ok()?;
+    export(NONCE_CONTEXT, &mut nonce_base).ok()?;
+    Some((key, nonce_base))
+}
+
+/// The nonce of envelope number `counter`: base XOR u96be(counter).
+fn nonce_of(base: [u8; NONCE_LEN], counter: u64) -> [u8; NONCE_LEN] {
+    let mut nonce = base;
+    for (byte, count) in nonce.iter_mut().rev().zip(counter.to_le_bytes()) {
+        *byte ^= count;
+    }
+    nonce
+}
+
+/// Opens one envelope with its secret: key (32 bytes) and nonce (12), as [`exchange::keys::Opener::reveal`] gives them.
+/// Gives the padded plaintext.
+///
+/// # Errors
+/// [`OpenError::Broken`] when this is not what was sealed in it, or the secret not that of this envelope.
+pub fn open_with(secret: &[u8], header: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+    let broken = || OpenError::Broken;
+    let (key, nonce) = secret.split_first_chunk::<AEAD_KEY_BYTES>().ok_or_else(broken)?;
+    let nonce: [u8; NONCE_LEN] = nonce.try_into().map_err(|_| broken())?;
+    let secret = Secret::new(key, nonce).ok_or_else(broken)?;
+    let mut body = sealed.to_vec();
+    let opened = secret.key.open_in_place(secret.nonce(0), Aad::from(header), &mut body);
+    let length = opened.map_err(|_| broken())?.len();
+    body.truncate(length);
+    Ok(body)
 }
 
 impl std::fmt::Debug for Secret {

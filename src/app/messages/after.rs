@@ -9,23 +9,65 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::envelope::Header;
 use store::Unit;
-use store::messages::{Side, message_key};
+use store::messages::{MessageRow, Side, message_key};
 
 use crate::app::agreements::rule;
-use crate::app::consents::spread;
-use crate::app::{AppError, asked, retention};
+use crate::app::cases::{self, Came};
+use crate::app::consents::{returned, spread};
+use crate::app::{AppError, asked, clocks, retention};
 
-/// Written with a message of ours.
-pub(super) fn sent(
+/// A message of ours, as it was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent<'a> {
+    /// Its id.
+    pub(crate) id: MessageId,
+    /// Area of this node.
+    pub(crate) own: AreaCode,
+    /// Whose record it is kept under.
+    pub(crate) person: PersonId,
+    /// Its row.
+    pub(crate) row: &'a MessageRow,
+    /// What it says.
+    pub(crate) content: &'a Content,
+}
+
+/// What follows from a message of ours: written with it when it is accepted, and again when its recipient hands it back
+/// because we have lost it.
+pub(crate) fn sent(
     unit: &mut Unit<'_>,
-    content: &Content,
-    (id, person): (MessageId, PersonId),
-    (to, agreed): (AreaCode, &[Agreement]),
+    sent: Sent<'_>,
+    agreed: &[Agreement],
     now: UnixMillis,
 ) -> Result<(), AppError> {
-    let key = message_key(id, Side::Sent);
+    let Sent { id, own, person, row, content } = sent;
+    let (key, to) = (message_key(id, Side::Sent), row.peer);
     spread::note_use(unit, content, key, to)?;
-    asked::note_report(unit, agreed, content, (key, person, to), now)
+    asked::note_report(unit, agreed, content, (key, person, to), now)?;
+    clocks::watch(unit, id, Side::Sent, row, now)?;
+    let (created, due, side) = (row.created, row.due, Side::Sent);
+    let came = Came { id, from: own, to, created, due, side, now };
+    cases::take(unit, came, content).map(drop)
+}
+
+/// What else was done when a message of ours was sent that its recipient hands back: it is done again.
+pub(crate) fn sent_before(
+    unit: &mut Unit<'_>,
+    said: Sent<'_>,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let Sent { id, own, row, content, .. } = said;
+    let agreed = rule::with_peer(unit, row.peer)?;
+    match sent(unit, said, &agreed, now) {
+        // What a full case does not take has no effect there.
+        Err(AppError::Refused(refusal)) if refusal.reason == Reason::TooLarge => {}
+        other => other?,
+    }
+    match &content.body {
+        Body::ConsentWithdrawal(withdrawal) => {
+            returned::withdrawal(unit, own, (row.peer, id, row.created), withdrawal, now)
+        }
+        _ => rule::take_own(unit, (own, row.peer), id, content, now),
+    }
 }
 
 /// Written with a message of another county.

@@ -7,18 +7,19 @@ mod taken;
 use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use domain::message::Kind;
+use domain::message::{Content, Kind};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
-use exchange::envelope::pad;
-use exchange::keys::{Sealer, Signer};
+use exchange::envelope::{pad, unpad};
+use exchange::keys::{Opener, Sealer, Signer};
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::receipt::Receipt;
-use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedContent, take_back_data};
+use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedSecret, take_back_data};
 use store::messages::{Blob, EnvelopeKey, MessageRow, Side, Signed, message_key, peer_key};
 use store::tables::{CHAIN, LANE_EPOCH, LANE_OUT, MESSAGE, RECEIPT, WITHDRAWN};
 use store::{Kept, Store, Unit};
-use wire::{decode_disposition, decode_manifest, decode_receipt_manifest};
+use wire::content::decode_content;
+use wire::{decode_disposition, decode_header, decode_manifest, decode_receipt_manifest};
 
 pub use taken::{Back, Checked, keep_receipt, take_back};
 
@@ -164,15 +165,33 @@ pub fn is_answer(store: &Store, id: MessageId, from: AreaCode) -> Result<bool, A
     Ok(received(store, id, from)?.is_some_and(|row| row.in_reply_to.is_some()))
 }
 
-/// A message that was received here, for its sender, which has lost it: envelope, proof, and the content sealed for it.
-/// `None` when it is not here, or its person was erased.
+/// What a recipient seals and opens with.
+#[derive(Clone, Copy)]
+pub struct Keys<'a> {
+    /// Signs receipts.
+    pub signer: &'a dyn Signer,
+    /// Seals for the sender.
+    pub sealer: &'a dyn Sealer,
+    /// Opens what was sealed for us.
+    pub opener: &'a dyn Opener,
+}
+
+impl std::fmt::Debug for Keys<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(..)")
+    }
+}
+
+/// A message that was received here, for its sender, which has lost it: envelope, proof, and what opens the envelope,
+/// sealed for it; without a body where the content was deleted here. `None` when it is not here, its person was erased, or
+/// its key is.
 ///
 /// # Errors
 /// When rows cannot be read or nothing can be sealed.
 pub fn hand_back(
     store: &Store,
     own: AreaCode,
-    (signer, sealer): (&dyn Signer, &dyn Sealer),
+    Keys { signer, sealer, opener }: Keys<'_>,
     sender: AreaCode,
     id: MessageId,
     now: UnixMillis,
@@ -181,18 +200,34 @@ pub fn hand_back(
     let Some(word) = last_word(store, &row, Side::Received)? else { return Ok(None) };
     let envelope = kept_envelope(store, &row, Side::Received)?;
     let proof = proof(store, own, signer, &word, row.epoch, now)?;
+    let Some(_) = envelope.sealed().filter(|_| !row.is_deleted()) else {
+        return Ok(Some(HandedBack { envelope: envelope.without_body(), proof, secret: None }));
+    };
+    let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
+    let Ok(secret) = opener.reveal(&header.seal) else { return Ok(None) };
     let cannot = |_| AppError::Signing("nothing can be sealed for this peer".to_owned());
     let seal = sealer.next_seal().map_err(cannot)?;
-    let padded =
-        pad(&row.content.0).map_err(|_| AppError::Internal("a kept content is too large"))?;
+    let padded = pad(&secret).map_err(|_| AppError::Internal("a secret is too large"))?;
     let data = take_back_data(&envelope.header_bytes);
-    let content = SealedContent {
+    let secret = SealedSecret {
         encapsulated_key: seal.encapsulated_key,
         recipient_key_id: seal.recipient_key_id,
         counter: seal.counter,
         sealed: Bytes::from(sealer.seal(seal.counter, &data, padded).map_err(cannot)?),
     };
-    Ok(Some(HandedBack { envelope, proof, content }))
+    Ok(Some(HandedBack { envelope, proof, secret: Some(secret) }))
+}
+
+/// The content of an envelope of ours, opened with its secret: its tag proves that this is what we had sealed.
+///
+/// # Errors
+/// `SIGNATURE_INVALID` when it does not open so; `MALFORMED` when nobody can read it.
+pub fn open_again(secret: &[u8], header: &[u8], sealed: &[u8]) -> Result<Content, AppError> {
+    let padded = trust::seal::open_with(secret, header, sealed);
+    let padded = padded.map_err(|_| AppError::from(Reason::SignatureInvalid))?;
+    let malformed = || AppError::from(Reason::Malformed);
+    let bytes = unpad(&padded).map_err(|_| malformed())?;
+    decode_content(bytes).map_err(|_| malformed())
 }
 
 /// The kind of a content that may be taken back; what no version knows is kept as it is all the same.

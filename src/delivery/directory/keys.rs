@@ -13,6 +13,7 @@ use store::messages::SealingKeyRow;
 use store::tables::SEALING_KEY;
 use store::{Store, Unit};
 use trust::seal::{Opener, SealingKeyPair};
+use zeroize::Zeroizing;
 
 use crate::app::{AppError, Refusal};
 
@@ -121,6 +122,10 @@ impl SealingKeys {
 impl exchange::keys::Opener for SealingKeys {
     fn open(&self, seal: &SealHeader, header: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
         self.held.load().opener.open(seal, header, sealed)
+    }
+
+    fn reveal(&self, seal: &SealHeader) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        self.held.load().opener.reveal(seal)
     }
 }
 

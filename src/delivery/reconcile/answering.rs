@@ -4,20 +4,21 @@ use std::pin::Pin;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
+use domain::message::Content;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
+use exchange::envelope::{Header, SealHeader, SealedEnvelope, unpad};
 use exchange::keys::{Opener as _, SignContext, Signer as _};
 use exchange::ledger::LedgerHead;
 use exchange::reconcile::calls::{
-    HandedBack, ReceiptAgain, Signature, SignedStatement, take_back_data,
+    HandedBack, ReceiptAgain, SealedSecret, Signature, SignedStatement, take_back_data,
 };
 use exchange::reconcile::session::{Answer, Answerer, Ask, ENTRIES_AT_ONCE};
 use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
-use wire::content::decode_content;
 use wire::reconcile::decode_statement;
 
 use super::{ANSWERED_AT_ONCE, Reconcile, not_for_us};
@@ -155,21 +156,37 @@ impl Reconcile {
         if header.from != self.own() || header.to != caller {
             return Err(not_for_us());
         }
-        let data = take_back_data(&back.envelope.header_bytes);
-        let seal = exchange::envelope::SealHeader {
-            recipient_key_id: back.content.recipient_key_id,
-            encapsulated_key: back.content.encapsulated_key,
-            counter: back.content.counter,
-            ..header.seal
+        let content = match &back.secret {
+            Some(secret) => Some(self.open_again(&header, &back.envelope, secret)?),
+            None if back.envelope.is_withdrawn() => None,
+            None => return Err(malformed()),
         };
-        let padded = self.0.parts.opener.open(&seal, &data, &back.content.sealed);
-        let padded = padded.map_err(|_| AppError::from(Reason::SealedForOtherKey))?;
-        let bytes = exchange::envelope::unpad(&padded).map_err(|_| malformed())?;
-        let content = decode_content(bytes).map_err(|_| malformed())?;
         let back = Back { header, envelope: back.envelope, content, checked };
         let store = self.store().clone();
         let write = move |unit: &mut store::Unit<'_>| cures::take_back(unit, &store, &back, now);
         self.store().commit(write).await.map_err(AppError::from)
+    }
+
+    /// Opens an envelope of our own with the secret that its recipient gives for it. What opens is what we had sealed.
+    fn open_again(
+        &self,
+        header: &Header,
+        envelope: &SealedEnvelope,
+        secret: &SealedSecret,
+    ) -> Result<Content, AppError> {
+        let malformed = || AppError::from(Reason::Malformed);
+        let data = take_back_data(&envelope.header_bytes);
+        let seal = SealHeader {
+            recipient_key_id: secret.recipient_key_id,
+            encapsulated_key: secret.encapsulated_key,
+            counter: secret.counter,
+            ..header.seal
+        };
+        let padded = self.0.parts.opener.open(&seal, &data, &secret.sealed);
+        let padded = padded.map_err(|_| AppError::from(Reason::SealedForOtherKey))?;
+        let secret = unpad(&padded).map_err(|_| malformed())?;
+        let sealed = envelope.sealed().ok_or_else(malformed)?;
+        cures::open_again(secret, &envelope.header_bytes, sealed)
     }
 
     /// Signs a statement of `caller`, if our books say the same. `None` when they do not.

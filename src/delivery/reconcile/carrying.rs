@@ -16,7 +16,7 @@ use wire::reconcile::ReconcileClient;
 
 use super::{Reconcile, Trouble, in_time};
 use crate::app::messages::send::Outlet as _;
-use crate::app::reconcile::cures::{self, Delivering};
+use crate::app::reconcile::cures::{self, Delivering, Keys};
 use crate::app::{AppError, notices};
 use crate::time::{SystemClock, random};
 
@@ -148,7 +148,7 @@ impl Reconcile {
             return Ok(());
         };
         let signer: &dyn Signer = material.identity().as_ref();
-        let with = (signer, sealer.as_ref());
+        let with = Keys { signer, sealer: sealer.as_ref(), opener: parts.opener.as_ref() };
         let Some(back) = cures::hand_back(self.store(), self.own(), with, sender, id, now)? else {
             done.lost.push(id);
             return Ok(());

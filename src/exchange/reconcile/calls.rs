@@ -63,14 +63,14 @@ pub struct HandedBack {
     pub envelope: SealedEnvelope,
     /// The receipt that it was answered with, and the parcel that the sender has signed.
     pub proof: ReceiptAgain,
-    /// The content, sealed for the sender.
-    pub content: SealedContent,
+    /// What opens the envelope, sealed for the sender; none for an envelope without a body.
+    pub secret: Option<SealedSecret>,
 }
 
-/// A padded content, sealed for one node as in envelopes, with `"liangdi/v1/take-back" || 0x00 || header` as associated
-/// data.
+/// The secret of one envelope (see [`crate::keys::Opener::reveal`]), padded, sealed for one node as in envelopes, with
+/// `"liangdi/v1/take-back" || 0x00 || header` as associated data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedContent {
+pub struct SealedSecret {
     /// The encapsulated key.
     pub encapsulated_key: [u8; 32],
     /// Names the key that it is sealed to.
@@ -81,7 +81,7 @@ pub struct SealedContent {
     pub sealed: Bytes,
 }
 
-/// What is authenticated with a content that is handed back in the envelope with this header.
+/// What is authenticated with a secret that is handed back in the envelope with this header.
 #[must_use]
 pub fn take_back_data(header: &[u8]) -> Vec<u8> {
     [b"liangdi/v1/take-back\0", header].concat()

@@ -8,8 +8,9 @@ use exchange::{
 };
 use hpke::{Deserializable, OpModeR, aead::AeadCtxR, setup_receiver};
 use ring::aead::Aad;
+use zeroize::Zeroizing;
 
-use super::{Aead, INFO, Kdf, Kem, SealingKeyId, SealingKeyPair, Secret};
+use super::{Aead, INFO, Kdf, Kem, SealingKeyId, SealingKeyPair, Secret, exported, nonce_of};
 use crate::cache::Cache;
 
 /// How many senders' secrets are kept; more than there are counties.
@@ -89,6 +90,20 @@ impl keys::Opener for Opener {
             self.secrets.insert(id, secret);
         }
         Ok(body)
+    }
+
+    fn reveal(&self, seal: &SealHeader) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        match seal.profile {
+            AlgorithmProfile::International => {}
+            AlgorithmProfile::Shangmi => return Err(OpenError::ProfileUnsupported),
+        }
+        let pair = self.keys.iter().find(|pair| pair.id() == seal.recipient_key_id);
+        let pair = pair.ok_or(OpenError::OtherKey)?;
+        let context = context(pair, &seal.encapsulated_key, INFO)?;
+        let exported = exported(|of, out| context.export(of, out)).ok_or(OpenError::Broken)?;
+        let (key, base) = exported;
+        let nonce = nonce_of(base, seal.counter);
+        Ok(Zeroizing::new([key.as_slice(), &nonce].concat()))
     }
 }
 

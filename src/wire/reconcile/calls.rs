@@ -20,7 +20,7 @@ use exchange::reconcile::calls::MONTHS_MAX;
 use exchange::reconcile::calls::RECORDS_AT_ONCE;
 use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::calls::ReportPart;
-use exchange::reconcile::calls::SealedContent;
+use exchange::reconcile::calls::SealedSecret;
 use exchange::reconcile::told::RECORD_BYTES;
 
 use crate::fields::array;
@@ -106,14 +106,21 @@ pub fn carried_out_from_pb(response: pb::CarryOutResponse) -> Result<CarriedOut,
 #[must_use]
 pub fn handed_back_to_pb(back: HandedBack) -> pb::TakeBackRequest {
     let sealed = back.envelope.sealed().cloned().unwrap_or_default();
-    pb::TakeBackRequest {
+    let hash = back.envelope.is_withdrawn().then(|| back.envelope.sealed_sha256());
+    let request = pb::TakeBackRequest {
         header: back.envelope.header_bytes.to_vec(),
         sealed: sealed.to_vec(),
         proof: Some(receipt_again_to_pb(back.proof)),
-        encapsulated_key: back.content.encapsulated_key.to_vec(),
-        recipient_key_id: back.content.recipient_key_id.to_vec(),
-        content: back.content.sealed.to_vec(),
-        counter: back.content.counter,
+        sealed_sha256: hash.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default(),
+        ..pb::TakeBackRequest::default()
+    };
+    let Some(secret) = back.secret else { return request };
+    pb::TakeBackRequest {
+        encapsulated_key: secret.encapsulated_key.to_vec(),
+        recipient_key_id: secret.recipient_key_id.to_vec(),
+        secret: secret.sealed.to_vec(),
+        counter: secret.counter,
+        ..request
     }
 }
 
@@ -123,19 +130,24 @@ pub fn handed_back_to_pb(back: HandedBack) -> pb::TakeBackRequest {
 /// [`Malformed`].
 pub fn handed_back_from_pb(back: pb::TakeBackRequest) -> Result<HandedBack, Malformed> {
     some("take_back.header", back.header.len(), HEADER_BYTES_MAX)?;
-    some("take_back.sealed", back.sealed.len(), SEALED_BYTES_MAX)?;
-    some("take_back.content", back.content.len(), SEALED_BYTES_MAX)?;
+    let header = Bytes::from(back.header);
     let proof = back.proof.ok_or(Malformed::Missing { field: "take_back.proof" })?;
-    Ok(HandedBack {
-        envelope: SealedEnvelope::new(Bytes::from(back.header), Bytes::from(back.sealed)),
-        proof: receipt_again_from_pb(proof)?,
-        content: SealedContent {
-            encapsulated_key: array("take_back.encapsulated_key", &back.encapsulated_key)?,
-            recipient_key_id: array("take_back.recipient_key_id", &back.recipient_key_id)?,
-            counter: back.counter,
-            sealed: Bytes::from(back.content),
-        },
-    })
+    let proof = receipt_again_from_pb(proof)?;
+    if !back.sealed_sha256.is_empty() {
+        let hash = Digest::new(array("take_back.sealed_sha256", &back.sealed_sha256)?);
+        let envelope = SealedEnvelope::withdrawn(header, hash);
+        return Ok(HandedBack { envelope, proof, secret: None });
+    }
+    some("take_back.sealed", back.sealed.len(), SEALED_BYTES_MAX)?;
+    some("take_back.secret", back.secret.len(), SEALED_BYTES_MAX)?;
+    let secret = SealedSecret {
+        encapsulated_key: array("take_back.encapsulated_key", &back.encapsulated_key)?,
+        recipient_key_id: array("take_back.recipient_key_id", &back.recipient_key_id)?,
+        counter: back.counter,
+        sealed: Bytes::from(back.secret),
+    };
+    let envelope = SealedEnvelope::new(header, Bytes::from(back.sealed));
+    Ok(HandedBack { envelope, proof, secret: Some(secret) })
 }
 
 /// A receipt issued again, as a generated type.

@@ -1,7 +1,7 @@
 //! The sender's side of a cure: what a recipient gives back, once every signature was checked.
 
 use domain::area::AreaCode;
-use domain::id::MessageId;
+use domain::id::{CaseId, MessageId, PersonId};
 use domain::message::Content;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
@@ -20,12 +20,15 @@ use wire::content::encode_content;
 use wire::{decode_manifest, decode_receipt_manifest};
 
 use super::RETURNED_EPOCH;
+use crate::app::cases;
+use crate::app::consents::spread;
+use crate::app::messages::after::{self, Sent};
 use crate::app::messages::heal::Healing;
 use crate::app::messages::receive::keep_chain;
 use crate::app::messages::settle::{self, Answered};
 use crate::app::messages::{NewSubject, envelope_of, journal_entry, send};
 use crate::app::reconcile::books;
-use crate::app::{AppError, Refusal, clocks};
+use crate::app::{AppError, Refusal};
 
 /// A receipt issued again, read and checked against its parcel; signatures are the caller's to check.
 #[derive(Debug)]
@@ -141,8 +144,9 @@ pub struct Back {
     pub header: Header,
     /// The envelope as it was delivered.
     pub envelope: SealedEnvelope,
-    /// Its content, by the word of the recipient: what we sealed then we cannot open.
-    pub content: Content,
+    /// Its content, opened with what the recipient gave for it: the envelope's own tag proves that it is what we sealed.
+    /// None where the recipient has deleted it.
+    pub content: Option<Content>,
     /// The proof, whose signatures were checked.
     pub checked: Checked,
 }
@@ -170,24 +174,40 @@ pub fn take_back(
         said.message_id == id && said.digest == digest && said.outcome == Outcome::Stored
     });
     let index = index.ok_or(AppError::from(Reason::Malformed))?;
-    let question = match back.content.in_reply_to {
+    let ended = |content: &Content| spread::is_ended(unit, content, header.to, header.to);
+    let content = match &back.content {
+        // Its recipient has withdrawn the consent since, and we have deleted everything under it.
+        Some(content) if ended(content)? => None,
+        content => content.as_ref(),
+    };
+    let Some(content) = content else {
+        let (sequence, _, _) = put(unit, store, back, (None, id), now)?;
+        return keep_proof(unit, back, index, sequence).map(|()| true);
+    };
+    let question = match content.in_reply_to {
         Some(asked) => match unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))? {
             Some(Kept::Value { value, .. }) => Some((asked, value)),
             Some(Kept::Erased) => None,
+            // The case was handed over to us, and the question came with it.
+            None if cases::expects(unit, content.case.as_ref().map(CaseId::opening_message))? => {
+                None
+            }
             None => return Ok(false),
         },
         None => None,
     };
-    let case = match (&question, back.content.case) {
+    let case = match (&question, content.case) {
         (Some((_, question)), _) => question.case,
         (None, Some(case)) => case.opening_message(),
         (None, None) => id,
     };
-    let sequence = put(unit, store, back, case, now)?;
+    let (sequence, row, person) = put(unit, store, back, (Some(content), case), now)?;
     keep_proof(unit, back, index, sequence)?;
     if let Some((asked, question)) = question.filter(|(_, row)| row.answered.is_none()) {
         answered(unit, asked, &question, id, header.created)?;
     }
+    let sent = Sent { id, own: header.from, person, row: &row, content };
+    after::sent_before(unit, sent, now)?;
     Ok(true)
 }
 
@@ -205,19 +225,23 @@ fn answered(
     send::update(unit, asked, Side::Received, |row| row.answered = Some((answer, at))).map(drop)
 }
 
-/// Writes envelope, ledger entry and record. Says in which place.
+/// Writes envelope, ledger entry and record. Says in which place, and under whom.
 fn put(
     unit: &mut Unit<'_>,
     store: &Store,
     back: &Back,
-    case: MessageId,
+    (content, case): (Option<&Content>, MessageId),
     now: UnixMillis,
-) -> Result<LaneSeq, AppError> {
+) -> Result<(LaneSeq, MessageRow, PersonId), AppError> {
     let (header, digest) = (&back.header, back.envelope.digest());
     let lane = EnvelopeKey::of(Side::Sent, header.to, RETURNED_EPOCH).key();
     let position = unit.next_position(&ENVELOPE, &lane)?;
     let sequence = LaneSeq::new(position);
-    unit.append_at(&ENVELOPE, &lane, position, &journal_entry(&back.envelope))?;
+    let envelope = match content {
+        Some(_) => back.envelope.clone(),
+        None => back.envelope.clone().without_body(),
+    };
+    unit.append_at(&ENVELOPE, &lane, position, &journal_entry(&envelope))?;
     settle::mark(unit, header.to, RETURNED_EPOCH, &[Mark::Settled(sequence)])?;
     let entry = LedgerEntry::of(header, digest, Direction::Sent);
     unit.append_ledger(&entry.canonical_bytes())?;
@@ -229,9 +253,9 @@ fn put(
         epoch: RETURNED_EPOCH,
         sequence,
         position,
-        kind: super::kind_number(back.content.kind()),
+        kind: content.map_or(0, |content| super::kind_number(content.kind())),
         case,
-        in_reply_to: back.content.in_reply_to,
+        in_reply_to: content.and_then(|content| content.in_reply_to),
         created: header.created,
         expires: header.expires,
         due: header.due,
@@ -239,12 +263,12 @@ fn put(
         stored: header.created,
         opened: None,
         answered: None,
-        content: Blob(encode_content(&back.content)),
+        content: Blob(content.map(encode_content).unwrap_or_default()),
     };
-    let subject = NewSubject::of(store, back.content.person.as_ref(), now).get(unit)?;
+    let person = content.and_then(|content| content.person.as_ref());
+    let subject = NewSubject::of(store, person, now).get(unit)?;
     unit.put_personal(&MESSAGE, &subject, &message_key(id, Side::Sent), &row)?;
-    clocks::watch(unit, id, Side::Sent, &row, now)?;
-    Ok(sequence)
+    Ok((sequence, row, subject.person()))
 }
 
 /// Keeps parcel and receipt under the place that the message has here, so that there is evidence of it.
