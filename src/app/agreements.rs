@@ -19,7 +19,7 @@ use domain::text::{Note, WrittenReason};
 use domain::time::Date;
 use exchange::keys::Signer;
 use store::agreements::{AgreementRow, DecisionRow, EndingRow};
-use store::messages::peer_key;
+use store::messages::{PeerKey, peer_key};
 use store::tables::{AGREED, AGREEMENT};
 use store::{Store, Unit};
 
@@ -96,6 +96,9 @@ pub async fn propose(
     let done = store.commit(move |unit| {
         if unit.contains(&AGREEMENT, &(id, version))? {
             return Err(Refusal::new(Reason::StaleVersion).field("version").into());
+        }
+        if !has_room(unit, to, id, now.date())? {
+            return Err(no_room());
         }
         let accepted = outgoing.accept(unit)?;
         let (proposal, decision, ending) = (accepted.id, None, None);
@@ -252,8 +255,7 @@ fn keep(
     let Agreement { id, version, state, .. } = row.agreement;
     unit.put(&AGREEMENT, &(id, version), row)?;
     let peer = peer_key(row.agreement.peer_of(own));
-    let mut agreed = unit.get(&AGREED, &peer)?.unwrap_or_default().agreements;
-    agreed.retain(|other| other.terms.valid_until >= today);
+    let mut agreed = in_force(unit, peer, today)?;
     if matches!(state, AgreementState::Agreed { .. }) {
         for (key, mut before) in unit.scan_under(&AGREEMENT, &(id,), None, VERSIONS_MAX)? {
             if before.agreement.version < version {
@@ -269,11 +271,32 @@ fn keep(
         agreed.push(row.agreement.clone());
     }
     if agreed.len() > AGREED_MAX {
-        let detail = "too many agreements with this county are in force";
-        return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
+        return Err(no_room());
     }
     unit.put(&AGREED, &peer, &store::agreements::AgreedRow { agreements: agreed })?;
     Ok(())
+}
+
+fn in_force(unit: &Unit<'_>, peer: PeerKey, today: Date) -> Result<Vec<Agreement>, AppError> {
+    let mut agreed = unit.get(&AGREED, &peer)?.unwrap_or_default().agreements;
+    agreed.retain(|other| other.terms.valid_until >= today);
+    Ok(agreed)
+}
+
+/// Whether one more agreement with a county can be in force beside the others.
+fn has_room(
+    unit: &Unit<'_>,
+    peer: AreaCode,
+    id: AgreementId,
+    today: Date,
+) -> Result<bool, AppError> {
+    let agreed = in_force(unit, peer_key(peer), today)?;
+    Ok(agreed.iter().filter(|other| other.id != id).count() < AGREED_MAX)
+}
+
+fn no_room() -> AppError {
+    let detail = "too many agreements with this county are in force";
+    Refusal::new(Reason::StateForbids).detail(detail).into()
 }
 
 /// A message between offices, about nobody.

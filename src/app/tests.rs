@@ -1,11 +1,13 @@
 //! Tests of the use cases of records, each on a real store in a directory of its own.
 
+mod again;
 mod aging;
 mod bulk;
 mod carried;
 mod cases;
 mod clocks;
 mod consenting;
+mod couples;
 mod letters;
 mod lost_memory;
 mod mail;
@@ -16,6 +18,7 @@ mod reconciling;
 mod repeats;
 mod restoring;
 mod retaining;
+mod returned;
 mod rights;
 mod rogues;
 mod stays;

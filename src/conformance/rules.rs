@@ -74,6 +74,7 @@ rules! {
     "3" "bad-padding" "Padding that is not zero, or of no known size, is refused: MALFORMED." verdicts::bad_padding;
     "6" "unknown-document" "A content without a document that is known is refused: VERSION_UNSUPPORTED." verdicts::unknown_document;
     "6" "basis-required" "A report of a pregnancy without consent or request is refused: BASIS_REQUIRED." verdicts::basis_required;
+    "6" "out-of-reach" "A step that nobody in a case can have come to is refused: INVALID_FIELD." verdicts::out_of_reach;
     "6" "unknown-case" "An answer to nothing is refused: UNKNOWN_CASE." verdicts::unknown_case;
     "7" "same-again" "The same envelope again gets its first answer, marked as a duplicate." lanes::same_again;
     "7" "refusal-stays" "A refusal stays a refusal." lanes::refusal_stays;

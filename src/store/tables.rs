@@ -453,8 +453,8 @@ catalogue! {
     /// Key: case (16). Value: nothing. Written with [`CASE`].
     CASE_DUTY: Table<CaseKey, ()> = Table::new("case-duty-1", 0x62);
 
-    /// Cases that belong together: a couple's two.
-    /// Key: the first of them (16), case (16). Value: nothing. Written with [`CASE`].
+    /// Cases that belong together: a couple's two, both ways.
+    /// Key: the first of them (16), case (16); and case (16), the first (16). Value: nothing. Written with [`CASE`].
     CASE_TOGETHER: Table<(CaseKey, CaseKey), ()> = Table::new("case-together-1", 0x63);
 
     /// Cases whose first message is not here, by since when.

@@ -1,7 +1,9 @@
 //! The agreement as the rule of what passes: asked in the unit that seals, and in the unit that takes in, each side with
 //! its own copy.
 
-use domain::agreement::{Agreement, permit, retention_months, shortest_clock, without_fields};
+use domain::agreement::{
+    Agreement, AgreementState, permit, retention_months, shortest_clock, without_fields,
+};
 use domain::area::AreaCode;
 use domain::clock::Clock;
 use domain::id::MessageId;
@@ -15,7 +17,7 @@ use store::messages::{MessageKey, Side, message_key, peer_key};
 use store::tables::{AGREED, AGREEMENT, MESSAGE};
 use store::{Kept, Unit};
 
-use super::{VERSIONS_MAX, keep, refusal};
+use super::{VERSIONS_MAX, has_room, keep, refusal};
 use crate::app::AppError;
 
 /// What is agreed with a county and not replaced.
@@ -103,6 +105,13 @@ pub fn refused(
     }
     let stepped = step(unit, (peer, own), &content.body, now)?;
     Ok(match stepped {
+        // What cannot be kept must not stop the rest of its parcel.
+        Ok((agreement, _))
+            if matches!(agreement.state, AgreementState::Agreed { .. })
+                && !has_room(unit, peer, agreement.id, now.date())? =>
+        {
+            Some(Refusal { reason: Reason::StateForbids, field: "agreement_id" })
+        }
         Ok(_) => None,
         Err((reason, field)) => Some(Refusal { reason, field }),
     })
@@ -122,11 +131,42 @@ pub fn take(
     if !content.kind().is_of_agreements() {
         return Ok(());
     }
-    let Ok((agreement, before)) = step(unit, (peer, own), &content.body, now)? else {
-        return Err(AppError::Internal("an agreement was looked at a moment ago"));
-    };
+    match step(unit, (peer, own), &content.body, now)? {
+        Ok(stepped) => write(unit, own, (message, &content.body), stepped, now),
+        Err(_) => Err(AppError::Internal("an agreement was looked at a moment ago")),
+    }
+}
+
+/// Writes again what this office said about an agreement, in the unit that takes its message back. What is known already
+/// changes nothing.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn take_own(
+    unit: &mut Unit<'_>,
+    (own, peer): (AreaCode, AreaCode),
+    message: MessageId,
+    content: &Content,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    if !content.kind().is_of_agreements() {
+        return Ok(());
+    }
+    match step(unit, (own, peer), &content.body, now)? {
+        Ok(stepped) => write(unit, own, (message, &content.body), stepped, now),
+        Err(_) => Ok(()),
+    }
+}
+
+fn write(
+    unit: &mut Unit<'_>,
+    own: AreaCode,
+    (message, body): (MessageId, &Body),
+    (agreement, before): (Agreement, Option<AgreementRow>),
+    now: UnixMillis,
+) -> Result<(), AppError> {
     let key = (agreement.id, agreement.version);
-    match (&content.body, before) {
+    match (body, before) {
         (Body::AgreementProposal(AgreementProposal { signature, .. }), _) => {
             let signature = signature.clone().ok_or(UNSIGNED)?;
             let (decision, ending) = (None, None);

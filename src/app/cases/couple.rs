@@ -3,23 +3,24 @@
 
 use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
-use domain::case::Stage;
+use domain::case::{Deed, Seat, Step};
 use domain::id::CaseId;
 use domain::message::{
-    BirthRegistrationInquiry, BirthRegistrationResult, Body, Children, Content, PrintedNumber,
-    RegistrationResult,
+    BirthRegistrationInquiry, BirthRegistrationResult, Body, Children, Content, Kind,
+    PrintedNumber, RegistrationResult,
 };
 use domain::person::PersonReference;
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
 use domain::text::WrittenReason;
-use domain::time::Date;
-use store::Store;
+use domain::time::{Date, UnixMillis};
+use serde::Serialize;
 use store::cases::CaseRow;
 use store::tables::{CASE, CASE_TOGETHER};
+use store::{Store, Unit};
 
 use super::opening::must_open;
-use super::steps::inside;
+use super::steps::{current, inside};
 use super::{case, keep};
 use crate::app::access::{self, Act};
 use crate::app::idempotency::Once;
@@ -30,7 +31,7 @@ use crate::app::{AppError, Ctx, Refusal};
 const SPOUSES_MAX: usize = 2;
 
 /// What a couple applies for.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Application {
     /// Number of the application here.
     pub number: PrintedNumber,
@@ -58,9 +59,8 @@ pub async fn ask(
 ) -> Result<Vec<CaseId>, AppError> {
     ctx.must(Permission::ExchangeMessages)?;
     let own = ctx.county();
-    let Application { spouses, basis, idempotency_key, .. } = &application;
-    let key: Vec<_> = spouses.iter().map(|(_, origin)| *origin).collect();
-    let once = Once::new(idempotency_key, "AskForBirthRegistration", &(key, *basis))?;
+    let Application { spouses, idempotency_key, .. } = &application;
+    let once = Once::new(idempotency_key, "AskForBirthRegistration", &application)?;
     let mut outgoing = Vec::new();
     for (at, (person, origin)) in spouses.iter().enumerate().take(SPOUSES_MAX) {
         if origin.county() == own {
@@ -93,7 +93,7 @@ pub async fn ask(
             let row = unit.get(&CASE, id.as_bytes())?;
             let row = row.ok_or(AppError::Internal("a case was just opened"))?;
             if let Some(first) = together {
-                unit.put(&CASE_TOGETHER, &(*first.as_bytes(), *id.as_bytes()), &())?;
+                bind(unit, first, *id)?;
             }
             keep(unit, CaseRow { together, ..row }, own, caller.now)?;
         }
@@ -134,7 +134,7 @@ fn question(
 }
 
 /// What became of a couple's application.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Decision {
     /// One of the cases.
     pub case: CaseId,
@@ -148,11 +148,11 @@ pub struct Decision {
     pub idempotency_key: String,
 }
 
-/// Tells each origin what became of the application, in one unit. Nothing is registered or refused before every origin
-/// has answered.
+/// Tells each origin what became of the application, in one unit, once. Nothing is registered or refused before every
+/// origin has answered.
 ///
 /// # Errors
-/// `STATE_FORBIDS` while an answer is missing, and what the messages themselves are refused for.
+/// `STATE_FORBIDS` while an answer is missing or when it was told before, `STALE_EDIT` when a case goes on meanwhile, and what the messages themselves are refused for.
 pub async fn decide(
     ctx: &Ctx,
     store: &Store,
@@ -161,24 +161,17 @@ pub async fn decide(
 ) -> Result<Vec<CaseId>, AppError> {
     ctx.must(Permission::ExchangeMessages)?;
     let own = ctx.county();
-    let Decision { case: id, result, decided_on, reason, idempotency_key } = decision;
-    let once = Once::new(&idempotency_key, "DecideBirthRegistration", &(id, result, decided_on))?;
-    let cases = together(store, &case(store, id)?)?;
-    let mut outgoing = Vec::new();
-    for id in &cases {
-        let row = case(store, *id)?;
-        let view = row.case.view();
-        let first = must_open(store, *id)?;
+    let once = Once::new(&decision.idempotency_key, "DecideBirthRegistration", &decision)?;
+    if !decision.idempotency_key.is_empty() && was_done(ctx, store, once.clone()).await? {
+        return together(store, &case(store, decision.case)?);
+    }
+    let Decision { case: id, result, decided_on, reason, .. } = decision;
+    let (mut outgoing, mut seen) = (Vec::new(), Vec::new());
+    for row in to_decide(store, own, id, result)? {
+        let first = must_open(store, row.case.id())?;
         let Body::BirthRegistrationInquiry(asked) = &first.body else {
             return Err(Refusal::new(Reason::StateForbids).field("case_id").into());
         };
-        if !view.sits(own, domain::case::Seat::Asking) {
-            return Err(Reason::NotHolder.into());
-        }
-        let waits = matches!(view.stage, Stage::Asked | Stage::Clarifying | Stage::Rejected);
-        if waits && result != RegistrationResult::Withdrawn {
-            return Err(Refusal::new(Reason::StateForbids).field("result").into());
-        }
         let application_number = asked.application_number.clone();
         let body = BirthRegistrationResult {
             application_number,
@@ -188,13 +181,19 @@ pub async fn decide(
         };
         let content = Content { person: first.person.clone(), ..inside(&first, &row, body.into()) };
         let act = Act::with(AccessAction::Send, store, &content);
-        let to = outlet.destination(super::opposite(&row.case, domain::case::Seat::Asking)?)?;
+        let to = outlet.destination(super::opposite(&row.case, Seat::Asking)?)?;
         outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
+        seen.push((row.case.id(), row.version));
     }
+    let cases = seen.iter().map(|(id, _)| *id).collect();
     let caller = ctx.clone();
     let told = store.commit(move |unit| {
         if once.first::<bool>(&caller, unit)?.is_some() {
             return Ok(Vec::new());
+        }
+        for (id, version) in &seen {
+            // Somebody else may have decided, or an answer have come, a moment ago.
+            current(unit, *id, *version)?;
         }
         let mut sent: Vec<Accepted> = Vec::new();
         for (act, outgoing) in &mut outgoing {
@@ -210,7 +209,80 @@ pub async fn decide(
     Ok(cases)
 }
 
-/// The cases that belong together with one, itself among them.
+/// The cases that are told of a decision: of each, that it may be decided so now. A question that was refused, or taken
+/// back, is not answered; only that the couple has withdrawn can be told all the same.
+fn to_decide(
+    store: &Store,
+    own: AreaCode,
+    id: CaseId,
+    result: RegistrationResult,
+) -> Result<Vec<CaseRow>, AppError> {
+    let forbidden = || AppError::from(Refusal::new(Reason::StateForbids).field("result"));
+    let mut rows = Vec::new();
+    for id in together(store, &case(store, id)?)? {
+        let row = store.get(&CASE, id.as_bytes())?;
+        let answered = row.as_ref().is_some_and(|row| row.case.view().answer.is_some());
+        if !answered && result != RegistrationResult::Withdrawn {
+            return Err(forbidden());
+        }
+        let Some(row) = row else { continue };
+        if !row.case.view().sits(own, Seat::Asking) {
+            return Err(Reason::NotHolder.into());
+        }
+        let told = Deed::Document { kind: Kind::BirthRegistrationResult };
+        let ours = |step: &&Step| step.from.county() == own.county();
+        if row.case.steps().into_iter().filter(ours).any(|step| step.deed == told) {
+            return Err(forbidden());
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Whether the very same decision was told before.
+async fn was_done(ctx: &Ctx, store: &Store, once: Once) -> Result<bool, AppError> {
+    let caller = ctx.clone();
+    let first = store.commit(move |unit| once.first::<bool>(&caller, unit));
+    Ok(first.await.map_err(AppError::from)?.is_some())
+}
+
+/// Two cases belong together from now on; either leads to the other.
+fn bind(unit: &mut Unit<'_>, first: CaseId, id: CaseId) -> Result<(), AppError> {
+    let (first, id) = (*first.as_bytes(), *id.as_bytes());
+    unit.put(&CASE_TOGETHER, &(first, id), &())?;
+    Ok(unit.put(&CASE_TOGETHER, &(id, first), &())?)
+}
+
+/// A question that is asked again takes the place of the one that was refused: in the unit that sends it.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn replace(
+    unit: &mut Unit<'_>,
+    (old, new): (CaseId, CaseId),
+    own: AreaCode,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let before = *old.as_bytes();
+    let first = match unit.contains(&CASE_TOGETHER, &(before, before))? {
+        true => before,
+        false => match unit.scan_under(&CASE_TOGETHER, &(before,), None, 1)?.first() {
+            Some(((_, first), ())) => *first,
+            None => return Ok(()),
+        },
+    };
+    let row = unit.get(&CASE, new.as_bytes())?;
+    let row = row.ok_or(AppError::Internal("a case was just opened"))?;
+    unit.delete(&CASE_TOGETHER, &(first, before));
+    if first != before {
+        unit.delete(&CASE_TOGETHER, &(before, first));
+    }
+    let first = CaseId::from_bytes(first);
+    bind(unit, first, new)?;
+    keep(unit, CaseRow { together: Some(first), ..row }, own, now)
+}
+
+/// The cases that belong together with one, itself among them, also one whose question was refused.
 pub(super) fn together(store: &Store, row: &CaseRow) -> Result<Vec<CaseId>, AppError> {
     let Some(first) = row.together else { return Ok(vec![row.case.id()]) };
     let rows = store.scan_under(&CASE_TOGETHER, &(*first.as_bytes(),), None, SPOUSES_MAX)?;

@@ -13,6 +13,7 @@ use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
 use domain::text::{Note, Passage, WrittenReason};
 use domain::time::UnixMillis;
+use serde::Serialize;
 use store::cases::CaseRow;
 use store::tables::CASE;
 use store::{Store, Unit};
@@ -25,7 +26,7 @@ use crate::app::messages::send::{Accepted, Outgoing, Outlet};
 use crate::app::{AppError, Ctx, Refusal};
 
 /// What an operator does in a case.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub enum Action {
     /// 配对: what came of looking for the person here.
     Pair(Pairing),
@@ -83,7 +84,7 @@ pub async fn take(
 ) -> Result<(), AppError> {
     ctx.must(Permission::ExchangeMessages)?;
     let Order { case: id, expected, action, idempotency_key, listed } = order;
-    let once = Once::new(&idempotency_key, "TakeCaseStep", &(id, expected))?;
+    let once = Once::new(&idempotency_key, "TakeCaseStep", &(id, expected, &action))?;
     if !idempotency_key.is_empty() && was_done(ctx, store, once.clone()).await? {
         return Ok(());
     }
@@ -95,7 +96,7 @@ pub async fn take(
     let opening = opening(store, id)?;
     let act = opening.map(|content| Act::with(AccessAction::Send, store, &content));
     let (deed, mut outgoing) = match plan(ctx, store, &row, action)? {
-        Plan::Work(work) => return do_work(ctx, store, id, expected, work).await,
+        Plan::Work(work) => return do_work(ctx, store, (id, expected), work, once).await,
         Plan::Send { to, deed, content } => {
             let to = outlet.destination(to)?;
             (deed, Outgoing::new(own, store, outlet, (to, *content), None, ctx.now)?)
@@ -135,7 +136,7 @@ enum Plan {
 }
 
 /// The case as it is, when the operator's page shows the same.
-fn current(unit: &Unit<'_>, id: CaseId, expected: u64) -> Result<CaseRow, AppError> {
+pub(super) fn current(unit: &Unit<'_>, id: CaseId, expected: u64) -> Result<CaseRow, AppError> {
     let row = unit.get(&CASE, id.as_bytes())?.ok_or(AppError::from(Reason::UnknownCase))?;
     if row.version == expected {
         return Ok(row);
@@ -158,12 +159,15 @@ async fn was_done(ctx: &Ctx, store: &Store, once: Once) -> Result<bool, AppError
 async fn do_work(
     ctx: &Ctx,
     store: &Store,
-    id: CaseId,
-    expected: u64,
+    (id, expected): (CaseId, u64),
     work: Work,
+    once: Once,
 ) -> Result<(), AppError> {
-    let (own, now) = (ctx.county(), ctx.now);
+    let (own, now, caller) = (ctx.county(), ctx.now, ctx.clone());
     let done = store.commit(move |unit| {
+        if once.first::<[u8; 16]>(&caller, unit)?.is_some() {
+            return Ok(());
+        }
         let mut row = current(unit, id, expected)?;
         let view = row.case.view();
         if view.kind.is_none() {
@@ -183,6 +187,7 @@ async fn do_work(
             // Nobody's facts are checked before it is known whose they are.
             Work::Verify => return Err(Reason::StateForbids.into()),
         }
+        once.keep(&caller, unit, id.as_bytes())?;
         keep(unit, row, own, now)
     });
     done.await.map_err(AppError::from)

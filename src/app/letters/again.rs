@@ -15,6 +15,7 @@ use store::{Kept, Store, Unit};
 use super::list::{letter, message};
 use super::{Letter, is_settled, sent, withdraw};
 use crate::app::access::{self, Act};
+use crate::app::cases::couple;
 use crate::app::idempotency::Once;
 use crate::app::messages::content_of;
 use crate::app::messages::grounds::Grounds;
@@ -91,6 +92,9 @@ fn accept(
     let by = ctx.caller.operator.clone();
     let state = DeadState::SentAgain { id: accepted.id, by, at: ctx.now };
     unit.put(&DEAD_LETTER, old.as_bytes(), &DeadLetterRow { state, ..row })?;
+    if accepted.case == accepted.id.into() {
+        couple::replace(unit, (old.into(), accepted.case), ctx.county(), ctx.now)?;
+    }
     Ok(accepted)
 }
 

@@ -7,6 +7,7 @@ use domain::message::Content;
 use domain::person::PersonReference;
 use domain::purpose::LawfulBasis;
 use domain::reason::Reason;
+use serde::Serialize;
 use store::messages::{MessageRow, Side, message_key};
 use store::records::ReadRecords;
 use store::tables::MESSAGE;
@@ -18,7 +19,7 @@ use crate::app::consents::spread;
 use crate::app::{AppError, Refusal};
 
 /// The records that a message names as its ground; what they say is filled in by the node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Grounds {
     /// A consent recorded here, or the one that the question named.
     pub consent: Option<ConsentId>,

@@ -22,13 +22,14 @@ use store::{Kept, Store, Unit};
 use wire::content::encode_content;
 use wire::encode_header;
 
+use super::after::{self, Sent};
 use super::grounds::{self, Grounds};
-use super::{NewSubject, after, journal_entry};
+use super::{NewSubject, journal_entry};
 use crate::app::access::{self, Act};
 use crate::app::agreements::rule;
-use crate::app::cases::{self, Came};
+use crate::app::cases;
 use crate::app::idempotency::Once;
-use crate::app::{AppError, Ctx, Refusal, asked, at_risk, clocks};
+use crate::app::{AppError, Ctx, Refusal, asked, at_risk};
 
 /// How long a message keeps its purpose, unless its sender says otherwise.
 pub const EXPIRES_AFTER: Duration = Duration::from_secs(90 * 86_400);
@@ -151,13 +152,14 @@ pub(crate) fn prepare(
         return Err(Refusal::new(Reason::StateForbids).field("content").into());
     }
     let Draft { to, mut content, grounds, expires, idempotency_key } = draft;
+    // What was asked for, before this node adds what it knows: that may be more when the call is repeated.
+    let once = Once::new(&idempotency_key, name, &(to, &content, grounds, expires))?;
     grounds::complete(store, &mut content, grounds)?;
     cases::number(store, &mut content)?;
     let act = Act::with(AccessAction::Send, store, &content);
     let addressed = (outlet.destination(to)?, content);
     let mut outgoing = Outgoing::new(ctx.county(), store, outlet, addressed, expires, ctx.now)?;
     outgoing.addressed_to = to;
-    let once = Once::new(&idempotency_key, name, &(to, &outgoing.bytes))?;
     Ok(Prepared { outgoing, once, act })
 }
 
@@ -279,12 +281,9 @@ impl Outgoing {
             let redirected = RedirectedRow { addressed_to: self.addressed_to };
             unit.put(&REDIRECTED, id.as_bytes(), &redirected)?;
         }
-        let whose = (id, subject.person());
-        after::sent(unit, &self.content, whose, (self.to, &agreed), self.now)?;
-        clocks::watch(unit, id, Side::Sent, &row, self.now)?;
-        let (from, to, created, due) = (self.own, self.to, self.now, header.due);
-        let came = Came { id, from, to, created, due, side: Side::Sent, now: self.now };
-        cases::take(unit, came, &self.content)?;
+        let (own, person) = (self.own, subject.person());
+        let sent = Sent { id, own, person, row: &row, content: &self.content };
+        after::sent(unit, sent, &agreed, self.now)?;
         Ok(Accepted { id, case: CaseId::from(case), to: self.to, epoch, sequence })
     }
 

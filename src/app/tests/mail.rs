@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::agreement::{Agreement, AgreementTerms, KindTerms};
 use domain::area::AreaCode;
 use domain::id::{AgreementId, MessageId};
@@ -13,11 +14,14 @@ use domain::reason::Reason;
 use domain::synthetic::{Messages, People};
 use domain::text::Note;
 use domain::time::UnixMillis;
+use exchange::digest::Digest;
 use exchange::envelope::{AlgorithmProfile, Header, SealHeader, SealedEnvelope};
 use exchange::keys::Opener as _;
 use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
-use exchange::parcel::ParcelId;
-use exchange::receipt::{Disposition, Outcome};
+use exchange::ledger::LedgerHead;
+use exchange::parcel::{ParcelId, ParcelManifest, envelopes_root};
+use exchange::receipt::{Disposition, Outcome, Receipt, ReceiptManifest, dispositions_root};
+use exchange::reconcile::calls::ReceiptAgain;
 use store::agreements::AgreedRow;
 use store::messages::{
     Blob, EnvelopeKey, LaneOutRow, MessageRow, ParcelRow, Side, Signed, message_key, peer_key,
@@ -34,6 +38,7 @@ use crate::app::messages::envelope_of;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::receive::{self, Answer, Arrived, Fit, Item, Judged, Opened};
 use crate::app::messages::send::{self, Accepted, Draft, Outlet};
+use crate::app::reconcile::cures::Checked;
 use crate::app::{AppError, Ctx, Refusal};
 
 /// Seals for other offices, and tells nobody.
@@ -49,6 +54,12 @@ impl Post {
     pub(super) fn new() -> Self {
         let pair = SealingKeyPair::generate(&mut rand::rng());
         Self { pair, unknown: None, tried: AtomicUsize::new(0) }
+    }
+
+    /// What opens everything that was sealed here.
+    pub(super) fn opener(&self) -> Opener {
+        let pair = SealingKeyPair::from_private_bytes(&*self.pair.private_bytes()).unwrap();
+        Opener::new(vec![pair])
     }
 
     pub(super) fn without(unknown: &str) -> Self {
@@ -179,8 +190,7 @@ pub(super) async fn offer(
     ids: &[MessageId],
     now: UnixMillis,
 ) -> usize {
-    let pair = SealingKeyPair::from_private_bytes(&*post.pair.private_bytes()).unwrap();
-    let opener = Opener::new(vec![pair]);
+    let opener = post.opener();
     let item = |id: &MessageId| {
         let envelope = envelope(&from.store, *id);
         let header = decode_header(&envelope.header_bytes).unwrap();
@@ -196,13 +206,76 @@ pub(super) async fn offer(
     take_in(to, from.area, ids.iter().map(item).collect(), now).await.stored
 }
 
+/// A parcel of these envelopes, as its sender signs it.
+fn manifest(from: AreaCode, to: AreaCode, digests: &[Digest], now: UnixMillis) -> ParcelManifest {
+    ParcelManifest {
+        parcel_id: ParcelId::from_bytes(crate::time::random()),
+        from,
+        to,
+        count: u32::try_from(digests.len()).unwrap(),
+        root: envelopes_root(digests),
+        signed: now,
+        signer: Digest::of(b"the sender's certificate"),
+        withdrawn: Vec::new(),
+    }
+}
+
+/// What the other office says, once more, about messages of ours in these places of their lane: that it has them.
+pub(super) fn said_again(
+    (own, peer): (AreaCode, AreaCode),
+    epoch: LaneEpoch,
+    messages: &[(MessageId, Digest)],
+    places: &[u64],
+) -> Checked {
+    let digests: Vec<_> = messages.iter().map(|(_, digest)| *digest).collect();
+    let parcel = manifest(own, peer, &digests, NOW);
+    let stored = |(id, digest): &(MessageId, Digest)| {
+        let (message_id, digest, outcome) = (*id, *digest, Outcome::Stored);
+        let said = Disposition { message_id, digest, outcome, duplicate: false, decided: NOW };
+        Bytes::from(wire::encode_disposition(&said))
+    };
+    let dispositions: Vec<_> = messages.iter().map(stored).collect();
+    let receipt = ReceiptManifest {
+        parcel_id: parcel.parcel_id,
+        parcel_root: parcel.root,
+        from: peer,
+        to: own,
+        count: parcel.count,
+        root: dispositions_root(&dispositions),
+        ledger_head: LedgerHead { size: 9, root: Digest::of(b"head") },
+        signed: NOW,
+        signer: Digest::of(b"the recipient's certificate"),
+    };
+    let again = ReceiptAgain {
+        epoch,
+        sequences: places.iter().map(|place| LaneSeq::new(*place)).collect(),
+        parcel_manifest: Bytes::from(wire::encode_manifest(&parcel)),
+        parcel_signature: Bytes::from_static(b"signature"),
+        parcel_chain: Vec::new(),
+        receipt: Receipt {
+            manifest_bytes: Bytes::from(wire::encode_receipt_manifest(&receipt)),
+            signature: Bytes::from_static(b"signature"),
+            dispositions,
+            chain: Vec::new(),
+        },
+    };
+    Checked::read(own, peer, again).unwrap()
+}
+
 /// Has a parcel taken in.
 async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMillis) -> Answer {
+    let digest = |item: &Item| match item {
+        Item::Ours(opened) => opened.digest,
+        Item::Astray(said) => said.digest,
+    };
+    let digests: Vec<_> = items.iter().map(digest).collect();
+    let parcel = manifest(from, office.area, &digests, now);
+    let bytes = Blob(wire::encode_manifest(&parcel));
     let arrived = Arrived {
-        parcel_id: ParcelId::from_bytes(crate::time::random()),
+        parcel_id: parcel.parcel_id,
         peer: from,
-        signed: Signed { manifest: Default::default(), signature: Default::default() },
-        signer: exchange::digest::Digest::new([0; 32]),
+        signed: Signed { manifest: bytes, signature: Default::default() },
+        signer: parcel.signer,
         chain: Vec::new(),
         words: Vec::new(),
         items,

@@ -171,7 +171,7 @@ async fn a_case_that_was_given_away_stays_so_after_a_restore() {
 
 async fn take(office: &Office, post: &Post, case: CaseId, action: Action) -> Result<(), AppError> {
     let expected = kept(office, case).version;
-    let order = Order { case, expected, action, idempotency_key: String::new() };
+    let order = Order { case, expected, action, idempotency_key: String::new(), listed: false };
     steps::take(&office.clerk(), &office.store, post, order).await
 }
 

@@ -2,23 +2,18 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::case::{Deed, Seat, Stage, Step, TransferCause};
 use domain::id::{CaseId, MessageId};
 use domain::message::{Clarify, Content, Document, HandOver, HandOverOffer, Kind, Void};
 use domain::reason::Reason;
 use domain::text::{Passage, WrittenReason};
 use domain::time::UnixMillis;
-use exchange::digest::Digest;
-use exchange::lane::{LaneEpoch, LaneSeq};
-use exchange::ledger::LedgerHead;
-use exchange::parcel::{ParcelId, ParcelManifest, envelopes_root};
-use exchange::receipt::{Disposition, Outcome, Receipt, ReceiptManifest, dispositions_root};
-use exchange::reconcile::calls::ReceiptAgain;
+use exchange::lane::LaneEpoch;
+use exchange::receipt::Outcome;
 use store::messages::Side;
 
 use super::cases::{THIRD, between, kept};
-use super::mail::{Post, Stranger, content, content_between, row, send};
+use super::mail::{Post, Stranger, content, content_between, row, said_again, send};
 use super::{HERE, NOW, ORIGIN, Office};
 use crate::app::AppError;
 use crate::app::cases::steps::{self, Action, Order};
@@ -26,7 +21,7 @@ use crate::app::messages::heal::Healing;
 use crate::app::messages::read;
 use crate::app::messages::send::Accepted;
 use crate::app::messages::settle;
-use crate::app::reconcile::cures::{self, Checked};
+use crate::app::reconcile::cures;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -224,59 +219,6 @@ async fn a_place_in_a_case_that_nobody_can_have_come_to_is_refused() {
     assert_eq!(stage(&office, question.case), Stage::Asked, "what we say counts");
 }
 
-/// What the origin says about messages of ours, in these places of their lane.
-fn issued_again(office: &Office, sent: &[Accepted], places: &[u64]) -> Checked {
-    let said: Vec<_> = sent
-        .iter()
-        .map(|sent| Disposition {
-            message_id: sent.id,
-            digest: row(&office.store, sent.id, Side::Sent).digest,
-            outcome: Outcome::Stored,
-            duplicate: false,
-            decided: NOW,
-        })
-        .collect();
-    let digests: Vec<_> = said.iter().map(|said| said.digest).collect();
-    let (from, to) = (office.area, sent[0].to);
-    let parcel = ParcelManifest {
-        parcel_id: ParcelId::from_bytes([4; 16]),
-        from,
-        to,
-        count: u32::try_from(sent.len()).unwrap(),
-        root: envelopes_root(&digests),
-        signed: NOW,
-        signer: Digest::of(b"ours"),
-        withdrawn: Vec::new(),
-    };
-    let dispositions: Vec<_> =
-        said.iter().map(|said| Bytes::from(wire::encode_disposition(said))).collect();
-    let receipt = ReceiptManifest {
-        parcel_id: parcel.parcel_id,
-        parcel_root: parcel.root,
-        from: to,
-        to: from,
-        count: parcel.count,
-        root: dispositions_root(&dispositions),
-        ledger_head: LedgerHead { size: 9, root: Digest::of(b"head") },
-        signed: NOW,
-        signer: Digest::of(b"theirs"),
-    };
-    let again = ReceiptAgain {
-        epoch: sent[0].epoch,
-        sequences: places.iter().map(|place| LaneSeq::new(*place)).collect(),
-        parcel_manifest: Bytes::from(wire::encode_manifest(&parcel)),
-        parcel_signature: Bytes::from_static(b"signature"),
-        parcel_chain: Vec::new(),
-        receipt: Receipt {
-            manifest_bytes: Bytes::from(wire::encode_receipt_manifest(&receipt)),
-            signature: Bytes::from_static(b"signature"),
-            dispositions,
-            chain: Vec::new(),
-        },
-    };
-    Checked::read(from, to, again).unwrap()
-}
-
 #[tokio::test]
 async fn a_receipt_issued_again_settles_what_lies_in_its_place_and_nothing_else() {
     let (office, post) = (Office::here(), Post::new());
@@ -287,7 +229,9 @@ async fn a_receipt_issued_again_settles_what_lies_in_its_place_and_nothing_else(
     }
     let (own, to, epoch) = (office.area, sent[0].to, sent[0].epoch);
     let keep = async |places: &[u64], asked: MessageId| {
-        let checked = issued_again(&office, &sent[..2], places);
+        let known = |sent: &Accepted| (sent.id, row(&office.store, sent.id, Side::Sent).digest);
+        let known: Vec<_> = sent[..2].iter().map(known).collect();
+        let checked = said_again((own, to), epoch, &known, places);
         let new_epoch = LaneEpoch::new(77);
         let healing = Healing { own, sealer: None, new_epoch, may_open: false, now: NOW };
         let kept = office

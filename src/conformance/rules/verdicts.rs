@@ -122,3 +122,13 @@ pub(super) async fn unknown_case(subject: &Subject) -> Result<(), Deviation> {
     let envelope = line.letters.seal(&header, &content)?;
     says(&line.offer(subject, vec![envelope]).await?, &["REFUSED UNKNOWN_CASE"])
 }
+
+pub(super) async fn out_of_reach(subject: &Subject) -> Result<(), Deviation> {
+    let mut line = subject.line().await?;
+    let mut content = line.letters.content(Kind::Remind)?;
+    content.case = Some(CaseId::from(MessageId::new(SystemClock.now(), random())));
+    content.step = u32::MAX;
+    let header = line.letters.header()?;
+    let envelope = line.letters.seal(&header, &content)?;
+    says(&line.offer(subject, vec![envelope]).await?, &["REFUSED INVALID_FIELD"])
+}

@@ -1,0 +1,158 @@
+//! A couple with two origins: asked and told together, whatever happens to one of the questions.
+
+use domain::id::{CaseId, MessageId};
+use domain::message::{Children, Content, Kind, PrintedNumber, RegistrationResult};
+use domain::person::{PersonDetails, PersonReference};
+use domain::purpose::LawfulBasis;
+use domain::reason::Reason;
+use domain::text::WrittenReason;
+use store::messages::Side;
+
+use super::cases::{THIRD, kept};
+use super::mail::{Post, Stranger, content_between, receipt, row};
+use super::{HERE, NOW, ORIGIN, Office, person, refused, today};
+use crate::app::AppError;
+use crate::app::cases::couple::{self, Application, Decision};
+use crate::app::cases::steps::{self, Action, Order};
+use crate::app::letters::{self, Again};
+use crate::app::messages::grounds::Grounds;
+use crate::app::messages::send::Accepted;
+
+fn application(first: usize, key: &str) -> Application {
+    let spouse = |number, origin: &str| {
+        let PersonDetails { document, name, .. } = person(number);
+        (PersonReference { document, name }, origin.parse().unwrap())
+    };
+    let (wife, husband) = (spouse(first, ORIGIN), spouse(first + 1, THIRD));
+    Application {
+        number: PrintedNumber::parse("SZ-2026-0042").unwrap(),
+        married_on: None,
+        children_stated: Children::try_from(1).unwrap(),
+        spouses: vec![wife, husband],
+        basis: LawfulBasis::OwnApplication,
+        idempotency_key: key.to_owned(),
+    }
+}
+
+async fn asked(office: &Office, post: &Post) -> Vec<CaseId> {
+    let asked = couple::ask(&office.clerk(), &office.store, post, application(0, "")).await;
+    let cases = asked.unwrap();
+    assert_eq!(cases.len(), 2);
+    cases
+}
+
+/// An origin answers the question of a case.
+async fn answered(office: &Office, case: CaseId, from: &str) {
+    let id: MessageId = case.opening_message();
+    let said = content_between(1, Kind::BirthRegistrationStatement, from, HERE);
+    let said = Content { case: Some(case), in_reply_to: Some(id), step: 1, ..said };
+    Stranger::of(from).says(office, said, NOW).await;
+}
+
+async fn decide(
+    office: &Office,
+    post: &Post,
+    case: CaseId,
+    result: RegistrationResult,
+) -> Result<Vec<CaseId>, AppError> {
+    let reason = (result == RegistrationResult::Refused)
+        .then(|| WrittenReason::new("材料不符合登记条件").unwrap());
+    let decided_on = today();
+    let idempotency_key = String::new();
+    let decision = Decision { case, result, decided_on, reason, idempotency_key };
+    couple::decide(&office.clerk(), &office.store, post, decision).await
+}
+
+/// The question of a case is refused by the county that was asked.
+async fn refuse(office: &Office, case: CaseId) -> MessageId {
+    let id = case.opening_message();
+    let row = row(&office.store, id, Side::Sent);
+    let (to, epoch, sequence) = (row.peer, row.epoch, row.sequence);
+    let sent = Accepted { id, case, to, epoch, sequence };
+    receipt(office, &[(sent, Some(Reason::NotForUs))], NOW).await;
+    id
+}
+
+async fn resend(office: &Office, post: &Post, id: MessageId) -> CaseId {
+    let (content, to, expires) = (None, None, None);
+    let (grounds, idempotency_key) = (Grounds::default(), String::new());
+    let again = Again { id, content, grounds, to, expires, idempotency_key };
+    letters::resend(&office.clerk(), &office.store, post, again).await.unwrap().case
+}
+
+#[tokio::test]
+async fn a_question_that_is_asked_again_takes_the_place_of_the_one_that_was_refused() {
+    for refused_one in [0, 1] {
+        let (office, post) = (Office::here(), Post::new());
+        let cases = asked(&office, &post).await;
+        let (other, origin, far) = match refused_one {
+            0 => (cases[1], ORIGIN, THIRD),
+            _ => (cases[0], THIRD, ORIGIN),
+        };
+        let lost = refuse(&office, cases[refused_one]).await;
+        answered(&office, other, far).await;
+        let early = decide(&office, &post, other, RegistrationResult::Registered).await;
+        assert_eq!(refused(early), (Reason::StateForbids, "result".to_owned()));
+        let again = resend(&office, &post, lost).await;
+        let early = decide(&office, &post, again, RegistrationResult::Registered).await;
+        assert_eq!(refused(early).0, Reason::StateForbids, "one origin has not answered");
+        answered(&office, again, origin).await;
+        let mut told = decide(&office, &post, other, RegistrationResult::Registered).await.unwrap();
+        told.sort();
+        let mut both = vec![other, again];
+        both.sort();
+        assert_eq!(told, both);
+    }
+}
+
+#[tokio::test]
+async fn a_couple_withdraws_also_when_one_question_was_refused() {
+    let (office, post) = (Office::here(), Post::new());
+    let cases = asked(&office, &post).await;
+    refuse(&office, cases[0]).await;
+    let told = decide(&office, &post, cases[1], RegistrationResult::Withdrawn).await.unwrap();
+    assert_eq!(told, [cases[1]]);
+}
+
+#[tokio::test]
+async fn a_couple_is_told_one_result_whoever_decides() {
+    let (office, post) = (Office::here(), Post::new());
+    let cases = asked(&office, &post).await;
+    answered(&office, cases[0], ORIGIN).await;
+    answered(&office, cases[1], THIRD).await;
+    let (registered, refused_one) = tokio::join!(
+        decide(&office, &post, cases[0], RegistrationResult::Registered),
+        decide(&office, &post, cases[1], RegistrationResult::Refused),
+    );
+    assert!(registered.is_ok() != refused_one.is_ok());
+    let late = decide(&office, &post, cases[0], RegistrationResult::Refused).await;
+    assert_eq!(refused(late), (Reason::StateForbids, "result".to_owned()));
+    for case in cases {
+        assert_eq!(kept(&office, case).case.steps().len(), 3, "asked, answered, told once");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_registered_when_a_question_was_taken_back() {
+    let (office, post) = (Office::here(), Post::new());
+    let cases = asked(&office, &post).await;
+    answered(&office, cases[0], ORIGIN).await;
+    let reason = WrittenReason::new("申请人撤回").unwrap();
+    let expected = kept(&office, cases[1]).version;
+    let (case, action) = (cases[1], Action::Void(reason));
+    let order = Order { case, expected, action, idempotency_key: String::new(), listed: false };
+    steps::take(&office.clerk(), &office.store, &post, order).await.unwrap();
+    let early = decide(&office, &post, cases[0], RegistrationResult::Registered).await;
+    assert_eq!(refused(early), (Reason::StateForbids, "result".to_owned()));
+}
+
+#[tokio::test]
+async fn another_couple_under_the_same_key_is_a_conflict() {
+    let (office, post) = (Office::here(), Post::new());
+    let ask = async |first: usize| {
+        couple::ask(&office.clerk(), &office.store, &post, application(first, "k1")).await
+    };
+    let cases = ask(0).await.unwrap();
+    assert_eq!(ask(0).await.unwrap(), cases);
+    assert_eq!(refused(ask(2).await), (Reason::Conflict, "idempotency_key".to_owned()));
+}
