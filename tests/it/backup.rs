@@ -14,9 +14,9 @@ use serde_json::Value;
 use wire::content::content_to_pb;
 use wire::pb::office::{Direction, Stage};
 
-use crate::logs::{Secrets, found_in};
 use crate::support::network::Network;
 use crate::support::node::Node;
+use crate::support::secrets::{Secrets, found_in};
 use crate::support::{in_time, office};
 
 const OURS: &str = "410522";

@@ -1,8 +1,5 @@
 //! No personal data in logs at any level, and none readable on disk.
 
-use std::path::Path;
-
-use aho_corasick::AhoCorasick;
 use domain::access::Role;
 use domain::message::Kind;
 use wire::pb::message::{ConsentScope, IdentityDocument};
@@ -12,50 +9,10 @@ use crate::support::agreement;
 use crate::support::desk::Desk;
 use crate::support::network::Network;
 use crate::support::office;
+use crate::support::secrets::{Secrets, files, found_in};
 
 const HOME: &str = "410522";
 const AWAY: &str = "440305";
-
-/// What must not be found anywhere: texts, each in the forms in which a log may write it.
-#[derive(Default)]
-pub struct Secrets(Vec<Vec<u8>>);
-
-impl Secrets {
-    pub fn add(&mut self, text: &str) {
-        assert!(text.chars().count() >= 2, "too short to look for: {text}");
-        let utf16 = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-        let escaped: String = text.bytes().flat_map(|b| b.escape_ascii()).map(char::from).collect();
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let list: Vec<_> = text.bytes().map(|byte| byte.to_string()).collect();
-        let forms = [text.to_owned(), utf16, escaped, hex.to_uppercase(), hex, list.join(", ")];
-        self.0.extend(forms.map(String::into_bytes));
-    }
-
-    fn person(&mut self, person: &pb::Person) {
-        self.add(&person.name);
-        self.add(&person.document.as_ref().unwrap().number);
-    }
-
-    /// Finds all of them in one pass.
-    pub fn finder(&self) -> AhoCorasick {
-        AhoCorasick::new(&self.0).unwrap()
-    }
-}
-
-/// The first that is found in a file, with what stands around it.
-pub fn found_in(secrets: &AhoCorasick, path: &Path) -> Option<String> {
-    let bytes = std::fs::read(path).unwrap();
-    let hit = secrets.find(&bytes)?;
-    let around = &bytes[hit.start().saturating_sub(300)..(hit.end() + 100).min(bytes.len())];
-    Some(format!("{}: …{}…", path.display(), String::from_utf8_lossy(around)))
-}
-
-fn files(dir: &Path, all: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, all) } else { all.push(path) }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_about_a_person_is_in_logs_or_readable_on_disk() {
@@ -194,8 +151,7 @@ async fn nothing_about_a_person_is_in_logs_or_readable_on_disk() {
         let mut control = Secrets::default();
         control.add("安阳");
         assert!(found_in(&control.finder(), &home_log).is_some(), "what is there is found");
-        let mut all = Vec::new();
-        files(&node.dir, &mut all);
+        let all = files(&node.dir);
         assert!(all.iter().any(|path| path.ends_with("store/db/db")) || all.len() > 5, "{all:?}");
         let found: Vec<_> = all.iter().filter_map(|path| found_in(&secrets, path)).collect();
         assert!(found.is_empty(), "{}", found.join("\n"));

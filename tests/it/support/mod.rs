@@ -8,6 +8,7 @@ pub mod office;
 pub mod proxy;
 pub mod rogue;
 pub mod rogue_node;
+pub mod secrets;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
