@@ -51,7 +51,7 @@ fn root() -> &'static Path {
 }
 
 /// Every file of the repository, as git would see it, with its path from the root.
-fn files() -> Vec<(String, PathBuf)> {
+pub fn files() -> Vec<(String, PathBuf)> {
     fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -74,7 +74,7 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// Fails with all offenders, not with the first.
-fn none(what: &str, offenders: Vec<String>) {
+pub fn none(what: &str, offenders: Vec<String>) {
     assert!(offenders.is_empty(), "{what}:\n{}", offenders.join("\n"));
 }
 
@@ -151,7 +151,7 @@ fn no_private_key_is_in_the_repository() {
 }
 
 /// The words of a name: `no_work_fees`, `NoWorkFees` and `NO_WORK_FEES` have the same.
-fn words(name: &str) -> Vec<String> {
+pub fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut capital_before = true;
     for letter in name.chars() {
