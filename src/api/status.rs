@@ -133,6 +133,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::InvalidField
         | R::FieldRequired
         | R::FieldNotAllowed
+        | R::ResidenceHidden
         | R::DateInFuture
         | R::UnknownArea
         | R::PurposeRequired

@@ -1,48 +1,81 @@
 //! Persons at risk of harm: where they live is told to nobody outside, whatever a clerk types.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
-use domain::case::TransferCause;
 use domain::id::{MessageId, PersonId};
-use domain::message::{Body, Content, OutflowOutcome};
+use domain::message::Content;
+use domain::message::whereabouts::{Stay, shows};
 use domain::person::IdentityDocument;
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
-use domain::text::WrittenReason;
+use domain::text::{Note, WrittenReason};
 use domain::time::UnixMillis;
+use exchange::lane::{LaneEpoch, LaneSeq};
 use store::access::person_key;
 use store::agreements::ReleaseRow;
-use store::messages::{Side, message_key, peer_key};
+use store::messages::{EnvelopeKey, Side, message_key, peer_area, peer_key};
 use store::records::ReadRecords;
-use store::tables::{MESSAGE, RELEASE};
+use store::tables::{ENVELOPE, LANE_EPOCH, LANE_OUT, MESSAGE, RELEASE};
 use store::{Kept, Store, Unit};
+use wire::content::decode_content;
+use wire::decode_header;
 
 use super::access::{self, Act, Why};
-use super::{AppError, Ctx, Refusal};
+use super::cases::opening;
+use super::messages::envelope_of;
+use super::{AppError, Ctx, Refusal, letters};
 
 /// How long a county may be told after a supervisor has allowed it.
 const RELEASED_FOR: Duration = Duration::from_secs(7 * 86_400);
+/// Lanes that are looked through for what waits.
+const LANES_MAX: usize = 10_000;
+/// Envelopes of one lane that are looked at for what waits about one person.
+const WAITING_MAX: u64 = 100_000;
+/// Why a message that waits is not sent any more, in the words of the list of dead letters.
+const TAKEN_BACK: &str = "此人已标记有受害风险，居住地不再告知";
 
 /// Refuses a message that would tell where a person at risk lives or went, unless a supervisor has allowed that this
 /// county is told. Asked inside the unit that sends, so that a flag set a moment before counts.
 ///
 /// # Errors
-/// `FIELD_NOT_ALLOWED` at the field that names the place; it has to be left empty.
+/// `RESIDENCE_HIDDEN` at the field that tells it.
 pub fn keep_hidden(
     unit: &Unit<'_>,
     content: &Content,
-    to: AreaCode,
+    (own, to): (AreaCode, AreaCode),
     now: UnixMillis,
 ) -> Result<(), AppError> {
-    let Some(field) = whereabouts(&content.body) else { return Ok(()) };
-    let Some(person) = at_risk(unit, content)? else { return Ok(()) };
+    match told(unit, content, (own, to), now)? {
+        Some(field) => Err(Refusal::new(Reason::ResidenceHidden).field(field).into()),
+        None => Ok(()),
+    }
+}
+
+/// The field by which a content tells a county where a person at risk is, when that is not released.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn told(
+    unit: &Unit<'_>,
+    content: &Content,
+    (own, to): (AreaCode, AreaCode),
+    now: UnixMillis,
+) -> Result<Option<&'static str>, AppError> {
+    let Some(person) = at_risk(unit, content)? else { return Ok(None) };
     let release = unit.get(&RELEASE, &(person, peer_key(to)))?;
     if release.is_some_and(|release| now < release.until) {
-        return Ok(());
+        return Ok(None);
     }
-    Err(Refusal::new(Reason::FieldNotAllowed).field(field).into())
+    let registrations = unit.registrations_of(person)?;
+    let versions = registrations.iter().flat_map(|registration| registration.history().iter());
+    let addresses = versions.filter_map(|version| version.value.details.address.as_ref());
+    let addresses: Vec<&str> =
+        addresses.map(|address| address.expose(&Purpose::PersonRights)).collect();
+    let registered = !registrations.is_empty();
+    Ok(shows(content, &Stay { county: own.county(), registered, addresses: &addresses, to }))
 }
 
 /// Whether a message is about a person at risk: then its sender is not told either when it was opened here.
@@ -54,18 +87,26 @@ pub fn is_about_one(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError
 }
 
 /// The person whom a content is about, when she is at risk. A step inside a case names nobody: whom it is about is known
-/// from the message that opened the case.
+/// from what opened the case, also where a hand-over has brought that.
 fn at_risk(unit: &Unit<'_>, content: &Content) -> Result<Option<PersonId>, AppError> {
     let id = match (&content.person, content.case) {
-        (Some(reference), _) => {
-            let subject = unit.find_subject(unit.document_hash(&reference.document))?;
-            subject.map(|subject| subject.person())
-        }
-        (None, Some(case)) => person_of(unit, case.opening_message())?,
+        (Some(reference), _) => of_document(unit, &reference.document)?,
+        (None, Some(case)) => match person_of(unit, case.opening_message())? {
+            Some(person) => Some(person),
+            None => match opening::opening(unit, case)?.and_then(|first| first.person) {
+                Some(reference) => of_document(unit, &reference.document)?,
+                None => None,
+            },
+        },
         (None, None) => None,
     };
     let Some(id) = id else { return Ok(None) };
     Ok(unit.person(id)?.filter(|person| person.details().at_risk).map(|_| id))
+}
+
+fn of_document(unit: &Unit<'_>, document: &IdentityDocument) -> Result<Option<PersonId>, AppError> {
+    let subject = unit.find_subject(unit.document_hash(document))?;
+    Ok(subject.map(|subject| subject.person()))
 }
 
 /// Whose message it is, whichever way it went.
@@ -77,6 +118,70 @@ fn person_of(unit: &Unit<'_>, message: MessageId) -> Result<Option<PersonId>, Ap
         }
     }
     Ok(None)
+}
+
+/// Takes back what has not arrived yet and would tell where she is: in the unit that says that she is at risk. What a
+/// relay has already is sealed and on its way; it cannot be called back.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub(super) fn hide_waiting(
+    unit: &mut Unit<'_>,
+    ctx: &Ctx,
+    person: PersonId,
+) -> Result<(), AppError> {
+    let mut lanes = BTreeSet::new();
+    for (peer, epoch) in unit.scan(&LANE_EPOCH, .., LANES_MAX)? {
+        lanes.extend(peer_area(&peer).map(|peer| (peer, epoch)));
+    }
+    // Also those of before, where something has stayed.
+    for (([side, peer @ ..], epoch), _) in unit.scan(&LANE_OUT, .., LANES_MAX)? {
+        let sent = Side::from_byte(side) == Some(Side::Sent);
+        lanes.extend(peer_area(&peer).filter(|_| sent).map(|peer| (peer, epoch)));
+    }
+    let mut waiting = Vec::new();
+    for (peer, epoch) in lanes {
+        waiting.extend(waits(unit, (peer, LaneEpoch::new(epoch)), person)?);
+    }
+    for (id, peer, content) in waiting {
+        if told(unit, &content, (ctx.county(), peer), ctx.now)?.is_some() {
+            let reason = Note::new(TAKEN_BACK);
+            let reason = reason.map_err(|_| AppError::Internal("a fixed text is none"))?;
+            letters::stop(unit, ctx, id, reason)?;
+        }
+    }
+    Ok(())
+}
+
+/// Messages about a person in one lane that have no final answer.
+fn waits(
+    unit: &Unit<'_>,
+    (peer, epoch): (AreaCode, LaneEpoch),
+    person: PersonId,
+) -> Result<Vec<(MessageId, AreaCode, Content)>, AppError> {
+    let key = EnvelopeKey::of(Side::Sent, peer, epoch).key();
+    let lane = unit.get(&LANE_OUT, &key)?.map(|row| row.lane);
+    let first = lane.as_ref().map_or(1, |lane| lane.settled_through().next().get());
+    let end = unit.next_position(&ENVELOPE, &key)?;
+    let mut found = Vec::new();
+    for position in first..end.min(first.saturating_add(WAITING_MAX)) {
+        let settled = |lane: &exchange::lane::LaneOut| lane.is_settled(LaneSeq::new(position));
+        if lane.as_ref().is_some_and(settled) {
+            continue;
+        }
+        let envelope = unit.read(&ENVELOPE, &key, position)?.and_then(envelope_of);
+        let Some(header) = envelope.and_then(|e| decode_header(&e.header_bytes).ok()) else {
+            continue;
+        };
+        let kept = unit.get_personal(&MESSAGE, &message_key(header.message_id, Side::Sent))?;
+        let Some(Kept::Value { value, person: whose }) = kept else { continue };
+        if whose == person
+            && let Ok(content) = decode_content(&value.content.0)
+        {
+            found.push((header.message_id, peer, content));
+        }
+    }
+    Ok(found)
 }
 
 /// Allows that one county is told, for [`RELEASED_FOR`], where a person at risk lives: a supervisor, with a reason that is
@@ -104,65 +209,8 @@ pub async fn release(
         let row = ReleaseRow { by, at, until: at.saturating_add(RELEASED_FOR), reason };
         unit.put(&RELEASE, &(subject.person(), peer_key(to)), &row)?;
         let why = Why { basis: LawfulBasis::StatutoryDuty, purpose: Purpose::PersonRights };
-        access::note(&ctx, unit, Act::on(AccessAction::Change, why, person_key(hash)))?;
+        access::note(&ctx, unit, Act::on(AccessAction::Release, why, person_key(hash)))?;
         Ok(row)
     };
     Ok(store.commit(work).await?)
-}
-
-/// The field of a body that says where a person lives or went, if it is filled in. Every kind is named, so that a new
-/// one does not compile until somebody has thought about it.
-fn whereabouts(body: &Body) -> Option<&'static str> {
-    match body {
-        Body::ArrivalNotice(notice) => {
-            notice.residence_area.map(|_| "content.arrival_notice.residence_area")
-        }
-        Body::DepartureNotice(notice) => {
-            notice.destination_area.map(|_| "content.departure_notice.destination_area")
-        }
-        // Where a case goes when its person moves says where she is: it stays with the office that has it.
-        Body::Forward(body) => (body.cause == TransferCause::PersonMoved).then_some("cause"),
-        Body::HandOver(body) => (body.cause == TransferCause::PersonMoved).then_some("cause"),
-        // A child is mostly born where its mother lives.
-        Body::BirthReport(report) => report.birth_area.map(|_| "content.birth_report.birth_area"),
-        // That she is registered here is what must not be known there.
-        Body::OutflowFeedback(said) => {
-            (said.outcome == OutflowOutcome::Arrived).then_some("content.outflow_feedback.outcome")
-        }
-        // These name a county of household registration, a place of a service she asked for, or none at all.
-        Body::ArrivalFeedback(_)
-        | Body::OutflowNotice(_)
-        | Body::CertificateInquiry(_)
-        | Body::CertificateStatement(_)
-        | Body::CertificateNotice(_)
-        | Body::BirthRegistrationInquiry(_)
-        | Body::BirthRegistrationStatement(_)
-        | Body::BirthRegistrationResult(_)
-        | Body::PregnancyReport(_)
-        | Body::PregnancyFeedback(_)
-        | Body::ContraceptionReport(_)
-        | Body::ContraceptionFeedback(_)
-        | Body::BirthFeedback(_)
-        | Body::ServiceReport(_)
-        | Body::ServiceReferral(_)
-        | Body::ReferralFeedback(_)
-        | Body::Inquiry(_)
-        | Body::InquiryAnswer(_)
-        | Body::AgreementProposal(_)
-        | Body::AgreementDecision(_)
-        | Body::ProgressReport(_)
-        | Body::Remind(_)
-        | Body::Clarify(_)
-        | Body::Clarification(_)
-        | Body::Reject(_)
-        | Body::Correct(_)
-        | Body::Void(_)
-        | Body::Close(_)
-        | Body::HandOverOffer(_)
-        | Body::HandOverAcceptance(_)
-        | Body::HandOverWithdrawal(_)
-        | Body::ConsentWithdrawal(_)
-        | Body::ConsentWithdrawalDone(_)
-        | Body::AgreementEnd(_) => None,
-    }
 }

@@ -15,7 +15,7 @@ use store::records::{KeptEndorsement, ReadRecords};
 use store::{Store, Subject, Unit};
 
 use super::access::{self, Act, REGISTERING, Why};
-use super::{AppError, Ctx, Refusal};
+use super::{AppError, Ctx, Refusal, at_risk};
 use crate::time::random;
 
 /// A person and what is on record about her here, newest first.
@@ -99,6 +99,9 @@ pub async fn correct(ctx: &Ctx, store: &Store, correction: Correction) -> Result
         let person = before.revise(ctx.edit(seen, Some(why), "更正")?, details);
         let person = person.map_err(|error| AppError::forbidden(&error, field(&error)))?;
         unit.keep_person(&subject, &person)?;
+        if person.details().at_risk && !before.details().at_risk {
+            at_risk::hide_waiting(unit, &ctx, id)?;
+        }
         let key = person_key(document);
         access::note(&ctx, unit, Act::on(AccessAction::Change, REGISTERING, key))?;
         Ok(person)
@@ -127,6 +130,7 @@ pub(super) fn enter(
     let key = person_key(document);
     let subject = unit.subject(document, PersonId::new(ctx.now, random()))?;
     let before = unit.person(subject.person())?;
+    let was_at_risk = before.as_ref().is_some_and(|before| before.details().at_risk);
     let person = match before {
         None => {
             let author = ctx.author(why, usual)?;
@@ -147,6 +151,9 @@ pub(super) fn enter(
         }
     };
     unit.keep_person(&subject, &person)?;
+    if person.details().at_risk && !was_at_risk {
+        at_risk::hide_waiting(unit, ctx, subject.person())?;
+    }
     Ok(Entered { subject, person, key })
 }
 

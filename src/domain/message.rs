@@ -10,6 +10,7 @@ mod page;
 pub mod screen;
 mod steps;
 mod value;
+pub mod whereabouts;
 
 pub use bodies::*;
 pub use check::{CLOCK_SKEW, CheckContext, Refusal};

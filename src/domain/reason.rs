@@ -80,6 +80,8 @@ coded! {
         FieldRequired = "FIELD_REQUIRED";
         /// A field is there that must not be.
         FieldNotAllowed = "FIELD_NOT_ALLOWED";
+        /// It would tell where a person at risk is.
+        ResidenceHidden = "RESIDENCE_HIDDEN";
         /// A day that cannot lie in the future does.
         DateInFuture = "DATE_IN_FUTURE";
         /// No such area in the table.

@@ -23,10 +23,11 @@ use wire::{decode_disposition, decode_header, decode_manifest, decode_receipt_ma
 
 pub use taken::{Back, Checked, keep_receipt, take_back};
 
-use crate::app::AppError;
+use crate::app::consents::spread;
 use crate::app::messages::heal::{put_again, sent};
 use crate::app::messages::track::{Word, last_word};
 use crate::app::messages::{kept_envelope, receipt};
+use crate::app::{AppError, at_risk};
 
 /// The epoch under which envelopes lie that a recipient has handed back: those of a lane that is no more. No lane that is
 /// opened gets it.
@@ -76,7 +77,7 @@ pub fn deliver_again(
     }
     let (side, epoch) = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
     let withdrawn = unit.contains(&WITHDRAWN, &(side, epoch, row.sequence.get()))?;
-    if was_refused || withdrawn {
+    if was_refused || withdrawn || !may_still_go(unit, (own, row.peer), &row, now)? {
         return Ok(Delivering::Lost);
     }
     let key = peer_key(row.peer);
@@ -89,6 +90,19 @@ pub fn deliver_again(
     };
     let sequence = put_again(unit, id, &row, (epoch, sealer), own)?;
     Ok(Delivering::OnItsWay { epoch, sequence, mark: None })
+}
+
+/// Whether a message that arrived once may be told again: not when its consent was withdrawn since, not when its content
+/// was deleted, and not where somebody lives who is at risk by now.
+fn may_still_go(
+    unit: &Unit<'_>,
+    (own, to): (AreaCode, AreaCode),
+    row: &MessageRow,
+    now: UnixMillis,
+) -> Result<bool, AppError> {
+    let Ok(content) = decode_content(&row.content.0) else { return Ok(false) };
+    let ended = spread::is_ended(unit, &content, own, to)?;
+    Ok(!ended && at_risk::told(unit, &content, (own, to), now)?.is_none())
 }
 
 /// A message that was received here.

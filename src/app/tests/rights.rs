@@ -204,7 +204,7 @@ async fn where_a_person_at_risk_lives_is_not_told() {
     let notice = |person: &PersonDetails, residence_area| Content {
         case: None,
         in_reply_to: None,
-        basis: LawfulBasis::StatutoryDuty,
+        basis: LawfulBasis::OwnApplication,
         purpose: Purpose::ResidenceRegistration,
         consent: None,
         service_request: None,
@@ -225,16 +225,19 @@ async fn where_a_person_at_risk_lives_is_not_told() {
         }),
     };
     let told = |content: Content| {
-        let asked = office
-            .store
-            .commit(move |unit| at_risk::keep_hidden(unit, &content, ORIGIN.parse().unwrap(), NOW));
+        let areas = (HERE.parse().unwrap(), ORIGIN.parse().unwrap());
+        let asked =
+            office.store.commit(move |unit| at_risk::keep_hidden(unit, &content, areas, NOW));
         async { asked.await.map_err(AppError::from) }
     };
     let place: Option<AreaCode> = "440305003".parse().ok();
-    let field = "content.arrival_notice.residence_area";
     let refusal = refused(told(notice(&hidden, place)).await);
-    assert_eq!(refusal, (Reason::FieldNotAllowed, field.to_owned()));
+    assert_eq!(refusal, (Reason::ResidenceHidden, "residence_area".to_owned()));
+    let unasked = Content { basis: LawfulBasis::StatutoryDuty, ..notice(&hidden, None) };
+    let refusal = refused(told(unasked).await);
+    assert_eq!(refusal, (Reason::ResidenceHidden, "basis".to_owned()));
     told(notice(&hidden, None)).await.unwrap();
-    told(notice(&open, place)).await.unwrap();
+    let open_duty = Content { basis: LawfulBasis::StatutoryDuty, ..notice(&open, place) };
+    told(open_duty).await.unwrap();
     told(notice(&person(2), place)).await.unwrap();
 }

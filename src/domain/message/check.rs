@@ -2,6 +2,8 @@
 
 mod body;
 
+pub(super) use body::texts;
+
 use crate::area::AreaCode;
 use crate::reason::Reason;
 use crate::time::{Date, UnixMillis};

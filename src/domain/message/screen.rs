@@ -91,6 +91,11 @@ fn first(phrases: &AhoCorasick, demands: &[Demand], text: &str) -> Option<Demand
     found.filter_map(|hit| demands.get(hit.pattern().as_usize()).copied()).min()
 }
 
+/// The letters and digits of a text, in small letters and of one width.
+pub(super) fn dense(text: &str) -> String {
+    Folded::of(text).dense
+}
+
 /// A text in the two forms in which phrases are looked for.
 struct Folded {
     /// Letters and digits only, in small letters: Chinese has no blanks that would mean anything.

@@ -120,7 +120,7 @@ pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
 }
 
 /// Every free text of a body with the name of its field.
-pub(super) fn texts(body: &Body) -> Vec<(&'static str, &str)> {
+pub(in crate::message) fn texts(body: &Body) -> Vec<(&'static str, &str)> {
     match body {
         Body::ArrivalNotice(_)
         | Body::DepartureNotice(_)
