@@ -8,15 +8,16 @@ use domain::agreement::{Agreement, ask_once_days};
 use domain::area::AreaCode;
 use domain::asked::{self, Report};
 use domain::id::{MessageId, PersonId};
-use domain::message::Content;
+use domain::message::{Body, Content};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::agreements::DutyRow;
 use store::messages::{MessageKey, MessageRow, PeerKey, Side, message_key, peer_key};
-use store::tables::{AGREED, DUTY, MESSAGE, REPORT_OF_PERSON, TODO};
+use store::tables::{DUTY, MESSAGE, REPORT_OF_PERSON, TODO};
 use store::{Kept, Unit};
 use wire::content::decode_content;
 
+use super::agreements::rule;
 use super::duties::{Duty, DutyKey, Node, message_of};
 use super::messages::send::{Accepted, Outgoing};
 use super::{AppError, Refusal};
@@ -64,8 +65,8 @@ pub fn received(
     }
 }
 
-/// Notes that a message reports something about a person, if both areas have agreed to ask once; a correction takes all
-/// that was reported before out of use.
+/// Notes that a message reports something about a person, if both areas have agreed to ask once; what is corrected, or
+/// taken back with its case, is out of use.
 ///
 /// # Errors
 /// When rows cannot be read or written.
@@ -77,16 +78,51 @@ pub fn note_report(
     now: UnixMillis,
 ) -> Result<(), AppError> {
     let kind = content.kind();
-    if matches!(kind.name(), "Correct" | "Void") {
-        for (key, _) in reported(unit, person, peer)? {
-            unit.delete(&REPORT_OF_PERSON, &key);
-        }
-    }
+    out_of_use(unit, content, (key, peer))?;
     if !asked::is_report(kind) || ask_once_days(agreed, now.date()).is_none() {
         return Ok(());
     }
     let place = (person, peer_key(peer), kind.number(), key.0);
     Ok(unit.put(&REPORT_OF_PERSON, &place, &u64::from(key.1))?)
+}
+
+/// Takes a report out of use that its sender corrects, and those of a case that is taken back. Others of the same person
+/// stay: nothing was said against them.
+fn out_of_use(
+    unit: &mut Unit<'_>,
+    content: &Content,
+    ((_, side), peer): (MessageKey, AreaCode),
+) -> Result<(), AppError> {
+    let Some(side) = Side::from_byte(side) else { return Ok(()) };
+    match (&content.body, content.case) {
+        // Nobody corrects what the other side has said: the message has to have gone the same way.
+        (Body::Correct(body), _) => drop_report(unit, (body.corrects_id, side), peer),
+        (Body::Void(_), Some(case)) => {
+            let opening = case.opening_message();
+            drop_report(unit, (opening, side), peer)?;
+            let other = if side == Side::Sent { Side::Received } else { Side::Sent };
+            let question = unit.get_personal(&MESSAGE, &message_key(opening, side))?;
+            match question.and_then(Kept::value).and_then(|row| row.answered) {
+                Some((answer, _)) => drop_report(unit, (answer, other), peer),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn drop_report(
+    unit: &mut Unit<'_>,
+    (id, side): (MessageId, Side),
+    peer: AreaCode,
+) -> Result<(), AppError> {
+    let kept = unit.get_personal(&MESSAGE, &message_key(id, side))?;
+    if let Some(Kept::Value { value, person }) = kept
+        && value.peer == peer
+    {
+        unit.delete(&REPORT_OF_PERSON, &(person, peer_key(peer), value.kind, *id.as_bytes()));
+    }
+    Ok(())
 }
 
 /// Refuses to ask what the other county has reported already, unless it is said why it is asked again.
@@ -192,7 +228,7 @@ pub(super) async fn answer(
     let Ok(asked) = decode_content(&row.content.0) else {
         return on_the_desk(node, key, None).await;
     };
-    let agreed = node.store.get(&AGREED, &peer_key(peer))?.unwrap_or_default().agreements;
+    let agreed = rule::known(node.store, (node.own, peer), now.date())?;
     let Some(days) = ask_once_days(&agreed, now.date()) else {
         return on_the_desk(node, key, Some(&row)).await;
     };

@@ -4,6 +4,7 @@
 //! there is more. A start, a minute that has passed and a clock that was wrong for a week run the same code.
 
 pub(crate) mod alarms;
+mod promises;
 
 use std::time::Duration;
 

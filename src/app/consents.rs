@@ -1,5 +1,7 @@
 //! Consents and requests: what a person allows to be told and to whom, and what she asks for.
 
+pub mod catch_up;
+pub mod refused;
 pub mod returned;
 pub mod spread;
 
@@ -83,6 +85,7 @@ pub async fn withdraw(
     given: Given,
 ) -> Result<Consent, AppError> {
     ctx.must(Permission::WriteRecords)?;
+    catch_up::catch_up(store, ctx.county(), ctx.now).await?;
     let ctx = ctx.clone();
     let work = move |unit: &mut Unit<'_>| {
         let before = unit.consent(id)?.ok_or(Reason::NotFound)?;

@@ -14,7 +14,7 @@ use store::agreements::DutyRow;
 use store::messages::{PeerKey, peer_area, peer_key};
 use store::tables::DUTY;
 
-use super::consents::spread;
+use super::consents::{catch_up, refused, spread};
 use super::messages::send::{Accepted, Outgoing, Outlet};
 use super::{AppError, asked};
 
@@ -73,12 +73,15 @@ pub async fn perform(
     outlet: &dyn Outlet,
     now: UnixMillis,
 ) -> Result<usize, AppError> {
+    // Nobody is told that everything is deleted while there may be more; the rest does not wait for that.
+    let caught_up = catch_up::catch_up(store, own, now).await;
+    let again = refused::say_again(store, now).await;
     let mut node = Node::new(own, store, outlet, now);
     let mut sent = 0;
     for page in store.pages(&DUTY, .., DUTIES_AT_ONCE) {
         for (key, row) in page? {
             let (Some(duty), Some(peer)) = (Duty::of(key.0), peer_area(&key.2)) else { continue };
-            if !node.reaches(peer) {
+            if !node.reaches(peer) || (duty == Duty::Deleted && caught_up.is_err()) {
                 continue;
             }
             let done = match duty {
@@ -88,7 +91,8 @@ pub async fn perform(
             sent += usize::from(done?);
         }
     }
-    Ok(sent)
+    again?;
+    caught_up.map(|()| sent)
 }
 
 /// The node that does its duty, one time round.

@@ -25,6 +25,7 @@ pub use again::{Again, Discard, discard, resend, stop};
 pub use list::{Filter, Letter, Page, list, open, show, token};
 pub use lost::retired;
 
+use super::consents::refused;
 use super::messages::{envelope_of, send};
 use super::{AppError, cases, notices};
 
@@ -80,7 +81,7 @@ pub fn heard(
 /// Puts a message on the list, unless it is there: nobody has it, and nobody will.
 ///
 /// What nodes send by themselves, and what is about an erased person or was deleted, is nobody's to correct: it has come
-/// to its end.
+/// to its end, but for words about withdrawals, which are said again.
 fn die(
     unit: &mut Unit<'_>,
     id: MessageId,
@@ -89,7 +90,10 @@ fn die(
     now: UnixMillis,
 ) -> Result<(), AppError> {
     let by_node = row.kind().is_some_and(Kind::is_sent_by_nodes);
-    if by_node || row.is_deleted() || unit.contains(&DEAD_LETTER, id.as_bytes())? {
+    if by_node {
+        return refused::not_taken(unit, (id, row), &why, now);
+    }
+    if row.is_deleted() || unit.contains(&DEAD_LETTER, id.as_bytes())? {
         return Ok(());
     }
     let letter =

@@ -57,7 +57,9 @@ impl Notice {
             NoticeKind::Silent { area, .. }
             | NoticeKind::CertificateEnds { area, .. }
             | NoticeKind::Retired { area } => Some(area),
-            NoticeKind::ContentDiffers { peer } => Some(peer),
+            NoticeKind::ContentDiffers { peer }
+            | NoticeKind::WithdrawalRefused { peer }
+            | NoticeKind::AgreementEnds { peer, .. } => Some(peer),
             NoticeKind::NotReconciled { with } => Some(with),
             NoticeKind::Conflict { peer } | NoticeKind::RolledBack { peer, .. } => Some(peer),
             NoticeKind::ListOld { authority, .. } => authority,

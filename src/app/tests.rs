@@ -22,6 +22,7 @@ mod returned;
 mod rights;
 mod rogues;
 mod stays;
+mod withdrawals;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -109,7 +109,15 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
 async fn spread(office: &Office, consent: ConsentId) -> Result<Answer, Failure> {
     let request = office::GetWithdrawalRequest { consent_id: consent.to_string() };
     let spread = office.agreements().get_withdrawal(request).await?.into_inner().spread;
-    let columns = ["area", "sent_ms", "message_id", "deleted_ms", "acknowledged_ms"];
+    let columns = [
+        "area",
+        "sent_ms",
+        "message_id",
+        "deleted_ms",
+        "acknowledged_ms",
+        "refused_reason",
+        "refused_ms",
+    ];
     Ok(view::rows(&spread, &columns))
 }
 

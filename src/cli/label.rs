@@ -243,6 +243,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("recipient", "告知对象"),
     ("refers_to", "所指步骤"),
     ("refused", "退回"),
+    ("refused_ms", "对方拒收时间"),
+    ("refused_reason", "对方拒收原因"),
     ("registration", "流动人口登记"),
     ("registration_id", "登记编号"),
     ("registrations", "流动人口登记"),

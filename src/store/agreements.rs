@@ -3,10 +3,12 @@
 use domain::agreement::{Agreement, OfficeSignature};
 use domain::area::AreaCode;
 use domain::id::{MessageId, OperatorName};
+use domain::reason::Reason;
 use domain::text::{Note, WrittenReason};
 use domain::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
+use crate::messages::MessageKey;
 use crate::value::first_layouts;
 
 /// A version of an agreement, with the words of both sides.
@@ -99,6 +101,32 @@ pub struct DutyRow {
     pub at: UnixMillis,
 }
 
+/// A word of this node about a withdrawal that its recipient did not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedWordRow {
+    /// The last message that said it.
+    pub message: MessageId,
+    /// Why it was not taken.
+    pub reason: Reason,
+    /// When that was learned.
+    pub at: UnixMillis,
+    /// How often.
+    pub times: u32,
+    /// When the consent was withdrawn, or what came under it was deleted here.
+    pub since: UnixMillis,
+    /// It is not on its way again yet.
+    pub resting: bool,
+}
+
+/// How far the messages from before it was noted on which consent each rests have been looked through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaughtUpRow {
+    /// The last message that was looked at.
+    pub through: Option<MessageKey>,
+    /// Nothing is left.
+    pub done: bool,
+}
+
 /// That a supervisor has let one county be told where a person at risk lives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseRow {
@@ -119,5 +147,7 @@ first_layouts!(
     ConsentEndedRow,
     SpreadRow,
     DutyRow,
+    RefusedWordRow,
+    CaughtUpRow,
     ReleaseRow,
 );

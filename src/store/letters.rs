@@ -214,6 +214,18 @@ pub enum NoticeKind {
         /// Who sent the first of them.
         from: AreaCode,
     },
+    /// A county does not take the word that a consent was withdrawn, or has not answered it.
+    WithdrawalRefused {
+        /// The county.
+        peer: AreaCode,
+    },
+    /// An agreement with a county ends soon, or has ended with nothing in its place.
+    AgreementEnds {
+        /// The county.
+        peer: AreaCode,
+        /// Its last day, at its beginning.
+        at: UnixMillis,
+    },
 }
 
 impl NoticeKind {
@@ -241,6 +253,8 @@ impl NoticeKind {
             Self::ContentDiffers { peer } => (30, area(peer), 0),
             Self::NotReconciled { with } => (31, area(with), 0),
             Self::CaseWaits { from } => (20, area(from), 0),
+            Self::WithdrawalRefused { peer } => (40, area(peer), 0),
+            Self::AgreementEnds { peer, .. } => (41, area(peer), 0),
         }
     }
 }

@@ -7,7 +7,8 @@
 use domain::id::{AgreementId, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
 
 use crate::agreements::{
-    AgreedRow, AgreementRow, ConsentEndedRow, ConsentUseRow, DutyRow, ReleaseRow, SpreadRow,
+    AgreedRow, AgreementRow, CaughtUpRow, ConsentEndedRow, ConsentUseRow, DutyRow, RefusedWordRow,
+    ReleaseRow, SpreadRow,
 };
 use crate::bulk::{BulkRow, OffersRow};
 use crate::cases::{CaseKey, CaseRow, CaseTurnKey};
@@ -329,6 +330,11 @@ catalogue! {
     /// Key: hash of the operator's name (32). Value: [`ReadsRow`], sealed. Written with every read in [`ACCESS`].
     READS: Table<[u8; 32], ReadsRow, Sealed> = Table::new("reads-1", 0x80);
 
+    /// The hour in which an operator's following of something was last logged.
+    /// Key: hash of the operator's name (32), hash of what is followed (16). Value: hours since 1970. Written with
+    /// [`ACCESS`], deleted when it is old.
+    FOLLOWED: Table<([u8; 32], [u8; 16]), u64> = Table::new("followed-1", 0x85);
+
     /// How many records an operator may look at: one row.
     /// Key: nothing. Value: [`ReadLimitsRow`]. Written at the start from the configuration.
     READ_LIMITS: Table<(), ReadLimitsRow> = Table::new("read-limits-1", 0x81);
@@ -391,6 +397,15 @@ catalogue! {
     /// Key: what (1), consent or message id (16), peer (6). Value: [`DutyRow`]. Written when it comes
     /// up, deleted when it is sent.
     DUTY: Table<(u8, [u8; 16], PeerKey), DutyRow> = Table::new("duty-1", 0x6E);
+
+    /// Words about withdrawals that their recipients did not take.
+    /// Key: as of [`DUTY`]. Value: [`RefusedWordRow`]. Written with the receipt that refuses one, deleted when the
+    /// withdrawal is answered.
+    REFUSED_WORD: Table<(u8, [u8; 16], PeerKey), RefusedWordRow> = Table::new("refused-word-1", 0x86);
+
+    /// How far [`CONSENT_USE`] was written for messages from before it: one row.
+    /// Key: nothing. Value: [`CaughtUpRow`]. Written at the start until nothing is left.
+    CAUGHT_UP: Table<(), CaughtUpRow> = Table::new("caught-up-1", 0x87);
 
     /// Persons at risk of whom one county may be told where they live.
     /// Key: person id, peer (6). Value: [`ReleaseRow`], sealed. Written by supervisors.

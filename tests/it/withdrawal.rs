@@ -12,8 +12,10 @@ use wire::pb::office::{
 };
 
 use crate::support::agreement::{conclude, terms};
+use crate::support::desk::Desk;
 use crate::support::network::Network;
 use crate::support::office;
+use crate::support::proxy::{Line, Proxy};
 use crate::support::rogue::{Rogue, words};
 use crate::support::{eventually_async, now};
 
@@ -182,4 +184,129 @@ async fn what_comes_after_the_withdrawal_is_refused_and_nobody_takes_back_for_ot
     let said = rogue.deliver(parcel).await;
     assert_eq!(words(&said), ["STORED", "REFUSED CONSENT_WITHDRAWN"]);
     home.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_travels_by_file_and_its_answer_too() {
+    let network = Network::new();
+    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+    let line = Proxy::to(home.ports.node).await;
+    let back = Proxy::to(away.ports.node).await;
+    home.advertise(line.port);
+    away.advertise(back.port);
+    away.call_through(&home, line.port);
+    home.call_through(&away, back.port);
+    home.start();
+    away.start();
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let arrival = office::arrival(31, HOME, AWAY);
+    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+    let given = consent(&at_away, &arrival).await;
+    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+    let sent = report(&at_away, &arrival, &given).await.unwrap();
+    office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
+    for line in [&line, &back] {
+        line.set(Line::Cut);
+    }
+
+    withdraw(&at_away, &given).await;
+    eventually_async("the word is accepted", || async {
+        spread(&at_away, &given).await.iter().all(|at| at.sent_ms > 0).then_some(())
+    })
+    .await;
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    assert!(read(&at_home, &sent.message_id).await.is_ok(), "there is no line");
+    let carry = |from: &str, to: &str, name: &str| {
+        let file = network.path(name).display().to_string();
+        Desk::at(&network, from).json(&format!("bundle export --to {to} --out {file}"));
+        Desk::at(&network, to).json(&format!("bundle import {file}"));
+    };
+    carry(AWAY, HOME, "word.bundle");
+    assert_eq!(read(&at_home, &sent.message_id).await.unwrap_err(), "CONSENT_WITHDRAWN");
+    let todo = || async {
+        let request = wire::pb::office::ListMessagesRequest {
+            direction: wire::pb::office::Direction::Sent.into(),
+            by_nodes: true,
+            ..Default::default()
+        };
+        let sent = at_home.messages().list_messages(request).await.unwrap().into_inner();
+        sent.messages.iter().any(|track| track.kind == "ConsentWithdrawalDone").then_some(())
+    };
+    eventually_async("the answer is accepted", todo).await;
+    carry(HOME, AWAY, "answer.bundle");
+    assert!(acknowledged(&at_away, &given).await.deleted_ms > 0);
+    for node in [home, away] {
+        node.never_panicked();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_while_a_case_is_handed_over_keeps_it_from_the_third_area() {
+    const THIRD: &str = "411528";
+    let network = Network::new();
+    let mut nodes = [HOME, AWAY, THIRD].map(|own| {
+        let others = [HOME, AWAY, THIRD].into_iter().filter(|other| *other != own);
+        network.node(own, &others.collect::<Vec<_>>())
+    });
+    nodes.iter_mut().for_each(|node| node.start());
+    let clerk = |area: &str| network.operator("clerk", area, Role::Clerk);
+    let (at_home, at_away, at_third) = (
+        office::connect(&clerk(HOME)).await,
+        office::connect(&clerk(AWAY)).await,
+        office::connect(&clerk(THIRD)).await,
+    );
+    let arrival = office::arrival(32, HOME, AWAY);
+    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+    let given = consent(&at_away, &arrival).await;
+    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+    conclude(&network, (HOME, THIRD), "", &terms(&[Kind::PregnancyReport])).await;
+    let sent = report(&at_away, &arrival, &given).await.unwrap();
+    office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
+    let case = sent.case_id.clone();
+
+    use wire::pb::office::take_case_step_request::Step;
+    use wire::pb::office::{AcceptCase, OfferCase, ShowCaseRequest, TakeCaseStepRequest};
+    let take = |office: Office, step: Step| {
+        let case = case.clone();
+        async move {
+            eventually_async("the step is taken", || async {
+                let show = ShowCaseRequest { case_id: case.clone() };
+                let shown = office.cases().show_case(show).await.ok()?.into_inner().case?;
+                let request = TakeCaseStepRequest {
+                    case_id: case.clone(),
+                    expected_version: shown.version,
+                    step: Some(step.clone()),
+                    ..Default::default()
+                };
+                office.cases().take_case_step(request).await.ok()
+            })
+            .await
+        }
+    };
+    let offer = OfferCase {
+        to: THIRD.to_owned(),
+        cause: body::TransferCause::WrongCounty.into(),
+        until_ms: 0,
+    };
+    take(at_home.clone(), Step::HandOver(offer)).await;
+    withdraw(&at_away, &given).await;
+    assert!(acknowledged(&at_away, &given).await.deleted_ms > 0);
+    assert_eq!(read(&at_home, &sent.message_id).await.unwrap_err(), "CONSENT_WITHDRAWN");
+    take(at_third.clone(), Step::Accept(AcceptCase {})).await;
+    // The third area hears that nothing comes of it, and has nothing of the case.
+    eventually_async("the third area is told", || async {
+        let received = office::list(&at_third, wire::pb::office::Direction::Received).await;
+        received.iter().any(|track| track.kind == "HandOverWithdrawal").then_some(())
+    })
+    .await;
+    let received = office::list(&at_third, wire::pb::office::Direction::Received).await;
+    assert!(received.iter().all(|track| track.kind != "HandOver"), "{received:?}");
+    assert_eq!(read(&at_third, &sent.message_id).await.unwrap_err(), "NOT_FOUND");
+    // The node goes on with its other cases.
+    let other = office::message(9, AWAY, HOME, Kind::ArrivalNotice);
+    let other = office::send(&at_away, HOME, &other, "").await.unwrap();
+    office::reaches(&at_away, &other.message_id, Stage::Stored).await;
+    for node in &nodes {
+        node.never_panicked();
+    }
 }

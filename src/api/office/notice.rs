@@ -62,5 +62,7 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::NotReconciled { .. } => pb::NoticeKind::NotReconciled,
         NoticeKind::UnusualReads { .. } => pb::NoticeKind::UnusualReads,
         NoticeKind::CaseWaits { .. } => pb::NoticeKind::CaseWaits,
+        NoticeKind::WithdrawalRefused { .. } => pb::NoticeKind::WithdrawalRefused,
+        NoticeKind::AgreementEnds { .. } => pb::NoticeKind::AgreementEnds,
     }
 }

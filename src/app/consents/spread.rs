@@ -9,11 +9,12 @@ use domain::area::AreaCode;
 use domain::id::{ConsentId, MessageId};
 use domain::message::{ConsentWithdrawal, ConsentWithdrawalDone, Content};
 use domain::time::UnixMillis;
-use store::agreements::{ConsentEndedRow, ConsentUseRow, DutyRow, SpreadRow};
+use store::agreements::{ConsentEndedRow, ConsentUseRow, DutyRow, RefusedWordRow, SpreadRow};
 use store::messages::{MessageKey, Side, peer_area, peer_key};
 use store::tables::{CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE, DUTY};
 use store::{Store, Unit};
 
+use super::refused;
 use crate::app::duties::Duty;
 use crate::app::letters;
 use crate::app::messages::delete;
@@ -31,6 +32,8 @@ pub struct Spread {
     pub area: AreaCode,
     /// What was done there.
     pub row: SpreadRow,
+    /// Why it has not taken the word, when it has refused it; the node says it again.
+    pub refused: Option<RefusedWordRow>,
 }
 
 /// Notes that a message rests on a consent, in the unit that writes it.
@@ -151,6 +154,7 @@ pub fn take_done(
     let key = (said.consent_id, peer_key(peer));
     let Some(row) = unit.get(&CONSENT_SPREAD, &key)? else { return Ok(()) };
     let done = row.done.or(Some((said.deleted.min(now), now)));
+    refused::taken(unit, said.consent_id, peer);
     Ok(unit.put(&CONSENT_SPREAD, &key, &SpreadRow { done, ..row })?)
 }
 
@@ -161,10 +165,12 @@ pub fn take_done(
 pub fn of(ctx: &Ctx, store: &Store, id: ConsentId) -> Result<Vec<Spread>, AppError> {
     ctx.must(Permission::FollowDelivery)?;
     let rows = store.scan_under(&CONSENT_SPREAD, &(id,), None, USES_MAX)?;
-    let spread = |((_, peer), row): ((ConsentId, store::messages::PeerKey), SpreadRow)| {
-        Some(Spread { area: peer_area(&peer)?, row })
-    };
-    Ok(rows.into_iter().filter_map(spread).collect())
+    let mut spread = Vec::with_capacity(rows.len());
+    for ((_, peer), row) in rows {
+        let Some(area) = peer_area(&peer) else { continue };
+        spread.push(Spread { area, row, refused: refused::of(store, id, area)? });
+    }
+    Ok(spread)
 }
 
 /// Notes that a county was told, in the unit that accepts the message.

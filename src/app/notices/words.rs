@@ -49,7 +49,9 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::CardsOld
         | NoticeKind::UnusualReads { .. }
         | NoticeKind::ContentDiffers { .. }
-        | NoticeKind::NotReconciled { .. } => own,
+        | NoticeKind::NotReconciled { .. }
+        | NoticeKind::WithdrawalRefused { .. }
+        | NoticeKind::AgreementEnds { .. } => own,
     }
 }
 
@@ -152,6 +154,18 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "请联系对方办公室，核对开案的通报是否已发出：liangdi case list --which waiting",
             "Ask the other office whether what opened them was sent: liangdi case list --which waiting",
         ],
+        NoticeKind::WithdrawalRefused { .. } => [
+            "{name}（{code}）没有接受本人撤回同意的通知，或一直没有回复；其中的内容可能仍在对方。",
+            "{name} ({code}) has not taken the word that a consent was withdrawn, or has not answered it; what it was told may still be there.",
+            "本节点每天自动重发。请联系对方办公室删除，并查看：liangdi consent withdrawal 同意编号",
+            "This node says it again every day. Ask the other office to delete it, and see: liangdi consent withdrawal CONSENT",
+        ],
+        NoticeKind::AgreementEnds { .. } => [
+            "与{name}（{code}）的双向协议最后一日为{since}，尚无续签。",
+            "The last day of an agreement with {name} ({code}) is {since}, and none follows it.",
+            "到期后，协议所列种类一律不再收发。请督导员提议续签：liangdi agreement propose",
+            "After that day what it lists does not pass. Supervisor: propose the next version: liangdi agreement propose",
+        ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
             "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
@@ -212,7 +226,9 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         NoticeKind::Unopened { days, .. } | NoticeKind::Silent { days, .. } => (0, days, None),
         NoticeKind::Restored { backup } => (0, 0, backup),
         NoticeKind::ListOld { issued, .. } => (0, 0, Some(issued)),
-        NoticeKind::CertificateEnds { at, .. } => (0, 0, Some(at)),
+        NoticeKind::CertificateEnds { at, .. } | NoticeKind::AgreementEnds { at, .. } => {
+            (0, 0, Some(at))
+        }
         NoticeKind::Conflict { .. }
         | NoticeKind::RolledBack { .. }
         | NoticeKind::DeadLetter { .. }
@@ -221,6 +237,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::CaseWaits { .. }
         | NoticeKind::UnusualReads { .. }
         | NoticeKind::ContentDiffers { .. }
-        | NoticeKind::NotReconciled { .. } => (0, 0, None),
+        | NoticeKind::NotReconciled { .. }
+        | NoticeKind::WithdrawalRefused { .. } => (0, 0, None),
     }
 }

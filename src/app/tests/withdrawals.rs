@@ -1,0 +1,189 @@
+//! A withdrawal that the other county does not take, messages from before withdrawals were looked for, and what is not
+//! told again after one.
+
+use domain::consent::{ConsentScope, ConsentTerms, Given};
+use domain::id::ConsentId;
+use domain::message::{Body, Content, Kind, PregnancyReport};
+use domain::person::PersonReference;
+use exchange::lane::LaneEpoch;
+use store::letters::NoticeKind;
+use store::messages::{Side, message_key};
+use store::tables::{CAUGHT_UP, CONSENT_USE, NOTICE};
+
+use super::mail::{Post, agree, content, deliver, draft, receipt, row, send};
+use super::*;
+use crate::app::consents::{self, catch_up, refused as words, spread};
+use crate::app::duties;
+use crate::app::letters;
+use crate::app::messages::grounds::Grounds;
+use crate::app::messages::send::{self as sending, Accepted, Draft, Outlet as _};
+use crate::app::reconcile::cures::{Delivering, deliver_again};
+
+fn area(code: &str) -> AreaCode {
+    code.parse().unwrap()
+}
+
+/// Her consent that the origin is told of a pregnancy.
+async fn consent(office: &Office) -> ConsentId {
+    let her = woman();
+    office.arrive(her.clone()).await;
+    let terms = ConsentTerms {
+        scopes: [ConsentScope::Pregnancy].into(),
+        recipient: area(ORIGIN),
+        given_on: today(),
+        valid_until: today().plus_years(1),
+        given: Given::InPerson,
+    };
+    let consent = consents::record(&office.clerk(), &office.store, her.document, terms).await;
+    consent.unwrap().id()
+}
+
+async fn report(office: &Office, post: &Post, consent: ConsentId) -> Accepted {
+    let her = woman();
+    let body = PregnancyReport {
+        expected_month: None,
+        services_wanted: Default::default(),
+        note: Note::optional("请协助安排产前检查。").unwrap(),
+    };
+    let said = Content {
+        basis: LawfulBasis::Consent,
+        purpose: Purpose::HealthService,
+        service_request: None,
+        person: Some(PersonReference { document: her.document, name: her.name }),
+        body: Body::from(body),
+        ..content(1, Kind::PregnancyReport)
+    };
+    let grounds = Grounds { consent: Some(consent), request: None };
+    let draft = Draft { grounds, ..draft(said) };
+    sending::send(&office.clerk(), &office.store, post, draft).await.unwrap()
+}
+
+/// The last word of the node about a withdrawal, as it was accepted.
+fn word(office: &Office, consent: ConsentId) -> Accepted {
+    let told = spread::of(&office.clerk(), &office.store, consent).unwrap()[0].row.told;
+    let (id, _) = told.unwrap();
+    let row = row(&office.store, id, Side::Sent);
+    let (to, epoch, sequence) = (row.peer, row.epoch, row.sequence);
+    Accepted { id, case: row.case.into(), to, epoch, sequence }
+}
+
+fn after(by: Duration) -> UnixMillis {
+    NOW.saturating_add(by)
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[tokio::test]
+async fn a_withdrawal_that_is_refused_is_told_to_a_person_and_said_again() {
+    let (office, post) = (Office::here(), Post::new());
+    let consent = consent(&office).await;
+    let (clerk, store) = (office.clerk(), &office.store);
+    consents::withdraw(&clerk, store, consent, Given::InPerson).await.unwrap();
+    let perform = |now| duties::perform(office.area, store, &post, now);
+    assert_eq!(perform(NOW).await.unwrap(), 1);
+    let first = word(&office, consent);
+    receipt(&office, &[(first, Some(Reason::VersionUnsupported))], NOW).await;
+    let spread = || spread::of(&office.clerk(), &office.store, consent).unwrap()[0];
+    let refused = spread().refused.unwrap();
+    assert_eq!((refused.reason, refused.times), (Reason::VersionUnsupported, 1));
+    let notices = store.scan(&NOTICE, .., 10).unwrap();
+    let told = notices.iter().any(|(_, row)| {
+        row.what == NoticeKind::WithdrawalRefused { peer: area(ORIGIN) }
+            && row.messages == [first.id]
+    });
+    assert!(told, "{notices:?}");
+    assert_eq!(perform(after(DAY / 2)).await.unwrap(), 0, "not at once");
+    assert_eq!(perform(after(DAY)).await.unwrap(), 1);
+    assert_ne!(word(&office, consent).id, first.id, "a new message");
+    assert_eq!(perform(after(DAY * 3)).await.unwrap(), 0, "it is on its way");
+    receipt(&office, &[(word(&office, consent), Some(Reason::Malformed))], after(DAY)).await;
+    assert_eq!(spread().refused.unwrap().times, 2);
+    assert!(words::say_again(store, after(DAY * 2)).await.unwrap());
+    assert_eq!(perform(after(DAY * 2)).await.unwrap(), 1);
+    // Taken at last.
+    let done = domain::message::ConsentWithdrawalDone { consent_id: consent, deleted: NOW };
+    let take = store.commit(move |unit| spread::take_done(unit, area(ORIGIN), &done, NOW));
+    take.await.map_err(AppError::from).unwrap();
+    assert!(spread().refused.is_none() && spread().row.done.is_some());
+    assert!(words::unanswered(store, after(DAY)).unwrap().is_empty());
+}
+
+/// As the store of an older version has them: nothing is noted beside the message.
+async fn forget_notes(office: &Office, consent: ConsentId, id: domain::id::MessageId, side: Side) {
+    let gone = office.store.commit(move |unit| {
+        unit.delete(&CONSENT_USE, &(consent, message_key(id, side)));
+        unit.delete(&CAUGHT_UP, &());
+        Ok::<_, AppError>(())
+    });
+    gone.await.map_err(AppError::from).unwrap();
+}
+
+#[tokio::test]
+async fn messages_from_before_it_was_noted_are_found() {
+    let (here, there, post) = (Office::here(), Office::of(ORIGIN), Post::new());
+    agree(&here, ORIGIN, &[Kind::PregnancyReport], 12).await;
+    agree(&there, HERE, &[Kind::PregnancyReport], 12).await;
+    let consent = consent(&here).await;
+    let (arrived, waits) =
+        (report(&here, &post, consent).await, report(&here, &post, consent).await);
+    deliver(&here, &post, &there, &[arrived.id], NOW).await;
+    receipt(&here, &[(arrived, None)], NOW).await;
+    for (office, id, side) in [
+        (&here, arrived.id, Side::Sent),
+        (&here, waits.id, Side::Sent),
+        (&there, arrived.id, Side::Received),
+    ] {
+        forget_notes(office, consent, id, side).await;
+    }
+    consents::withdraw(&here.clerk(), &here.store, consent, Given::InPerson).await.unwrap();
+    let stopped = letters::show(&here.clerk(), &here.store, waits.id, LOOKING).await;
+    assert!(stopped.is_ok(), "what waits is given up");
+    assert!(catch_up::is_done(&here.store).unwrap());
+
+    // The other side takes the word before it has looked through its messages.
+    let said = domain::message::ConsentWithdrawal { consent_id: consent, withdrawn: NOW };
+    let take = there
+        .store
+        .commit(move |unit| spread::take_withdrawal(unit, (area(HERE), area(ORIGIN)), &said, NOW));
+    take.await.map_err(AppError::from).unwrap();
+    assert!(!row(&there.store, arrived.id, Side::Received).content.0.is_empty(), "not found yet");
+    duties::perform(there.area, &there.store, &post, NOW).await.unwrap();
+    assert!(row(&there.store, arrived.id, Side::Received).content.0.is_empty(), "deleted");
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_or_is_hidden_by_now_is_not_delivered_again() {
+    let (office, post) = (Office::here(), Post::new());
+    agree(&office, ORIGIN, &[Kind::PregnancyReport], 12).await;
+    let consent = consent(&office).await;
+    let told = report(&office, &post, consent).await;
+    let mut notice = content(5, Kind::ArrivalNotice);
+    notice.basis = LawfulBasis::StatutoryDuty;
+    let her = woman();
+    notice.person =
+        Some(PersonReference { document: her.document.clone(), name: her.name.clone() });
+    let notice = send(&office, &office.clerk(), &post, notice).await;
+    let harmless = send(&office, &office.clerk(), &post, content(6, Kind::DepartureNotice)).await;
+    receipt(&office, &[(told, None), (notice, None), (harmless, None)], NOW).await;
+    consents::withdraw(&office.clerk(), &office.store, consent, Given::InPerson).await.unwrap();
+    let found = office.find(&her).await.unwrap();
+    let details = PersonDetails { at_risk: true, ..her };
+    let (id, seen) = (found.person.id(), found.person.version());
+    let correction =
+        persons::Correction {
+            id, seen, details, why: Note::new("本人反映受到威胁").unwrap()
+        };
+    persons::correct(&office.clerk(), &office.store, correction).await.unwrap();
+
+    // The other county has lost everything and asks for it in a reconciliation.
+    for (accepted, goes) in [(told, false), (notice, false), (harmless, true)] {
+        let sealer = post.sealer(area(ORIGIN)).unwrap();
+        let own = office.area;
+        let again = office.store.commit(move |unit| {
+            let (epoch, id) = (LaneEpoch::new(9), accepted.id);
+            deliver_again(unit, own, id, false, sealer.as_ref(), epoch, NOW)
+        });
+        let again = again.await.map_err(AppError::from).unwrap();
+        assert_eq!(again != Delivering::Lost, goes, "{accepted:?}: {again:?}");
+    }
+}
