@@ -7,6 +7,7 @@ pub mod tasks;
 pub mod time;
 
 pub mod access_file;
+pub mod agreement_file;
 pub mod app;
 pub mod delivery;
 pub mod draw;

@@ -3,6 +3,7 @@
 //! The signature stands beside that of the parcel: content is sealed, so a parcel proves to a third party that something
 //! was said and not what. With both signatures and the terms, anybody with the root can check an agreement.
 
+mod adopt;
 pub mod rule;
 mod words;
 
@@ -23,6 +24,7 @@ use store::messages::{PeerKey, peer_key};
 use store::tables::{AGREED, AGREEMENT};
 use store::{Store, Unit};
 
+pub use adopt::adopt;
 pub(crate) use words::canonical;
 pub use words::{Claimed, claimed};
 
@@ -213,8 +215,17 @@ pub fn list(
     ctx.must(Permission::FollowDelivery)?;
     let rows = store.scan(&AGREEMENT, .., VERSIONS_MAX)?;
     let own = ctx.county();
-    let with = |row: &AgreementRow| peer.is_none_or(|peer| row.agreement.peer_of(own) == peer);
+    let with = |row: &AgreementRow| {
+        peer.is_none_or(|peer| row.agreement.peer_of(side_of(&row.agreement, own)) == peer)
+    };
     Ok(rows.into_iter().map(|(_, row)| row).filter(with).collect())
+}
+
+/// On which side of an agreement a county is: itself, or its province with what it was agreed for.
+#[must_use]
+pub fn side_of(agreement: &Agreement, own: AreaCode) -> AreaCode {
+    let sides = [agreement.proposer, agreement.other];
+    if sides.contains(&own) { own } else { own.province() }
 }
 
 /// Every version of one agreement, the first one first.

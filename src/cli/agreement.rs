@@ -1,17 +1,25 @@
 //! `liangdi agreement`: what this county has agreed with others.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaCode;
+use domain::hex::hex;
 use domain::id::AgreementId;
 use domain::message::Kind;
 use domain::purpose::Purpose;
 use domain::time::Date;
+use serde_json::json;
+use trust::name::{SUFFIX_DEFAULT, Suffix};
 
 use super::connect::{ConnectArgs, Office, message, office};
 use super::exit::Failure;
-use super::given::choice;
+use super::given::{choice, new_file};
 use super::output::Answer;
+use super::trusted::chains;
 use super::view;
+use crate::agreement_file::{AgreementFile, FILE_BYTES_MAX, SaidWord, Standing};
+use crate::errors::chain;
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]
@@ -34,6 +42,30 @@ enum Verb {
     Decide(Decide),
     /// End an agreement, with the agreed notice 终止
     End(End),
+    /// Take over what the own province has agreed with another one, from such a file 采用省级协议
+    Adopt {
+        /// The file
+        file: PathBuf,
+    },
+    /// Write a version with the signatures of both nodes into a file that proves itself 导出
+    Export(Export),
+    /// Check such a file with the root certificate alone; needs no node 核验
+    Verify {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(ClapArgs, Debug)]
+struct Export {
+    /// Agreement 协议编号
+    agreement: AgreementId,
+    /// Version; the newest when left out 版本
+    #[arg(long, value_name = "NUMBER")]
+    number: Option<u32>,
+    /// The file, which must not exist yet
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -149,8 +181,20 @@ fn numbered(typed: &str) -> Result<(Kind, u32), String> {
 
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
+    if let Verb::Verify { file } = &args.verb {
+        return verify(&args.connect, file);
+    }
     let office = args.connect.open().await?;
     match args.verb {
+        Verb::Verify { file } => verify(&args.connect, &file),
+        Verb::Adopt { file } => {
+            let file = std::fs::read(&file)
+                .map_err(|e| Failure::usage(format!("cannot read {}: {e}", file.display())))?;
+            let request = office::AdoptAgreementRequest { file };
+            let adopted = office.agreements().adopt_agreement(request).await?.into_inner();
+            Ok(view::answer(&adopted.agreement.unwrap_or_default()))
+        }
+        Verb::Export(given) => export(&office, given).await,
         Verb::List(given) => {
             let peer = given.peer.map(|area| area.to_string()).unwrap_or_default();
             let request = office::ListAgreementsRequest { peer };
@@ -189,6 +233,89 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
             Ok(view::answer(&office.agreements().end_agreement(request).await?.into_inner()))
         }
     }
+}
+
+/// Writes one version, with what each side's node has signed, into a file.
+async fn export(office: &Office, given: Export) -> Result<Answer, Failure> {
+    let request = office::GetAgreementRequest { agreement_id: given.agreement.to_string() };
+    let versions = office.agreements().get_agreement(request).await?.into_inner().versions;
+    let wanted =
+        |version: &office::Agreement| given.number.is_none_or(|number| version.version == number);
+    let kept = versions.into_iter().rev().find(wanted);
+    let kept = kept.ok_or_else(|| Failure::refused("no such version").zh("没有这个版本"))?;
+    let file = file_of(&kept).ok_or_else(|| Failure::failed("the node shows no signatures"))?;
+    new_file(&given.out, file.to_text().as_bytes())?;
+    let json = json!({ "file": given.out.display().to_string(), "version": kept.version });
+    Ok(Answer::new(json, given.out.display().to_string()).and(
+        "\nAnybody with the root certificate can check it 任何持有根证书者均可核验:\n  liangdi agreement verify FILE --root root.pem",
+    ))
+}
+
+/// What both nodes have signed, as a node shows it.
+fn file_of(kept: &office::Agreement) -> Option<AgreementFile> {
+    let (proposer, peer) = (kept.proposer.parse::<AreaCode>().ok()?, kept.proposal.as_ref()?);
+    let signed = |by: AreaCode, word: String, at, signature: Option<&message::OfficeSignature>| {
+        let signature = signature?;
+        Some(SaidWord::new(by, word, at, &signature.signature, &signature.chain))
+    };
+    let line = kept.signed_text.lines().find_map(|line| line.strip_prefix("between "))?;
+    let other: AreaCode = line.split_once(' ')?.1.parse().ok()?;
+    let proposed = "proposed".to_owned();
+    let mut words = vec![signed(proposer, proposed, kept.proposed_ms, peer.signature.as_ref())?];
+    if let Some(decision) = &kept.decision {
+        let contact = hex(decision.contact.as_bytes());
+        let word =
+            if decision.accepted { format!("accepted {contact}") } else { "declined".to_owned() };
+        words.push(signed(other, word, kept.decided_ms, decision.signature.as_ref())?);
+    }
+    if let Some(ending) = &kept.ending {
+        let by = kept.ended_by.parse().ok()?;
+        let word = format!("ended {}", ending.last_day);
+        words.push(signed(by, word, kept.ended_ms, ending.signature.as_ref())?);
+    }
+    Some(AgreementFile::new(kept.signed_text.clone(), words))
+}
+
+fn verify(connect: &ConnectArgs, path: &Path) -> Result<Answer, Failure> {
+    let root = connect.root.as_deref().ok_or_else(|| Failure::usage("name the root: --root"))?;
+    let suffix = connect.suffix.as_deref().unwrap_or(SUFFIX_DEFAULT).parse::<Suffix>();
+    let suffix = suffix.map_err(|error| Failure::usage(error.to_string()))?;
+    let chains = chains(root, &connect.crl, suffix)?;
+    let unreadable = |e| Failure::usage(format!("cannot read {}: {e}", path.display()));
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(Failure::usage(format!("{} is no agreement", path.display())));
+    }
+    let proven = AgreementFile::parse(&bytes).and_then(|file| file.verify(&chains));
+    let proven = proven.map_err(|fault| {
+        Failure::refused(format!("the agreement does not hold: {}", chain(&fault)))
+            .zh("协议核验不通过")
+            .advise("ask both offices for the file; if it still fails, it was altered")
+    })?;
+    let (standing, zh) = match proven.standing {
+        Standing::Proposed => ("PROPOSED".to_owned(), "一方已提议，对方未签署"),
+        Standing::Agreed => ("AGREED".to_owned(), "双方已签署"),
+        Standing::Declined => ("DECLINED".to_owned(), "对方不同意"),
+        Standing::Ended(day) => (format!("ENDED {day}"), "已终止"),
+    };
+    let ((one, other), (from, until)) = (proven.between, proven.valid);
+    let checked = match connect.crl.is_empty() {
+        true => {
+            "\nNo revocation list was given: whether a key was revoked is not known. 未提供吊销列表。"
+        }
+        false => "",
+    };
+    let json = json!({
+        "agreement_id": proven.id, "version": proven.version, "state": standing,
+        "between": [one.as_str(), other.as_str()],
+        "valid_from": from.to_string(), "valid_until": until.to_string(),
+        "signed_text": proven.terms, "revocation_checked": !connect.crl.is_empty(),
+    });
+    let text = format!(
+        "{standing} {zh}\n{one} – {other}, {from} – {until}, version {}\n\n{}{checked}",
+        proven.version, proven.terms
+    );
+    Ok(Answer::new(json, text))
 }
 
 async fn propose(office: &Office, given: Propose) -> Result<Answer, Failure> {

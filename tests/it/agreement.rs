@@ -235,3 +235,113 @@ fn terms_that_the_law_does_not_allow_are_refused_with_the_field() {
     let unnamed = propose(&format!("--kind Inquiry=Question {year}"));
     assert_eq!(field(unnamed), "terms.kind_terms.fields");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agreement_is_checked_by_anybody_with_the_root_alone() {
+    let network = Network::new();
+    let (mut home, mut away) = pair(&network);
+    let agreed = conclude(&network, (AWAY, HOME), "", &terms(&[Kind::ServiceReport])).await;
+    let id = &agreed.agreement_id;
+    let root = network.path("root.pem").display().to_string();
+    let lists = network.path("lists.pem").display().to_string();
+    let file = |name: &str| network.path(name).display().to_string();
+    for (county, name) in [(HOME, "home.json"), (AWAY, "away.json")] {
+        let desk = Desk::of(&network, county, Role::Supervisor);
+        desk.json(&format!("agreement export {id} --out {}", file(name)));
+    }
+    // Neither store nor node is needed.
+    for node in [&mut home, &mut away] {
+        assert!(node.stop().success());
+    }
+    let check = |name: &str| {
+        let line = format!("agreement verify {} --root {root} --crl {lists} --json", file(name));
+        crate::support::desk::run(&crate::support::desk::words(&line))
+    };
+    for name in ["home.json", "away.json"] {
+        let ended = check(name);
+        assert_eq!(ended.exit, 0, "{}", ended.err);
+        let proven: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        assert_eq!(proven["state"], "AGREED");
+        assert_eq!(proven["between"], serde_json::json!([AWAY, HOME]));
+        assert_eq!(proven["signed_text"], agreed.signed_text);
+    }
+    // Another field, another day, a word of the other side under its name, a signature left out: none of it holds.
+    let whole = std::fs::read_to_string(file("home.json")).unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    let mut swapped = parsed.clone();
+    swapped["words"][1]["signature"] = parsed["words"][0]["signature"].clone();
+    swapped["words"][1]["chain"] = parsed["words"][0]["chain"].clone();
+    let mut declined = parsed.clone();
+    declined["words"][1]["word"] = "declined".into();
+    let mut none = parsed.clone();
+    none["words"] = serde_json::json!([]);
+    let altered = [
+        whole.replace("kind ServiceReport", "kind PregnancyReport"),
+        whole.replace("retention-months 36", "retention-months 12"),
+        swapped.to_string(),
+        declined.to_string(),
+        none.to_string(),
+    ];
+    for (number, text) in altered.iter().enumerate() {
+        assert_ne!(*text, whole, "{number}");
+        std::fs::write(file("altered.json"), text).unwrap();
+        let ended = check("altered.json");
+        assert_eq!(ended.exit, 3, "{number}: {}{}", ended.out, ended.err);
+    }
+    // Half of it proves that one side has proposed, and says so.
+    let mut half = parsed.clone();
+    half["words"].as_array_mut().unwrap().truncate(1);
+    std::fs::write(file("half.json"), half.to_string()).unwrap();
+    let ended = check("half.json");
+    let proven: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(proven["state"], "PROPOSED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_provinces_have_agreed_covers_their_counties_until_these_agree_themselves() {
+    const PROVINCES: [&str; 2] = ["440000", "410000"];
+    let network = Network::new();
+    let mut provinces = [0, 1].map(|n: usize| network.node(PROVINCES[n], &[PROVINCES[1 - n]]));
+    provinces.iter_mut().for_each(Node::start);
+    let (home, away) = pair(&network);
+    let id =
+        conclude(&network, (PROVINCES[0], PROVINCES[1]), "", &terms(&[Kind::ServiceReport])).await;
+    let file = network.path("wide.json").display().to_string();
+    let id = id.agreement_id;
+    Desk::of(&network, PROVINCES[0], Role::Supervisor)
+        .json(&format!("agreement export {id} --out {file}"));
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let first = message(1, AWAY, HOME, Kind::ArrivalNotice);
+    office::send_when_known(&at_away, HOME, &first).await;
+    let passes = |seed: u64| {
+        let office = at_away.clone();
+        async move { office::send(&office, HOME, &report(seed), "").await }
+    };
+    assert_eq!(office::code(&passes(3).await.unwrap_err()), "NOT_AGREED");
+    let [at_away_desk, at_home_desk] =
+        [AWAY, HOME].map(|county| Desk::of(&network, county, Role::Supervisor));
+    // A file that was touched, or that is about others, is not taken over.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let touched = network.path("touched.json").display().to_string();
+    std::fs::write(&touched, text.replace("ServiceReport", "PregnancyReport")).unwrap();
+    let refused = at_away_desk.refused(&format!("agreement adopt {touched}"), 3);
+    assert_eq!(refused["code"], "SIGNATURE_INVALID");
+    let adopted = at_away_desk.json(&format!("agreement adopt {file}"));
+    assert_eq!(adopted["peer"], PROVINCES[1]);
+    // The other county has not taken it over yet: its node holds to its own copy.
+    let early = passes(4).await.unwrap();
+    let early = office::reaches(&at_away, &early.message_id, Stage::Refused).await;
+    assert_eq!(early.reason, "NOT_AGREED");
+    at_home_desk.json(&format!("agreement adopt {file}"));
+    at_home_desk.json(&format!("agreement adopt {file}"));
+    let sent = passes(5).await.unwrap();
+    office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
+    let listed = at_home_desk.json("agreement list");
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    // Their own agreement stands in its place, also where it allows less.
+    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::Inquiry])).await;
+    assert_eq!(office::code(&passes(6).await.unwrap_err()), "NOT_AGREED");
+    for node in provinces.iter().chain([&home, &away]) {
+        node.never_panicked();
+    }
+}

@@ -19,8 +19,10 @@ use wire::records::Form;
 
 use super::Parts;
 use super::field::{area, invalid, maybe, maybe_area, missing, parsed};
+use crate::agreement_file::FILE_BYTES_MAX;
 use crate::api::caller::operator;
-use crate::api::status::{of_findings, of_refusal};
+use crate::api::status::{of_findings, of_reason, of_refusal};
+use crate::app::access::{self, Followed};
 use crate::app::agreements::{self, Decision, Proposal};
 use crate::app::consents::spread::{self, Spread};
 use crate::app::{Ctx, Refusal, at_risk};
@@ -113,6 +115,20 @@ impl AgreementService for Agreements {
         Ok(Response::new(pb::EndAgreementResponse { agreement, message_id }))
     }
 
+    async fn adopt_agreement(
+        &self,
+        request: Request<pb::AdoptAgreementRequest>,
+    ) -> Result<Response<pb::AdoptAgreementResponse>, Status> {
+        let ctx = self.ctx(&request)?;
+        let file = request.into_inner().file;
+        if file.len() > FILE_BYTES_MAX {
+            return Err(of_reason(Reason::TooLarge));
+        }
+        let material = self.identity.material();
+        let row = agreements::adopt(&ctx, &self.store, material.chains().as_ref(), &file).await?;
+        Ok(Response::new(pb::AdoptAgreementResponse { agreement: self.shown(&row) }))
+    }
+
     async fn list_agreements(
         &self,
         request: Request<pb::ListAgreementsRequest>,
@@ -141,6 +157,7 @@ impl AgreementService for Agreements {
     ) -> Result<Response<pb::GetWithdrawalResponse>, Status> {
         let ctx = self.ctx(&request)?;
         let id = parsed(&request.get_ref().consent_id, "consent_id")?;
+        access::follow(&ctx, &self.store, Followed::Consent(id)).await?;
         let spread = spread::of(&ctx, &self.store, id)?;
         let spread = spread.iter().map(spread_to_pb).collect();
         Ok(Response::new(pb::GetWithdrawalResponse { spread }))
@@ -209,7 +226,7 @@ fn to_pb(row: &AgreementRow, own: AreaCode) -> pb::Agreement {
     let mut shown = pb::Agreement {
         agreement_id: agreement.id.to_string(),
         version: agreement.version,
-        peer: agreement.peer_of(own).to_string(),
+        peer: agreement.peer_of(agreements::side_of(agreement, own)).to_string(),
         proposer: agreement.proposer.to_string(),
         state: state.into(),
         proposal_message_id: row.proposal.to_string(),
@@ -243,6 +260,7 @@ fn to_pb(row: &AgreementRow, own: AreaCode) -> pb::Agreement {
             reason: ending.reason.clone(),
             signature: Some(ending.signature.clone()),
         };
+        shown.ended_ms = ending.at.get();
         if let body::content::Body::AgreementEnd(ended) = said(ended.into()) {
             shown.ending = Some(ended);
         }
@@ -251,7 +269,7 @@ fn to_pb(row: &AgreementRow, own: AreaCode) -> pb::Agreement {
 }
 
 fn spread_to_pb(spread: &Spread) -> pb::WithdrawalSpread {
-    let (told, done) = (spread.row.told, spread.row.done);
+    let (told, done, refused) = (spread.row.told, spread.row.done, spread.refused);
     pb::WithdrawalSpread {
         area: spread.area.to_string(),
         since_ms: spread.row.since.get(),
@@ -259,6 +277,8 @@ fn spread_to_pb(spread: &Spread) -> pb::WithdrawalSpread {
         sent_ms: told.map_or(0, |(_, at)| at.get()),
         deleted_ms: done.map_or(0, |(deleted, _)| deleted.get()),
         acknowledged_ms: done.map_or(0, |(_, came)| came.get()),
+        refused_reason: refused.map(|row| row.reason.code().to_owned()).unwrap_or_default(),
+        refused_ms: refused.map_or(0, |row| row.at.get()),
     }
 }
 

@@ -12,20 +12,58 @@ use domain::message::{
 };
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
-use store::agreements::{AgreementRow, DecisionRow, EndingRow};
+use store::agreements::{AgreedRow, AgreementRow, DecisionRow, EndingRow};
 use store::messages::{MessageKey, Side, message_key, peer_key};
 use store::tables::{AGREED, AGREEMENT, MESSAGE};
-use store::{Kept, Unit};
+use store::{Kept, Store, StoreError, Unit};
 
 use super::{VERSIONS_MAX, has_room, keep, refusal};
 use crate::app::AppError;
 
-/// What is agreed with a county and not replaced.
+/// What is agreed with a county and not replaced, as far as a unit sees.
 ///
 /// # Errors
 /// When the row cannot be read.
-pub fn with_peer(unit: &Unit<'_>, peer: AreaCode) -> Result<Vec<Agreement>, AppError> {
-    Ok(unit.get(&AGREED, &peer_key(peer))?.unwrap_or_default().agreements)
+pub fn with_peer(
+    unit: &Unit<'_>,
+    sides: (AreaCode, AreaCode),
+    today: Date,
+) -> Result<Vec<Agreement>, AppError> {
+    governing(|area| unit.get(&AGREED, &peer_key(area)), sides, today)
+}
+
+/// The same outside a unit.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn known(
+    store: &Store,
+    sides: (AreaCode, AreaCode),
+    today: Date,
+) -> Result<Vec<Agreement>, AppError> {
+    governing(|area| store.get(&AGREED, &peer_key(area)), sides, today)
+}
+
+/// What two counties have agreed themselves; while that is nothing that is in force, what their provinces have agreed and
+/// this county has taken over.
+fn governing(
+    agreed: impl Fn(AreaCode) -> Result<Option<AgreedRow>, StoreError>,
+    (own, peer): (AreaCode, AreaCode),
+    today: Date,
+) -> Result<Vec<Agreement>, AppError> {
+    let with = |own: AreaCode, peer: AreaCode| {
+        let mut agreements = agreed(peer)?.unwrap_or_default().agreements;
+        let sides = |agreement: &Agreement| (agreement.proposer, agreement.other);
+        agreements.retain(|it| sides(it) == (own, peer) || sides(it) == (peer, own));
+        Ok::<_, StoreError>(agreements)
+    };
+    let (here, there) = (own.province(), peer.province());
+    let mut direct = with(own, peer)?;
+    let covered = here != there && own != here && peer != there;
+    if covered && !direct.iter().any(|agreement| agreement.is_in_force(today)) {
+        direct.extend(with(here, there)?);
+    }
+    Ok(direct)
 }
 
 /// The content as it may be sealed for a county: without the fields that were not agreed. None when it goes as it is.

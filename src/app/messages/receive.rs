@@ -288,11 +288,12 @@ impl Taking<'_, '_> {
     }
 
     /// What is agreed with the peer, as the units before this and what this one has stored left it.
-    fn agreed(&mut self) -> Result<Arc<[Agreement]>, AppError> {
+    fn agreed(&mut self, own: AreaCode) -> Result<Arc<[Agreement]>, AppError> {
         if let Some(agreed) = &self.agreed {
             return Ok(Arc::clone(agreed));
         }
-        let agreed: Arc<[Agreement]> = rule::with_peer(self.unit, self.peer)?.into();
+        let agreed = rule::with_peer(self.unit, (own, self.peer), self.now.date())?;
+        let agreed: Arc<[Agreement]> = agreed.into();
         self.agreed = Some(Arc::clone(&agreed));
         Ok(agreed)
     }
@@ -402,7 +403,7 @@ impl Taking<'_, '_> {
             let field = Some("step".to_owned());
             return Ok(Verdict::Refuse { reason: Reason::InvalidField, field });
         }
-        let agreed = self.agreed()?;
+        let agreed = self.agreed(header.to)?;
         if let Err(refusal) = rule::narrowed(self.unit, &agreed, &fit.parsed, self.now)? {
             let field = Some(refusal.field.to_owned());
             return Ok(Verdict::Refuse { reason: refusal.reason, field });
@@ -435,7 +436,7 @@ impl Taking<'_, '_> {
         let entry = LedgerEntry::of(header, opened.digest, Direction::Received);
         self.unit.append_ledger(&entry.canonical_bytes())?;
         let case = fit.parsed.case_of(header.message_id).opening_message();
-        let agreed = self.agreed()?;
+        let agreed = self.agreed(header.to)?;
         let narrowed = rule::narrowed(self.unit, &agreed, &fit.parsed, self.now)?.ok().flatten();
         let (content, bytes) = match &narrowed {
             Some(content) => (content, encode_content(content)),

@@ -241,7 +241,7 @@ impl Outgoing {
     /// message is no duplicate.
     pub(crate) fn accept(&mut self, unit: &mut Unit<'_>) -> Result<Accepted, AppError> {
         grounds::still_stand(unit, &self.content, (self.own, self.to))?;
-        at_risk::keep_hidden(unit, &self.content, self.to, self.now)?;
+        at_risk::keep_hidden(unit, &self.content, (self.own, self.to), self.now)?;
         let agreed = self.keep_to_agreement(unit)?;
         asked::known_already(unit, &agreed, &self.content, self.to, self.now)?;
         let id = crate::time::next_message_id(self.own, self.now);
@@ -289,7 +289,7 @@ impl Outgoing {
 
     /// Leaves out what was not agreed, before anything is sealed.
     fn keep_to_agreement(&mut self, unit: &Unit<'_>) -> Result<Vec<Agreement>, AppError> {
-        let agreed = rule::with_peer(unit, self.to)?;
+        let agreed = rule::with_peer(unit, (self.own, self.to), self.now.date())?;
         let narrowed = rule::narrowed(unit, &agreed, &self.content, self.now)?;
         let narrowed =
             narrowed.map_err(|refusal| Refusal::new(refusal.reason).field(refusal.field))?;

@@ -204,6 +204,14 @@ fn both_sides_sign_the_same_lines() {
     agreed.purposes = [Purpose::HealthService].into();
     let id = "0190a1b2-0000-7000-8000-000000000001".parse().unwrap();
     let bytes = canonical_bytes(id, 2, (here(), there()), &agreed);
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let read = parse_canonical(&text).unwrap();
+    assert_eq!((read.id, read.version, read.between), (id, 2, (here(), there())));
+    assert_eq!(read.terms, agreed);
+    for (from, to) in [("valid ", "valid  "), ("version 2", "version 02"), ("\n", "\r\n")] {
+        assert_eq!(parse_canonical(&text.replacen(from, to, 1)), None, "{to:?}");
+    }
+    assert_eq!(parse_canonical(&format!("{text}more\n")), None);
     let expected = "liangdi agreement 1\nid 0190a1b2-0000-7000-8000-000000000001\nversion 2\n\
         between 440305 410522\nvalid 2026-11-10 2027-09-16\nkind ServiceReferral 3 0 wanted_on\n\
         kind ReferralFeedback 0 0 \npurpose HEALTH_SERVICE\nretention-months 36\n\
