@@ -1,5 +1,9 @@
 //! The only place that grants reading: who, on which basis, for which purpose, and in the log before the answer.
 
+mod follow;
+
+pub use follow::{Followed, OFFICE_WORK, follow, forget, taken_out};
+
 use domain::access::{
     AccessAction, AccessEntry, Permission, PersonKey, ReadLimits, TooManyReads, Unusual,
 };

@@ -7,7 +7,7 @@
 
 mod row;
 
-use domain::access::Permission;
+use domain::access::{AccessAction, Permission};
 use domain::id::MessageId;
 use domain::numbered::Numbered as _;
 use domain::reason::Reason;
@@ -17,6 +17,7 @@ use store::{Store, Unit};
 
 pub use row::{Checked, Kind, Record, Row, Trouble, Wrong};
 
+use super::access::{self, Act, CERTIFYING, REGISTERING};
 use super::{AppError, Ctx, Refusal};
 use crate::time::{SystemClock, random};
 
@@ -131,6 +132,17 @@ pub async fn put(
     unread: Vec<Wrong>,
 ) -> Result<Put, AppError> {
     ctx.must(Permission::WriteRecords)?;
+    let kind = own(ctx, store.get(&IMPORT, &id)?)?.kind;
+    let kind = Kind::from_number(kind).ok_or(AppError::Internal("no such import"))?;
+    let total = rows.len().saturating_add(lines_of(&unread));
+    let (mut prepared, mut wrong) = (Vec::with_capacity(rows.len()), unread);
+    for entry in rows {
+        let line = entry.line;
+        match entry.prepare(ctx, store, kind)? {
+            Ok(fit) => prepared.push((line, fit)),
+            Err(found) => wrong.extend(found.into_iter().map(|trouble| Wrong { line, trouble })),
+        }
+    }
     let caller = ctx.clone();
     let work = move |unit: &mut Unit<'_>| {
         let mut row = own(&caller, unit.get(&IMPORT, &id)?)?;
@@ -140,13 +152,9 @@ pub async fn put(
         if batch <= row.batches {
             return Ok(Put { wrong: Vec::new(), import: Import { id, row } });
         }
-        let mut wrong = unread;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let kind = Kind::from_number(row.kind).ok_or(AppError::Internal("no such import"))?;
-        let total = rows.len().saturating_add(lines_of(&wrong));
-        for entry in rows {
-            let line = entry.line;
-            match entry.check(&caller, unit, kind)? {
+        for (line, entry) in prepared {
+            match entry.check(unit)? {
                 Checked::Right(bytes) if row.dry_run || row.wrong > 0 => drop(bytes),
                 Checked::Right(bytes) => {
                     unit.append(&IMPORT_ROWS, &(id, batch), &bytes)?;
@@ -156,6 +164,11 @@ pub async fn put(
                 }
             }
         }
+        // What stands in the way tells who is on record: a check is a search, and is in the log as one.
+        let action = if row.dry_run { AccessAction::Search } else { AccessAction::Create };
+        let why = if kind == Kind::Certificate { CERTIFYING } else { REGISTERING };
+        let act = Act { action, why, person: None, message: None };
+        unit.append_access(access::entry(&caller, act))?;
         row.batches = batch;
         row.rows = row.rows.saturating_add(count(total));
         row.wrong = row.wrong.saturating_add(count(lines_of(&wrong)));
@@ -234,13 +247,16 @@ pub async fn apply(
         let ctx = Ctx { caller: row.by.clone(), now: SystemClock.now() };
         let key = (id, batch);
         let entries = store.read_from(&IMPORT_ROWS, &key, 1, BATCH_ROWS_MAX, BATCH_BYTES_MAX)?;
+        let entries: Result<Vec<_>, AppError> =
+            entries.iter().map(|(_, bytes)| row::Kept::decode(store, bytes)).collect();
+        let entries = entries?;
         let work = move |unit: &mut Unit<'_>| {
             let mut row = unit.get(&IMPORT, &id)?.ok_or(AppError::from(Reason::NotFound))?;
             if row.applied.saturating_add(1) != batch {
                 return Ok(());
             }
-            for (_, bytes) in &entries {
-                match row::write(&ctx, unit, bytes)? {
+            for entry in entries {
+                match row::write(&ctx, unit, entry)? {
                     None => row.written = row.written.saturating_add(1),
                     Some(line) => {
                         row.skipped = row.skipped.saturating_add(1);

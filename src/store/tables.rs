@@ -333,7 +333,7 @@ catalogue! {
     /// The hour in which an operator's following of something was last logged.
     /// Key: hash of the operator's name (32), hash of what is followed (16). Value: hours since 1970. Written with
     /// [`ACCESS`], deleted when it is old.
-    FOLLOWED: Table<([u8; 32], [u8; 16]), u64> = Table::new("followed-1", 0x85);
+    FOLLOWED: Table<([u8; 32], [u8; 16]), u64> = Table::new("followed-1", 0x82);
 
     /// How many records an operator may look at: one row.
     /// Key: nothing. Value: [`ReadLimitsRow`]. Written at the start from the configuration.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::access::Permission;
 use domain::hex::hex;
 use domain::reason::Reason;
+use store::Store;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,7 +19,7 @@ use wire::pb::office::export_bundle_response::Part;
 use super::Parts;
 use crate::api::caller::operator;
 use crate::api::status::of_reason;
-use crate::app::{AppError, Refusal};
+use crate::app::{AppError, Ctx, Refusal, access};
 use crate::config::Settings;
 use crate::delivery::bundles::{Bundles, Report};
 use crate::tasks::Tasks;
@@ -34,6 +35,7 @@ type Pieces = mpsc::Sender<Result<pb::ExportBundleResponse, Status>>;
 
 pub(super) struct Files {
     settings: Arc<Settings>,
+    store: Store,
     bundles: Bundles,
     tasks: Tasks,
 }
@@ -42,14 +44,16 @@ impl Files {
     pub(super) fn new(parts: &Parts) -> Self {
         Self {
             settings: parts.settings.clone(),
+            store: parts.store.clone(),
             bundles: parts.bundles.clone(),
             tasks: parts.tasks.clone(),
         }
     }
 
-    fn authorised<T>(&self, request: &Request<T>) -> Result<(), Status> {
+    fn authorised<T>(&self, request: &Request<T>) -> Result<Ctx, Status> {
         let ctx = operator(request.extensions(), self.settings.area)?;
-        ctx.must(Permission::TendDelivery).map_err(Status::from)
+        ctx.must(Permission::TendDelivery).map_err(Status::from)?;
+        Ok(ctx)
     }
 }
 
@@ -61,11 +65,12 @@ impl BundleService for Files {
         &self,
         request: Request<pb::ExportBundleRequest>,
     ) -> Result<Response<Self::ExportBundleStream>, Status> {
-        self.authorised(&request)?;
+        let ctx = self.authorised(&request)?;
         let to = request.into_inner().to.parse();
         let unknown =
             |_| Status::from(AppError::from(Refusal::new(Reason::UnknownArea).field("to")));
         let to = to.map_err(unknown)?;
+        access::taken_out(&ctx, &self.store).await?;
         let (pieces, answer) = mpsc::channel(CHUNKS);
         let (out, bytes) = mpsc::channel(CHUNKS);
         let bundles = self.bundles.clone();

@@ -25,6 +25,7 @@ use super::access::why;
 use super::field::{self, area, invalid, malformed, missing, size};
 use crate::api::caller::operator;
 use crate::api::status::of_findings;
+use crate::app::access::{self, Followed};
 use crate::app::cases::couple::{self, Application, Decision};
 use crate::app::cases::read::{self, Shown, Which};
 use crate::app::cases::steps::{self, Action, Order};
@@ -70,6 +71,7 @@ impl CaseService for Cases {
             Ok(pb::CaseList::All) => Which::All,
             Err(_) => return Err(invalid("which")),
         };
+        access::follow(&ctx, &self.store, Followed::List("cases")).await?;
         let (size, token) = (size(page_size), field::page_token(&page_token)?);
         let page = reading(&self.store, move |store| read::list(&ctx, store, which, size, &token));
         let page = page.await?;
@@ -84,7 +86,9 @@ impl CaseService for Cases {
         request: Request<pb::ShowCaseRequest>,
     ) -> Result<Response<pb::ShowCaseResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let case = self.shown(&ctx, case_id(&request.get_ref().case_id)?)?;
+        let id = case_id(&request.get_ref().case_id)?;
+        access::follow(&ctx, &self.store, Followed::Case(id)).await?;
+        let case = self.shown(&ctx, id)?;
         Ok(Response::new(pb::ShowCaseResponse { case: Some(case) }))
     }
 

@@ -19,6 +19,7 @@ use super::message::grounds;
 use super::{Parts, letter, notice, peer, track};
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
+use crate::app::access::{self, Followed};
 use crate::app::letters::{self, Again, Discard};
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::read;
@@ -72,6 +73,7 @@ impl DeliveryService for Delivery {
     ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
         let ctx = self.ctx(&request)?;
         let pb::ListDeadLettersRequest { all, to, page_size, page_token } = request.into_inner();
+        access::follow(&ctx, &self.store, Followed::List("dead letters")).await?;
         let filter = letters::Filter { all, to: maybe_area(&to, "to")? };
         let before = letters::token(&field::page_token(&page_token)?)?;
         let size = size(page_size);

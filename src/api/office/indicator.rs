@@ -12,6 +12,7 @@ use wire::pb::office::indicator_service_server::IndicatorService;
 use super::Parts;
 use super::field::{area, invalid, maybe, parsed};
 use crate::api::caller::operator;
+use crate::app::access::{self, Followed};
 use crate::app::indicators::{self, CASES_MAX, Number, case_id};
 use crate::app::reading;
 
@@ -60,6 +61,7 @@ impl IndicatorService for Indicators {
         };
         let after = maybe::<MessageId>(&request.after, "after")?.map(|id| *id.as_bytes());
         let key = (indicator.number(), area(&request.area, "area")?, kind);
+        access::follow(&ctx, &self.store, Followed::List("indicator cases")).await?;
         let work = move |store: &Store| indicators::cases(&ctx, store, period, key, after);
         let cases = reading(&self.store, work).await?;
         let full = cases.len() == CASES_MAX;

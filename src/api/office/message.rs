@@ -18,6 +18,7 @@ use super::access::why;
 use super::field::{self, area, invalid, malformed, maybe_area, message_id, missing, size};
 use super::track;
 use crate::api::caller::operator;
+use crate::app::access::{self, Followed};
 use crate::app::messages::evidence;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::read::{self, Filter, Page};
@@ -105,7 +106,9 @@ impl MessageService for Messages {
         request: Request<pb::TrackMessageRequest>,
     ) -> Result<Response<pb::TrackMessageResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let track = read::track(&ctx, &self.store, message_id(&request.get_ref().message_id)?)?;
+        let id = message_id(&request.get_ref().message_id)?;
+        access::follow(&ctx, &self.store, Followed::Message(id)).await?;
+        let track = read::track(&ctx, &self.store, id)?;
         Ok(Response::new(pb::TrackMessageResponse { track: Some(self.track(&track)) }))
     }
 
@@ -122,6 +125,7 @@ impl MessageService for Messages {
             Ok(pb::Direction::Received) => Some(Side::Received),
             Err(_) => return Err(invalid("direction")),
         };
+        access::follow(&ctx, &self.store, Followed::List("messages")).await?;
         let filter = Filter { side, peer: maybe_area(&peer, "peer")?, by_nodes };
         let (size, token) = (size(page_size), field::page_token(&page_token)?);
         let page = reading(&self.store, move |store| read::list(&ctx, store, filter, size, &token));
@@ -136,6 +140,7 @@ impl MessageService for Messages {
     ) -> Result<Response<pb::ListTodoResponse>, Status> {
         let ctx = self.ctx(&request)?;
         let pb::ListTodoRequest { page_size, page_token } = request.into_inner();
+        access::follow(&ctx, &self.store, Followed::List("to-do")).await?;
         let (size, token) = (size(page_size), field::page_token(&page_token)?);
         let page = reading(&self.store, move |store| read::todo(&ctx, store, size, &token)).await?;
         let (messages, next_page_token) = self.page(&page);

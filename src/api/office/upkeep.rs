@@ -18,7 +18,7 @@ use wire::pb::office::upkeep_service_server::UpkeepService;
 use super::Parts;
 use crate::api::caller::operator;
 use crate::api::status::of_reason;
-use crate::app::{Ctx, backup};
+use crate::app::{Ctx, access, backup};
 use crate::config::Settings;
 use crate::tasks::Tasks;
 
@@ -53,6 +53,7 @@ impl UpkeepService for Upkeep {
     ) -> Result<Response<Self::CreateBackupStream>, Status> {
         let ctx = operator(request.extensions(), self.settings.area)?;
         ctx.must(Permission::OperateNode).map_err(Status::from)?;
+        access::taken_out(&ctx, &self.store).await?;
         let (steps, answer) = mpsc::channel(STEPS);
         let (store, settings) = (self.store.clone(), self.settings.clone());
         let stopping = self.tasks.stopping();

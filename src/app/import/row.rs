@@ -13,9 +13,9 @@ use domain::rule::{Finding, Rule, Violation as _};
 use domain::text::Note;
 use domain::time::Date;
 use serde::{Deserialize, Serialize};
-use store::Unit;
 use store::records::ReadRecords as _;
 use store::tables::CERTIFICATE_SERIAL;
+use store::{PersonHash, Store, Unit};
 
 use crate::app::access::{self, Act, CERTIFYING};
 use crate::app::persons::{self, Entered};
@@ -108,31 +108,56 @@ pub enum Checked {
 }
 
 /// A row as it lies aside.
-#[derive(Serialize, Deserialize)]
-struct Kept {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
     line: u32,
     person: PersonDetails,
     record: Record,
 }
 
+/// A row that keeps the rules, as far as can be said without the records.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    kept: Kept,
+    bytes: Vec<u8>,
+    document: PersonHash,
+}
+
 impl Row {
-    /// Checks a row against the rules and what is on record.
+    /// Checks a row against the rules: on the caller's thread, so that the one that writes has less to do.
     ///
     /// # Errors
-    /// Rows that cannot be read.
-    pub(super) fn check(self, ctx: &Ctx, unit: &Unit<'_>, kind: Kind) -> Result<Checked, AppError> {
+    /// Rows that cannot be encoded.
+    pub(super) fn prepare(
+        self,
+        ctx: &Ctx,
+        store: &Store,
+        kind: Kind,
+    ) -> Result<Result<Prepared, Vec<Trouble>>, AppError> {
         let Self { line, person, record } = self;
         let mut wrong: Vec<Trouble> =
             persons::findings(&person, ctx.today()).into_iter().map(Trouble::Rule).collect();
         wrong.extend(record.findings(ctx, kind).into_iter().map(Trouble::Rule));
-        if wrong.is_empty() {
-            wrong.extend(in_the_way(unit, &person, &record)?);
-        }
         if !wrong.is_empty() {
-            return Ok(Checked::Wrong(wrong));
+            return Ok(Err(wrong));
         }
-        let bytes = postcard::to_stdvec(&Kept { line, person, record });
-        bytes.map(Checked::Right).map_err(|_| AppError::Internal("a row cannot be encoded"))
+        let document = store.document_hash(&person.document);
+        let kept = Kept { line, person, record };
+        let bytes = postcard::to_stdvec(&kept);
+        let bytes = bytes.map_err(|_| AppError::Internal("a row cannot be encoded"))?;
+        Ok(Ok(Prepared { kept, bytes, document }))
+    }
+}
+
+impl Prepared {
+    /// Looks whether what is on record is in the way.
+    ///
+    /// # Errors
+    /// Rows that cannot be read.
+    pub(super) fn check(self, unit: &Unit<'_>) -> Result<Checked, AppError> {
+        let Self { kept, bytes, document } = self;
+        let found = in_the_way(unit, &kept.person, &kept.record, document)?;
+        Ok(found.map_or(Checked::Right(bytes), |trouble| Checked::Wrong(vec![trouble])))
     }
 }
 
@@ -168,6 +193,7 @@ fn in_the_way(
     unit: &Unit<'_>,
     details: &PersonDetails,
     record: &Record,
+    document: PersonHash,
 ) -> Result<Option<Trouble>, AppError> {
     let exists = |field| Some(Trouble::Reason(Reason::AlreadyExists, field));
     if let Record::Certificate(number, _) = record
@@ -180,7 +206,6 @@ fn in_the_way(
     {
         return Ok(Some(Trouble::Reason(old_cases::KNOWN.0, old_cases::KNOWN.1)));
     }
-    let document = unit.document_hash(&details.document);
     let Some(subject) = unit.find_subject(document)? else { return Ok(None) };
     let Some(known) = unit.person(subject.person())? else { return Ok(None) };
     // Nothing merges by itself: a clerk looks at both.
@@ -196,15 +221,30 @@ fn in_the_way(
     Ok(None)
 }
 
+impl Kept {
+    /// A row that lies aside, read on the caller's thread.
+    ///
+    /// # Errors
+    /// Bytes that are no row.
+    pub(super) fn decode(store: &Store, bytes: &[u8]) -> Result<(Self, PersonHash), AppError> {
+        let kept: Self = postcard::from_bytes(bytes)
+            .map_err(|_| AppError::Internal("a kept row cannot be read"))?;
+        let document = store.document_hash(&kept.person.document);
+        Ok((kept, document))
+    }
+}
+
 /// Makes a row a record, with its entry in the access log. Says which line it was when something is in the way by now.
 ///
 /// # Errors
 /// Rows that cannot be read or written.
-pub(super) fn write(ctx: &Ctx, unit: &mut Unit<'_>, bytes: &[u8]) -> Result<Option<u32>, AppError> {
-    let kept = postcard::from_bytes(bytes);
-    let Kept { line, person, record } =
-        kept.map_err(|_| AppError::Internal("a kept row cannot be read"))?;
-    if in_the_way(unit, &person, &record)?.is_some() {
+pub(super) fn write(
+    ctx: &Ctx,
+    unit: &mut Unit<'_>,
+    (kept, document): (Kept, PersonHash),
+) -> Result<Option<u32>, AppError> {
+    let Kept { line, person, record } = kept;
+    if in_the_way(unit, &person, &record, document)?.is_some() {
         return Ok(Some(line));
     }
     let why = Note::new(WHY).map_err(|_| AppError::Internal("a usual reason is no text"))?;

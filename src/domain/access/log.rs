@@ -48,6 +48,8 @@ numbered! {
         Approve = 13, "APPROVE", "审批";
         /// Carried one out.
         HandOver = 14, "HAND_OVER", "批量移交";
+        /// Followed where a message or a case is, without looking into it.
+        Follow = 15, "FOLLOW", "跟踪";
     }
 }
 
