@@ -1,16 +1,52 @@
 //! Repeated calls: the same key of the same operator gives the first outcome again, and does nothing.
+//!
+//! A key is remembered for [`KEYS_KEPT`]; after that the same key is a new call.
+
+use std::ops::Bound;
+use std::time::Duration;
 
 use domain::reason::Reason;
+use domain::time::UnixMillis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::Unit;
 use store::records::IdempotencyRow;
+use store::tables::IDEMPOTENCY;
+use store::{PersonHash, Store, Unit};
 use zeroize::Zeroizing;
 
 use super::{AppError, Ctx, Refusal};
 
 /// Longest key, in characters.
 pub const KEY_CHARS_MAX: usize = 64;
+
+/// How long a key is remembered: longer than any program repeats a call.
+pub const KEYS_KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Keys that are looked at, and forgotten, in one go.
+const KEYS_AT_ONCE: usize = 512;
+
+/// Forgets the keys of calls that are older than [`KEYS_KEPT`]. Says how many.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn forget(store: &Store, now: UnixMillis) -> Result<usize, AppError> {
+    let (mut count, mut after) = (0, Bound::<PersonHash>::Unbounded);
+    loop {
+        let rows = store.scan(&IDEMPOTENCY, (after, Bound::Unbounded), KEYS_AT_ONCE)?;
+        let Some((last, _)) = rows.last() else { return Ok(count) };
+        after = Bound::Excluded(*last);
+        let old = rows.into_iter().filter(|(_, row)| now.since(row.at) > KEYS_KEPT);
+        let old: Vec<PersonHash> = old.map(|(key, _)| key).collect();
+        if old.is_empty() {
+            continue;
+        }
+        count += old.len();
+        let gone = store.commit(move |unit| {
+            old.iter().for_each(|key| unit.delete(&IDEMPOTENCY, key));
+            Ok::<_, AppError>(())
+        });
+        gone.await.map_err(AppError::from)?;
+    }
+}
 
 /// What a call asks for, under the key its caller made up. An empty key is none: then every call counts.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use domain::time::UnixMillis;
 use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
-use crate::app::{cases, duties, letters, progress, relay, retention};
+use crate::app::{access, cases, duties, idempotency, letters, progress, relay, retention};
 use crate::config::Settings;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
@@ -137,6 +137,8 @@ impl Watch {
         told("alarms could not be looked at", alarms.map(alarmed));
         let alarms = cases::alarms::look(*own, store, now).await;
         told("cases that are late could not be looked at", alarms.map(alarmed));
+        let promises = self.clocks.promises(now).await;
+        told("what counties have promised could not be looked at", promises.map(alarmed));
         told("mail for retired peers could not be looked at", self.look_at_retired(now).await);
     }
 
@@ -171,6 +173,14 @@ impl Watch {
             }
         });
         told("content that is not kept any longer could not be deleted", contents);
+        let keys = idempotency::forget(store, now).await.map(|count| {
+            if count > 0 {
+                tracing::info!(count, "keys of calls that nobody repeats any more are forgotten");
+            }
+        });
+        told("keys of calls could not be forgotten", keys);
+        let followed = access::forget(store, now).await.map(drop);
+        told("what was followed could not be forgotten", followed);
     }
 
     async fn report(&self) -> Result<(), AppError> {

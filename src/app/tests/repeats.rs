@@ -18,8 +18,9 @@ use wire::{content::encode_content, decode_disposition};
 
 use super::mail::{content_between, row};
 use super::{HERE, NOW, ORIGIN, Office};
-use crate::app::AppError;
+use crate::app::idempotency::{self, Once};
 use crate::app::messages::receive::{self, Arrived, Fit, Item, Judged, Opened};
+use crate::app::{AppError, Ctx};
 
 /// An envelope in some place, under some id.
 #[derive(Clone, Copy)]
@@ -153,4 +154,28 @@ async fn what_was_erased_does_not_come_back() {
         assert_eq!((again.outcome, again.duplicate), (Outcome::Stored, true));
     }
     assert!(matches!(office.store.get_personal(&MESSAGE, &key).unwrap(), Some(Kept::Erased)));
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_its_time_and_not_before() {
+    let office = Office::here();
+    let once = |key: &str, at: UnixMillis| {
+        let ctx = Ctx { now: at, ..office.clerk() };
+        let once = Once::new(key, "Test", &1_u8).unwrap();
+        office.store.commit(move |unit| once.keep(&ctx, unit, &7_u8))
+    };
+    let later = NOW.saturating_add(Duration::from_secs(86_400));
+    once("old", NOW).await.unwrap();
+    once("young", later).await.unwrap();
+    let known = |key: &str| {
+        let ctx = office.clerk();
+        let once = Once::new(key, "Test", &1_u8).unwrap();
+        office.store.commit(move |unit| once.first::<u8>(&ctx, unit))
+    };
+    let kept = idempotency::KEYS_KEPT;
+    assert_eq!(idempotency::forget(&office.store, NOW.saturating_add(kept)).await.unwrap(), 0);
+    let day = later.saturating_add(kept);
+    assert_eq!(idempotency::forget(&office.store, day).await.unwrap(), 1);
+    assert_eq!(known("old").await.unwrap(), None);
+    assert_eq!(known("young").await.unwrap(), Some(7));
 }
