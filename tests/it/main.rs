@@ -15,6 +15,7 @@
 
 mod agreement;
 mod ask_once;
+mod at_risk;
 mod audit;
 mod backup;
 mod birth_registration;
@@ -37,6 +38,7 @@ mod import;
 mod indicators;
 mod input;
 mod interop;
+mod leaks;
 mod letters;
 mod logs;
 mod netns;
@@ -52,3 +54,4 @@ mod support;
 mod tidy;
 mod twenty_days;
 mod withdrawal;
+mod words;
