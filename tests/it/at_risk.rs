@@ -305,6 +305,7 @@ async fn an_appointment_is_told_to_her_and_not_to_the_origin() {
             form: pb::ConsentForm::InPerson.into(),
             ..Default::default()
         }),
+        person: None,
     };
     let recorded = world.at_home.consents().record_service_request(request).await.unwrap();
     let recorded = recorded.into_inner().service_request.unwrap();

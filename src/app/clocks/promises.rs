@@ -108,11 +108,23 @@ mod tests {
     fn an_office_is_told_in_time_and_not_when_it_has_a_renewal() {
         let today: Date = "2026-06-01".parse().unwrap();
         let old = agreed(1, "2025-07-01", "2026-06-30");
-        assert_eq!(ends(&[old.clone()], today), Some(old.terms.valid_until));
-        assert_eq!(ends(&[old.clone()], "2026-03-01".parse().unwrap()), None, "too early");
+        assert_eq!(ends(std::slice::from_ref(&old), today), Some(old.terms.valid_until));
+        assert_eq!(
+            ends(std::slice::from_ref(&old), "2026-03-01".parse().unwrap()),
+            None,
+            "too early"
+        );
         let just = "2026-07-15".parse().unwrap();
-        assert_eq!(ends(&[old.clone()], just), Some(old.terms.valid_until), "it has just ended");
-        assert_eq!(ends(&[old.clone()], "2026-09-01".parse().unwrap()), None, "long ago");
+        assert_eq!(
+            ends(std::slice::from_ref(&old), just),
+            Some(old.terms.valid_until),
+            "it has just ended"
+        );
+        assert_eq!(
+            ends(std::slice::from_ref(&old), "2026-09-01".parse().unwrap()),
+            None,
+            "long ago"
+        );
         let next = agreed(2, "2026-07-01", "2027-06-30");
         assert_eq!(ends(&[old.clone(), next], today), None, "it is renewed");
         let late = agreed(3, "2026-08-01", "2027-06-30");
