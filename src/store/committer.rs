@@ -1,17 +1,18 @@
 //! The one thread that writes: everything that waits becomes one batch, one flush, one sync; then
 //! everybody is answered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::caught::caught;
-use crate::core::Core;
-use crate::engine::{Bytes, Engine};
+use crate::core::{Core, slices};
+use crate::engine::{Bytes, Engine, Packer};
 use crate::error::{EngineError, StoreError, StoreFailure};
 use crate::gate::RunState;
+use crate::journal::{Tail, pages_until};
 use crate::ledger::StoredFrontier;
-use crate::limits::{JOURNAL_TAILS_MAX, UNIT_BYTES_MAX};
+use crate::limits::{JOURNAL_GROW_BYTES, JOURNAL_TAILS_MAX, PACK_QUIET, UNIT_BYTES_MAX};
 use crate::mark::Mark;
 use crate::pending::{Job, Ran, Ruling};
 use crate::tables::{FRONTIER, GROUP, LEDGER, RUN};
@@ -39,6 +40,7 @@ pub(crate) struct Committer {
     pub(crate) queue: flume::Receiver<Message>,
     pub(crate) bounds: Bounds,
     pub(crate) on_failure: Option<OnFailure>,
+    pub(crate) packer: Packer,
     pub(crate) frontier: StoredFrontier,
     /// Number of the last group.
     pub(crate) group: u64,
@@ -53,7 +55,7 @@ impl Committer {
         let mut tails = Tails::new();
         let mut closing = false;
         while !closing || !self.queue.is_empty() {
-            let Ok(first) = self.queue.recv() else { break };
+            let Some(first) = self.next() else { break };
             self.core.begin();
             let mut group = Group::default();
             let mut jobs = Vec::new();
@@ -77,6 +79,39 @@ impl Committer {
             self.core.end();
         }
         self.mark_clean();
+    }
+
+    /// What is to be done next; packs rows while there is nothing.
+    fn next(&mut self) -> Option<Message> {
+        if self.packer.is_late() {
+            self.pack();
+        }
+        while self.packer.is_due() {
+            match self.queue.recv_timeout(PACK_QUIET) {
+                Ok(message) => return Some(message),
+                Err(flume::RecvTimeoutError::Disconnected) => return None,
+                Err(flume::RecvTimeoutError::Timeout) => self.pack(),
+            }
+        }
+        self.queue.recv().ok()
+    }
+
+    /// Packs a few rows. They reach the disk with the next group; without one they are where they were.
+    fn pack(&mut self) {
+        if self.core.failure.get().is_some() {
+            self.packer = Packer::new(&[], usize::MAX);
+            return;
+        }
+        self.core.begin();
+        let core = Arc::clone(&self.core);
+        let packed = caught(|| self.packer.step(&core.engine));
+        let packed = packed
+            .unwrap_or_else(|_| Err(EngineError::Stopped("the committer panicked".to_owned())));
+        if let Err(source) = packed {
+            self.fail(StoreFailure { during: "packed rows at rest", source });
+        }
+        Engine::collect_garbage();
+        self.core.end();
     }
 
     /// Runs one unit; afterwards the group holds its writes or no trace of it.
@@ -129,11 +164,12 @@ impl Committer {
         units: usize,
         tails: &mut Tails,
     ) -> Result<(), (&'static str, EngineError)> {
-        let frontier = self.pack(&mut group).map_err(|error| ("packed a group", stop(error)))?;
+        let frontier = self.rows_of(&mut group).map_err(|error| ("packed a group", stop(error)))?;
         let erased = std::mem::take(&mut group.erased);
         erased.iter().for_each(|person| self.core.subjects.forget(*person));
         self.core.hide(group.tails.iter().map(|(head, tail)| (head.clone(), tail.first)));
         let (rows, bytes) = (group.rows.len(), group.bytes);
+        self.packer.wrote(group.rows.keys().map(AsRef::as_ref));
         // Before anybody can see it in the tree: a backup that has seen part of a group has all of it.
         self.core.tap.record(self.group + 1, group.rows.iter());
         let started = Instant::now();
@@ -162,13 +198,15 @@ impl Committer {
     }
 
     /// Turns what was appended into rows.
-    fn pack(&self, group: &mut Group) -> Result<Option<StoredFrontier>, StoreError> {
-        let Group { rows, tails, scratch, bytes, .. } = group;
+    fn rows_of(&self, group: &mut Group) -> Result<Option<StoredFrontier>, StoreError> {
+        let Group { rows, tails, removed, scratch, bytes, .. } = group;
         let number = self.group + 1;
         let row = GROUP.key(&());
         let value = Bytes::from(&number.to_be_bytes());
         rows.insert(Bytes::from(row.as_slice()), Some(value));
         for (head, tail) in tails.iter() {
+            let grown = if removed.contains(head) { None } else { self.grown(head, tail, rows)? };
+            let tail = grown.as_ref().unwrap_or(tail);
             tail.pages(&self.core.keys, head, scratch, |key, value| {
                 rows.insert(Bytes::from(key), Some(Bytes::from(value)));
             })?;
@@ -181,6 +219,28 @@ impl Committer {
         *bytes += scratch.len();
         rows.insert(Bytes::from(key.as_slice()), Some(Bytes::from(scratch.as_slice())));
         Ok(Some(frontier))
+    }
+
+    /// What was appended to a journal, together with its last page when that is small.
+    fn grown(
+        &self,
+        head: &[u8],
+        tail: &Tail,
+        rows: &BTreeMap<Bytes, Option<Bytes>>,
+    ) -> Result<Option<Tail>, StoreError> {
+        if tail.first == tail.kind.first {
+            return Ok(None);
+        }
+        let bounds = pages_until(head, u64::MAX);
+        let last = self.core.engine.range(slices(&bounds)).next_back().transpose()?;
+        let Some((key, on_disk)) = last else { return Ok(None) };
+        // An entry of it may have been replaced in this very group.
+        let value = rows.get(&key).cloned().flatten().unwrap_or(on_disk);
+        if value.len() > JOURNAL_GROW_BYTES {
+            return Ok(None);
+        }
+        let page = tail.kind.page(&self.core.keys, &key, &value)?;
+        Ok((page.next() == tail.first).then(|| tail.behind(&page)))
     }
 
     /// The end of all writing: after a failed sync the kernel may have dropped the pages it could

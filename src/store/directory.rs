@@ -81,6 +81,44 @@ pub(crate) fn hide_snapshots(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What the copy of the newest snapshot is called; the name of the snapshot follows.
+const SPARE: &str = "spare.";
+
+/// Keeps a copy of the newest snapshot. Without any sled cannot always find its way: where the log goes on from may lie in a
+/// part that was emptied since.
+pub(crate) fn keep_snapshot(dir: &Path) -> io::Result<()> {
+    let Some(newest) = newest(dir, "snap.")? else { return Ok(()) };
+    let spare = format!("{SPARE}{newest}");
+    let before = self::newest(dir, SPARE)?;
+    if before.as_ref() == Some(&spare) {
+        return Ok(());
+    }
+    let unfinished = dir.join("unfinished-spare");
+    fs::copy(dir.join(&newest), &unfinished)?;
+    fs::rename(&unfinished, dir.join(&spare))?;
+    before.map_or(Ok(()), |before| fs::remove_file(dir.join(before)))
+}
+
+/// Puts the copy of the newest snapshot in its place; says whether there was one.
+pub(crate) fn bring_back_snapshot(dir: &Path) -> io::Result<bool> {
+    let Some(spare) = newest(dir, SPARE)? else { return Ok(false) };
+    let name = spare.strip_prefix(SPARE).unwrap_or(&spare);
+    fs::copy(dir.join(&spare), dir.join(name))?;
+    Ok(true)
+}
+
+/// The last of the names that begin so; they end in a number of fixed width.
+fn newest(dir: &Path, start: &str) -> io::Result<Option<String>> {
+    let mut newest = None;
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let name =
+            name.to_str().filter(|name| name.starts_with(start) && !name.ends_with(".generating"));
+        newest = newest.max(name.map(str::to_owned));
+    }
+    Ok(newest)
+}
+
 /// Makes the files and the names in the directory, and its own name, survive a power cut.
 pub(crate) fn sync(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
@@ -179,6 +217,21 @@ mod tests {
         assert_eq!(remove_half_snapshots(dir.path()).unwrap(), 1);
         assert!(!dir.path().join("snap.02.generating").exists());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_spare_copy_of_the_newest_snapshot_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str| fs::write(dir.path().join(name), name).unwrap();
+        assert!(!bring_back_snapshot(dir.path()).unwrap(), "there is none");
+        for newest in ["snap.01", "snap.0A"] {
+            write(newest);
+            (0..2).for_each(|_| keep_snapshot(dir.path()).unwrap());
+        }
+        hide_snapshots(dir.path()).unwrap();
+        assert!(bring_back_snapshot(dir.path()).unwrap());
+        assert_eq!(fs::read(dir.path().join("snap.0A")).unwrap(), b"snap.0A");
+        assert!(!dir.path().join("snap.01").exists() && !dir.path().join("spare.snap.01").exists());
     }
 
     #[test]

@@ -1,20 +1,30 @@
-//! The only file that knows sled: open, read, write one batch, reach the disk.
+//! The only module that knows sled: open, read, write one batch, reach the disk, pack what is at rest.
+
+pub(crate) mod block;
+mod pack;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
+use self::tree::Tree;
 use crate::caught::{caught, caught_opening};
+use crate::directory;
 use crate::error::EngineError;
 use crate::limits::{EPOCH_FLUSHES, SEGMENT_BYTES};
 
+pub(crate) use self::pack::Packer;
 /// Shared, immutable bytes; short ones without an allocation.
 pub(crate) use sled::IVec as Bytes;
 
 /// The one tree that holds every table, each under its prefix. One tree, because one batch on one
 /// tree is atomic after a crash and several batches are not.
-const TREE: &[u8] = b"liangdi-1";
+const NAME: &[u8] = b"liangdi-1";
 
 /// A key and its value.
 pub(crate) type Row = (Bytes, Bytes);
@@ -48,7 +58,7 @@ pub type WrapDisk = Box<dyn FnOnce(DatabaseFile) -> Box<dyn Disk> + Send>;
 /// An open database.
 pub(crate) struct Engine {
     db: sled::Db,
-    tree: sled::Tree,
+    tree: Tree,
     disk: Box<dyn Disk>,
     /// Held until everything above is gone.
     lock: File,
@@ -74,7 +84,10 @@ impl Engine {
                 // No flusher of its own: it would hide the error of a failed sync in a log line.
                 .flush_every_ms(None);
             let db = config.open()?;
-            let tree = db.open_tree(TREE)?;
+            let tree = Tree::new(db.open_tree(NAME)?);
+            if let Err(error) = directory::keep_snapshot(&path) {
+                tracing::warn!(%error, "no spare copy of the snapshot could be kept");
+            }
             let file = DatabaseFile(File::open(path.join("db"))?);
             let disk = match wrap {
                 Some(wrap) => wrap(file),
@@ -90,7 +103,7 @@ impl Engine {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        guarded(|| self.tree.get(key))
+        self.tree.get(key)
     }
 
     /// Rows of a range in the order of their keys, from either end. Not a snapshot: rows written
@@ -99,7 +112,7 @@ impl Engine {
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
     ) -> impl DoubleEndedIterator<Item = Result<Row, EngineError>> + use<> {
-        Rows(self.tree.range::<&[u8], _>(range))
+        self.tree.range(range)
     }
 
     /// Writes all rows or none; `None` deletes. Not on disk before [`reach_disk`](Self::reach_disk).
@@ -107,14 +120,7 @@ impl Engine {
         &self,
         rows: impl Iterator<Item = (Bytes, Option<Bytes>)>,
     ) -> Result<(), EngineError> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in rows {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        guarded(|| self.tree.apply_batch(batch))
+        self.tree.apply(rows)
     }
 
     /// Hands what was applied to the operating system and waits for the disk.
@@ -172,7 +178,7 @@ impl Drop for SnapshotAtEnd {
         let reopened = self.lock.try_clone().map_err(EngineError::from).and_then(|lock| {
             let engine = Engine::open(&self.dir, SNAPSHOT_CACHE_BYTES, None, lock)?;
             drop(engine);
-            Ok(crate::directory::sync(&self.dir)?)
+            Ok(directory::sync(&self.dir)?)
         });
         if let Err(error) = reopened {
             // The next start does the same work, and says what is wrong if it fails there too.
@@ -187,21 +193,6 @@ const SNAPSHOT_CACHE_BYTES: u64 = 1024 * 1024;
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Engine(sled)")
-    }
-}
-
-struct Rows(sled::Iter);
-
-impl Iterator for Rows {
-    type Item = Result<Row, EngineError>;
-    fn next(&mut self) -> Option<Self::Item> {
-        guarded(|| self.0.next().transpose()).transpose()
-    }
-}
-
-impl DoubleEndedIterator for Rows {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        guarded(|| self.0.next_back().transpose()).transpose()
     }
 }
 

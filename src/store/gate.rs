@@ -9,7 +9,7 @@ pub const FORMAT: &str = "liangdi";
 
 /// Version of the layout as a whole. It grows with every migration, never for a new table or a new
 /// version of a value.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The first row that is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

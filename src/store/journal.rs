@@ -26,6 +26,7 @@ pub struct Journal<K> {
     sealed: bool,
     removable: bool,
     redactable: bool,
+    packed: bool,
     types: PhantomData<fn() -> K>,
 }
 
@@ -52,7 +53,8 @@ impl<K: Key> Journal<K> {
         assert!(1 + K::WIDTH + POSITION_BYTES <= KEY_BYTES_MAX, "the key is too wide");
         assert!(prefix < 0xFF, "0xFF has no upper neighbour to end a scan at");
         let (first, types) = (1, PhantomData);
-        Self { name, prefix, first, sealed: false, removable: false, redactable: false, types }
+        let (sealed, removable, redactable, packed) = (false, false, false, false);
+        Self { name, prefix, first, sealed, removable, redactable, packed, types }
     }
 
     /// The same with another first position.
@@ -81,6 +83,12 @@ impl<K: Key> Journal<K> {
         Self { redactable: true, ..self }
     }
 
+    /// The same for journals that stay: their pages are packed, see [`Table::packed`](crate::Table::packed).
+    #[must_use]
+    pub const fn packed(self) -> Self {
+        Self { packed: true, ..self }
+    }
+
     /// The name.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -95,7 +103,8 @@ impl<K: Key> Journal<K> {
     pub const fn info(&self) -> TableInfo {
         let protection = if self.sealed { Protection::Sealed } else { Protection::Plain };
         let content = Content::Journal { key_width: K::WIDTH, first: self.first };
-        TableInfo { name: self.name, prefix: self.prefix, protection, content }
+        let packed = self.packed;
+        TableInfo { name: self.name, prefix: self.prefix, protection, packed, content }
     }
 
     /// Prefix and journal key: what all pages of one journal begin with.
@@ -256,6 +265,16 @@ pub(crate) struct Tail {
 impl Tail {
     pub(crate) fn new(kind: Kind, first: u64) -> Self {
         Self { kind, first, data: Vec::new(), ends: Vec::new() }
+    }
+
+    /// The same entries behind those of the journal's last page.
+    pub(crate) fn behind(&self, page: &Page<'_>) -> Self {
+        let mut whole = Self::new(self.kind, page.first());
+        let before = (page.first()..page.next()).map(|at| page.entry(at).unwrap_or_default());
+        for entry in before.chain(self.entries()) {
+            whole.push(entry);
+        }
+        whole
     }
 
     /// Position after the last entry.

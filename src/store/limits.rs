@@ -1,5 +1,7 @@
 //! Every bound of the store, by name and unit.
 
+use std::time::Duration;
+
 /// Largest value of one row, in bytes. sled moves what does not fit a quarter of its segment into
 /// files that it never syncs, and it writes a whole leaf at once when it tidies up: a leaf holds up
 /// to twenty rows, so twenty of these and their keys must stay below a quarter of
@@ -14,6 +16,32 @@ pub const KEY_BYTES_MAX: usize = 128;
 
 /// A journal page is closed when the next entry would take it over this many bytes.
 pub const JOURNAL_PAGE_BYTES: usize = 16 * 1024;
+
+/// The last page of a journal is written again with what is added to it while it holds no more than this many bytes:
+/// small entries that come one by one would else have a row each.
+pub(crate) const JOURNAL_GROW_BYTES: usize = 512;
+
+/// Size at which a block of packed rows is full, in bytes. One that is looked up is read with its neighbours, so small
+/// enough for that; large enough that a leaf of sled holds hundreds of rows.
+pub(crate) const BLOCK_BYTES: usize = 32 * 1024;
+
+/// Rows written before those at rest are packed, unless the options say otherwise: little memory, and by then most of
+/// them have been changed as often as they will be.
+pub const PACK_AFTER_ROWS: usize = 65_536;
+
+/// Rows that wait for packing before it is done while others wait too.
+pub(crate) const PACK_LATE_ROWS: usize = 262_144;
+
+/// How long nothing has come before rows are packed.
+pub(crate) const PACK_QUIET: Duration = Duration::from_micros(300);
+
+/// Rows and bytes that are looked at in one go of packing; a unit that comes waits for one go.
+pub(crate) const PACK_STEP_ROWS: usize = 256;
+/// See [`PACK_STEP_ROWS`].
+pub(crate) const PACK_STEP_BYTES: usize = 256 * 1024;
+
+/// Rows side by side that are worth writing a block for.
+pub(crate) const PACK_RUN_ROWS_MIN: usize = 8;
 
 /// Largest entry of a journal, in bytes; one this large has a page of its own.
 pub const JOURNAL_ENTRY_BYTES_MAX: usize = 72 * 1024;
@@ -75,3 +103,4 @@ pub(crate) const EPOCH_FLUSHES: usize = 20;
 const _: () = assert!(SEGMENT_BYTES.is_power_of_two());
 const _: () = assert!(20 * (VALUE_BYTES_MAX + KEY_BYTES_MAX) + 4096 < SEGMENT_BYTES / 4);
 const _: () = assert!(JOURNAL_ENTRY_BYTES_MAX + 64 < VALUE_BYTES_MAX);
+const _: () = assert!(BLOCK_BYTES + BLOCK_BYTES / 4 < VALUE_BYTES_MAX);

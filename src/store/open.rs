@@ -10,7 +10,7 @@ use crate::check::CheckReport;
 use crate::committer::{Bounds, Committer};
 use crate::core::Core;
 use crate::directory::{self, LockError};
-use crate::engine::{Engine, SnapshotAtEnd};
+use crate::engine::{Engine, Packer, SnapshotAtEnd};
 use crate::error::{CommitError, EngineError, StoreError};
 use crate::gate::{FORMAT, Gate, GateError, RunState};
 use crate::ledger::StoredFrontier;
@@ -361,6 +361,7 @@ fn start(
         queue: waiting,
         bounds: Bounds { units: options.group_units, bytes: options.group_bytes },
         on_failure: options.on_failure.take(),
+        packer: Packer::new(options.catalogue, options.pack_after_rows),
         frontier,
         group,
         mark: Mark::open(dir).map_err(io)?,

@@ -7,7 +7,7 @@ use domain::time::UnixMillis;
 use crate::committer::OnFailure;
 use crate::engine::WrapDisk;
 use crate::gate::SCHEMA;
-use crate::limits::{CACHE_BYTES, GROUP_BYTES_MAX, GROUP_UNITS_MAX, QUEUE_DEPTH};
+use crate::limits::{CACHE_BYTES, GROUP_BYTES_MAX, GROUP_UNITS_MAX, PACK_AFTER_ROWS, QUEUE_DEPTH};
 use crate::migrate::{MIGRATIONS, Migration};
 use crate::seal::DataKey;
 use crate::table::TableInfo;
@@ -29,6 +29,8 @@ pub struct Options {
     pub group_units: usize,
     /// Bytes after which a group takes no further unit.
     pub group_bytes: usize,
+    /// Rows written before those at rest are packed into blocks.
+    pub pack_after_rows: usize,
     /// Time the check after an unclean stop may take.
     pub check_time: Duration,
     /// Begin with an empty store although damaged data was set aside beside it.
@@ -56,6 +58,7 @@ impl Options {
             queue_depth: QUEUE_DEPTH,
             group_units: GROUP_UNITS_MAX,
             group_bytes: GROUP_BYTES_MAX,
+            pack_after_rows: PACK_AFTER_ROWS,
             check_time: Duration::from_secs(3),
             start_empty: false,
             on_failure: None,

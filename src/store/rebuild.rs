@@ -51,7 +51,7 @@ pub struct RebuildReport {
     pub groups_lost: u64,
     /// Entries of the ledger in the new store.
     pub ledger_entries: u64,
-    /// The log had to be replayed from its beginning, because its snapshot was damaged.
+    /// The snapshot was damaged: its spare copy was used, or the log replayed from its beginning.
     pub without_snapshot: bool,
     /// Incarnation of the new store.
     pub incarnation: u32,
@@ -113,7 +113,7 @@ pub fn rebuild(
     Ok(report)
 }
 
-/// Opens what can be opened: as it is, or with the log replayed from its beginning.
+/// Opens what can be opened: as it is, from the spare snapshot, or with the log replayed from its beginning.
 fn open_damaged(
     from: &Path,
     options: &Options,
@@ -137,6 +137,12 @@ fn open_damaged(
     }
     report.without_snapshot = true;
     directory::hide_snapshots(from).map_err(directory_error(from))?;
+    if directory::bring_back_snapshot(from).map_err(directory_error(from))? {
+        if let Ok(engine) = Engine::open(from, options.cache_bytes, None, lock()?) {
+            return Ok(engine);
+        }
+        directory::hide_snapshots(from).map_err(directory_error(from))?;
+    }
     let opened = Engine::open(from, options.cache_bytes, None, lock()?);
     opened.map_err(|source| MaintenanceError::Hopeless { dir: from.to_path_buf(), source })
 }

@@ -63,6 +63,7 @@ type About<K, V, P> = PhantomData<fn() -> (K, V, P)>;
 pub struct Table<K, V, P = Plain> {
     name: &'static str,
     prefix: u8,
+    packed: bool,
     types: About<K, V, P>,
 }
 
@@ -88,7 +89,15 @@ impl<K: Key, V: Value, P: Protected> Table<K, V, P> {
     pub const fn new(name: &'static str, prefix: u8) -> Self {
         assert!(K::WIDTH < KEY_BYTES_MAX, "the key is wider than KEY_BYTES_MAX");
         assert!(prefix < 0xFF, "0xFF has no upper neighbour to end a scan at");
-        Self { name, prefix, types: PhantomData }
+        Self { name, prefix, packed: false, types: PhantomData }
+    }
+
+    /// The same for a table whose rows stay and seldom change: they are packed, see [`Options::pack_after_rows`].
+    ///
+    /// [`Options::pack_after_rows`]: crate::Options::pack_after_rows
+    #[must_use]
+    pub const fn packed(self) -> Self {
+        Self { packed: true, ..self }
     }
 
     /// The name.
@@ -107,6 +116,7 @@ impl<K: Key, V: Value, P: Protected> Table<K, V, P> {
             name: self.name,
             prefix: self.prefix,
             protection: P::PROTECTION,
+            packed: self.packed,
             content: Content::Rows { key_width: K::WIDTH, check: check_row::<K, V> },
         }
     }
@@ -214,6 +224,8 @@ pub struct TableInfo {
     pub prefix: u8,
     /// How values lie on the disk.
     pub protection: Protection,
+    /// Whether its rows are packed into blocks when they are at rest.
+    pub packed: bool,
     /// What is in it.
     pub content: Content,
 }

@@ -2,7 +2,8 @@
 //!
 //! To add a table, add one line with a comment above it. A table that is no longer written keeps
 //! its line as `retired`, so that its prefix is never given to another. Names end in the version
-//! of the key; a value carries its own version. Prefixes 0xE0 to 0xFE are for tests.
+//! of the key; a value carries its own version. Prefix 0xDF is for blocks of packed rows; 0xE0 to 0xFE are
+//! for tests.
 
 use domain::id::{AgreementId, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
 
@@ -71,7 +72,7 @@ catalogue! {
     /// The ledger: what a third party may see of every envelope sent or received.
     /// Key: nothing; positions from 0. Entries: canonical bytes of `exchange::ledger::LedgerEntry`.
     /// Written by `Unit::append_ledger`.
-    LEDGER: Journal<()> = Journal::new("ledger-1", 0x04).starting_at(0);
+    LEDGER: Journal<()> = Journal::new("ledger-1", 0x04).packed().starting_at(0);
 
     /// The hash tree over the ledger, before and after the last group that wrote to it: one row.
     /// Key: nothing. Value: [`StoredFrontier`]. Written by the committer with every such group.
@@ -89,12 +90,12 @@ catalogue! {
     /// Key: side (1), peer (6), epoch (8). Positions of sent ones are the lane's sequences; received
     /// ones lie in the order they were stored. Entries: header length (4), header, sealed body.
     /// Written with [`MESSAGE`]; one that a person has taken back is left as header and hash.
-    ENVELOPE: Journal<LaneKey> = Journal::new("envelope-1", 0x20).redactable();
+    ENVELOPE: Journal<LaneKey> = Journal::new("envelope-1", 0x20).packed().redactable();
 
     /// Messages, sent and received; content under the key of the person.
     /// Key: message id (16), side (1). Value: [`MessageRow`]. Written when a message is accepted,
     /// stored, opened or answered.
-    MESSAGE: Table<MessageKey, MessageRow, Personal> = Table::new("message-1", 0x21);
+    MESSAGE: Table<MessageKey, MessageRow, Personal> = Table::new("message-1", 0x21).packed();
 
     /// What this office has to answer, by due time.
     /// Key: due ms (8), message id (16). Value: nothing. Written with [`MESSAGE`].
@@ -115,7 +116,7 @@ catalogue! {
     /// Parcels with the dispositions of their envelopes.
     /// Key: side (1), peer (6), epoch (8), lowest sequence (8), parcel id (16). Value: [`ParcelRow`].
     /// Written by the receiver with what it stores, by the sender with the receipt.
-    PARCEL: Table<ParcelKey, ParcelRow> = Table::new("parcel-1", 0x26);
+    PARCEL: Table<ParcelKey, ParcelRow> = Table::new("parcel-1", 0x26).packed();
 
     /// Refusals by message, for those that come again in another epoch.
     /// Key: message id (16). Value: [`RefusalRow`]. Written with [`PARCEL`] by the receiver; not for a
@@ -124,7 +125,7 @@ catalogue! {
 
     /// Receipts: manifest and signature. Key: as of [`PARCEL`]. Value: [`Signed`].
     /// Written by the receiver after it was signed, by the sender with [`PARCEL`].
-    RECEIPT: Table<ParcelKey, Signed> = Table::new("receipt-1", 0x27);
+    RECEIPT: Table<ParcelKey, Signed> = Table::new("receipt-1", 0x27).packed();
 
     /// Certificate chains that signed something kept here.
     /// Key: SHA-256 of the leaf (32). Value: [`ChainRow`]. Written with [`PARCEL`] and [`RECEIPT`].
@@ -324,7 +325,7 @@ catalogue! {
     /// The access log: every view, search and change of a person's records, chained by hash.
     /// Key: nothing; positions from 1 are the entries' numbers. Entries: [`crate::access::AccessRow`].
     /// Written by `Unit::append_access`.
-    ACCESS: Journal<()> = Journal::new("access-1", 0x50).sealed();
+    ACCESS: Journal<()> = Journal::new("access-1", 0x50).packed().sealed();
 
     /// What each operator has looked at lately.
     /// Key: hash of the operator's name (32). Value: [`ReadsRow`], sealed. Written with every read in [`ACCESS`].
@@ -352,7 +353,7 @@ catalogue! {
     /// The access log by person, without sendings.
     /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with
     /// [`ACCESS`].
-    ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51);
+    ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51).packed();
 
     /// Received messages by the day from which their content is not kept any more.
     /// Key: day, days since 1970 (8). Entries: message id (16). Written with [`MESSAGE`], removed when they were deleted.
@@ -426,13 +427,13 @@ catalogue! {
     /// What changes entries of books beside the ledger, in that order.
     /// Key: nothing; positions from 1. Entries: postcard of [`crate::reconcile::Change`]. Written with receipts,
     /// refusals and cures.
-    BOOK_CHANGE: Journal<()> = Journal::new("book-change-1", 0x70);
+    BOOK_CHANGE: Journal<()> = Journal::new("book-change-1", 0x70).packed();
 
     /// What counties say of their messages: our own, and those that report to us.
     /// Key: county (6), month as YYYYMM (4), incarnation (4); positions from 1. Entries: see
     /// `exchange::reconcile::told::record`; the last about a message counts. Written from the ledger and
     /// [`BOOK_CHANGE`], and with reports.
-    BOOK: Journal<BookKey> = Journal::new("book-1", 0x71);
+    BOOK: Journal<BookKey> = Journal::new("book-1", 0x71).packed();
 
     /// How far the own book reaches: one row.
     /// Key: nothing. Value: [`BookCursorRow`]. Written with [`BOOK`].
@@ -458,7 +459,7 @@ catalogue! {
     /// Cases: their steps, and the work of this office on them.
     /// Key: message that opened the case (16). Value: [`CaseRow`]. Written with every message of a case, sent or
     /// received, and with the work of clerks.
-    CASE: Table<CaseKey, CaseRow> = Table::new("case-1", 0x60);
+    CASE: Table<CaseKey, CaseRow> = Table::new("case-1", 0x60).packed();
 
     /// Cases by whose turn it is, earliest due first.
     /// Key: 1 for this office, 2 for another; due or latest ms (8); case (16). Value: nothing. Written with [`CASE`].
@@ -497,6 +498,11 @@ mod tests {
         for table in CATALOGUE {
             assert!(seen.insert(table.name.to_owned()), "{} twice", table.name);
             assert!(seen.insert(format!("{:#04x}", table.prefix)), "{:#04x} twice", table.prefix);
+            assert!(
+                table.prefix != crate::engine::block::PREFIX,
+                "{}: given to blocks",
+                table.name
+            );
             assert!(table.prefix < 0xE0, "{}: reserved for tests", table.name);
             let version = table.name.rsplit('-').next().and_then(|v| v.parse::<u8>().ok());
             assert!(version.is_some(), "{}: the name ends in a version", table.name);

@@ -39,7 +39,7 @@ fn another_node_another_key_and_a_newer_schema_are_refused() {
     assert_eq!(refusal(temp.path(), other), GateError::WrongKey);
     let mut older = options();
     older.schema = 0;
-    assert!(matches!(refusal(temp.path(), older), GateError::FromTheFuture { found: 1, known: 0 }));
+    assert!(matches!(refusal(temp.path(), older), GateError::FromTheFuture { found: 2, known: 0 }));
     let store = open(temp.path());
     assert_eq!(store.get(&LAST, &1).unwrap(), Some(1), "refusals change nothing");
 }
@@ -58,10 +58,10 @@ fn fail(unit: &mut Unit<'_>) -> Result<u64, StoreError> {
 }
 
 static STEPS: &[Migration] = &[
-    Migration { to: 2, name: "double-the-numbers", run: double },
-    Migration { to: 3, name: "double-them-again", run: double },
+    Migration { to: 3, name: "double-the-numbers", run: double },
+    Migration { to: 4, name: "double-them-again", run: double },
 ];
-static FAILING: &[Migration] = &[STEPS[0], Migration { to: 3, name: "does-not-work", run: fail }];
+static FAILING: &[Migration] = &[STEPS[0], Migration { to: 4, name: "does-not-work", run: fail }];
 
 #[test]
 fn migrations_run_once_in_order_and_say_what_they_touched() {
@@ -76,7 +76,7 @@ fn migrations_run_once_in_order_and_say_what_they_touched() {
     drop(store);
     let newer = |steps| {
         let mut options = options();
-        (options.schema, options.migrations) = (3, steps);
+        (options.schema, options.migrations) = (4, steps);
         Store::open(temp.path(), options)
     };
     // The second step fails: the first stays done, the second leaves no trace.
@@ -91,5 +91,5 @@ fn migrations_run_once_in_order_and_say_what_they_touched() {
     assert_eq!(report.migrations, []);
     assert_eq!(store.scan(&LAST, .., 9).unwrap(), [(1, 40), (2, 80)]);
     drop(store);
-    assert!(matches!(refusal(temp.path(), options()), GateError::FromTheFuture { found: 3, .. }));
+    assert!(matches!(refusal(temp.path(), options()), GateError::FromTheFuture { found: 4, .. }));
 }

@@ -16,6 +16,7 @@ mod durability;
 mod erasure;
 mod gates;
 mod maintenance;
+mod packing;
 mod power;
 mod support;
 mod workload;

@@ -149,6 +149,7 @@ fn a_damaged_snapshot_costs_nothing_but_time() {
         panic!("the damage was not seen");
     };
     let report = rebuild(&aside, &new, &options()).unwrap();
+    println!("{report:?}");
     assert!(report.without_snapshot);
     assert_eq!((report.groups_lost, report.missing.len(), report.left_out.len()), (0, 0, 0));
     verify_filled(&open(&new), 3000);

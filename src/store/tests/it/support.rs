@@ -8,15 +8,15 @@ use store::{Content, DataKey, Journal, Options, Raw, Store, Table, TableInfo};
 pub(crate) const AREA: &str = "410522";
 
 /// Key: client (2) ‖ number (8).
-pub(crate) const ROWS: Table<(u16, u64), Raw> = Table::new("rows-1", 0xE0);
+pub(crate) const ROWS: Table<(u16, u64), Raw> = Table::new("rows-1", 0xE0).packed();
 /// Key: a hash of the number (8) ‖ client (2) ‖ number (8).
-pub(crate) const INDEX: Table<(u64, u16, u64), ()> = Table::new("index-1", 0xE1);
+pub(crate) const INDEX: Table<(u64, u16, u64), ()> = Table::new("index-1", 0xE1).packed();
 /// Key: client (2). Value: its last number.
 pub(crate) const LAST: Table<u16, u64> = Table::new("last-1", 0xE2);
 /// One journal a client.
-pub(crate) const LANE: Journal<u16> = Journal::new("lane-1", 0xE3);
+pub(crate) const LANE: Journal<u16> = Journal::new("lane-1", 0xE3).packed();
 /// The same, sealed.
-pub(crate) const SECRET: Journal<u16> = Journal::new("secret-1", 0xE4).sealed();
+pub(crate) const SECRET: Journal<u16> = Journal::new("secret-1", 0xE4).sealed().packed();
 /// Journals that come and go.
 pub(crate) const PASSING: Journal<(u8, u8)> = Journal::new("passing-1", 0xEF).removable();
 
@@ -38,6 +38,8 @@ pub(crate) fn options() -> Options {
     let mut options = Options::new(AREA, key(), UnixMillis::new(1_700_000_000_000));
     options.cache_bytes = 16 * 1024 * 1024;
     options.catalogue = catalogue();
+    // Rows move while everything else goes on.
+    options.pack_after_rows = 100;
     options
 }
 
