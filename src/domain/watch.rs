@@ -200,7 +200,8 @@ mod tests {
     /// Looks whenever the watch asks to, until it does not; `standing` says how it stands at each day.
     fn follow(watch: Watch, standing: impl Fn(UnixMillis) -> Standing) -> Vec<(u64, Tell)> {
         let (mut told, mut now, mut all) = (Told::default(), watch.start, Vec::new());
-        for _ in 0..200 {
+        // One that waits 200 days and is asked for each day, with its notices.
+        for _ in 0..250 {
             let look = watch.look(standing(now), told, now);
             all.extend(look.tell.iter().map(|tell| (now.get() / DAY, *tell)));
             told = look.told;
