@@ -44,6 +44,8 @@ pub(super) struct Cast {
     pub(super) other_residence: AreaCode,
     /// Whom the story is about.
     pub(super) her: PersonDetails,
+    /// Her husband; his household is registered in another county.
+    pub(super) husband: PersonDetails,
     /// Everyone else.
     pub(super) others: Vec<PersonDetails>,
     /// A message to show to whoever looks around.
@@ -71,6 +73,13 @@ impl Cast {
         };
         let her = people.by_ref().take(10_000).find(fits);
         let her = her.ok_or_else(|| Failure::failed("the seed makes nobody for the story"))?;
+        let man = |who: &PersonDetails| {
+            let grown = who.birth_date.age_at(today).is_some_and(|age| (22..50).contains(&age));
+            grown && who.sex == Sex::Male
+        };
+        let husband = people.by_ref().take(10_000).find(man);
+        let husband =
+            husband.ok_or_else(|| Failure::failed("the seed makes nobody for the story"))?;
         Ok(Self {
             program: Program::new(program),
             today,
@@ -79,6 +88,7 @@ impl Cast {
             other_origin,
             other_residence: other_residence?,
             her,
+            husband,
             others: people.take(usize::from(others)).collect(),
             shown_message: None,
             network,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agreement;
+mod cases;
 mod crash;
 mod proof;
 mod records;
@@ -14,7 +15,7 @@ use super::teller::Teller;
 use crate::cli::exit::Failure;
 
 /// Steps of the story.
-pub(super) const STEPS: usize = 22;
+pub(super) const STEPS: usize = 27;
 
 macro_rules! titles {
     ($($name:ident = $code:literal, $zh:literal, $en:literal;)+) => {
@@ -39,6 +40,10 @@ titles! {
     CONTRACEPTION = "contraception-report", "凭同意通报避孕节育并得到反馈", "ContraceptionReport goes with her consent and is answered";
     REFUSED = "no-consent-refused", "没有同意即被拒绝", "The same without consent is refused";
     WITHDRAW = "withdraw-consent", "她撤回同意，对方删除并确认", "She withdraws her consent; the other side deletes and says so";
+    COUPLE = "ask-both-origins", "夫妻双方户籍地同时核实", "Both origins of a couple are asked for a birth registration";
+    CLARIFY = "clarify-and-answer", "补正期间时限暂停，随后答复", "A clarification stops the clock; then it is answered";
+    REGISTER = "register-and-tell", "两地答复后登记并通报结果", "Registered when both have answered; both are told";
+    HAND_OVER = "hand-over", "个案移交另一地办理", "A case is handed over to another office";
     KILL = "kill-node", "安阳县节点被 kill -9", "The node of 410522 is killed with -9";
     QUEUE = "send-meanwhile", "其间发出两份通报", "Two messages are sent meanwhile";
     BACK = "arrive-once", "节点恢复，两份通报各到一次", "It comes back; they arrive exactly once";
@@ -47,6 +52,7 @@ titles! {
     SET_BACK = "restore-older-backup", "安阳县磁盘丢失，按较早的备份恢复", "410522 loses its disk and is restored from an older backup";
     RECONCILE = "reconcile-provinces", "两省对账，差异自动消除", "The two provinces reconcile; the differences are cured";
     STATEMENT = "verify-statement", "双方签署的对账单，离线核验", "The statement that both have signed is verified offline";
+    LISTS = "to-do-and-indicators", "各地待办与指标", "What is to be done where, and what offices did";
 }
 
 /// Plays every step; stops at the first that does not hold.
@@ -66,6 +72,10 @@ pub(super) async fn play(cast: &mut Cast, teller: &mut Teller<'_>) -> Result<(),
     teller.step(CONTRACEPTION, reports::contraception(cast, &consent)).await?;
     teller.step(REFUSED, reports::without_consent(cast)).await?;
     teller.step(WITHDRAW, agreement::withdraw(cast, &consent)).await?;
+    let couple = teller.step(COUPLE, cases::couple(cast)).await?;
+    teller.step(CLARIFY, cases::clarify(cast, &couple)).await?;
+    teller.step(REGISTER, cases::register(cast, &couple)).await?;
+    teller.step(HAND_OVER, cases::hand_over(cast, &issued)).await?;
     let before = teller.step(KILL, crash::kill(cast)).await?;
     let waiting = teller.step(QUEUE, crash::queue(cast, &registration)).await?;
     teller.step(BACK, crash::come_back(cast, &before, &waiting)).await?;
@@ -74,6 +84,7 @@ pub(super) async fn play(cast: &mut Cast, teller: &mut Teller<'_>) -> Result<(),
     let lost = teller.step(SET_BACK, accounts::set_back(cast, &registration)).await?;
     teller.step(RECONCILE, accounts::reconcile(cast, &lost)).await?;
     teller.step(STATEMENT, accounts::statement(cast)).await?;
+    teller.step(LISTS, cases::lists(cast)).await?;
     Ok(())
 }
 

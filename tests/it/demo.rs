@@ -12,7 +12,7 @@ use super::support::eventually;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_liangdi");
 
 /// What the story has to show, in this order.
-const STEPS: [&str; 22] = [
+const STEPS: [&str; 27] = [
     "start-network",
     "register-people",
     "issue-certificate",
@@ -27,6 +27,10 @@ const STEPS: [&str; 22] = [
     "contraception-report",
     "no-consent-refused",
     "withdraw-consent",
+    "ask-both-origins",
+    "clarify-and-answer",
+    "register-and-tell",
+    "hand-over",
     "kill-node",
     "send-meanwhile",
     "arrive-once",
@@ -35,6 +39,7 @@ const STEPS: [&str; 22] = [
     "restore-older-backup",
     "reconcile-provinces",
     "verify-statement",
+    "to-do-and-indicators",
 ];
 
 fn text<'a>(line: &'a Value, field: &str) -> &'a str {
