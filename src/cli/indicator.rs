@@ -27,7 +27,8 @@ pub(super) struct Args {
 enum Verb {
     /// The indicators of a period, with numerator and denominator 查看
     Show {
-        /// Month (2026-03, closes on the 20th), quarter (2026-Q1) or statistical year (2026, from October) 期间
+        /// Statistical month (2026-03: 21 February to 20 March, unlike the calendar months of `reconcile`), quarter of such
+        /// months (2026-Q1) or statistical year (2026, from October) 期间（统计月，上月21日至当月20日）
         period: Period,
         /// Write them as CSV into a file that may leave the office; small counts are left out 导出
         #[arg(long, value_name = "FILE")]

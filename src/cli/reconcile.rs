@@ -50,7 +50,8 @@ struct Run {
     /// The other side: a county, or a province such as 44
     #[arg(long, value_name = "CODE", required_unless_present = "after_restore")]
     with: Option<String>,
-    /// Month (2026-10) or quarter (2026-Q3)
+    /// Calendar month (2026-10: the 1st to the 31st, unlike the statistical months of `indicator`) or quarter (2026-Q3)
+    /// 期间（自然月）
     #[arg(long, value_name = "PERIOD", conflicts_with = "days")]
     period: Option<String>,
     /// First and last day, such as 2026-10-01..2026-10-15
