@@ -61,6 +61,12 @@ impl AreaCode {
         self.cut(6)
     }
 
+    /// The digits of the county, ASCII.
+    pub fn county_digits(&self) -> [u8; 6] {
+        // Every code has them.
+        self.digits.first_chunk().copied().unwrap_or_default()
+    }
+
     /// The prefecture as a six-digit code, for example 410500.
     pub fn prefecture(&self) -> Self {
         self.cut(4)

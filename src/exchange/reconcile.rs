@@ -11,6 +11,7 @@ pub mod decoder;
 pub mod difference;
 pub mod key;
 pub mod packed;
+mod parts;
 pub mod session;
 pub mod set;
 pub mod statement;
@@ -20,6 +21,7 @@ pub mod told;
 #[cfg(test)]
 mod tests;
 
+use bytes::BufMut as _;
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::Date;
@@ -33,7 +35,7 @@ pub const ITEM_BYTES: usize = 32;
 /// What a set may hold at most; a larger one is split by the caller, month by month.
 pub const ENTRIES_MAX: u64 = 20_000_000;
 
-const CONTEXT: &[u8] = b"liangdi/v1/reconcile";
+const CONTEXT: &[u8] = b"liangdi/v1";
 
 /// What a side says became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,23 +109,22 @@ impl Entry {
         self.id.timestamp().date()
     }
 
-    /// `id || first 16 bytes of SHA-256("liangdi/v1/reconcile" || 0x00 || id || digest || from (6 ASCII) || to
-    /// (6 ASCII) || state (0x01 waiting, 0x02 stored, 0x03 refused))`.
+    /// `id || first 16 bytes of SHA-256("liangdi/v1" || digest || from (6 ASCII) || to (6 ASCII) || state (0x01 waiting,
+    /// 0x02 stored, 0x03 refused))`: 55 bytes, which are one block of the hash.
     #[must_use]
     pub fn item(&self) -> Item {
-        let (from, to) = (self.from.county(), self.to.county());
-        let hash = Digest::of_parts(&[
-            CONTEXT,
-            &[0],
-            self.id.as_bytes(),
-            self.digest.as_bytes(),
-            from.as_str().as_bytes(),
-            to.as_str().as_bytes(),
-            &[self.state.byte()],
-        ]);
+        let mut block = [0; CONTEXT.len() + 32 + 6 + 6 + 1];
+        let mut room = block.as_mut_slice();
+        room.put_slice(CONTEXT);
+        room.put_slice(self.digest.as_bytes());
+        room.put_slice(&self.from.county_digits());
+        room.put_slice(&self.to.county_digits());
+        room.put_u8(self.state.byte());
+        let hash = Digest::of(&block);
         let mut item = [0; ITEM_BYTES];
-        let parts = self.id.as_bytes().iter().chain(hash.as_bytes());
-        item.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+        let mut room = item.as_mut_slice();
+        room.put_slice(self.id.as_bytes());
+        room.put_slice(hash.as_bytes().first_chunk::<16>().unwrap_or(&[0; 16]));
         item
     }
 }

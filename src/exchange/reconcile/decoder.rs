@@ -2,6 +2,7 @@
 
 use super::Item;
 use super::key::SessionKey;
+use super::key::Sum;
 use super::key::check_of;
 use super::symbol::Encoder;
 use super::symbol::Places;
@@ -41,10 +42,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Compares this set.
+    /// Compares this set, whose items are hashed under that key and of which no symbol was made.
     #[must_use]
-    pub fn new(key: SessionKey, ours: Vec<Item>) -> Self {
-        let ours = Encoder::new(key, ours);
+    pub fn new(key: SessionKey, ours: Encoder) -> Self {
         let (symbols, found, look) = (Vec::new(), Vec::new(), Vec::new());
         Self { ours, key, symbols, found, look, open: 0 }
     }
@@ -88,10 +88,10 @@ impl Decoder {
         mean.max(first.count.unsigned_abs())
     }
 
-    /// Our own items.
+    /// Number and keyed digest of our own items.
     #[must_use]
-    pub fn ours(&self) -> &[Item] {
-        self.ours.items()
+    pub const fn sum(&self) -> Sum {
+        self.ours.sum()
     }
 
     /// Takes the next symbols of theirs, in order; says whether everything is found.

@@ -1,10 +1,7 @@
 //! The key of a session: both sides contribute, so nobody can prepare items that collide under it.
 
-use std::hash::Hasher;
-
-use siphasher::sip::SipHasher24;
-use siphasher::sip128::Hasher128;
-use siphasher::sip128::SipHasher24 as SipHasher128;
+use siphasher::sip128::Hash128;
+use siphasher::sip128::SipHasher24;
 
 use super::Item;
 use crate::digest::Digest;
@@ -29,24 +26,14 @@ impl SessionKey {
         Self(key)
     }
 
-    /// The key of nobody, for a hint that decides nothing.
-    pub(crate) const fn none() -> Self {
-        Self([0; 16])
-    }
-
-    /// SipHash-2-4 of an item. Seeds its places; its low 48 bits are its checksum.
+    /// The first half of the 128 bits of SipHash-2-4 of an item. Seeds its places; its low 48 bits are its checksum.
     #[must_use]
     pub fn hash(&self, item: &Item) -> u64 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(item);
-        hasher.finish()
+        self.wide(item).h1
     }
 
-    /// SipHash-2-4 with 128 bits of an item, of which a set's digest is the sum.
-    fn wide(&self, item: &Item) -> u128 {
-        let mut hasher = SipHasher128::new_with_key(&self.0);
-        hasher.write(item);
-        hasher.finish128().as_u128()
+    fn wide(&self, item: &Item) -> Hash128 {
+        SipHasher24::new_with_key(&self.0).hash(item)
     }
 }
 
@@ -72,22 +59,38 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Of a whole set.
-    pub fn of<'a>(key: &SessionKey, items: impl IntoIterator<Item = &'a Item>) -> Self {
+    /// A hint whether two sets are the same, under no key: the sum of the second halves of the items. Whoever plants items
+    /// can make it lie, so it decides nothing.
+    pub fn hint<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
         let mut sum = Self::default();
-        items.into_iter().for_each(|item| sum.add(key, item));
+        for item in items {
+            let [.., half] = item.as_chunks::<16>().0 else { continue };
+            sum.count = sum.count.wrapping_add(1);
+            sum.digest = sum.digest.wrapping_add(u128::from_le_bytes(*half));
+        }
         sum
     }
 
-    /// With one item more.
-    pub fn add(&mut self, key: &SessionKey, item: &Item) {
+    /// With one item more; gives its hash.
+    pub fn add(&mut self, key: &SessionKey, item: &Item) -> u64 {
+        let hash = key.wide(item);
         self.count = self.count.wrapping_add(1);
-        self.digest = self.digest.wrapping_add(key.wide(item));
+        self.digest = self.digest.wrapping_add(hash.as_u128());
+        hash.h1
     }
 
     /// With one item less.
     pub fn remove(&mut self, key: &SessionKey, item: &Item) {
         self.count = self.count.wrapping_sub(1);
-        self.digest = self.digest.wrapping_sub(key.wide(item));
+        self.digest = self.digest.wrapping_sub(key.wide(item).as_u128());
+    }
+
+    /// Of two sets together that have nothing in common.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self {
+            count: self.count.wrapping_add(other.count),
+            digest: self.digest.wrapping_add(other.digest),
+        }
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Entry;
 use super::Item;
+use super::parts;
 use crate::digest::Digest;
 use crate::ledger::Direction;
 
@@ -122,7 +123,10 @@ impl EntrySet {
     /// Their items, in the same order, which is that of the items.
     #[must_use]
     pub fn items(&self) -> Vec<Item> {
-        self.entries.values().map(Entry::item).collect()
+        let entries: Vec<_> = self.entries.values().collect();
+        let each = entries.chunks(parts::size(entries.len())).collect();
+        let items = |part: &[&Entry]| part.iter().map(|entry| entry.item()).collect::<Vec<_>>();
+        parts::each(each, items).concat()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::Item;
 use super::key::SessionKey;
+use super::key::Sum;
 use super::key::check_of;
+use super::parts;
 
 /// Symbols of one session at most; nothing that is worth peeling needs more.
 pub const SYMBOLS_MAX: u32 = 1 << 28;
@@ -30,6 +32,13 @@ impl Symbol {
         self.items.iter_mut().zip(item).for_each(|(to, from)| *to ^= from);
         self.check ^= check;
         self.count = self.count.wrapping_add(by);
+    }
+
+    /// The same symbol of both sets together.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        self.apply(&other.items, other.check, other.count);
+        self
     }
 
     /// What is left when the same symbol of another set is taken out.
@@ -62,47 +71,80 @@ impl Places {
 
     /// Goes on to the place after: with `state = state * 0xDA942042E4DD58B5 mod 2^64` and `s` the whole part of the
     /// square root of `state`, plus one, it is `ceil((2 * place + 3) * (2^32 - s) / (2 * s))` further, and at least one.
-    pub const fn advance(&mut self) {
+    pub fn advance(&mut self) {
         self.state = self.state.wrapping_mul(0xDA94_2042_E4DD_58B5);
-        let root = self.state.isqrt() + 1;
-        let reach = widen(self.next) * 2 + 3;
+        let root = whole_root(self.state) + 1;
+        let reach = u64::from(self.next) * 2 + 3;
         let step = (reach * ((1 << 32) - root)).div_ceil(2 * root);
-        self.next = if step >= widen(SYMBOLS_MAX) {
-            u32::MAX
-        } else {
-            self.next.saturating_add(narrow(if step == 0 { 1 } else { step }))
+        self.next = match u32::try_from(step) {
+            Ok(step) if step < SYMBOLS_MAX => self.next.saturating_add(step.max(1)),
+            Ok(_) | Err(_) => u32::MAX,
         };
     }
 }
 
-#[expect(clippy::as_conversions, reason = "u64::from is not const; it only widens")]
-const fn widen(place: u32) -> u64 {
-    place as u64
+/// The whole part of a square root: `u64::isqrt`, in less than half the time. A comparison does this a dozen times an item.
+fn whole_root(value: u64) -> u64 {
+    let root = about_root(value).min(0xFFFF_FFFF);
+    if root * root > value {
+        return root - 1;
+    }
+    let above = root + 1;
+    // The square of 2^32 is no number of 64 bits, and above every one of them.
+    let is_low = above.checked_mul(above).is_some_and(|square| square <= value);
+    if is_low { above } else { root }
 }
 
-#[expect(clippy::as_conversions, reason = "below SYMBOLS_MAX, as the caller has checked")]
-const fn narrow(step: u64) -> u32 {
-    step as u32
+/// Off by one at most: the number has 53 bits where it is not exact, and its root has 32 before the point.
+#[expect(
+    clippy::as_conversions,
+    reason = "a root of 64 bits is below 2^33, and no integer has a root otherwise"
+)]
+#[expect(clippy::cast_precision_loss, reason = "the caller puts it right")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is positive and small"
+)]
+fn about_root(value: u64) -> u64 {
+    (value as f64).sqrt() as u64
 }
 
 /// Makes the symbols of a set, one stretch after the other.
 ///
-/// Each item keeps where it goes next; a stretch looks at all of them once. So memory is bounded by the set (44 bytes an
-/// item), and a stretch should grow with what was made before it.
+/// Each item keeps where it goes next; a stretch looks at all of them once. So memory is bounded by the set (52 bytes an
+/// item), and a stretch should grow with what was made before it. Large sets are worked on in parts, at one time.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    key: SessionKey,
     items: Vec<Item>,
-    places: Vec<Places>,
+    /// Of each item its hash, and where it goes next; apart, because most are only asked whether it is their turn.
+    hashes: Vec<u64>,
+    next: Vec<u32>,
+    states: Vec<u64>,
+    sum: Sum,
     made: u32,
 }
+
+/// A part of the items: their hashes, and where they go next.
+type Part<'a> = (((&'a [Item], &'a [u64]), &'a mut [u32]), &'a mut [u64]);
 
 impl Encoder {
     /// Of these items, none of them twice.
     #[must_use]
     pub fn new(key: SessionKey, items: Vec<Item>) -> Self {
-        let places = items.iter().map(|item| Places::of(key.hash(item))).collect();
-        Self { key, items, places, made: 0 }
+        let mut hashes = vec![0; items.len()];
+        let size = parts::size(items.len());
+        let each = items.chunks(size).zip(hashes.chunks_mut(size)).collect();
+        let sums = parts::each(each, |(items, hashes): (&[Item], &mut [u64])| {
+            let mut sum = Sum::default();
+            for (item, hash) in items.iter().zip(hashes) {
+                *hash = sum.add(&key, item);
+            }
+            sum
+        });
+        let sum = sums.into_iter().fold(Sum::default(), Sum::with);
+        let (next, states) = (vec![0; items.len()], hashes.clone());
+        Self { items, hashes, next, states, sum, made: 0 }
     }
 
     /// How many symbols were made.
@@ -117,20 +159,46 @@ impl Encoder {
         &self.items
     }
 
+    /// Their number and keyed digest.
+    #[must_use]
+    pub const fn sum(&self) -> Sum {
+        self.sum
+    }
+
     /// The next `count` symbols.
     pub fn next(&mut self, count: u32) -> Vec<Symbol> {
-        let until = self.made.saturating_add(count).min(SYMBOLS_MAX);
-        let length = usize::try_from(until.saturating_sub(self.made)).unwrap_or_default();
-        let mut symbols = vec![Symbol::default(); length];
-        for (item, places) in self.items.iter().zip(&mut self.places) {
-            if places.peek() < until {
-                let check = check_of(self.key.hash(item));
-                put(item, check, 1, places, (self.made, until), &mut symbols);
-            }
+        let stretch = (self.made, self.made.saturating_add(count).min(SYMBOLS_MAX));
+        let size = parts::size(self.items.len());
+        let items = self.items.chunks(size).zip(self.hashes.chunks(size));
+        let each = items.zip(self.next.chunks_mut(size)).zip(self.states.chunks_mut(size));
+        let made = parts::each(each.collect(), |part| one_part(part, stretch));
+        let mut made = made.into_iter();
+        let mut symbols = made.next().unwrap_or_else(|| empty(stretch));
+        for part in made {
+            symbols.iter_mut().zip(part).for_each(|(to, from)| *to = to.with(&from));
         }
-        self.made = until;
+        self.made = stretch.1;
         symbols
     }
+}
+
+fn empty((from, until): (u32, u32)) -> Vec<Symbol> {
+    let length = usize::try_from(until.saturating_sub(from)).unwrap_or_default();
+    vec![Symbol::default(); length]
+}
+
+/// What a part of the items gives to the symbols of a stretch.
+fn one_part((((items, hashes), next), states): Part<'_>, stretch: (u32, u32)) -> Vec<Symbol> {
+    let mut symbols = empty(stretch);
+    let each = items.iter().zip(hashes).zip(next.iter_mut().zip(states));
+    for ((item, hash), (next, state)) in each {
+        if *next < stretch.1 {
+            let mut places = Places { next: *next, state: *state };
+            put(item, check_of(*hash), 1, &mut places, stretch, &mut symbols);
+            (*next, *state) = (places.next, places.state);
+        }
+    }
+    symbols
 }
 
 /// Applies an item to every symbol of a stretch that it is in.
@@ -148,5 +216,24 @@ pub(super) fn put(
             symbol.apply(item, check, by);
         }
         places.advance();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_root_is_exact_where_numbers_of_a_machine_are_not() {
+        let squares = (0..=32).map(|bit| 1_u64 << bit).chain([3, 94_906_267, 3_037_000_500]);
+        let near = squares.flat_map(|root| {
+            let square = root.wrapping_mul(root);
+            [square.wrapping_sub(1), square, square.wrapping_add(1)]
+        });
+        let spread = (0..100_000_u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let high = (0..1_000).map(|n| u64::MAX - n * 4_294_967_291);
+        for value in near.chain(spread).chain(high) {
+            assert_eq!(whole_root(value), value.isqrt(), "{value}");
+        }
     }
 }

@@ -65,8 +65,9 @@ impl Answerer {
             return Err(SessionError::Malformed);
         }
         let key = SessionKey::of(&theirs, &nonce);
-        let is_same = Sum::of(&SessionKey::none(), &items) == hint;
-        let sum = Sum::of(&key, &items);
+        let is_same = Sum::hint(&items) == hint;
+        let encoder = Encoder::new(key, items);
+        let sum = encoder.sum();
         let follows = match list_is_shorter(count.abs_diff(hint.count), count) {
             _ if is_same => Follows::Nothing,
             true => Follows::List,
@@ -76,7 +77,7 @@ impl Answerer {
         let mut answerer = Self {
             scope,
             own,
-            encoder: Encoder::new(key, items),
+            encoder,
             count,
             limit: symbols_limit(count, hint.count),
             listed: 0,

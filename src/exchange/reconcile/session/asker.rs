@@ -29,6 +29,7 @@ use crate::reconcile::set::EARLIER_MAX;
 use crate::reconcile::set::EntrySet;
 use crate::reconcile::set::Scope;
 use crate::reconcile::set::Told;
+use crate::reconcile::symbol::Encoder;
 
 /// What both sides say of a message about which they do not say the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Asker {
             return Err(SessionError::Scope);
         }
         let items = own.items();
-        let hint = Sum::of(&SessionKey::none(), &items);
+        let hint = Sum::hint(&items);
         if hint.count > ENTRIES_MAX || incomplete.len() > INCOMPLETE_MAX {
             return Err(SessionError::TooMany);
         }
@@ -127,7 +128,7 @@ impl Asker {
             own,
             items,
             nonce,
-            key: SessionKey::none(),
+            key: SessionKey::of(&nonce, &nonce),
             theirs: Sum::default(),
             stage: Stage::Opening,
             through: SYMBOLS_FIRST,
@@ -267,16 +268,16 @@ impl Asker {
         self.their_incomplete = incomplete;
         self.measured.theirs = sum.count;
         self.limit = symbols_limit(self.measured.ours, sum.count);
-        let items = std::mem::take(&mut self.items);
-        if Sum::of(&self.key, &items) == sum {
+        let ours = Encoder::new(self.key, std::mem::take(&mut self.items));
+        if ours.sum() == sum {
             self.stage = Stage::Known;
             return Ok(Vec::new());
         }
         if follows == Follows::List {
-            self.begin_list(items);
+            self.begin_list(ours.items().to_vec());
             return Ok(Vec::new());
         }
-        self.stage = Stage::Decoding(Box::new(Decoder::new(self.key, items)));
+        self.stage = Stage::Decoding(Box::new(Decoder::new(self.key, ours)));
         // That the hints agree and the sets do not, only a planted collision can bring about.
         let through = self.through;
         Ok(match follows {
@@ -323,9 +324,11 @@ impl Asker {
     fn decoded(&mut self) -> Result<Vec<Ask>, SessionError> {
         let Stage::Decoding(decoder) = &self.stage else { return Err(SessionError::OutOfTurn) };
         let (only_ours, only_theirs) = decoder.differences();
-        let mut sum = Sum::of(&self.key, decoder.ours());
+        let mut sum = decoder.sum();
         only_ours.iter().for_each(|item| sum.remove(&self.key, item));
-        only_theirs.iter().for_each(|item| sum.add(&self.key, item));
+        for item in &only_theirs {
+            sum.add(&self.key, item);
+        }
         if sum != self.theirs {
             return Ok(self.ask_for_list());
         }
