@@ -56,7 +56,7 @@ pub(crate) fn sent_before(
     now: UnixMillis,
 ) -> Result<(), AppError> {
     let Sent { id, own, row, content, .. } = said;
-    let agreed = rule::with_peer(unit, row.peer)?;
+    let agreed = rule::with_peer(unit, (own, row.peer), now.date())?;
     match sent(unit, said, &agreed, now) {
         // What a full case does not take has no effect there.
         Err(AppError::Refused(refusal)) if refusal.reason == Reason::TooLarge => {}
