@@ -97,6 +97,18 @@ impl ReconcileService for Service {
         Ok(Response::new(codec::receipt_again_to_pb(again)))
     }
 
+    async fn take_word(
+        &self,
+        request: Request<pb::TakeWordRequest>,
+    ) -> Result<Response<pb::TakeWordResponse>, Status> {
+        let caller = node(request.extensions())?;
+        let pb::TakeWordRequest { message_id, word } = request.into_inner();
+        let id = MessageId::try_from(message_id.as_slice()).map_err(malformed)?;
+        let word = codec::receipt_again_from_pb(word.unwrap_or_default()).map_err(malformed)?;
+        self.0.take_word(caller, id, word).await?;
+        Ok(Response::new(pb::TakeWordResponse {}))
+    }
+
     async fn agree_statement(
         &self,
         request: Request<pb::AgreeStatementRequest>,

@@ -1,5 +1,7 @@
 //! The ledger, as anybody may ask about it: its head, and proofs that an entry is in it and that it only grew.
 
+pub mod growth;
+
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
@@ -151,6 +153,17 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
         }
     }
     receipts.sort_by_key(|(signed, seen, _)| (*signed, seen.head.size));
+    // A history that was rewritten and has grown since shows only where it cannot prove that it grew.
+    let of = |head: SeenHead| receipts.iter().find(|(_, seen, _)| *seen == head);
+    let unproven = growth::broken(store, peer)?.and_then(|(before, after)| {
+        let (first, second) = (of(before)?, of(after)?);
+        let change = match before.compare(&after) {
+            change if change.is_loss() => change,
+            _ => HeadChange::Rewritten,
+        };
+        let pair = |(_, seen, signed): &(UnixMillis, SeenHead, Signed)| (*seen, signed.clone());
+        Some(TwoHeads { before: pair(first), after: pair(second), change })
+    });
     let mut known: Option<(SeenHead, Signed)> = None;
     let mut proof = None;
     for (_, seen, signed) in receipts {
@@ -163,5 +176,5 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
         }
         known = Some((seen, signed));
     }
-    Ok(proof)
+    Ok(proof.or(unproven))
 }

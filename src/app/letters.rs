@@ -137,7 +137,7 @@ pub fn silence(unit: &mut Unit<'_>, id: MessageId, now: UnixMillis) -> Result<()
 }
 
 /// Takes the body off an envelope of ours that has not arrived; it travels as header and hash from now on.
-fn withdraw(
+pub(crate) fn withdraw(
     unit: &mut Unit<'_>,
     id: MessageId,
     row: &MessageRow,

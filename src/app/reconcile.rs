@@ -3,6 +3,7 @@
 
 pub mod books;
 pub mod cures;
+pub mod figures;
 pub mod reports;
 pub mod runs;
 pub mod statements;

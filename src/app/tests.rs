@@ -1,5 +1,6 @@
 //! Tests of the use cases of records, each on a real store in a directory of its own.
 
+mod accounts;
 mod again;
 mod aging;
 mod bulk;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use sim::{NODES_MAX, Options, Outcome, Summary};
+use sim::{NODES_MAX, Options, Outcome, Story, Summary};
 
 use super::exit::Failure;
 use super::output::{Answer, Output, record};
@@ -43,9 +43,20 @@ pub(super) struct Args {
     /// Disks lose and tear what they have acknowledged: shows that the checker notices
     #[arg(long)]
     broken_disk: bool,
+    /// What the world is about: "any", whatever the seed draws; or "reconcile", a month of mail between twenty counties,
+    /// some of them restored from a backup, that ends with a reconciliation
+    #[arg(long, default_value = "any")]
+    story: StoryArg,
     /// Lines of the history to print: the last so many, or "all"
     #[arg(long, value_name = "LINES", value_parser = lines)]
     history: Option<usize>,
+}
+
+/// Stories by their names.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum StoryArg {
+    Any,
+    Reconcile,
 }
 
 fn lines(text: &str) -> Result<usize, String> {
@@ -61,8 +72,12 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<Answer, Failure> {
 }
 
 fn options(args: &Args, seed: u64) -> Options {
-    let Args { nodes, messages, days, broken_disk, .. } = *args;
-    Options { seed, nodes, messages, days, broken_disks: broken_disk }
+    let Args { nodes, messages, days, broken_disk, story, .. } = *args;
+    let story = match story {
+        StoryArg::Any => Story::Any,
+        StoryArg::Reconcile => Story::Reconcile,
+    };
+    Options { seed, nodes, messages, days, broken_disks: broken_disk, story }
 }
 
 fn one(args: &Args, output: &mut Output) -> Result<Answer, Failure> {
@@ -114,6 +129,13 @@ fn pairs(summary: &Summary) -> Vec<(&'static str, String)> {
         ("nodes", nodes.to_string()),
         ("messages", format!("{messages} accepted, {stored} stored, {refused} refused")),
         ("lost by restores", missing.join(", ")),
+        (
+            "reconciled",
+            match summary.statements {
+                0 => String::new(),
+                many => format!("{many} statements, {} differences", summary.differences),
+            },
+        ),
         ("time", format!("{days:.1} days, {steps} steps, {entries} entries in the history")),
         ("digest of the history", summary.digest.clone()),
         ("promises", if summary.broken.is_empty() { "all held".to_owned() } else { String::new() }),

@@ -250,6 +250,15 @@ fn told(statement: &Statement, digest: &Digest) -> Answer {
         true => "无差异 no differences\n".to_owned(),
         false => table(&["差异 difference", "发现 found", "消除 cured"], &differences),
     });
+    let left = statement.left.iter().filter_map(|it| {
+        let (id, (from, to)) = it.id().zip(it.pair())?;
+        Some(vec![it.name.name().to_owned(), id.to_string(), from.to_string(), to.to_string()])
+    });
+    let left: Vec<_> = left.collect();
+    if !left.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["遗留 left", "报文 message", "发出 from", "接收 to"], &left));
+    }
     for correction in &statement.corrections {
         let (from, to) = correction.pair;
         text.push_str(&format!(

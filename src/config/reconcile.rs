@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::area::AreaCode;
+use domain::time::Date;
 
 use super::Check;
 use super::raw::RawReconcile;
@@ -15,6 +16,21 @@ pub enum Every {
     /// Calendar quarters.
     Quarter,
 }
+
+impl Every {
+    /// The last period that is over on a day: its first and its last day.
+    #[must_use]
+    pub fn over(self, today: Date) -> (Date, Date) {
+        let (first, last) = match self {
+            Self::Month => (today.month().prev(), today.month().prev()),
+            Self::Quarter => today.month().quarter().0.prev().quarter(),
+        };
+        (first.first(), last.last())
+    }
+}
+
+/// A period whose statement is missing so many days after it was due is an alarm.
+const OVERDUE_DAYS: i32 = 3;
 
 /// When a county reports, and which reconciliations begin by themselves.
 #[derive(Clone, Debug)]
@@ -29,6 +45,20 @@ pub struct ReconcileSettings {
     pub on_day: u8,
     /// How long it rests before it is tried again.
     pub retry_after: Duration,
+}
+
+impl ReconcileSettings {
+    /// The day on which the reconciliation of a period is due that ends on `last`.
+    #[must_use]
+    pub fn due(&self, last: Date) -> Date {
+        last.plus_days(i32::from(self.on_day))
+    }
+
+    /// Whether somebody has to look why it has not come about yet.
+    #[must_use]
+    pub fn is_overdue(&self, last: Date, today: Date) -> bool {
+        today >= self.due(last).plus_days(OVERDUE_DAYS)
+    }
 }
 
 impl Check<'_> {
@@ -58,5 +88,22 @@ impl Check<'_> {
             retry_after: seconds(*raw.retry_s.get_ref()),
         };
         (self.problems.len() == before).then_some(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_month_and_quarter_that_are_over() {
+        let days = |every: Every, today: &str| {
+            let (first, last) = every.over(today.parse().unwrap());
+            format!("{first} {last}")
+        };
+        assert_eq!(days(Every::Month, "2026-03-01"), "2026-02-01 2026-02-28");
+        assert_eq!(days(Every::Month, "2026-01-31"), "2025-12-01 2025-12-31");
+        assert_eq!(days(Every::Quarter, "2026-05-20"), "2026-01-01 2026-03-31");
+        assert_eq!(days(Every::Quarter, "2026-01-01"), "2025-10-01 2025-12-31");
     }
 }

@@ -4,6 +4,7 @@
 mod answering;
 mod asking;
 mod carrying;
+mod growth;
 mod reporting;
 mod running;
 mod schedule;

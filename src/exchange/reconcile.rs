@@ -6,7 +6,9 @@
 //! and peels, and stops the stream after about 1.35 symbols a difference. [`session`] is the conversation around it,
 //! [`difference`] gives each difference its name.
 
+pub mod book;
 pub mod calls;
+pub mod cure;
 pub mod decoder;
 pub mod difference;
 pub mod key;

@@ -14,10 +14,13 @@
 //! | ledgers agree | both sides have one entry for each message that is stored |
 //! | bounded | windows hold, whatever happens |
 //! | nobody is slandered | no honest node is taken for one that breaks the protocol |
+//! | both are equal | after a reconciliation no message is with one side only; no difference is left |
+//! | statements are signed | both sides have signed one statement, and it says what is on the disks |
 //! | restored knows | what is missing after a restore is exactly what came after the backup |
 
 mod ledgers;
 mod messages;
+mod reconcile;
 mod relays;
 
 use std::collections::BTreeMap;
@@ -31,7 +34,7 @@ use crate::history::{Fact, History, ParcelName, Sort};
 use crate::mail::MessageNo;
 use crate::network::Lines;
 use crate::node::Peaks;
-use crate::plan::NodeNo;
+use crate::plan::{NodeNo, Story as PlanStory};
 use crate::timeline::Moment;
 
 /// What a world promises.
@@ -61,6 +64,10 @@ pub enum Promise {
     NobodyIsSlandered,
     /// Every node knows what it had.
     DisksAreTrue,
+    /// After a reconciliation both sides have the same.
+    BothAreEqual,
+    /// Both sides have signed what is on the disks.
+    StatementsAreSigned,
 }
 
 /// A promise that was broken.
@@ -111,6 +118,8 @@ impl fmt::Display for Promise {
             Self::LedgersAgree => "both ledgers have the same entries",
             Self::Bounded => "windows hold",
             Self::NobodyIsSlandered => "no honest node is taken for a liar",
+            Self::BothAreEqual => "after a reconciliation both sides have the same",
+            Self::StatementsAreSigned => "both sides sign what is on their disks",
             Self::DisksAreTrue => "what a disk has acknowledged it has",
         })
     }
@@ -127,6 +136,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) restless: usize,
     pub(crate) peaks: Peaks,
     pub(crate) courier: CourierSettings,
+    pub(crate) story: PlanStory,
 }
 
 /// What the judge says.
@@ -137,6 +147,8 @@ pub(crate) struct Verdict {
     pub(crate) accepted: usize,
     pub(crate) stored: usize,
     pub(crate) refused: usize,
+    pub(crate) differences: usize,
+    pub(crate) statements: usize,
 }
 
 /// Most broken promises that are told; the first ones matter.
@@ -158,6 +170,9 @@ pub(crate) fn check(facts: &Facts<'_>) -> Verdict {
     messages::check_the_end(facts, &story, &mut verdict);
     relays::check(facts, &kinds, &mut verdict);
     ledgers::check(facts, &story, &mut verdict);
+    if facts.story == PlanStory::Reconcile {
+        reconcile::check(facts, &story, &mut verdict);
+    }
     check_rest(facts, &kinds, &mut verdict);
     check_bounds(facts, &kinds, &mut verdict);
     verdict

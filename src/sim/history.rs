@@ -12,6 +12,7 @@ use domain::reason::Reason;
 use exchange::digest::Digest;
 use exchange::parcel::ParcelId;
 use exchange::receipt::Outcome;
+use exchange::reconcile::statement::Counts;
 
 use crate::mail::MessageNo;
 use crate::plan::NodeNo;
@@ -193,6 +194,24 @@ pub enum Fact {
     Ends(Sort),
     /// No more troubles.
     Calm,
+    /// The ledgers of two sides were compared.
+    Compared {
+        /// With which side.
+        with: NodeNo,
+        /// Differences that were found.
+        differences: u32,
+    },
+    /// A statement was signed.
+    Signed {
+        /// With which side.
+        with: NodeNo,
+        /// Digest of the statement.
+        statement: Digest,
+        /// Messages by state, as it says.
+        counts: Counts,
+        /// Differences that it leaves.
+        left: u32,
+    },
 }
 
 /// Why a relay let go of a parcel.
@@ -391,6 +410,17 @@ fn line(entry: &Entry, areas: &[AreaCode]) -> String {
         Fact::Begins(sort) => write!(line, "trouble begins: {sort:?}"),
         Fact::Ends(sort) => write!(line, "trouble ends: {sort:?}"),
         Fact::Calm => line.write_str("calm"),
+        Fact::Compared { with, differences } => {
+            write!(line, "compared its ledgers with {}: {differences} differences", of(with))
+        }
+        Fact::Signed { with, statement, counts, left } => {
+            let Counts { waiting, stored, refused } = counts;
+            write!(
+                line,
+                "signed with {} that {stored} are stored, {refused} refused, {waiting} wait, {left} differ: {statement:?}",
+                of(with)
+            )
+        }
     };
     line
 }

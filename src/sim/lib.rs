@@ -29,6 +29,6 @@ pub use history::{Entry, Fact, History, ParcelName, Release, Sort, Word, Written
 pub use mail::MessageNo;
 pub use node::Peaks;
 pub use outcome::{Outcome, Sizes, Summary};
-pub use plan::{NODES_MAX, NodeNo, Options};
+pub use plan::{NODES_MAX, NodeNo, Options, Story};
 pub use run::run;
 pub use timeline::Moment;

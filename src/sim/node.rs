@@ -21,6 +21,7 @@
 
 mod bundle;
 mod collecting;
+pub(crate) mod cures;
 mod inbound;
 mod observe;
 mod office;
@@ -35,7 +36,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::area::AreaCode;
-use domain::id::MessageIds;
+use domain::id::{MessageId, MessageIds};
 use domain::time::UnixMillis;
 use exchange::lane::LaneEpoch;
 
@@ -74,6 +75,8 @@ pub(crate) struct World {
     pub(crate) windows: BTreeMap<NodeNo, UnixMillis>,
     /// The largest that was seen of what has to be bounded.
     pub(crate) peaks: Peaks,
+    /// Messages that cures could not bring back, until somebody asks.
+    pub(crate) lost: Vec<MessageId>,
 }
 
 /// Dice by purpose.
@@ -160,6 +163,8 @@ pub(crate) struct Node {
     pub(crate) busy: bool,
     /// Of a thousand parcels that it carries, it mistreats so many.
     pub(crate) rogue_per_mille: u64,
+    /// Of a thousand parcels that it carries, it drops so many.
+    pub(crate) lossy_per_mille: u64,
     /// Its data are those of a backup, which it has not noticed yet.
     restored: bool,
 }
@@ -211,6 +216,7 @@ impl Node {
             held: None,
             busy: false,
             rogue_per_mille: 0,
+            lossy_per_mille: 0,
             restored: false,
         }
     }
@@ -464,6 +470,8 @@ impl Node {
                 self.holds(taken, &manifest, handed_by, via, world);
             }
             Done::Noted { change, on_behalf } => self.noted(change, on_behalf, world),
+            Done::AdvancedBook => {}
+            Done::Cured(cured) => self.cured(cured, world),
             Done::HandedBack { toward } | Done::ReturnPut { toward } => {
                 self.tell(Inner::Returns(toward))
             }

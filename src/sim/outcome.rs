@@ -11,7 +11,7 @@ use crate::checker::{Broken, Verdict};
 use crate::history::History;
 use crate::mail::MessageNo;
 use crate::node::Peaks;
-use crate::plan::{NodeNo, Options};
+use crate::plan::{NodeNo, Options, Story};
 
 /// Sizes of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,10 @@ pub struct Summary {
     pub seconds: u64,
     /// SHA-256 of the lines of the history.
     pub digest: String,
+    /// Differences that reconciliations found, as long as they found any.
+    pub differences: usize,
+    /// Statements that both sides have signed.
+    pub statements: usize,
     /// Promises that were broken; empty when all were held.
     pub broken: Vec<String>,
     /// What restored nodes do not have any more: area and number of the message.
@@ -132,6 +136,8 @@ impl Outcome {
             entries: self.history.entries().len(),
             seconds: self.lasted.as_secs(),
             digest: hex(self.history.digest(&self.areas).as_bytes()),
+            differences: self.verdict.differences,
+            statements: self.verdict.statements,
             broken: self.verdict.broken.iter().map(|broken| broken.told(&self.areas)).collect(),
             missing: self.verdict.missing.iter().map(|(n, m)| (name(n), m.get())).collect(),
         }
@@ -140,8 +146,11 @@ impl Outcome {
     /// The command that runs this world again.
     #[must_use]
     pub fn command(&self) -> String {
-        let Options { seed, nodes, messages, days, broken_disks } = self.options;
+        let Options { seed, nodes, messages, days, broken_disks, story } = self.options;
         let mut command = format!("liangdi sim --seed {seed}");
+        if story == Story::Reconcile {
+            command.push_str(" --story reconcile");
+        }
         let given = [("nodes", nodes), ("messages", messages), ("days", days)];
         for (name, value) in given {
             if let Some(value) = value {

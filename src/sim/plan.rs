@@ -1,6 +1,7 @@
 //! The plan of a world, drawn from its seed before anything happens: who there is, how they are connected, how much
 //! they write, and what goes wrong when.
 
+mod story;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -64,6 +65,19 @@ pub struct Options {
     pub days: Option<u32>,
     /// Disks lose and tear what they have acknowledged: the checker has to notice.
     pub broken_disks: bool,
+    /// What the world is about.
+    pub story: Story,
+}
+
+/// What a world is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Story {
+    /// Whatever the seed draws.
+    #[default]
+    Any,
+    /// Twenty counties in three provinces, a month of mail with crashes and cuts, a relay that drops a tenth of what it
+    /// should carry, counties restored from backups; then the provinces reconcile, and the counties of each province.
+    Reconcile,
 }
 
 /// One node of the plan.
@@ -80,6 +94,8 @@ pub(crate) struct NodePlan {
 /// How much is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Traffic {
+    /// Whether only counties write, and to counties.
+    pub(crate) counties_only: bool,
     /// Messages of the whole world before the calm.
     pub(crate) messages: u64,
     /// Of a thousand messages, so many ask for an answer.
@@ -113,6 +129,9 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan that follows from the options.
     pub(crate) fn of(options: &Options) -> Self {
+        if options.story == Story::Reconcile {
+            return story::reconcile(options);
+        }
         let mut dice = Dice::new(options.seed, Purpose::Plan);
         let count = options.nodes.unwrap_or_else(|| small(dice.between(2, 8)));
         let nodes = nodes(count.clamp(2, NODES_MAX), &mut dice);
@@ -224,6 +243,7 @@ fn traffic(options: &Options, nodes: usize, dice: &mut Dice) -> Traffic {
     let nodes = u64::try_from(nodes).unwrap_or(u64::MAX);
     let drawn = dice.stretch(10, 40 * nodes.clamp(2, 50));
     Traffic {
+        counties_only: false,
         messages: options.messages.map_or(drawn, u64::from),
         asking: *dice.pick(&[0, 300, 700]).unwrap_or(&0),
         withdrawn: *dice.pick(&[0, 100]).unwrap_or(&0),

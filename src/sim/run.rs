@@ -1,5 +1,7 @@
 //! Runs a world from its beginning until it has come to rest.
 
+mod reconcile;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use crate::history::{Fact, History, Sort};
 use crate::network::{Network, Weather};
 use crate::node::{Node, Peaks, World, WorldDice};
 use crate::outcome::{Outcome, Sizes};
-use crate::plan::{DAY_MS, Mishap, NodeNo, Options, Plan};
+use crate::plan::{DAY_MS, Mishap, NodeNo, Options, Plan, Story};
 use crate::timeline::{Moment, Timeline};
 
 /// Most things that happen in a world of one node before it counts as restless.
@@ -30,7 +32,11 @@ pub(crate) fn run_plan(options: &Options, plan: Plan) -> Outcome {
     let plan = Rc::new(plan);
     let mut simulation = Simulation::new(options.seed, &plan);
     simulation.begin();
-    let steps = simulation.go_on();
+    let mut steps =
+        simulation.go_on(simulation.world.plan.calm.after(simulation.world.plan.rest_ms));
+    if options.story == Story::Reconcile {
+        steps += simulation.reconcile();
+    }
     simulation.end(options, steps)
 }
 
@@ -58,6 +64,7 @@ impl Simulation {
             calm: false,
             windows: BTreeMap::new(),
             peaks: Peaks::default(),
+            lost: Vec::new(),
         };
         let nodes = plan.numbers().map(|no| Node::new(no, plan)).collect();
         Self { world, nodes }
@@ -107,9 +114,8 @@ impl Simulation {
         }
     }
 
-    /// Lets happen what comes, until nothing comes any more. Says how many things that were.
-    fn go_on(&mut self) -> u64 {
-        let last = self.world.plan.calm.after(self.world.plan.rest_ms);
+    /// Lets happen what comes until then, or until nothing comes any more. Says how many things that were.
+    fn go_on(&mut self, last: Moment) -> u64 {
         let nodes = u64::try_from(self.nodes.len()).unwrap_or(u64::MAX);
         let most = nodes.saturating_mul(STEPS_PER_NODE_MAX);
         let mut steps = 0;
@@ -239,7 +245,7 @@ impl Simulation {
             Mishap::NearlyFull { node } => (*node, Some(Sort::NearlyFull)),
             Mishap::Busy { node } => (*node, Some(Sort::Busy)),
             Mishap::ClockJump { node, by_ms } => (*node, begins.then_some(Sort::Clock(*by_ms))),
-            Mishap::Rogue { node, .. } => (*node, Some(Sort::Rogue)),
+            Mishap::Rogue { node, .. } | Mishap::Lossy { node, .. } => (*node, Some(Sort::Rogue)),
             Mishap::Cut(_)
             | Mishap::Slow { .. }
             | Mishap::Break
@@ -271,6 +277,9 @@ impl Simulation {
             Mishap::Rogue { per_mille, .. } => {
                 node.rogue_per_mille = if begins { *per_mille } else { 0 };
             }
+            Mishap::Lossy { per_mille, .. } => {
+                node.lossy_per_mille = if begins { *per_mille } else { 0 };
+            }
             _ => {}
         }
     }
@@ -288,7 +297,7 @@ impl Simulation {
             self.world.network.weather.slow_down(no, 1);
             if let Some(node) = self.nodes.get_mut(no.index()) {
                 node.disk.health = crate::disk::Health { slower: 1, ..Default::default() };
-                (node.busy, node.rogue_per_mille) = (false, 0);
+                (node.busy, node.rogue_per_mille, node.lossy_per_mille) = (false, 0, 0);
                 node.clock.ahead_ms = 0;
                 node.go_on(&mut self.world);
                 node.start(&mut self.world);
@@ -310,6 +319,7 @@ impl Simulation {
             restless: rest,
             peaks: world.peaks,
             courier: world.plan.courier,
+            story: options.story,
         };
         let verdict = checker::check(&facts);
         let lasted = Duration::from_millis(world.now.get());

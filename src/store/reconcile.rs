@@ -5,7 +5,7 @@
 use domain::area::AreaCode;
 use domain::time::{Date, Month, UnixMillis};
 use exchange::digest::Digest;
-use exchange::ledger::{Direction, LedgerHead};
+use exchange::ledger::{Direction, LedgerHead, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::difference::Difference;
 use serde::{Deserialize, Serialize};
@@ -160,4 +160,28 @@ pub struct StatementRow {
     pub closes: bool,
 }
 
-first_layouts!(BookCursorRow, ReportedRow, RunRow, DifferenceRow, StatementRow,);
+/// How far it is proven that a peer's ledger only grew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenRow {
+    /// The head that was proven last, or the first that was seen.
+    pub known: SeenHead,
+    /// Two heads that it has signed and that are not of one history, as last found.
+    pub broken: Option<(SeenHead, SeenHead)>,
+}
+
+/// Where the receipt is that refuses a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRow {
+    /// The parcel it came in.
+    pub parcel: crate::messages::ParcelKey,
+}
+
+first_layouts!(
+    BookCursorRow,
+    ProvenRow,
+    RefusedRow,
+    ReportedRow,
+    RunRow,
+    DifferenceRow,
+    StatementRow,
+);

@@ -31,7 +31,9 @@ use crate::network::{
 use crate::old_cases::OldCaseRow;
 use crate::origin::{OriginRow, RestoredRow};
 use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
-use crate::reconcile::{BookCursorRow, BookKey, DifferenceRow, ReportedRow, RunRow, StatementRow};
+use crate::reconcile::{
+    BookCursorRow, BookKey, DifferenceRow, ProvenRow, RefusedRow, ReportedRow, RunRow, StatementRow,
+};
 use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
     RegistrationRow, ServiceRequestRow,
@@ -455,6 +457,14 @@ catalogue! {
     /// Key: the other side (6), first day, last day (4 each, days since 1970), when it was made, ms (8). Value:
     /// [`StatementRow`]. Written when both have signed.
     STATEMENT: Table<(PeerKey, u32, u32, u64), StatementRow> = Table::new("statement-1", 0x76);
+
+    /// Messages that were refused, here or by a peer, and where the receipt is that says so.
+    /// Key: message id (16), peer (6). Value: [`RefusedRow`]. Written with the parcel.
+    REFUSED: Table<(MessageIdKey, PeerKey), RefusedRow> = Table::new("refused-1", 0x77);
+
+    /// How far it is proven that the ledgers of peers only grew.
+    /// Key: peer (6). Value: [`ProvenRow`]. Written when a peer has proven it, or has not.
+    PROVEN: Table<PeerKey, ProvenRow> = Table::new("proven-1", 0x78);
 
     /// Cases: their steps, and the work of this office on them.
     /// Key: message that opened the case (16). Value: [`CaseRow`]. Written with every message of a case, sent or

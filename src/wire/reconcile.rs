@@ -66,7 +66,8 @@ pub fn ask_to_pb(ask: Ask) -> pb::CompareRequest {
         Ask::Enough { wanted } => {
             Said::Enough(wanted.iter().flat_map(|id| *id.as_bytes()).collect())
         }
-        Ask::Found { differences, last } => Said::Found(pb::CompareFound {
+        Ask::Found { differences, before, last } => Said::Found(pb::CompareFound {
+            before,
             differences: told::pack_differences(&differences),
             last,
         }),
@@ -96,7 +97,8 @@ pub fn ask_from_pb(request: pb::CompareRequest) -> Result<Ask, Malformed> {
         Said::NextPage(_) => Ask::NextPage,
         Said::Enough(ids) => Ask::Enough { wanted: ids_from("compare.enough", &ids)? },
         Said::Found(found) => {
-            Ask::Found { differences: differences_from(&found.differences)?, last: found.last }
+            let differences = differences_from(&found.differences)?;
+            Ask::Found { differences, before: found.before, last: found.last }
         }
     })
 }

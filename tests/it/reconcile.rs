@@ -15,18 +15,18 @@ use crate::support::network::Network;
 use crate::support::node::Node;
 use crate::support::office;
 
-const PROVINCES: [&str; 2] = ["410000", "440000"];
-const COUNTIES: [&str; 2] = ["410522", "440305"];
+pub const PROVINCES: [&str; 2] = ["410000", "440000"];
+pub const COUNTIES: [&str; 2] = ["410522", "440305"];
 
 /// Two provinces with a county each; the counties know each other and their province, the provinces each other.
-struct World {
-    network: Network,
-    provinces: [Node; 2],
-    counties: [Node; 2],
+pub struct World {
+    pub network: Network,
+    pub provinces: [Node; 2],
+    pub counties: [Node; 2],
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let network = Network::new();
         let provinces = [0, 1].map(|n| {
             let mut node = network.node(PROVINCES[n], &[PROVINCES[1 - n], COUNTIES[n]]);
@@ -41,21 +41,21 @@ impl World {
         Self { network, provinces, counties }
     }
 
-    async fn clerk(&self, n: usize) -> Office {
+    pub async fn clerk(&self, n: usize) -> Office {
         office::connect(&self.network.operator("clerk", COUNTIES[n], Role::Clerk)).await
     }
 
-    fn desk(&self, area: &str) -> Desk {
+    pub fn desk(&self, area: &str) -> Desk {
         Desk::of(&self.network, area, Role::Administrator)
     }
 
-    fn never_panicked(&self) {
+    pub fn never_panicked(&self) {
         self.provinces.iter().chain(&self.counties).for_each(Node::never_panicked);
     }
 }
 
 /// Sends so many messages and waits until they are stored.
-async fn exchange(from: &Office, codes: [&str; 2], seed: u64, count: usize) -> Vec<String> {
+pub async fn exchange(from: &Office, codes: [&str; 2], seed: u64, count: usize) -> Vec<String> {
     let mut messages = office::messages(seed, codes[0], codes[1]);
     let mut ids = Vec::new();
     for _ in 0..count {
@@ -68,7 +68,7 @@ async fn exchange(from: &Office, codes: [&str; 2], seed: u64, count: usize) -> V
     ids
 }
 
-async fn ids(office: &Office, direction: Direction) -> BTreeSet<String> {
+pub async fn ids(office: &Office, direction: Direction) -> BTreeSet<String> {
     let tracks = office::list(office, direction).await;
     let ids: Vec<String> = tracks.into_iter().map(|track| track.message_id).collect();
     let unique: BTreeSet<String> = ids.iter().cloned().collect();
@@ -77,17 +77,17 @@ async fn ids(office: &Office, direction: Direction) -> BTreeSet<String> {
 }
 
 /// Days around now, so that midnight does not matter.
-fn days() -> String {
+pub fn days() -> String {
     let today = SystemClock.now().date();
     format!("{}..{}", today.plus_days(-2), today.plus_days(1))
 }
 
-fn one(answer: &Value) -> &Value {
+pub fn one(answer: &Value) -> &Value {
     &answer["reconciliations"][0]
 }
 
 /// Differences of a run as `NAME found/cured`.
-fn found(run: &Value) -> BTreeSet<String> {
+pub fn found(run: &Value) -> BTreeSet<String> {
     let differences = run["differences"].as_array().cloned().unwrap_or_default();
     let say =
         |it: &Value| format!("{} {}/{}", it["name"].as_str().unwrap(), it["found"], it["cured"]);
@@ -145,6 +145,28 @@ async fn a_county_restored_from_an_older_backup_is_whole_after_its_province_has_
     let theirs = world.desk(PROVINCES[1]).json("statement list");
     let theirs = theirs["statements"].as_array().unwrap().clone();
     assert!(theirs.iter().any(|it| it["digest"] == digest.as_str()), "{theirs:?}");
+
+    // Taken along and checked without a node: what was altered does not hold.
+    let signed = world.network.path("statement");
+    for (format, what) in [("json", "totals"), ("csv", "410522"), ("html", "<svg")] {
+        let file = world.network.path(&format!("statement.{format}"));
+        province
+            .text(&format!("statement export {digest} --format {format} --out {}", file.display()));
+        assert!(std::fs::read_to_string(&file).unwrap().contains(what), "{format}");
+    }
+    province.text(&format!("statement export {digest} --out {}", signed.display()));
+    let line = |file: &std::path::Path| {
+        format!("statement verify {} --root {}", file.display(), root.display())
+    };
+    assert!(run_ok(&line(&signed)).contains("410000 + 440000"));
+    let mut bytes = std::fs::read(&signed).unwrap();
+    for at in [40, bytes.len() / 2] {
+        bytes[at] ^= 1;
+        let altered = world.network.path(&format!("altered-{at}"));
+        std::fs::write(&altered, &bytes).unwrap();
+        assert_ne!(crate::support::desk::run(&words(&line(&altered))).exit, 0, "byte {at}");
+        bytes[at] ^= 1;
+    }
     world.never_panicked();
 }
 
@@ -218,7 +240,7 @@ async fn a_run_that_is_killed_goes_on_after_the_start_and_both_may_ask_at_once()
 }
 
 /// Puts a backup in the place of a node's data.
-fn restore(node: &Node, backup: &Value) {
+pub fn restore(node: &Node, backup: &Value) {
     std::fs::remove_dir_all(node.dir.join("data/store")).unwrap();
     let [file, keys] = ["file", "keys_file"].map(|name| backup[name].as_str().unwrap());
     let config = node.dir.join("liangdi.toml");

@@ -216,6 +216,10 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::GetTwoHeadsResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let peer = area(&request.into_inner().peer, "peer")?;
+        // What it has signed last is proven now, if it can be asked; what was found before is told in any case.
+        if let Err(trouble) = self.reconcile.look_at_ledger(peer).await {
+            tracing::debug!(%peer, %trouble, "a peer was not asked whether its ledger only grew");
+        }
         let found = reading(&self.store, move |store| ledger::two_heads(store, peer)).await?;
         let Some(found) = found else {
             return Ok(Response::new(pb::GetTwoHeadsResponse::default()));

@@ -14,12 +14,14 @@ use super::track::millis;
 use super::{Parts, peer};
 use crate::api::caller::operator;
 use crate::api::health::Health;
-use crate::app::{backup, letters, notices, restore};
+use crate::app::reconcile::figures;
+use crate::app::{AppError, backup, letters, notices, restore};
 use crate::config::Settings;
 use crate::delivery::hub::Hub;
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
+use crate::time::SystemClock;
 
 /// Letters and notices are counted so far.
 const COUNTED_MAX: usize = 1_000;
@@ -81,6 +83,7 @@ impl StatusService for NodeStatus {
             last_backup_ms: millis(backup::newest(&self.settings.backup, self.settings.area)),
             dead_letters: count(letters::open(&self.store, COUNTED_MAX)?),
             notices: count(notices::open(&self.store, COUNTED_MAX)?),
+            reconciling: Some(self.reconciling()?),
         }))
     }
 
@@ -94,6 +97,28 @@ impl StatusService for NodeStatus {
             peers.iter().map(|peer| peer::to_pb(peer, &self.hub, &self.store, &self.settings));
         let peers = peers.collect::<Result<_, _>>()?;
         Ok(Response::new(pb::ListPeersResponse { peers }))
+    }
+}
+
+impl NodeStatus {
+    fn reconciling(&self) -> Result<pb::Reconciling, AppError> {
+        let settings = &self.settings.reconcile;
+        let told = figures::figures(&self.store, self.settings.area, settings, SystemClock.now())?;
+        let closed = told.closed.iter().map(|(with, (last, made))| pb::ClosedWith {
+            with: with.to_string(),
+            with_name: AreaTable::builtin().full_name(with),
+            last_day: last.to_string(),
+            made_ms: made.get(),
+        });
+        Ok(pb::Reconciling {
+            runs: told.runs,
+            running: told.running,
+            given_up: told.given_up,
+            found: told.found,
+            cured: told.cured,
+            overdue: told.overdue.iter().map(ToString::to_string).collect(),
+            closed: closed.collect(),
+        })
     }
 }
 

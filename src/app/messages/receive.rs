@@ -154,6 +154,7 @@ pub fn take_in(
     if said.iter().any(|said| matches!(said.outcome, Outcome::Refused { .. })) {
         // What is stored has its entry in the ledger; a refusal has none.
         books::note(unit, &Change::Parcel(key))?;
+        books::note_refusals(unit, arrived.peer, key, &said)?;
     }
     for word in &arrived.words {
         keep_custody(unit, arrived.parcel_id, word, now)?;

@@ -83,6 +83,7 @@ pub fn keep(
     };
     unit.put(&RECEIPT, &key, &receipt)?;
     books::note(unit, &Change::Parcel(key))?;
+    books::note_refusals(unit, answered.peer, key, &answered.said)?;
     keep_chain(unit, answered.parcel_signer, &answered.parcel_chain)?;
     keep_chain(unit, answered.receipt_signer, &answered.receipt.chain)?;
     let healed = mend(unit, answered, healing, now)?;

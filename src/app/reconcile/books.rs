@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use exchange::ledger::{Direction, LedgerEntry};
-use exchange::receipt::Outcome;
+use exchange::receipt::{Disposition, Outcome};
 use exchange::reconcile::set::{EntrySet, Scope, side_of};
 use exchange::reconcile::told::{read_record, record};
-use exchange::reconcile::{Entry, EntryState};
+use exchange::reconcile::{Entry, book};
 use store::messages::{ParcelKey, Side, peer_area, peer_key};
-use store::reconcile::{BookCursorRow, BookKey, Change, month_key};
-use store::tables::{BOOK, BOOK_CHANGE, BOOK_CURSOR, PARCEL, REPORTED};
+use store::reconcile::{BookCursorRow, BookKey, Change, RefusedRow, month_key};
+use store::tables::{BOOK, BOOK_CHANGE, BOOK_CURSOR, PARCEL, REFUSED, REPORTED};
 use store::{Store, Unit};
 use wire::decode_disposition;
 
@@ -81,7 +81,7 @@ fn read(
         for (_, bytes) in &entries {
             let unreadable = AppError::Internal("an entry of the ledger cannot be read");
             let entry = LedgerEntry::from_canonical(bytes).ok_or(unreadable)?;
-            records.push(of_ledger(own, &entry));
+            records.push(kept(own, book::of_ledger(&entry)));
         }
         return Ok((next, records));
     }
@@ -93,24 +93,46 @@ fn read(
             .map_err(|_| AppError::Internal("a change of the book cannot be read"))?;
         match change {
             Change::Parcel(key) => of_parcel(store, own, &key, &mut records)?,
-            Change::Word(side, entry) => records.push((own_key(own, &entry), record(side, &entry))),
+            Change::Word(side, entry) => records.push(kept(own, (side, entry))),
         }
         next.change = at;
     }
     Ok((next, records))
 }
 
+/// Notes where the receipt is that refuses messages between us and `peer`; the first refusal of each counts.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn note_refusals<'a>(
+    unit: &mut Unit<'_>,
+    peer: AreaCode,
+    parcel: ParcelKey,
+    said: impl IntoIterator<Item = &'a Disposition>,
+) -> Result<(), AppError> {
+    for said in said.into_iter().filter(|said| is_refusal(said)) {
+        let message = (*said.message_id.as_bytes(), peer_key(peer));
+        if !said.duplicate || !unit.contains(&REFUSED, &message)? {
+            unit.put(&REFUSED, &message, &RefusedRow { parcel })?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a disposition refuses its message for ever; a conflict is about a place, and says nothing of a message.
+#[must_use]
+pub fn is_refusal(said: &Disposition) -> bool {
+    match said.outcome {
+        Outcome::Refused { reason, .. } => reason != Reason::Conflict,
+        Outcome::Stored | Outcome::Deferred { .. } => false,
+    }
+}
+
 fn own_key(own: AreaCode, entry: &Entry) -> BookKey {
     (peer_key(own), month_key(entry.day().month()), 0)
 }
 
-fn of_ledger(own: AreaCode, entry: &LedgerEntry) -> (BookKey, Vec<u8>) {
-    let state = match entry.direction {
-        Direction::Sent => EntryState::Waiting,
-        Direction::Received => EntryState::Stored,
-    };
-    let LedgerEntry { message_id: id, digest, from, to, direction, .. } = *entry;
-    let entry = Entry { id, digest, from, to, state };
+fn kept(own: AreaCode, (direction, entry): (Direction, Entry)) -> (BookKey, Vec<u8>) {
     (own_key(own, &entry), record(direction, &entry))
 }
 
@@ -124,24 +146,14 @@ fn of_parcel(
     let Some(row) = store.get(&PARCEL, key)? else { return Ok(()) };
     let [side, peer @ ..] = key.0;
     let (Some(side), Some(peer)) = (Side::from_byte(side), peer_area(&peer)) else { return Ok(()) };
+    let (direction, pair) = match side {
+        Side::Sent => (Direction::Sent, (own, peer)),
+        Side::Received => (Direction::Received, (peer, own)),
+    };
     for bytes in &row.dispositions {
         let Ok(said) = decode_disposition(&bytes.0) else { continue };
-        let state = match &said.outcome {
-            // It says that something else lies under the name, which has its own entry.
-            Outcome::Deferred { .. } | Outcome::Refused { reason: Reason::Conflict, .. } => {
-                continue;
-            }
-            Outcome::Refused { .. } => EntryState::Refused,
-            Outcome::Stored => EntryState::Stored,
-        };
-        let (direction, from, to) = match side {
-            Side::Sent => (Direction::Sent, own, peer),
-            // What was stored has its entry in the ledger.
-            Side::Received if state == EntryState::Stored || said.duplicate => continue,
-            Side::Received => (Direction::Received, peer, own),
-        };
-        let entry = Entry { id: said.message_id, digest: said.digest, from, to, state };
-        records.push((own_key(own, &entry), record(direction, &entry)));
+        let word = book::of_disposition(direction, pair, &said);
+        records.extend(word.map(|word| kept(own, word)));
     }
     Ok(())
 }
@@ -164,7 +176,7 @@ pub fn load(store: &Store, own: AreaCode, scope: &Scope) -> Result<EntrySet, App
                 };
                 let speaks = direction == side_of(own, entry.from);
                 if by_its_side && speaks && scope.holds(entry.id, entry.from, entry.to) {
-                    set.say(entry);
+                    set.hear(direction, entry);
                 }
             })?;
         }

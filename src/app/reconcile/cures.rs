@@ -15,19 +15,22 @@ use exchange::keys::{Opener, Sealer, Signer};
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::receipt::Receipt;
 use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedSecret, take_back_data};
-use store::messages::{Blob, EnvelopeKey, MessageRow, Side, Signed, message_key, peer_key};
-use store::tables::{CHAIN, LANE_EPOCH, LANE_OUT, MESSAGE, RECEIPT, WITHDRAWN};
+use store::messages::{
+    Blob, EnvelopeKey, MessageRow, ParcelKey, ParcelRow, Side, Signed, message_key, peer_key,
+};
+use store::reconcile::RefusedRow;
+use store::tables::{CHAIN, LANE_EPOCH, LANE_OUT, MESSAGE, PARCEL, RECEIPT, REFUSED, WITHDRAWN};
 use store::{Kept, Store, Unit};
 use wire::content::decode_content;
 use wire::{decode_disposition, decode_header, decode_manifest, decode_receipt_manifest};
 
-pub use taken::{Back, Checked, keep_receipt, take_back};
+pub use taken::{Back, Checked, keep_receipt, take_back, take_word};
 
 use crate::app::consents::spread;
 use crate::app::messages::heal::{put_again, sent};
 use crate::app::messages::track::{Word, last_word};
 use crate::app::messages::{kept_envelope, receipt};
-use crate::app::{AppError, at_risk};
+use crate::app::{AppError, at_risk, letters};
 
 /// The epoch under which envelopes lie that a recipient has handed back: those of a lane that is no more. No lane that is
 /// opened gets it.
@@ -47,7 +50,7 @@ pub enum Delivering {
         /// What holds it up ends now.
         mark: Option<Mark>,
     },
-    /// It cannot be: it is not here, its person was erased, or it was refused or withdrawn.
+    /// It cannot be: it is not here, or its person was erased.
     Lost,
 }
 
@@ -60,7 +63,6 @@ pub fn deliver_again(
     unit: &mut Unit<'_>,
     own: AreaCode,
     id: MessageId,
-    was_refused: bool,
     sealer: &dyn Sealer,
     new_epoch: LaneEpoch,
     now: UnixMillis,
@@ -76,10 +78,10 @@ pub fn deliver_again(
         return Ok(Delivering::OnItsWay { epoch, sequence, mark });
     }
     let (side, epoch) = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
-    let withdrawn = unit.contains(&WITHDRAWN, &(side, epoch, row.sequence.get()))?;
-    if was_refused || withdrawn || !may_still_go(unit, (own, row.peer), &row, now)? {
+    if !may_still_go(unit, (own, row.peer), &row, now)? {
         return Ok(Delivering::Lost);
     }
+    let withdrawn = unit.get(&WITHDRAWN, &(side, epoch, row.sequence.get()))?;
     let key = peer_key(row.peer);
     let epoch = match unit.get(&LANE_EPOCH, &key)? {
         Some(epoch) => LaneEpoch::new(epoch),
@@ -89,6 +91,12 @@ pub fn deliver_again(
         }
     };
     let sequence = put_again(unit, id, &row, (epoch, sealer), own)?;
+    if let Some(before) = withdrawn
+        && let Some(row) = sent(unit, id)?
+    {
+        // Its body stays here: the recipient learns that it was withdrawn, and both say so from then on.
+        letters::withdraw(unit, id, &row, before.why, before.at)?;
+    }
     Ok(Delivering::OnItsWay { epoch, sequence, mark: None })
 }
 
@@ -123,39 +131,80 @@ pub fn issue_again(
     id: MessageId,
     now: UnixMillis,
 ) -> Result<ReceiptAgain, AppError> {
-    let row = received(store, id, sender)?.ok_or(Reason::NotFound)?;
-    let word = last_word(store, &row, Side::Received)?.ok_or(Reason::NotFound)?;
-    proof(store, own, signer, &word, row.epoch, now)
+    let (key, row) = word_about(store, id, sender)?.ok_or(Reason::NotFound)?;
+    proof(store, own, signer, (&key, &row), now)
+}
+
+/// The parcel with our last word about a message that `sender` has sent us: stored, or refused.
+fn word_about(
+    store: &Store,
+    id: MessageId,
+    sender: AreaCode,
+) -> Result<Option<(ParcelKey, ParcelRow)>, AppError> {
+    let stored = match received(store, id, sender)? {
+        Some(row) => last_word(store, &row, Side::Received)?,
+        None => None,
+    };
+    match stored {
+        Some(Word { key, row, .. }) => Ok(Some((key, row))),
+        None => refusal(store, id, sender),
+    }
+}
+
+/// The parcel with the refusal of a message between us and `peer`.
+fn refusal(
+    store: &Store,
+    id: MessageId,
+    peer: AreaCode,
+) -> Result<Option<(ParcelKey, ParcelRow)>, AppError> {
+    let refused = store.get(&REFUSED, &(*id.as_bytes(), peer_key(peer)))?;
+    let Some(RefusedRow { parcel: key }) = refused else { return Ok(None) };
+    Ok(store.get(&PARCEL, &key)?.map(|row| (key, row)))
+}
+
+/// The signed refusal of a message between us and `peer`, whichever of us has sent it. `None` when it is not here.
+///
+/// # Errors
+/// When rows cannot be read or the node does not sign.
+pub fn show(
+    store: &Store,
+    own: AreaCode,
+    signer: &dyn Signer,
+    peer: AreaCode,
+    id: MessageId,
+    now: UnixMillis,
+) -> Result<Option<ReceiptAgain>, AppError> {
+    let word = refusal(store, id, peer)?;
+    word.map(|(key, row)| proof(store, own, signer, (&key, &row), now)).transpose()
 }
 
 fn proof(
     store: &Store,
     own: AreaCode,
     signer: &dyn Signer,
-    word: &Word,
-    epoch: LaneEpoch,
+    (key, row): (&ParcelKey, &ParcelRow),
     now: UnixMillis,
 ) -> Result<ReceiptAgain, AppError> {
-    let parcel = decode_manifest(&word.row.parcel.manifest.0).map_err(|_| UNREADABLE)?;
-    let kept = store.get(&RECEIPT, &word.key)?;
+    let parcel = decode_manifest(&row.parcel.manifest.0).map_err(|_| UNREADABLE)?;
+    let kept = store.get(&RECEIPT, key)?;
     let (signed, chain) = match kept {
         Some(signed) => {
             let manifest = decode_receipt_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?;
             (signed, chain(store, &manifest.signer.into_bytes())?)
         }
         None => {
-            let said = word.row.dispositions.iter().map(|said| said.0.as_slice());
+            let said = row.dispositions.iter().map(|said| said.0.as_slice());
             let signed = receipt::issue(store, signer, own, &parcel, said, now)?;
             (signed, signer.chain_der().to_vec())
         }
     };
     let Signed { manifest, signature } = signed;
-    let dispositions = word.row.dispositions.iter().map(|said| Bytes::from(said.0.clone()));
+    let dispositions = row.dispositions.iter().map(|said| Bytes::from(said.0.clone()));
     Ok(ReceiptAgain {
-        epoch,
-        sequences: word.row.sequences.iter().map(|at| LaneSeq::new(*at)).collect(),
-        parcel_manifest: Bytes::from(word.row.parcel.manifest.0.clone()),
-        parcel_signature: Bytes::from(word.row.parcel.signature.0.clone()),
+        epoch: LaneEpoch::new(key.1),
+        sequences: row.sequences.iter().map(|at| LaneSeq::new(*at)).collect(),
+        parcel_manifest: Bytes::from(row.parcel.manifest.0.clone()),
+        parcel_signature: Bytes::from(row.parcel.signature.0.clone()),
         parcel_chain: self::chain(store, &parcel.signer.into_bytes())?,
         receipt: Receipt {
             manifest_bytes: Bytes::from(manifest.0),
@@ -171,12 +220,16 @@ fn chain(store: &Store, signer: &[u8; 32]) -> Result<Vec<Vec<u8>>, AppError> {
     Ok(row.certificates.into_iter().map(|Blob(certificate)| certificate).collect())
 }
 
-/// Whether a message that was received here answers another one: its sender can take it back only once it has that.
+/// The message that one which was received here answers: its sender takes it back after that, if that comes again.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn is_answer(store: &Store, id: MessageId, from: AreaCode) -> Result<bool, AppError> {
-    Ok(received(store, id, from)?.is_some_and(|row| row.in_reply_to.is_some()))
+pub fn asked_by(
+    store: &Store,
+    id: MessageId,
+    from: AreaCode,
+) -> Result<Option<MessageId>, AppError> {
+    Ok(received(store, id, from)?.and_then(|row| row.in_reply_to))
 }
 
 /// What a recipient seals and opens with.
@@ -207,15 +260,16 @@ pub fn hand_back(
     own: AreaCode,
     Keys { signer, sealer, opener }: Keys<'_>,
     sender: AreaCode,
-    id: MessageId,
+    (id, question_follows): (MessageId, bool),
     now: UnixMillis,
 ) -> Result<Option<HandedBack>, AppError> {
     let Some(row) = received(store, id, sender)? else { return Ok(None) };
     let Some(word) = last_word(store, &row, Side::Received)? else { return Ok(None) };
     let envelope = kept_envelope(store, &row, Side::Received)?;
-    let proof = proof(store, own, signer, &word, row.epoch, now)?;
+    let proof = proof(store, own, signer, (&word.key, &word.row), now)?;
     let Some(_) = envelope.sealed().filter(|_| !row.is_deleted()) else {
-        return Ok(Some(HandedBack { envelope: envelope.without_body(), proof, secret: None }));
+        let (envelope, secret) = (envelope.without_body(), None);
+        return Ok(Some(HandedBack { envelope, proof, secret, question_follows }));
     };
     let header = decode_header(&envelope.header_bytes).map_err(|_| UNREADABLE)?;
     let Ok(secret) = opener.reveal(&header.seal) else { return Ok(None) };
@@ -229,7 +283,7 @@ pub fn hand_back(
         counter: seal.counter,
         sealed: Bytes::from(sealer.seal(seal.counter, &data, padded).map_err(cannot)?),
     };
-    Ok(Some(HandedBack { envelope, proof, secret: Some(secret) }))
+    Ok(Some(HandedBack { envelope, proof, secret: Some(secret), question_follows }))
 }
 
 /// The content of an envelope of ours, opened with its secret: its tag proves that this is what we had sealed.

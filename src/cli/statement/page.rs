@@ -13,6 +13,8 @@ use crate::cli::output::time;
 
 /// Flows that the picture shows; the others are in the table.
 const FLOWS_MAX: usize = 24;
+/// Differences that are left of which the page tells; the others are in the file.
+const LEFT_SHOWN: usize = 40;
 const WIDTH: usize = 640;
 const BAR: usize = 16;
 /// Height of all bars of one side.
@@ -81,6 +83,19 @@ fn differences(statement: &Statement) -> String {
             text.push_str(&row);
         }
         text.push_str("</tbody></table>");
+    }
+    if !statement.left.is_empty() {
+        text.push_str("<h2>遗留 Left</h2><table><thead><tr><th>名称 name<th>报文 message<th>发出 → 接收 from → to</tr></thead><tbody>");
+        for it in statement.left.iter().take(LEFT_SHOWN) {
+            let Some((id, (from, to))) = it.id().zip(it.pair()) else { continue };
+            let name = it.name.name();
+            text.push_str(&format!("<tr><td>{name}<td><code>{id}</code><td>{from} → {to}</tr>"));
+        }
+        text.push_str("</tbody></table>");
+        let more = statement.left.len().saturating_sub(LEFT_SHOWN);
+        if more > 0 {
+            text.push_str(&format!("<p>另有 and {more} 项 more, in the signed file</p>"));
+        }
     }
     for it in &statement.corrections {
         let (from, to) = it.pair;
@@ -192,9 +207,12 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::id::MessageId;
     use domain::time::UnixMillis;
+    use exchange::reconcile::difference::Difference;
     use exchange::reconcile::set::Scope;
     use exchange::reconcile::statement::{Counts, Totals};
+    use exchange::reconcile::{Entry, EntryState};
 
     use super::*;
 
@@ -207,6 +225,16 @@ mod tests {
             ((area("440305"), area("410522")), counts(8)),
             ((area("411528"), area("440305")), counts(0)),
         ];
+        let sender = Entry {
+            id: MessageId::new(UnixMillis::new(1_793_000_000_000), [7; 10]),
+            digest: Digest::of(b"one"),
+            from: area("410522"),
+            to: area("440305"),
+            state: EntryState::Stored,
+        };
+        let recipient = Entry { digest: Digest::of(b"other"), ..sender };
+        let (sender, recipient) = (Some(sender), Some(recipient));
+        let left = Difference { name: DifferenceName::ContentDiffers, sender, recipient };
         let statement = Statement {
             id: [1; 16],
             scope: Scope {
@@ -220,11 +248,12 @@ mod tests {
             totals: Totals(totals.into()),
             found: [2, 0, 0, 0, 0, 0],
             cured: [2, 0, 0, 0, 0, 0],
-            left: Vec::new(),
+            left: vec![left],
             corrections: Vec::new(),
         };
         let page = html(&statement, &Digest::of(b"statement"));
         assert_eq!(page.matches("<path ").count(), 3);
+        assert!(page.contains("CONTENT_DIFFERS"), "what is left is named");
         assert!(page.contains("size:A4") && page.contains("MISSING_AT_RECIPIENT"));
         assert!(page.contains("410522") && page.contains("安阳县"), "{page}");
         assert!(!page.contains("http"), "it needs nothing from elsewhere");

@@ -119,13 +119,13 @@ impl Reconcile {
     /// Reads a receipt that was issued again and checks both signatures.
     pub(super) fn check(
         &self,
-        recipient: AreaCode,
+        (sender, recipient): (AreaCode, AreaCode),
         again: ReceiptAgain,
         now: UnixMillis,
     ) -> Result<Checked, AppError> {
-        let checked = Checked::read(self.own(), recipient, again)?;
+        let checked = Checked::read(sender, recipient, again)?;
         let unproven = |fault: proof::Unproven| {
-            tracing::warn!(peer = %recipient, %fault, code = "SIGNATURE_INVALID", "a proof that was handed back does not hold");
+            tracing::warn!(%sender, %recipient, %fault, code = "SIGNATURE_INVALID", "a proof that was handed back does not hold");
             AppError::from(Reason::SignatureInvalid)
         };
         let identity = &self.0.parts.identity;
@@ -133,7 +133,7 @@ impl Reconcile {
         proof::check_evidence(identity, &receipt, now).map_err(unproven)?;
         let ours = Claim {
             context: SignContext::Parcel,
-            by: self.own(),
+            by: sender,
             signer: checked.parcel.signer,
             chain: &checked.proof().parcel_chain,
             bytes: &checked.proof().parcel_manifest,
@@ -150,7 +150,7 @@ impl Reconcile {
     /// `SIGNATURE_INVALID`, `NOT_FOR_US`, `MALFORMED`; when rows cannot be written.
     pub async fn take_back(&self, caller: AreaCode, back: HandedBack) -> Result<bool, AppError> {
         let now = SystemClock.now();
-        let checked = self.check(caller, back.proof, now)?;
+        let checked = self.check((self.own(), caller), back.proof, now)?;
         let malformed = || AppError::from(Reason::Malformed);
         let header = wire::decode_header(&back.envelope.header_bytes).map_err(|_| malformed())?;
         if header.from != self.own() || header.to != caller {
@@ -161,7 +161,8 @@ impl Reconcile {
             None if back.envelope.is_withdrawn() => None,
             None => return Err(malformed()),
         };
-        let back = Back { header, envelope: back.envelope, content, checked };
+        let HandedBack { envelope, question_follows, .. } = back;
+        let back = Back { header, envelope, content, checked, question_follows };
         let store = self.store().clone();
         let write = move |unit: &mut store::Unit<'_>| cures::take_back(unit, &store, &back, now);
         self.store().commit(write).await.map_err(AppError::from)
@@ -187,6 +188,25 @@ impl Reconcile {
         let secret = unpad(&padded).map_err(|_| malformed())?;
         let sealed = envelope.sealed().ok_or_else(malformed)?;
         cures::open_again(secret, &envelope.header_bytes, sealed)
+    }
+
+    /// Takes the signed refusal of a message between `caller` and us that we do not know of any more.
+    ///
+    /// # Errors
+    /// `SIGNATURE_INVALID`, `NOT_FOR_US`, `MALFORMED`; when rows cannot be written.
+    pub async fn take_word(
+        &self,
+        caller: AreaCode,
+        id: MessageId,
+        word: ReceiptAgain,
+    ) -> Result<(), AppError> {
+        let own = self.own();
+        let manifest = wire::decode_manifest(&word.parcel_manifest);
+        let manifest = manifest.map_err(|_| AppError::from(Reason::Malformed))?;
+        let ends = if manifest.from == own { (own, caller) } else { (caller, own) };
+        let checked = self.check(ends, word, SystemClock.now())?;
+        let write = move |unit: &mut store::Unit<'_>| cures::take_word(unit, own, id, &checked);
+        self.store().commit(write).await.map_err(AppError::from)
     }
 
     /// Signs a statement of `caller`, if our books say the same. `None` when they do not.

@@ -1,15 +1,15 @@
 //! Carrying out cures: our own, and those of the counties below us.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::keys::Signer;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
-use exchange::reconcile::EntryState;
 use exchange::reconcile::calls::{CarriedOut, ReceiptAgain, in_calls};
-use exchange::reconcile::difference::{Difference, DifferenceName};
+use exchange::reconcile::cure::Cure;
+use exchange::reconcile::difference::Difference;
 use store::Unit;
 use store::letters::NoticeKind;
 use wire::reconcile::ReconcileClient;
@@ -76,34 +76,26 @@ impl Reconcile {
     /// # Errors
     /// When the store fails; a line that fails leaves its differences waiting.
     pub async fn carry_out(&self, differences: &[Difference]) -> Result<CarriedOut, AppError> {
-        use DifferenceName::{
-            MissingAtRecipient, MissingAtSender, NotReported, ReceiptMissing, StateDiffers,
-        };
         let (own, store) = (self.own(), self.store());
         let (mut done, mut lines) = (CarriedOut::default(), Lines::new());
-        let mut answers = Vec::new();
-        let mut deliver: BTreeMap<AreaCode, Vec<(MessageId, bool)>> = BTreeMap::new();
-        let mut ask = Vec::new();
-        for difference in differences {
-            let Some((id, (from, to))) = difference.id().zip(difference.pair()) else { continue };
-            let refused = |entry: &exchange::reconcile::Entry| entry.state == EntryState::Refused;
-            match difference.name {
-                MissingAtSender if to == own => match cures::is_answer(store, id, from)? {
-                    true => answers.push((id, from)),
-                    false => self.hand_back(&mut lines, id, from, &mut done).await?,
+        let (mut answers, mut ask) = (Vec::new(), Vec::new());
+        let mut deliver: BTreeMap<AreaCode, Vec<MessageId>> = BTreeMap::new();
+        let differs: BTreeSet<MessageId> = differences.iter().filter_map(Difference::id).collect();
+        for (id, cure) in differences.iter().filter_map(|it| Cure::owed(own, it)) {
+            match cure {
+                Cure::HandBack(from) => match cures::asked_by(store, id, from)? {
+                    Some(asked) => answers.push((from, (id, differs.contains(&asked)))),
+                    None => self.hand_back(&mut lines, from, (id, false), &mut done).await?,
                 },
-                MissingAtRecipient if from == own => {
-                    let refused = difference.sender.as_ref().is_some_and(refused);
-                    deliver.entry(to).or_default().push((id, refused));
-                }
-                ReceiptMissing | StateDiffers if from == own => ask.push((id, to)),
-                NotReported => done.begun = done.begun.saturating_add(1),
-                _ => {}
+                Cure::Show(peer) => self.show(&mut lines, peer, id, &mut done).await?,
+                Cure::Deliver(to) => deliver.entry(to).or_default().push(id),
+                Cure::Ask(to) => ask.push((id, to)),
+                Cure::Report => done.begun = done.begun.saturating_add(1),
             }
         }
         for (id, to) in ask {
             if !self.ask_receipt(&mut lines, id, to, &mut done).await? {
-                deliver.entry(to).or_default().push((id, false));
+                deliver.entry(to).or_default().push(id);
             }
         }
         for (to, messages) in deliver {
@@ -111,8 +103,8 @@ impl Reconcile {
                 self.deliver(to, part, &mut done).await?;
             }
         }
-        for (id, from) in answers {
-            self.hand_back(&mut lines, id, from, &mut done).await?;
+        for (from, answer) in answers {
+            self.hand_back(&mut lines, from, answer, &mut done).await?;
         }
         Ok(done)
     }
@@ -137,11 +129,11 @@ impl Reconcile {
     async fn hand_back(
         &self,
         lines: &mut Lines,
-        id: MessageId,
         sender: AreaCode,
+        what: (MessageId, bool),
         done: &mut CarriedOut,
     ) -> Result<(), AppError> {
-        let parts = &self.0.parts;
+        let (parts, id) = (&self.0.parts, what.0);
         let (material, now) = (parts.identity.material(), SystemClock.now());
         let Ok(sealer) = parts.peers.sealer(sender) else {
             done.waiting = done.waiting.saturating_add(1);
@@ -149,7 +141,8 @@ impl Reconcile {
         };
         let signer: &dyn Signer = material.identity().as_ref();
         let with = Keys { signer, sealer: sealer.as_ref(), opener: parts.opener.as_ref() };
-        let Some(back) = cures::hand_back(self.store(), self.own(), with, sender, id, now)? else {
+        let Some(back) = cures::hand_back(self.store(), self.own(), with, sender, what, now)?
+        else {
             done.lost.push(id);
             return Ok(());
         };
@@ -163,6 +156,34 @@ impl Reconcile {
         match taken {
             Ok(true) => done.begun = done.begun.saturating_add(1),
             Ok(false) | Err(_) => done.waiting = done.waiting.saturating_add(1),
+        }
+        Ok(())
+    }
+
+    /// Shows the other side the signed refusal of a message.
+    async fn show(
+        &self,
+        lines: &mut Lines,
+        peer: AreaCode,
+        id: MessageId,
+        done: &mut CarriedOut,
+    ) -> Result<(), AppError> {
+        let (material, now) = (self.0.parts.identity.material(), SystemClock.now());
+        let signer: &dyn Signer = material.identity().as_ref();
+        let Some(word) = cures::show(self.store(), self.own(), signer, peer, id, now)? else {
+            done.lost.push(id);
+            return Ok(());
+        };
+        let Some(client) = self.line(lines, peer).await else {
+            done.waiting = done.waiting.saturating_add(1);
+            return Ok(());
+        };
+        match in_time(peer, client.take_word(id, word)).await {
+            Ok(()) => done.begun = done.begun.saturating_add(1),
+            Err(trouble) => {
+                tracing::warn!(message = %id, %trouble, "a refusal was not taken");
+                done.waiting = done.waiting.saturating_add(1);
+            }
         }
         Ok(())
     }
@@ -208,7 +229,7 @@ impl Reconcile {
         again: ReceiptAgain,
     ) -> Result<Vec<Mark>, AppError> {
         let now = SystemClock.now();
-        let checked = self.check(recipient, again, now)?;
+        let checked = self.check((self.own(), recipient), again, now)?;
         let healing = self.0.parts.outbound.healing(recipient);
         let write =
             move |unit: &mut Unit<'_>| cures::keep_receipt(unit, id, checked, &healing, now);
@@ -219,7 +240,7 @@ impl Reconcile {
     async fn deliver(
         &self,
         to: AreaCode,
-        messages: &[(MessageId, bool)],
+        messages: &[MessageId],
         done: &mut CarriedOut,
     ) -> Result<(), AppError> {
         let (parts, now) = (&self.0.parts, SystemClock.now());
@@ -231,9 +252,9 @@ impl Reconcile {
         let (own, list) = (self.own(), messages.to_vec());
         let new_epoch = LaneEpoch::new(u64::from_be_bytes(random()));
         let write = move |unit: &mut Unit<'_>| {
-            let each = list.into_iter().map(|(id, refused)| {
+            let each = list.into_iter().map(|id| {
                 let sealer = sealer.as_ref();
-                let came = cures::deliver_again(unit, own, id, refused, sealer, new_epoch, now)?;
+                let came = cures::deliver_again(unit, own, id, sealer, new_epoch, now)?;
                 Ok((id, came))
             });
             each.collect::<Result<Vec<_>, AppError>>()

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::time::{Date, UnixMillis};
+use store::letters::NoticeKind;
 
 use super::Reconcile;
 use crate::app::AppError;
-use crate::app::reconcile::{runs, statements};
-use crate::config::Every;
+use crate::app::clocks::alarms::remind;
+use crate::app::reconcile::{figures, runs};
 use crate::time::{SystemClock, random};
 
+/// How often peers that have signed a new head are asked to prove that their ledger only grew.
+const LEDGERS_EVERY: Duration = Duration::from_secs(300);
 /// How often it is looked whether a run is due.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
 
@@ -21,6 +24,15 @@ impl Reconcile {
     /// When rows cannot be read.
     pub fn follow(&self) -> Result<(), AppError> {
         runs::unfinished(self.store())?.into_iter().for_each(|number| self.work_on(number));
+        let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
+        self.0.parts.tasks.spawn("ledgers of peers", async move {
+            loop {
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    () = tokio::time::sleep(jittered(LEDGERS_EVERY)) => this.look_at_ledgers().await,
+                }
+            }
+        });
         if self.above().is_some() {
             let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
             self.0.parts.tasks.spawn("reports", async move {
@@ -56,15 +68,19 @@ impl Reconcile {
     /// Begins the runs that are due: with each side, of the last period that is over, until both have signed it.
     async fn look(&self, now: UnixMillis) -> Result<(), AppError> {
         let settings = &self.0.parts.settings;
-        let (first, last) = over(settings.every, now.date());
-        let due = last.plus_days(i32::from(settings.on_day));
+        let (first, last) = settings.every.over(now.date());
+        let due = settings.due(last);
         if now.date() < due {
             return Ok(());
         }
         for with in &settings.with {
-            if !self.is_closed(*with, (first, last))?
-                && !self.is_resting(*with, (first, last), now)?
-            {
+            if figures::is_closed(self.store(), *with, (first, last))? {
+                continue;
+            }
+            if settings.is_overdue(last, now.date()) {
+                self.remind(*with, now).await?;
+            }
+            if !self.is_resting(*with, (first, last), now)? {
                 let number = self.begin(*with, (first, last)).await?;
                 tracing::info!(run = number, %with, %first, %last, "a reconciliation is due");
             }
@@ -72,9 +88,12 @@ impl Reconcile {
         Ok(())
     }
 
-    fn is_closed(&self, with: AreaCode, (first, last): (Date, Date)) -> Result<bool, AppError> {
-        let kept = statements::list(self.store(), Some(with))?;
-        Ok(kept.iter().any(|kept| kept.row.closes && kept.statement.days() == (first, last)))
+    /// Nobody has both signatures of a period for too long: somebody has to look.
+    async fn remind(&self, with: AreaCode, now: UnixMillis) -> Result<(), AppError> {
+        let write = move |unit: &mut store::Unit<'_>| {
+            remind(unit, NoticeKind::NotReconciled { with }, &[], now).map(drop)
+        };
+        self.store().commit(write).await.map_err(AppError::from)
     }
 
     /// Whether the last try was a short time ago.
@@ -90,34 +109,8 @@ impl Reconcile {
     }
 }
 
-/// The last month or quarter that is over.
-fn over(every: Every, today: Date) -> (Date, Date) {
-    let (first, last) = match every {
-        Every::Month => (today.month().prev(), today.month().prev()),
-        Every::Quarter => today.month().quarter().0.prev().quarter(),
-    };
-    (first.first(), last.last())
-}
-
 /// Up to a quarter more, so that a nation does not call at the same second.
 fn jittered(pause: Duration) -> Duration {
     let dice = u32::from(u16::from_be_bytes(random()));
     pause.saturating_add(pause / 4 * dice / u32::from(u16::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_month_and_quarter_that_are_over() {
-        let days = |every, today: &str| {
-            let (first, last) = over(every, today.parse().unwrap());
-            format!("{first} {last}")
-        };
-        assert_eq!(days(Every::Month, "2026-03-01"), "2026-02-01 2026-02-28");
-        assert_eq!(days(Every::Month, "2026-01-31"), "2025-12-01 2025-12-31");
-        assert_eq!(days(Every::Quarter, "2026-05-20"), "2026-01-01 2026-03-31");
-        assert_eq!(days(Every::Quarter, "2026-01-01"), "2025-10-01 2025-12-31");
-    }
 }

@@ -65,6 +65,8 @@ pub struct HandedBack {
     pub proof: ReceiptAgain,
     /// What opens the envelope, sealed for the sender; none for an envelope without a body.
     pub secret: Option<SealedSecret>,
+    /// The question that it answers is being delivered again: it is not to be taken before that has come.
+    pub question_follows: bool,
 }
 
 /// The secret of one envelope (see [`crate::keys::Opener::reveal`]), padded, sealed for one node as in envelopes, with

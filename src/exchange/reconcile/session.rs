@@ -77,6 +77,8 @@ pub enum Ask {
     Found {
         /// The differences.
         differences: Vec<Difference>,
+        /// How many were told before these: what was lost or comes twice does not pass for all.
+        before: u64,
         /// Whether these were the last.
         last: bool,
     },

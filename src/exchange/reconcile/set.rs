@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Entry;
+use super::EntryState;
 use super::Item;
 use super::parts;
 use crate::digest::Digest;
@@ -99,6 +100,18 @@ impl EntrySet {
         earlier.retain(|digest| *digest != entry.digest);
         if earlier.is_empty() {
             self.earlier.remove(&entry.id);
+        }
+    }
+
+    /// Takes a word out of a book. What its recipient has stored stays stored: a refusal of the same message, which stands
+    /// elsewhere than the ledger and may be read after it, is older or about another envelope.
+    pub fn hear(&mut self, direction: Direction, entry: Entry) {
+        let is_stored = |known: &Entry| known.state == EntryState::Stored;
+        let is_old = direction == Direction::Received
+            && entry.state == EntryState::Refused
+            && self.entries.get(&entry.id).is_some_and(is_stored);
+        if !is_old {
+            self.say(entry);
         }
     }
 

@@ -31,6 +31,9 @@ pub(super) struct Story {
     pub(super) lost: BTreeMap<NodeNo, BTreeSet<MessageNo>>,
     /// Whether a node was set back and was not told. Then conflicts are found, and healed.
     set_back: bool,
+    /// Whether ledgers were compared; and messages that were accepted since.
+    compares: bool,
+    late: BTreeSet<MessageNo>,
     /// Recipients of messages.
     accepted: BTreeMap<MessageNo, (NodeNo, NodeNo)>,
 }
@@ -53,7 +56,11 @@ impl Story {
     fn next(&mut self, entry: &Entry) -> Option<Wrong> {
         let node = entry.node;
         match entry.fact {
+            Fact::Compared { .. } => self.compares = true,
             Fact::Accepted { message, to } => {
+                if self.compares {
+                    self.late.insert(message);
+                }
                 self.accepted.insert(message, (node, to));
                 self.known(node).accepted.insert(message);
             }
@@ -131,6 +138,21 @@ impl Story {
         let lost = self.lost.entry(node).or_default();
         lost.extend(now.stored.difference(&backup.stored));
         lost.extend(now.accepted.difference(&backup.accepted));
+    }
+
+    /// Both sides of every message that was accepted.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = (MessageNo, NodeNo, NodeNo)> {
+        self.accepted.iter().map(|(message, (from, to))| (*message, *from, *to))
+    }
+
+    /// Whether a message was accepted only after the first comparison: it is in no statement.
+    pub(super) fn is_late(&self, message: MessageNo) -> bool {
+        self.late.contains(&message)
+    }
+
+    /// The last final word about a message that is on its sender's disk.
+    pub(super) fn settled_as(&self, sender: NodeNo, message: MessageNo) -> Option<Word> {
+        self.nodes.get(&sender)?.settled.get(&message).copied()
     }
 
     /// Whether a node has had this message and lost it by being restored.

@@ -7,12 +7,13 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::lane::{LaneEpoch, LaneIn, LaneOut, LaneSeq};
-use exchange::ledger::LedgerEntry;
+use exchange::ledger::{Direction, LedgerEntry};
 use exchange::parcel::{ParcelId, ParcelManifest};
 use exchange::receipt::Disposition;
+use exchange::reconcile::Entry;
 use exchange::tree::Frontier;
 
-use crate::mail::{Content, Envelope, Parcel, Returned, Signed, Word};
+use crate::mail::{Content, Envelope, Parcel, Receipt, Returned, Signed, Word};
 use crate::plan::NodeNo;
 
 /// Which end of a message the node is.
@@ -31,7 +32,7 @@ pub(crate) enum Key {
     Ledger(u64),
     /// `FRONTIER`.
     Frontier,
-    /// `ENVELOPE`, sent: peer, epoch, sequence.
+    /// `ENVELOPE`, sent: peer, epoch, sequence; epoch 0 for what was handed back.
     Envelope(NodeNo, LaneEpoch, LaneSeq),
     /// `MESSAGE`.
     Message(Side, MessageId),
@@ -59,6 +60,25 @@ pub(crate) enum Key {
     Arrival,
     /// `RESTORED`.
     Restored,
+    /// Of the journal of the recipient: the envelope as it was delivered.
+    Delivered(MessageId),
+    /// `BOOK_CHANGE`: position.
+    Change(u64),
+    /// `BOOK`: position.
+    Book(u64),
+    /// `BOOK_CURSOR`: entries of the ledger that are in the book.
+    BookLedger,
+    /// `BOOK_CURSOR`: changes that are in the book.
+    BookChange,
+}
+
+/// `Change` of the store: what changes an entry beside the ledger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    /// The dispositions of the parcel under this key.
+    Parcel(Key),
+    /// This word about a message, on this side of it.
+    Word(Direction, Entry),
 }
 
 /// A row. Cheap to clone.
@@ -79,6 +99,8 @@ pub(crate) enum Row {
     Consignment(Rc<ConsignmentRow>),
     Transit(Rc<TransitRow>),
     Return(Rc<ReturnRow>),
+    Change(Rc<Change>),
+    Said(Rc<(Direction, Entry)>),
 }
 
 /// A message, as one side keeps it.
@@ -100,6 +122,10 @@ pub(crate) struct ParcelRow {
     /// Places of the envelopes in the lane; 0 for what has none.
     pub(crate) sequences: Vec<u64>,
     pub(crate) dispositions: Vec<Disposition>,
+    /// The parcel's manifest with the signature of its sender.
+    pub(crate) parcel: Rc<Signed<ParcelManifest>>,
+    /// The answer, at the sender.
+    pub(crate) receipt: Option<Rc<Receipt>>,
 }
 
 /// Who carries a parcel of ours.
@@ -192,6 +218,8 @@ rows! {
     Consignment: ConsignmentRow, consignment;
     Transit: TransitRow, transit;
     Return: ReturnRow, returned;
+    Change: Change, change;
+    Said: (Direction, Entry), said;
 }
 
 impl From<LedgerEntry> for Row {

@@ -153,7 +153,7 @@ impl Node {
     }
 
     /// Signs what became of a parcel: over dispositions and a ledger that are on disk.
-    fn sign_receipt(
+    pub(super) fn sign_receipt(
         &self,
         parcel: &ParcelManifest,
         dispositions: &[Disposition],

@@ -24,7 +24,9 @@ impl Node {
             let nodes = u64::try_from(world.plan.nodes.len()).unwrap_or(1);
             let to = world.dice.traffic.below(nodes);
             let to = NodeNo::new(u32::try_from(to).unwrap_or_default());
-            if to != self.no {
+            let is_office = |node| world.plan.province(node).is_none();
+            let passed = world.plan.traffic.counties_only && (is_office(to) || is_office(self.no));
+            if to != self.no && !passed {
                 self.write_to(to, None, world);
             }
         }

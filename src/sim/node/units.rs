@@ -2,7 +2,9 @@
 //! same calls of the protocol in the same order.
 
 mod accept;
+mod books;
 mod consign;
+mod cure;
 mod heal;
 mod receive;
 pub(super) mod relay;
@@ -32,6 +34,8 @@ use crate::plan::{NodeNo, Plan};
 
 pub(super) use accept::Draft;
 pub(super) use consign::Consigned;
+pub(crate) use cure::HandedBack;
+pub(super) use cure::{Cure, Cured, Proof, refusal_in};
 pub(super) use heal::{Healed, Healing};
 pub(super) use receive::Arrived;
 pub(super) use relay::{Change, Handed, Said, Taken};
@@ -87,6 +91,10 @@ pub(crate) enum Work {
     Vanish(ParcelId),
     /// The data are those of another incarnation: every lane begins anew.
     NewEpochs,
+    /// The own book is brought up to what is on disk.
+    AdvanceBook,
+    /// What differs is cured.
+    Cure(Box<Cure>),
 }
 
 /// Who wants to know that a word about a parcel in transit is on disk.
@@ -164,6 +172,8 @@ pub(crate) enum Done {
         toward: NodeNo,
     },
     NewEpochs,
+    AdvancedBook,
+    Cured(Cured),
 }
 
 /// What a unit knows beside the disk.
@@ -257,6 +267,11 @@ pub(super) fn run(work: Work, unit: &mut Unit<'_>, around: &mut Around<'_>) -> (
             accept::open_new_epochs(unit, around.now);
             (Done::NewEpochs, true)
         }
+        Work::AdvanceBook => {
+            books::advance(unit, around);
+            (Done::AdvancedBook, true)
+        }
+        Work::Cure(cure) => (Done::Cured(cure::run(*cure, unit, around)), true),
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) enum Mishap {
     Rollback { node: NodeNo },
     /// A file is carried from one node to another.
     File { node: NodeNo, to: NodeNo },
+    /// A relay drops so many of a thousand parcels that it should hand on.
+    Lossy { node: NodeNo, per_mille: u64 },
     /// A relay loses, repeats or cuts short so many of a thousand parcels that it hands on, and keeps words to itself.
     Rogue { node: NodeNo, per_mille: u64 },
 }

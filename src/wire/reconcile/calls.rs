@@ -112,6 +112,7 @@ pub fn handed_back_to_pb(back: HandedBack) -> pb::TakeBackRequest {
         sealed: sealed.to_vec(),
         proof: Some(receipt_again_to_pb(back.proof)),
         sealed_sha256: hash.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default(),
+        question_follows: back.question_follows,
         ..pb::TakeBackRequest::default()
     };
     let Some(secret) = back.secret else { return request };
@@ -132,11 +133,11 @@ pub fn handed_back_from_pb(back: pb::TakeBackRequest) -> Result<HandedBack, Malf
     some("take_back.header", back.header.len(), HEADER_BYTES_MAX)?;
     let header = Bytes::from(back.header);
     let proof = back.proof.ok_or(Malformed::Missing { field: "take_back.proof" })?;
-    let proof = receipt_again_from_pb(proof)?;
+    let (proof, question_follows) = (receipt_again_from_pb(proof)?, back.question_follows);
     if !back.sealed_sha256.is_empty() {
         let hash = Digest::new(array("take_back.sealed_sha256", &back.sealed_sha256)?);
         let envelope = SealedEnvelope::withdrawn(header, hash);
-        return Ok(HandedBack { envelope, proof, secret: None });
+        return Ok(HandedBack { envelope, proof, secret: None, question_follows });
     }
     some("take_back.sealed", back.sealed.len(), SEALED_BYTES_MAX)?;
     some("take_back.secret", back.secret.len(), SEALED_BYTES_MAX)?;
@@ -147,7 +148,7 @@ pub fn handed_back_from_pb(back: pb::TakeBackRequest) -> Result<HandedBack, Malf
         sealed: Bytes::from(back.secret),
     };
     let envelope = SealedEnvelope::new(header, Bytes::from(back.sealed));
-    Ok(HandedBack { envelope, proof, secret: Some(secret) })
+    Ok(HandedBack { envelope, proof, secret: Some(secret), question_follows })
 }
 
 /// A receipt issued again, as a generated type.

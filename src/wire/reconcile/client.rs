@@ -26,6 +26,7 @@ use super::carried_out_from_pb;
 use super::handed_back_to_pb;
 use super::months_from_pb;
 use super::receipt_again_from_pb;
+use super::receipt_again_to_pb;
 use super::report_to_pb;
 use crate::client::CallError;
 use crate::fields::array;
@@ -99,6 +100,17 @@ impl ReconcileClient {
         let request = pb::IssueAgainRequest { message_id: id.as_bytes().to_vec() };
         let response = self.0.issue_again(request).await?.into_inner();
         Ok(receipt_again_from_pb(response)?)
+    }
+
+    /// Shows the other side of a message the signed refusal of it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn take_word(&mut self, id: MessageId, word: ReceiptAgain) -> Result<(), CallError> {
+        let word = Some(receipt_again_to_pb(word));
+        let request = pb::TakeWordRequest { message_id: id.as_bytes().to_vec(), word };
+        self.0.take_word(request).await?;
+        Ok(())
     }
 
     /// Asks the other side to sign a statement; `None` when it finds something else in its books.

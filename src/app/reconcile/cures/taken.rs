@@ -12,12 +12,14 @@ use exchange::parcel::{ParcelManifest, envelopes_root};
 use exchange::receipt::{Disposition, Offered, Outcome, ReceiptManifest};
 use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::{Entry, EntryState};
-use store::messages::{Blob, EnvelopeKey, MessageRow, ParcelRow, Side, Signed, message_key};
+use store::messages::{
+    Blob, EnvelopeKey, MessageRow, ParcelRow, RefusalRow, Side, Signed, message_key,
+};
 use store::reconcile::Change;
-use store::tables::{ENVELOPE, MESSAGE, PARCEL, RECEIPT, TODO};
+use store::tables::{ENVELOPE, MESSAGE, PARCEL, RECEIPT, REFUSAL, TODO};
 use store::{Kept, Store, Unit};
 use wire::content::encode_content;
-use wire::{decode_manifest, decode_receipt_manifest};
+use wire::{decode_manifest, decode_receipt_manifest, encode_disposition};
 
 use super::RETURNED_EPOCH;
 use crate::app::cases;
@@ -43,11 +45,15 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Reads one, between us and `recipient`.
+    /// Reads one, of a parcel from `sender` to `recipient`.
     ///
     /// # Errors
     /// `MALFORMED`, `NOT_FOR_US`.
-    pub fn read(own: AreaCode, recipient: AreaCode, again: ReceiptAgain) -> Result<Self, AppError> {
+    pub fn read(
+        sender: AreaCode,
+        recipient: AreaCode,
+        again: ReceiptAgain,
+    ) -> Result<Self, AppError> {
         let malformed = |_| AppError::from(Reason::Malformed);
         let parcel = decode_manifest(&again.parcel_manifest).map_err(malformed)?;
         let receipt = decode_receipt_manifest(&again.receipt.manifest_bytes).map_err(malformed)?;
@@ -57,7 +63,7 @@ impl Checked {
             .map(|said| Offered { message_id: said.message_id, digest: said.digest })
             .collect();
         let digests: Vec<_> = said.iter().map(|said| said.digest).collect();
-        let fits = parcel.from == own
+        let fits = parcel.from == sender
             && parcel.to == recipient
             && envelopes_root(&digests) == parcel.root
             && again.sequences.len() == said.len();
@@ -137,6 +143,36 @@ fn our_places(unit: &Unit<'_>, checked: &Checked) -> Result<Vec<LaneSeq>, AppErr
     each.collect()
 }
 
+/// Notes a refusal that the other side of a message has shown, in the book of `own`: one of us has lost what it knew.
+///
+/// # Errors
+/// `MALFORMED` when it does not refuse that message; when rows cannot be read or written.
+pub fn take_word(
+    unit: &mut Unit<'_>,
+    own: AreaCode,
+    id: MessageId,
+    checked: &Checked,
+) -> Result<(), AppError> {
+    let refuses = |said: &&Disposition| said.message_id == id && books::is_refusal(said);
+    let said = checked.said.iter().find(refuses).ok_or(AppError::from(Reason::Malformed))?;
+    let (from, to) = (checked.parcel.from, checked.parcel.to);
+    let (direction, side) = match from == own {
+        true => (Direction::Sent, Side::Sent),
+        false => (Direction::Received, Side::Received),
+    };
+    // What is here speaks for itself.
+    if unit.contains(&MESSAGE, &message_key(id, side))? {
+        return Ok(());
+    }
+    if side == Side::Received {
+        // It stays refused, in whatever epoch it comes again.
+        let disposition = Blob(encode_disposition(said));
+        unit.put(&REFUSAL, id.as_bytes(), &RefusalRow { peer: from, disposition })?;
+    }
+    let entry = Entry { id, digest: said.digest, from, to, state: EntryState::Refused };
+    books::note(unit, &Change::Word(direction, entry))
+}
+
 /// A message of ours that its recipient has handed back, opened.
 #[derive(Debug)]
 pub struct Back {
@@ -149,6 +185,8 @@ pub struct Back {
     pub content: Option<Content>,
     /// The proof, whose signatures were checked.
     pub checked: Checked,
+    /// The question that it answers is being delivered again.
+    pub question_follows: bool,
 }
 
 /// Takes a message of ours back that we have lost: envelope, record, ledger entry, parcel and receipt. `false` when it
@@ -187,19 +225,20 @@ pub fn take_back(
     let question = match content.in_reply_to {
         Some(asked) => match unit.get_personal(&MESSAGE, &message_key(asked, Side::Received))? {
             Some(Kept::Value { value, .. }) => Some((asked, value)),
-            Some(Kept::Erased) => None,
             // The case was handed over to us, and the question came with it.
             None if cases::expects(unit, content.case.as_ref().map(CaseId::opening_message))? => {
                 None
             }
-            None => return Ok(false),
+            None if back.question_follows => return Ok(false),
+            // It was refused, erased, or nobody has it any more.
+            Some(Kept::Erased) | None => None,
         },
         None => None,
     };
     let case = match (&question, content.case) {
         (Some((_, question)), _) => question.case,
         (None, Some(case)) => case.opening_message(),
-        (None, None) => id,
+        (None, None) => content.in_reply_to.unwrap_or(id),
     };
     let (sequence, row, person) = put(unit, store, back, (Some(content), case), now)?;
     keep_proof(unit, back, index, sequence)?;

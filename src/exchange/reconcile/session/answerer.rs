@@ -142,7 +142,13 @@ impl Answerer {
                 let told = wanted.into_iter().filter_map(|id| self.own.told(id));
                 Ok(vec![Answer::Entries { told: told.collect() }])
             }
-            Ask::Found { differences, last } => self.found(differences, last),
+            Ask::Found { differences, before, last } => {
+                let told = u64::try_from(self.found.len()).unwrap_or(u64::MAX);
+                if before != told {
+                    return Err(SessionError::OutOfTurn);
+                }
+                self.found(differences, last)
+            }
         }
     }
 

@@ -240,12 +240,13 @@ impl Asker {
         self.stage = Stage::Telling;
         let pages = differences.chunks(ENTRIES_AT_ONCE);
         let count = pages.len();
-        let mut asks: Vec<_> = pages
-            .enumerate()
-            .map(|(n, page)| Ask::Found { differences: page.to_vec(), last: n + 1 == count })
-            .collect();
+        let (mut asks, mut before) = (Vec::with_capacity(count), 0_u64);
+        for (n, page) in pages.enumerate() {
+            asks.push(Ask::Found { differences: page.to_vec(), before, last: n + 1 == count });
+            before = before.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+        }
         if asks.is_empty() {
-            asks.push(Ask::Found { differences: Vec::new(), last: true });
+            asks.push(Ask::Found { differences: Vec::new(), before: 0, last: true });
         }
         asks
     }

@@ -40,6 +40,7 @@ impl Node {
             peer,
             epoch: of.1,
             sequences: sent.sequences.clone(),
+            parcel: Rc::clone(&sent.parcel),
             receipt: Rc::clone(receipt),
             dispositions,
         };

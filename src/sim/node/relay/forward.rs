@@ -133,6 +133,9 @@ impl Node {
         };
         let mut parcel = Parcel::clone(content);
         parcel.custody.push(word);
+        if self.drops(world) {
+            return self.enqueue(Work::Vanish(parcel.manifest().parcel_id), world);
+        }
         if self.rogue(world) {
             return self.mistreat(next, parcel, world);
         }

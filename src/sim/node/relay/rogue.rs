@@ -14,6 +14,11 @@ impl Node {
         self.rogue_per_mille > 0 && world.dice.rogue.chance(self.rogue_per_mille)
     }
 
+    /// Whether the next parcel is dropped.
+    pub(super) fn drops(&self, world: &mut World) -> bool {
+        self.lossy_per_mille > 0 && world.dice.rogue.chance(self.lossy_per_mille)
+    }
+
     /// Loses a parcel, repeats it, cuts it short, or keeps it and sends another one.
     pub(super) fn mistreat(&mut self, next: NodeNo, mut parcel: Parcel, world: &mut World) {
         let waiter = Waiter::Forwarder(next);

@@ -67,7 +67,8 @@ pub(super) fn keep(
     unit.put(Key::Consignment(name), row);
     let first = sequences.iter().min().copied().unwrap_or_default();
     let sequences = sequences.iter().map(|sequence| sequence.get()).collect();
-    let row = ParcelRow { sequences, dispositions: Vec::new() };
+    let parcel = Rc::clone(parcel);
+    let row = ParcelRow { sequences, dispositions: Vec::new(), parcel, receipt: None };
     unit.put(Key::Parcel(Side::Sent, *peer, *epoch, first, name), row);
     if let Some(word) = word {
         next_hop(name, word, unit);

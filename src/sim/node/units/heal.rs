@@ -100,7 +100,7 @@ pub(super) fn heal(
 }
 
 /// The same message, sealed for another place.
-fn again(
+pub(super) fn again(
     old: &Envelope,
     message_id: MessageId,
     epoch: LaneEpoch,

@@ -11,8 +11,8 @@ use exchange::ledger::{Direction, LedgerEntry};
 use exchange::receipt::{Disposition, Outcome};
 use exchange::receiver::{self, Decision, Effect, Original, Verdict};
 
-use super::{Around, Done, append_to_ledger, parcels_between};
-use crate::disk::rows::{Key, MessageRow, ParcelRow, Row, Side};
+use super::{Around, Done, append_to_ledger, books, parcels_between};
+use crate::disk::rows::{Change, Key, MessageRow, ParcelRow, Row, Side};
 use crate::disk::unit::Unit;
 use crate::mail::{Carried, Envelope, Fitness, Parcel};
 use crate::node::session::Via;
@@ -57,8 +57,13 @@ pub(super) fn take_in(arrived: Arrived, unit: &mut Unit<'_>, around: &Around<'_>
     for (epoch, lane) in lanes {
         unit.put(Key::LaneIn(peer, epoch), lane);
     }
-    let row = ParcelRow { sequences: places, dispositions: said.clone() };
+    let signed = Rc::clone(&parcel.signed);
+    let (dispositions, receipt) = (said.clone(), None);
+    let row = ParcelRow { sequences: places, dispositions, parcel: signed, receipt };
     unit.put(key, row);
+    if said.iter().any(|said| matches!(said.outcome, Outcome::Refused { .. })) {
+        books::note(Change::Parcel(key), unit);
+    }
     let hops = (0..).zip(&parcel.custody);
     hops.for_each(|(hop, word)| unit.put(Key::Custody(name, hop), Rc::clone(word)));
     let manifest = Box::new(parcel.manifest().clone());
@@ -215,8 +220,10 @@ impl Taking<'_, '_, '_> {
         }
     }
 
-    fn store(&mut self, envelope: &Envelope) {
+    fn store(&mut self, envelope: &Rc<Envelope>) {
         let header = &envelope.header;
+        let delivered = Key::Delivered(header.message_id);
+        self.unit.put(delivered, Row::Envelope(Rc::clone(envelope)));
         let content = *envelope.open();
         let entry = LedgerEntry::of(header, envelope.digest(), Direction::Received);
         append_to_ledger(entry, self.unit);

@@ -7,10 +7,10 @@ use exchange::parcel::ParcelManifest;
 use exchange::receipt::{Disposition, Offered};
 
 use super::heal::{Healed, Healing, conflicts, heal};
-use super::{Around, mark};
-use crate::disk::rows::{ConsignmentRow, Key, ParcelRow, Row, Side};
+use super::{Around, books, mark};
+use crate::disk::rows::{Change, ConsignmentRow, Key, ParcelRow, Row, Side};
 use crate::disk::unit::Unit;
-use crate::mail::Receipt;
+use crate::mail::{Receipt, Signed};
 use crate::plan::NodeNo;
 
 /// A receipt that answers a parcel of ours, checked in every respect.
@@ -20,6 +20,8 @@ pub(crate) struct Answered {
     pub(crate) epoch: LaneEpoch,
     /// Sequences of the envelopes, in order.
     pub(crate) sequences: Vec<LaneSeq>,
+    /// What was answered.
+    pub(crate) parcel: Rc<Signed<ParcelManifest>>,
     pub(crate) receipt: Rc<Receipt>,
     pub(crate) dispositions: Vec<Disposition>,
 }
@@ -32,15 +34,19 @@ pub(super) fn keep(
     unit: &mut Unit<'_>,
     around: &mut Around<'_>,
 ) -> Option<Healed> {
-    let Answered { peer, epoch, sequences, receipt, dispositions } = answered;
+    let Answered { peer, epoch, sequences, parcel, receipt, dispositions } = answered;
     mark(*peer, *epoch, marks, unit);
     let first = sequences.iter().min().copied().unwrap_or_default();
     let name = receipt.manifest().parcel_id;
     let row = ParcelRow {
         sequences: sequences.iter().map(|sequence| sequence.get()).collect(),
         dispositions: dispositions.clone(),
+        parcel: Rc::clone(parcel),
+        receipt: Some(Rc::clone(receipt)),
     };
-    unit.put(Key::Parcel(Side::Sent, *peer, *epoch, first, name), row);
+    let key = Key::Parcel(Side::Sent, *peer, *epoch, first, name);
+    unit.put(key, row);
+    books::note(Change::Parcel(key), unit);
     unit.delete(Key::Consignment(name));
     let conflicts = conflicts(sequences, dispositions);
     if conflicts.is_empty() {
@@ -63,6 +69,7 @@ pub(crate) fn check_returned(
         peer: row.peer,
         epoch: row.epoch,
         sequences: row.sequences.clone(),
+        parcel: Rc::clone(&row.parcel),
         receipt: Rc::clone(receipt),
         dispositions,
     })

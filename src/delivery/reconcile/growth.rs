@@ -1,0 +1,52 @@
+//! Asking peers to prove that their ledgers only grew, whenever they have signed a new head.
+
+use domain::area::AreaCode;
+use wire::client::CallError;
+
+use super::{ANSWER_TIMEOUT, Reconcile, Trouble};
+use crate::app::ledger::growth::{self, Answer};
+use crate::errors::chain;
+use crate::time::SystemClock;
+
+impl Reconcile {
+    /// Asks every peer that has signed a new head since it was last asked.
+    pub(super) async fn look_at_ledgers(&self) {
+        for peer in self.0.parts.peers.all() {
+            if let Err(trouble) = self.look_at_ledger(peer.area).await {
+                tracing::debug!(%trouble, "a peer was not asked whether its ledger only grew");
+            }
+        }
+    }
+
+    /// Asks a peer for the proof (RFC 9162, 2.1.4) that its newest signed head continues the one that was proven last.
+    ///
+    /// # Errors
+    /// When the peer cannot be asked, or rows cannot be read or written.
+    pub(crate) async fn look_at_ledger(&self, peer: AreaCode) -> Result<(), Trouble> {
+        let Some(question) = growth::question(self.store(), peer).await? else { return Ok(()) };
+        let mut client = self.dial(peer).await?;
+        let (old, new) = (question.known.head.size, question.seen.head.size);
+        let asked = tokio::time::timeout(ANSWER_TIMEOUT, client.prove_ledger(old, new)).await;
+        let answer = match asked {
+            Ok(Ok((head, proof))) => Answer::Proof(head, proof),
+            Ok(Err(CallError::Status(status))) if status.code() == tonic::Code::InvalidArgument => {
+                Answer::Denied
+            }
+            Ok(Err(error)) => return Err(Trouble::Call { area: peer, why: chain(&error) }),
+            Err(_) => {
+                let why = "no answer came in time".to_owned();
+                return Err(Trouble::Call { area: peer, why });
+            }
+        };
+        let now = SystemClock.now();
+        if !growth::answered(self.store(), peer, question, &answer, now).await? {
+            tracing::warn!(
+                %peer,
+                before = question.known.head.size,
+                after = question.seen.head.size,
+                "a peer's ledger is not the continuation of what it has signed; see: liangdi ledger peer"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! Reconciliation at one node: its entries, its reports, and the cures that it owes. `delivery::reconcile`.
+//!
+//! Calls between nodes are not frames here: whoever asks reaches into the other node, or is told by the world that it
+//! cannot. What is written goes through the committer, and is gone with a crash before it is on disk.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use domain::id::MessageId;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::ledger::Direction;
+use exchange::parcel::envelopes_root;
+use exchange::receipt::{Disposition, Offered};
+use exchange::reconcile::set::{EntrySet, Scope, side_of};
+use exchange::reconcile::statement::{Counts, Totals};
+use exchange::reconcile::{Entry, EntryState};
+
+use super::units::{Cure, Cured, HandedBack, Healing, Proof, Work, check, refusal_in};
+use super::{Inner, Node, World};
+use crate::disk::rows::{Key, ParcelRow, Row, Side};
+use crate::history::Fact;
+use crate::plan::NodeNo;
+
+/// What a county has told the node above it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reported {
+    /// Which data it is about: zero, or when they were restored.
+    pub(crate) incarnation: u64,
+    pub(crate) records: Vec<(Direction, Entry)>,
+    /// Everything before this time is there.
+    pub(crate) through: Option<UnixMillis>,
+}
+
+impl Node {
+    /// The own book is brought up to what is on disk, once that is.
+    pub(crate) fn advance_book(&mut self, world: &mut World) {
+        if self.runs() {
+            self.enqueue(Work::AdvanceBook, world);
+        }
+    }
+
+    fn book(&self) -> impl Iterator<Item = (Direction, Entry)> {
+        let rows = self.disk.durable_range(Key::Book(0)..=Key::Book(u64::MAX));
+        rows.filter_map(|(_, row)| row.said().map(|said| **said))
+    }
+
+    /// What is told to the node above: at most `parts` parts of the book, and the word that this was all.
+    pub(crate) fn report(&self, known: &mut Reported, parts: usize, world: &World) {
+        const RECORDS_AT_ONCE: usize = 64;
+        let incarnation = self.disk.durable(&Key::Restored).and_then(Row::number).unwrap_or(0);
+        if known.incarnation != incarnation {
+            *known = Reported { incarnation, ..Reported::default() };
+        }
+        let there = known.records.len();
+        known.records.extend(self.book().skip(there).take(parts.saturating_mul(RECORDS_AT_ONCE)));
+        if known.records.len() == self.book().count() {
+            known.through = Some(self.now(world));
+        }
+    }
+
+    /// The entries of a scope: of this node, or of the counties that have reported to it.
+    pub(crate) fn entries(&self, reported: &BTreeMap<NodeNo, Reported>, scope: &Scope) -> EntrySet {
+        let mut set = EntrySet::new();
+        let told = reported.values().flat_map(|told| told.records.iter().copied());
+        for (direction, entry) in self.book().chain(told) {
+            let speaks = direction == side_of(self.area, entry.from);
+            if speaks && scope.holds(entry.id, entry.from, entry.to) {
+                set.hear(direction, entry);
+            }
+        }
+        set
+    }
+
+    /// The node signs a statement that says what its own books say.
+    pub(crate) fn sign_statement(
+        &self,
+        with: NodeNo,
+        statement: Digest,
+        (totals, left): (&Totals, u32),
+        world: &mut World,
+    ) {
+        let mut counts = Counts::default();
+        for of in totals.0.values() {
+            counts.waiting += of.waiting;
+            counts.stored += of.stored;
+            counts.refused += of.refused;
+        }
+        world.note(self.no, Fact::Signed { with, statement, counts, left });
+    }
+
+    // What a county hands over.
+
+    /// The parcel of a message with its answer, signed anew by its recipient.
+    fn proof_of(&self, side: Side, peer: NodeNo, id: MessageId, world: &World) -> Option<Proof> {
+        let row = self.disk.get(&Key::Message(side, id)).and_then(Row::message).cloned();
+        let tells = |said: &Disposition| match &row {
+            Some(row) => said.digest == row.digest && said.outcome.is_final(),
+            None => refusal_in(std::slice::from_ref(said), id).is_some(),
+        };
+        self.proof_where(side, peer, world, |said| said.message_id == id && tells(said))
+    }
+
+    /// The first parcel with a disposition of that kind.
+    fn proof_where(
+        &self,
+        side: Side,
+        peer: NodeNo,
+        world: &World,
+        is_it: impl Fn(&Disposition) -> bool,
+    ) -> Option<Proof> {
+        let mut parcels = self.disk.all().iter().filter_map(|(key, row)| match (key, row) {
+            (Key::Parcel(of, with, epoch, ..), Row::Parcel(row))
+                if (*of, *with) == (side, peer) && !row.dispositions.is_empty() =>
+            {
+                Some((*epoch, row))
+            }
+            _ => None,
+        });
+        let is_it = |row: &ParcelRow| row.dispositions.iter().any(&is_it);
+        let (epoch, row) = parcels.find(|(_, row)| is_it(row))?;
+        let receipt = match &row.receipt {
+            Some(receipt) => Rc::clone(receipt),
+            None => self.sign_receipt(row.parcel.manifest(), &row.dispositions, world),
+        };
+        Some(Proof {
+            epoch,
+            sequences: row.sequences.iter().map(|at| exchange::lane::LaneSeq::new(*at)).collect(),
+            parcel: Rc::clone(&row.parcel),
+            receipt,
+            said: row.dispositions.clone(),
+        })
+    }
+
+    /// A sender's own message, for it to take back.
+    pub(crate) fn hand_over(
+        &self,
+        sender: NodeNo,
+        (id, question_follows): (MessageId, bool),
+        world: &World,
+    ) -> Option<HandedBack> {
+        let envelope = self.disk.get(&Key::Delivered(id)).and_then(Row::envelope).cloned()?;
+        let proof = self.proof_of(Side::Received, sender, id, world)?;
+        Some(HandedBack { envelope, proof, question_follows })
+    }
+
+    /// The message that one which was received here answers.
+    pub(crate) fn asked_by(&self, id: MessageId) -> Option<MessageId> {
+        let row = self.disk.get(&Key::Message(Side::Received, id)).and_then(Row::message);
+        row.and_then(|row| row.content.in_reply_to)
+    }
+
+    /// The receipt of a message that was received or refused here.
+    pub(crate) fn issue_again(
+        &self,
+        sender: NodeNo,
+        id: MessageId,
+        world: &World,
+    ) -> Option<Proof> {
+        self.proof_of(Side::Received, sender, id, world)
+    }
+
+    /// The signed refusal of a message, as either side of it holds it.
+    pub(crate) fn show(
+        &self,
+        peer: NodeNo,
+        id: MessageId,
+        was_sent: bool,
+        world: &World,
+    ) -> Option<Proof> {
+        let side = if was_sent { Side::Sent } else { Side::Received };
+        let is_refusal = |said: &Disposition| refusal_in(std::slice::from_ref(said), id).is_some();
+        self.proof_where(side, peer, world, is_refusal)
+    }
+
+    // What a county takes, once it has checked it.
+
+    fn check_proof(proof: &Proof, sender: NodeNo, recipient: NodeNo) -> bool {
+        let offered = proof.said.iter();
+        let offered: Vec<_> = offered
+            .map(|said| Offered { message_id: said.message_id, digest: said.digest })
+            .collect();
+        let digests: Vec<_> = offered.iter().map(|offered| offered.digest).collect();
+        let manifest = proof.parcel.manifest();
+        (proof.parcel.by(), proof.receipt.signed.by()) == (sender, recipient)
+            && envelopes_root(&digests) == manifest.root
+            && check(&proof.receipt, manifest, &offered).as_ref() == Some(&proof.said)
+    }
+
+    pub(crate) fn take_back(&mut self, peer: NodeNo, back: HandedBack, world: &mut World) {
+        if self.runs() && Self::check_proof(&back.proof, self.no, peer) {
+            self.enqueue(Work::Cure(Box::new(Cure::TakeBack { peer, back })), world);
+        }
+    }
+
+    pub(crate) fn keep_receipt(&mut self, peer: NodeNo, proof: Proof, world: &mut World) {
+        if self.runs() && Self::check_proof(&proof, self.no, peer) {
+            let healing: Healing = self.healing(peer, world);
+            self.enqueue(Work::Cure(Box::new(Cure::Keep { peer, proof, healing })), world);
+        }
+    }
+
+    /// Takes a refusal that the other side has shown.
+    pub(crate) fn take_refusal(
+        &mut self,
+        peer: NodeNo,
+        id: MessageId,
+        proof: &Proof,
+        world: &mut World,
+    ) {
+        let manifest = proof.parcel.manifest();
+        let direction =
+            if manifest.from == self.area { Direction::Sent } else { Direction::Received };
+        let (sender, recipient) = match direction {
+            Direction::Sent => (self.no, peer),
+            Direction::Received => (peer, self.no),
+        };
+        let Some(said) = refusal_in(&proof.said, id) else { return };
+        if self.runs() && Self::check_proof(proof, sender, recipient) {
+            let (from, to, state) = (manifest.from, manifest.to, EntryState::Refused);
+            let entry = Entry { id, digest: said.digest, from, to, state };
+            self.enqueue(Work::Cure(Box::new(Cure::Note { direction, entry })), world);
+        }
+    }
+
+    pub(crate) fn deliver_again(&mut self, id: MessageId, world: &mut World) {
+        if self.runs() {
+            let new_epoch = exchange::lane::LaneEpoch::new(world.dice.node.any());
+            self.enqueue(Work::Cure(Box::new(Cure::Deliver { id, new_epoch })), world);
+        }
+    }
+
+    /// A cure is on disk.
+    pub(super) fn cured(&mut self, cured: Cured, world: &mut World) {
+        match cured {
+            Cured::OnItsWay { peer, epoch, sequence, mark, .. } => {
+                let marks = mark.into_iter().collect();
+                self.tell(Inner::Courier(
+                    (peer, epoch),
+                    exchange::courier::Event::Marked { marks },
+                ));
+                self.nudge(peer, epoch, sequence, world);
+            }
+            Cured::Kept { of, marks, healed } => {
+                self.tell(Inner::Courier(of, exchange::courier::Event::Marked { marks }));
+                self.healed(of, healed, world);
+            }
+            Cured::Lost(id) => world.lost.push(id),
+            Cured::Taken | Cured::Noted => {}
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Cures of what two ledgers disagree on: `app::reconcile::cures`.
+
+use std::rc::Rc;
+
+use domain::id::MessageId;
+use domain::reason::Reason;
+use exchange::lane::{LaneEpoch, LaneSeq, Mark};
+use exchange::ledger::{Direction, LedgerEntry};
+use exchange::parcel::ParcelManifest;
+use exchange::receipt::{Disposition, Outcome};
+use exchange::reconcile::{Entry, EntryState};
+
+use super::heal::{Healed, Healing, again};
+use super::settle::{self, Answered};
+use super::{Around, append_to_ledger, books, last_of_lane, mark};
+use crate::disk::rows::{Change, Key, MessageRow, ParcelRow, Row, Side};
+use crate::disk::unit::Unit;
+use crate::mail::{Envelope, Receipt, Signed};
+use crate::plan::NodeNo;
+
+/// The epoch under which envelopes lie that a recipient has handed back.
+const RETURNED_EPOCH: LaneEpoch = LaneEpoch::new(0);
+
+/// A parcel with the receipt that answers it, checked by whoever took it.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof {
+    pub(crate) epoch: LaneEpoch,
+    pub(crate) sequences: Vec<LaneSeq>,
+    pub(crate) parcel: Rc<Signed<ParcelManifest>>,
+    pub(crate) receipt: Rc<Receipt>,
+    pub(crate) said: Vec<Disposition>,
+}
+
+/// A sender's own message, as its recipient hands it back.
+#[derive(Clone, Debug)]
+pub(crate) struct HandedBack {
+    pub(crate) envelope: Rc<Envelope>,
+    pub(crate) proof: Proof,
+    /// The question that it answers is on its way again: it is not taken before that has come.
+    pub(crate) question_follows: bool,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Cure {
+    /// A message of ours is delivered again.
+    Deliver { id: MessageId, new_epoch: LaneEpoch },
+    /// A receipt that was issued again is kept.
+    Keep { peer: NodeNo, proof: Proof, healing: Healing },
+    /// A message of ours that was handed back is kept.
+    TakeBack { peer: NodeNo, back: HandedBack },
+    /// A signed refusal that was shown is noted.
+    Note { direction: Direction, entry: Entry },
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Cured {
+    /// It is on its way.
+    OnItsWay { peer: NodeNo, epoch: LaneEpoch, sequence: LaneSeq, mark: Option<Mark> },
+    /// Nobody can bring it back.
+    Lost(MessageId),
+    /// The receipt is kept.
+    Kept { of: (NodeNo, LaneEpoch), marks: Vec<Mark>, healed: Option<Healed> },
+    /// It is here, or has to wait for the question that it answers: the next comparison tells.
+    Taken,
+    /// It is in the book.
+    Noted,
+}
+
+/// Runs a cure as one unit.
+pub(super) fn run(cure: Cure, unit: &mut Unit<'_>, around: &mut Around<'_>) -> Cured {
+    match cure {
+        Cure::Deliver { id, new_epoch } => deliver(id, new_epoch, unit, around),
+        Cure::Keep { peer, proof, healing } => {
+            let Proof { epoch, sequences, parcel, receipt, said } = proof;
+            let places = sequences.iter().zip(&said);
+            let settled = places.filter(|(_, said)| said.outcome.is_final());
+            let marks: Vec<_> = settled.map(|(sequence, _)| Mark::Settled(*sequence)).collect();
+            let answered = Answered { peer, epoch, sequences, parcel, receipt, dispositions: said };
+            let healed = settle::keep(&answered, &marks, &healing, unit, around);
+            Cured::Kept { of: (peer, epoch), marks, healed }
+        }
+        Cure::TakeBack { peer, back } => {
+            take_back(peer, &back, unit, around);
+            Cured::Taken
+        }
+        Cure::Note { direction, entry } => {
+            books::note(Change::Word(direction, entry), unit);
+            Cured::Noted
+        }
+    }
+}
+
+fn deliver(
+    id: MessageId,
+    new_epoch: LaneEpoch,
+    unit: &mut Unit<'_>,
+    around: &mut Around<'_>,
+) -> Cured {
+    let key = Key::Message(Side::Sent, id);
+    let Some(row) = unit.get(&key).and_then(Row::message).cloned() else { return Cured::Lost(id) };
+    let (peer, epoch, sequence) = (row.peer, row.epoch, row.sequence);
+    let lane = unit.get(&Key::LaneOut(peer, epoch)).and_then(Row::lane_out);
+    if !lane.is_some_and(|lane| lane.is_settled(sequence)) {
+        let is_held = lane.is_some_and(|lane| lane.rests_until(sequence).is_some());
+        let mark = is_held.then_some(Mark::Deferred(sequence, around.now));
+        return Cured::OnItsWay { peer, epoch, sequence, mark };
+    }
+    let old = unit.get(&Key::Envelope(peer, epoch, sequence)).and_then(Row::envelope).cloned();
+    let Some(old) = old else { return Cured::Lost(id) };
+    let present = unit.get(&Key::Epoch(peer)).and_then(Row::number).map(LaneEpoch::new);
+    let now_in = present.unwrap_or(new_epoch);
+    unit.put(Key::Epoch(peer), Row::Number(now_in.get()));
+    let place = last_of_lane(peer, now_in, unit).next();
+    if unit.contains(&Key::Withdrawn(peer, epoch, sequence)) {
+        unit.put(Key::Withdrawn(peer, now_in, place), Row::Number(1));
+    }
+    let envelope = again(&old, id, now_in, place, around);
+    let digest = envelope.digest();
+    append_to_ledger(LedgerEntry::of(&envelope.header, digest, Direction::Sent), unit);
+    unit.put(Key::Envelope(peer, now_in, place), envelope);
+    let row = MessageRow { epoch: now_in, sequence: place, digest, ..MessageRow::clone(&row) };
+    unit.put(key, row);
+    Cured::OnItsWay { peer, epoch: now_in, sequence: place, mark: None }
+}
+
+fn take_back(peer: NodeNo, back: &HandedBack, unit: &mut Unit<'_>, around: &Around<'_>) {
+    let HandedBack { envelope, proof, question_follows } = back;
+    let (header, digest) = (&envelope.header, envelope.digest());
+    let id = header.message_id;
+    if unit.contains(&Key::Message(Side::Sent, id)) {
+        return;
+    }
+    let index = proof.said.iter().position(|said| {
+        (said.message_id, said.digest) == (id, digest) && said.outcome == Outcome::Stored
+    });
+    let Some(index) = index else { return };
+    if let Some(asked) = envelope.open().in_reply_to {
+        let key = Key::Message(Side::Received, asked);
+        match unit.get(&key).and_then(Row::message).cloned() {
+            Some(question) if question.answered.is_none() => {
+                unit.put(key, MessageRow { answered: Some(id), ..MessageRow::clone(&question) });
+            }
+            None if *question_follows => return,
+            Some(_) | None => {}
+        }
+    }
+    let sequence = last_of_lane(peer, RETURNED_EPOCH, unit).next();
+    unit.put(Key::Envelope(peer, RETURNED_EPOCH, sequence), Row::Envelope(Rc::clone(envelope)));
+    mark(peer, RETURNED_EPOCH, &[Mark::Settled(sequence)], unit);
+    append_to_ledger(LedgerEntry::of(header, digest, Direction::Sent), unit);
+    let (from, to, state) = (header.from, header.to, EntryState::Stored);
+    let entry = Entry { id, digest, from, to, state };
+    books::note(Change::Word(Direction::Sent, entry), unit);
+    let (epoch, content, stored) = (RETURNED_EPOCH, *envelope.open(), around.now);
+    let row = MessageRow { peer, epoch, sequence, digest, content, stored, answered: None };
+    unit.put(Key::Message(Side::Sent, id), row);
+    let place = |at: usize| if at == index { sequence.get() } else { 0 };
+    let row = ParcelRow {
+        sequences: (0..proof.said.len()).map(place).collect(),
+        dispositions: proof.said.clone(),
+        parcel: Rc::clone(&proof.parcel),
+        receipt: Some(Rc::clone(&proof.receipt)),
+    };
+    let name = proof.parcel.manifest().parcel_id;
+    unit.put(Key::Parcel(Side::Sent, peer, RETURNED_EPOCH, sequence, name), row);
+}
+
+/// The refusal of a message in a proof; none of a conflict, which is about a place.
+pub(crate) fn refusal_in(said: &[Disposition], id: MessageId) -> Option<&Disposition> {
+    said.iter().find(|said| {
+        let is_conflict = matches!(said.outcome, Outcome::Refused { reason: Reason::Conflict, .. });
+        said.message_id == id && matches!(said.outcome, Outcome::Refused { .. }) && !is_conflict
+    })
+}

@@ -1,0 +1,224 @@
+//! What a reconciliation meets between real nodes: peers that were set back, counties that do not report, refusals that one
+//! side has forgotten, and peers that say what cannot be.
+
+use std::collections::BTreeSet;
+
+use domain::id::MessageId;
+use domain::message::{ArrivalFeedback, ArrivalOutcome, Body, Content, Kind};
+use exchange::reconcile::session::{Answer, Ask};
+use exchange::reconcile::set::Scope;
+use liangdi::cli::connect::Office;
+use liangdi::delivery::link::dial;
+use liangdi::time::SystemClock;
+use serde_json::Value;
+use tokio_stream::StreamExt as _;
+use wire::client::CallError;
+use wire::pb::office::Stage;
+use wire::reconcile::ReconcileClient;
+
+use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, found, one, restore};
+use crate::support::{area, eventually, in_time, office};
+
+const REPLY: [&str; 2] = [COUNTIES[1], COUNTIES[0]];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_was_set_back_is_named_with_the_two_heads_that_it_has_signed() {
+    let mut world = World::new();
+    let there = world.clerk(1).await;
+    exchange(&there, REPLY, 1, 2).await;
+    let desk = world.desk(COUNTIES[1]);
+    let honest = desk.json(&format!("ledger peer {}", COUNTIES[0]));
+    assert!(honest["change"].as_str().is_none_or(str::is_empty), "{honest}");
+
+    let backup = world.desk(COUNTIES[0]).json("backup create");
+    exchange(&there, REPLY, 2, 3).await;
+    // A head that has grown is proven, and is no trouble.
+    let honest = desk.json(&format!("ledger peer {}", COUNTIES[0]));
+    assert!(honest["change"].as_str().is_none_or(str::is_empty), "{honest}");
+    world.counties[0].kill();
+    restore(&world.counties[0], &backup);
+    world.counties[0].start();
+    exchange(&there, REPLY, 3, 1).await;
+
+    let ended = desk.run(&format!("ledger peer {} --json", COUNTIES[0]));
+    assert_eq!(ended.exit, 1, "{}{}", ended.out, ended.err);
+    let told: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(told["change"], "ROLLED_BACK", "{told}");
+    let size = |side: &str| told[side]["size"].as_u64().unwrap();
+    assert!(size("before") > size("after"), "{told}");
+    for side in ["before", "after"] {
+        assert!(!told[side]["signature"].as_str().unwrap().is_empty(), "{told}");
+    }
+    let notices = desk.json("notice list");
+    assert!(notices.to_string().contains("ROLLED_BACK"), "{notices}");
+    world.never_panicked();
+}
+
+/// The answer to an arrival notice.
+fn answer(asked: &str, notice: &Content) -> Content {
+    Content {
+        case: None,
+        in_reply_to: Some(asked.parse::<MessageId>().unwrap()),
+        body: Body::ArrivalFeedback(ArrivalFeedback {
+            outcome: ArrivalOutcome::Confirmed,
+            corrected_name: None,
+            moved_to_area: None,
+            note: None,
+        }),
+        ..notice.clone()
+    }
+}
+
+async fn reaches(office: &Office, id: &str, stage: Stage) {
+    office::reaches(office, id, stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_its_recipient_has_forgotten_is_shown_to_it() {
+    let mut world = World::new();
+    let (here, there) = (world.clerk(0).await, world.clerk(1).await);
+    exchange(&here, COUNTIES, 1, 1).await;
+    let backup = world.desk(COUNTIES[0]).json("backup create");
+    let notice = office::message(2, COUNTIES[0], COUNTIES[1], Kind::ArrivalNotice);
+    let asked = office::send_when_known(&here, COUNTIES[1], &notice).await.message_id;
+    reaches(&here, &asked, Stage::Stored).await;
+
+    // Restored, it knows nothing of its question, and refuses the answer; restored once more, nothing of that either.
+    for _ in 0..2 {
+        world.counties[0].kill();
+        restore(&world.counties[0], &backup);
+        world.counties[0].start();
+        if office::track(&there, &asked).await.stage() != Stage::Answered {
+            let answer = answer(&asked, &notice);
+            let back = office::send_when_known(&there, COUNTIES[0], &answer).await.message_id;
+            reaches(&there, &back, Stage::Refused).await;
+        }
+    }
+    let province = world.desk(PROVINCES[0]);
+    let run = province.json(&format!("reconcile run --with 44 --days {}", days()));
+    let run = one(&run);
+    assert_eq!(run["state"], "EQUAL", "{run}");
+    let expected = ["MISSING_AT_RECIPIENT 1/1", "MISSING_AT_SENDER 1/1"].map(str::to_owned);
+    assert_eq!(found(run), BTreeSet::from(expected), "{run}");
+    let again = province.json(&format!("reconcile run --with 44 --days {}", days()));
+    assert_eq!(found(one(&again)), BTreeSet::new(), "both know of the refusal");
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_county_that_has_not_reported_is_named_and_asked_again() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    exchange(&here, COUNTIES, 1, 3).await;
+    world.counties[1].kill();
+
+    let province = world.desk(PROVINCES[0]);
+    province.json(&format!("reconcile run --with 44 --days {} --no-wait", days()));
+    let names = |run: &Value| {
+        let all = run["differences"].as_array().cloned().unwrap_or_default();
+        all.iter().map(|it| it["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    eventually("the county is named", || {
+        let run = province.json("reconcile show 1");
+        let counted = found(&run["reconciliation"]);
+        let listed = names(&run);
+        (counted.iter().any(|it| it.starts_with("NOT_REPORTED 3/"))
+            || listed.iter().filter(|name| *name == "NOT_REPORTED").count() == 3)
+            .then_some(())
+    });
+    world.counties[1].start();
+    eventually("the run ends", || {
+        let list = province.json("reconcile list");
+        (list["reconciliations"][0]["state"] == "EQUAL").then_some(())
+    });
+    let list = province.json("reconcile list");
+    assert!(found(&list["reconciliations"][0]).len() <= 1);
+    world.never_panicked();
+}
+
+/// A line to a province as the node of the other one, whose key somebody has.
+async fn line(world: &World) -> ReconcileClient {
+    let identity = world.network.node_certificate(area(PROVINCES[1])).identity;
+    let node = &world.provinces[0];
+    let material = world.network.material(identity);
+    ReconcileClient::new(dial(node.area, &node.endpoint(), &material).await.unwrap())
+}
+
+fn scope(asker: &str, answerer: &str) -> Scope {
+    let now = SystemClock.now();
+    let (asker, answerer) = (area(asker), area(answerer));
+    let (first, last) = (now.date().plus_days(-2), now.date());
+    Scope { asker, answerer, first, last, until: now }
+}
+
+fn open(scope: Scope) -> Ask {
+    let hint = exchange::reconcile::key::Sum { count: 5, digest: 7 };
+    Ask::Open { scope, nonce: [7; 16], hint, incomplete: Vec::new() }
+}
+
+/// Says all of that, and gives the code of the error that it ends with.
+async fn ends(world: &World, asks: Vec<Ask>) -> String {
+    let mut client = line(world).await;
+    let mut answers = client.compare(tokio_stream::iter(asks)).await.unwrap();
+    loop {
+        match in_time("an answer", answers.next()).await {
+            Some(Ok(_)) => {}
+            Some(Err(CallError::Status(status))) => return office::code(&status),
+            other => return format!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_peer_says_ends_in_a_named_error_and_the_node_goes_on() {
+    let world = World::new();
+    let here = world.clerk(0).await;
+    exchange(&here, COUNTIES, 1, 3).await;
+    let ours = scope(PROVINCES[1], PROVINCES[0]);
+    let lie = exchange::reconcile::Entry {
+        id: MessageId::new(SystemClock.now(), [1; 10]),
+        digest: exchange::digest::Digest::of(b"a lie"),
+        from: area(COUNTIES[0]),
+        to: area(COUNTIES[1]),
+        state: exchange::reconcile::EntryState::Stored,
+    };
+    let until = SystemClock.now().saturating_add(std::time::Duration::from_secs(3_600));
+    let lying = exchange::reconcile::difference::Difference {
+        name: exchange::reconcile::difference::DifferenceName::ContentDiffers,
+        sender: Some(lie),
+        recipient: Some(lie),
+    };
+    let cases = vec![
+        ("MALFORMED", vec![Ask::List]),
+        ("NOT_FOR_US", vec![open(scope(PROVINCES[0], PROVINCES[1]))]),
+        ("NOT_FOR_US", vec![open(Scope { first: ours.last, last: ours.first, ..ours })]),
+        ("MALFORMED", vec![open(ours), open(ours)]),
+        ("TOO_LARGE", vec![open(ours), Ask::More { through: u32::MAX }]),
+        ("MALFORMED", vec![open(ours), Ask::Enough { wanted: vec![lie.id; 1_025] }]),
+        (
+            "RECONCILE_INCONSISTENT",
+            vec![
+                open(Scope { until, ..ours }),
+                Ask::Found { differences: vec![lying], before: 0, last: true },
+            ],
+        ),
+    ];
+    for (code, asks) in cases {
+        let what = format!("{asks:?}");
+        assert_eq!(ends(&world, asks).await, code, "{}", &what[..what.len().min(200)]);
+    }
+    // An honest comparison after all of that.
+    let run = world.desk(PROVINCES[1]).json(&format!("reconcile run --with 41 --days {}", days()));
+    assert_eq!(one(&run)["state"], "EQUAL", "{run}");
+    // A county may not be asked to cure by anybody but its province.
+    let identity = world.network.node_certificate(area(PROVINCES[1])).identity;
+    let (county, material) = (&world.counties[0], world.network.material(identity));
+    let channel = dial(county.area, &county.endpoint(), &material).await.unwrap();
+    let refused = ReconcileClient::new(channel).carry_out(&[]).await.unwrap_err();
+    assert!(matches!(&refused, CallError::Status(status) if office::code(status) == "NOT_FOR_US"));
+    let of = |answer: Answer| matches!(answer, Answer::Opened { .. });
+    let mut client = line(&world).await;
+    let mut answers = client.compare(tokio_stream::iter(vec![open(ours)])).await.unwrap();
+    assert!(of(in_time("an answer", answers.next()).await.unwrap().unwrap()));
+    world.never_panicked();
+}
