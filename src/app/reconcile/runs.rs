@@ -253,6 +253,14 @@ async fn write_rows(
     Ok(())
 }
 
+/// Messages in which a run has found differences so far, whatever became of them.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn known(store: &Store, number: u64) -> Result<BTreeSet<MessageId>, AppError> {
+    Ok(all(store, number)?.into_keys().collect())
+}
+
 /// Notes messages that nobody can bring back.
 ///
 /// # Errors

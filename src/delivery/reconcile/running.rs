@@ -190,11 +190,15 @@ impl Reconcile {
         self.refresh_counties().await;
         let compared = self.compare(scope).await?;
         let (found, now) = (&compared.differences, SystemClock.now());
+        let known = runs::known(self.store(), number)?;
         let row = runs::compared(self.store(), number, found, compared.measured, now).await?;
         tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
         runs::lost(self.store(), number, &compared.lost, now).await?;
         let lost = runs::lost_ones(self.store(), number)?;
-        if curable(found, &lost).next().is_none() {
+        // What a person is to decide may be no more than a late report: it is looked at twice.
+        let is_new = |it: &Difference| it.id().is_some_and(|id| !known.contains(&id));
+        let unsure = found.iter().any(|it| it.name.is_for_a_person() && is_new(it));
+        if !unsure && curable(found, &lost).next().is_none() {
             return Ok(Round::Done(compared));
         }
         let curable: Vec<_> = curable(found, &lost).cloned().collect();

@@ -77,7 +77,7 @@ impl Simulation {
     /// Compares and cures until nothing is left or only what nobody cures; then both sign.
     fn one_run(&mut self, (asker, answerer): (NodeNo, NodeNo), scope: Scope) -> u64 {
         let (mut reports, mut lost, mut steps) = (Reports::new(), BTreeSet::new(), 0);
-        let mut ever = BTreeMap::new();
+        let (mut ever, mut before) = (BTreeMap::new(), BTreeSet::<MessageId>::new());
         for round in 0..COMPARISONS_MAX {
             let quiet = 2 * round >= COMPARISONS_MAX;
             steps += self.refresh((asker, answerer), quiet, &mut reports);
@@ -96,7 +96,11 @@ impl Simulation {
                 !it.name.is_for_a_person() && it.id().is_some_and(|id| !lost.contains(&id))
             };
             let curable: Vec<_> = found.iter().filter(curable).cloned().collect();
-            if curable.is_empty() {
+            // What a person is to decide may be no more than a late report: it is looked at twice.
+            let is_new = |it: &Difference| it.id().is_some_and(|id| !before.contains(&id));
+            let unsure = found.iter().any(|it| it.name.is_for_a_person() && is_new(it));
+            before = found.iter().filter_map(Difference::id).collect();
+            if !unsure && curable.is_empty() {
                 self.finish((asker, answerer), scope, totals, (&ever, &found));
                 break;
             }
