@@ -38,7 +38,7 @@ fn back(office: &Office, id: MessageId) -> Back {
     let content = Some(decode_content(&row.content.0).unwrap());
     let sides = (header.from, header.to);
     let checked = said_again(sides, LaneEpoch::new(1), &[(id, envelope.digest())], &[1]);
-    Back { header, envelope, content, checked }
+    Back { header, envelope, content, checked, question_follows: true }
 }
 
 async fn take_back(office: &Office, back: Back) -> Result<bool, AppError> {
@@ -54,12 +54,14 @@ fn hands_back(holder: &Office, post: &Post, sender: &Office, id: MessageId) -> (
     let (sealer, opener) = (post.sealer(sender.area).unwrap(), post.opener());
     let keys =
         Keys { signer: material.identity().as_ref(), sealer: sealer.as_ref(), opener: &opener };
-    let handed =
-        cures::hand_back(&holder.store, holder.area, keys, sender.area, id, NOW).unwrap().unwrap();
+    let handed = cures::hand_back(&holder.store, holder.area, keys, sender.area, (id, true), NOW)
+        .unwrap()
+        .unwrap();
     let header = decode_header(&handed.envelope.header_bytes).unwrap();
     let content = opened(&handed, post).transpose().unwrap();
     let checked = Checked::read(sender.area, holder.area, handed.proof.clone()).unwrap();
-    let back = Back { header, envelope: handed.envelope.clone(), content, checked };
+    let (envelope, question_follows) = (handed.envelope.clone(), handed.question_follows);
+    let back = Back { header, envelope, content, checked, question_follows };
     (handed, back)
 }
 
