@@ -181,7 +181,7 @@ async fn what_was_withdrawn_or_is_hidden_by_now_is_not_delivered_again() {
         let own = office.area;
         let again = office.store.commit(move |unit| {
             let (epoch, id) = (LaneEpoch::new(9), accepted.id);
-            deliver_again(unit, own, id, false, sealer.as_ref(), epoch, NOW)
+            deliver_again(unit, own, id, sealer.as_ref(), epoch, NOW)
         });
         let again = again.await.map_err(AppError::from).unwrap();
         assert_eq!(again != Delivering::Lost, goes, "{accepted:?}: {again:?}");
