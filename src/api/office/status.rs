@@ -116,7 +116,7 @@ impl NodeStatus {
             given_up: told.given_up,
             found: told.found,
             cured: told.cured,
-            overdue: told.overdue.iter().map(ToString::to_string).collect(),
+            unclosed: told.overdue.iter().map(ToString::to_string).collect(),
             closed: closed.collect(),
         })
     }

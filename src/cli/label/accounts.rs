@@ -32,7 +32,6 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("old_root", "旧树根"),
     ("old_size", "旧条数"),
     ("our_entries", "我方条数"),
-    ("overdue", "逾期未对账"),
     ("path", "证明路径"),
     ("proof", "证明"),
     ("proofs", "证明"),
@@ -54,6 +53,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("their_entries", "对方条数"),
     ("through_ms", "上报截至"),
     ("touched_ms", "最近进展"),
+    ("unclosed", "逾期未对账"),
     ("with", "对账方"),
     ("with_name", "对账方名称"),
 ];
