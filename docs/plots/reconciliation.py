@@ -16,7 +16,7 @@ import sys
 HERE = pathlib.Path(__file__).parent
 CSV, SVG = HERE / "reconciliation.csv", HERE / "reconciliation.svg"
 FIELDS = ["entries", "differences", "bytes", "rounds", "seconds", "peak_rss_mb", "found", "listed"]
-GRID = [(n, d) for n in (10_000, 100_000, 1_000_000, 10_000_000) for d in (0, 10, 1_000, 10_000, 100_000)]
+GRID = [(n, d) for n in (10_000, 100_000, 1_000_000) for d in (0, 10, 1_000, 10_000, 100_000)] + [(10_000_000, d) for d in (0, 1_000, 100_000)]
 ITEM = 32
 COLOURS = {10_000: "#0b6e4f", 100_000: "#1d5fa8", 1_000_000: "#8a3ffc", 10_000_000: "#b5400a"}
 WIDTH, HEIGHT, LEFT, TOP, GAP = 470, 330, 78, 60, 110

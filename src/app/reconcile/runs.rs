@@ -206,10 +206,18 @@ pub async fn compared(
         let Some(id) = difference.id() else { continue };
         present.insert(id);
         let again = rows.get(&id).filter(|row| row.state != DifferenceState::Cured);
-        if again.is_none() {
-            let difference = difference.clone();
-            let (state, found, ended) = (DifferenceState::Open, now, None);
-            changed.push((id, DifferenceRow { difference, state, found, ended }));
+        // It keeps the name under which it was first seen, but for what a person has to see, or has not any more.
+        let is_for_a_person = difference.name.is_for_a_person();
+        let difference = difference.clone();
+        match again {
+            None => {
+                let (state, found, ended) = (DifferenceState::Open, now, None);
+                changed.push((id, DifferenceRow { difference, state, found, ended }));
+            }
+            Some(row) if row.difference.name.is_for_a_person() != is_for_a_person => {
+                changed.push((id, DifferenceRow { difference, ..row.clone() }));
+            }
+            Some(_) => {}
         }
     }
     for (id, row) in &rows {
@@ -253,12 +261,14 @@ async fn write_rows(
     Ok(())
 }
 
-/// Messages in which a run has found differences so far, whatever became of them.
+/// Messages about which a person has to decide, as a run has last found.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn known(store: &Store, number: u64) -> Result<BTreeSet<MessageId>, AppError> {
-    Ok(all(store, number)?.into_keys().collect())
+pub fn for_a_person(store: &Store, number: u64) -> Result<BTreeSet<MessageId>, AppError> {
+    let rows = all(store, number)?.into_iter();
+    let theirs = rows.filter(|(_, row)| row.difference.name.is_for_a_person());
+    Ok(theirs.map(|(id, _)| id).collect())
 }
 
 /// Notes messages that nobody can bring back.

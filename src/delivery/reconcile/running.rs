@@ -190,7 +190,7 @@ impl Reconcile {
         self.refresh_counties().await;
         let compared = self.compare(scope).await?;
         let (found, now) = (&compared.differences, SystemClock.now());
-        let known = runs::known(self.store(), number)?;
+        let known = runs::for_a_person(self.store(), number)?;
         let row = runs::compared(self.store(), number, found, compared.measured, now).await?;
         tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
         runs::lost(self.store(), number, &compared.lost, now).await?;

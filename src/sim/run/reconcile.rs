@@ -99,7 +99,8 @@ impl Simulation {
             // What a person is to decide may be no more than a late report: it is looked at twice.
             let is_new = |it: &Difference| it.id().is_some_and(|id| !before.contains(&id));
             let unsure = found.iter().any(|it| it.name.is_for_a_person() && is_new(it));
-            before = found.iter().filter_map(Difference::id).collect();
+            let theirs = found.iter().filter(|it| it.name.is_for_a_person());
+            before = theirs.filter_map(Difference::id).collect();
             if !unsure && curable.is_empty() {
                 self.finish((asker, answerer), scope, totals, (&ever, &found));
                 break;
