@@ -139,6 +139,16 @@ impl Cast {
         id: &str,
         stage: office::Stage,
     ) -> Result<office::Track, Broken> {
+        self.until_either(area, id, &[stage]).await
+    }
+
+    /// Waits until a message stands at a node in one of several ways.
+    pub(super) async fn until_either(
+        &self,
+        area: AreaCode,
+        id: &str,
+        stages: &[office::Stage],
+    ) -> Result<office::Track, Broken> {
         let office = self.clerk(area).await?;
         let until = Instant::now() + WITHIN;
         loop {
@@ -149,13 +159,14 @@ impl Cast {
                 Err(status) if status.code() == tonic::Code::NotFound => office::Track::default(),
                 Err(status) => return Err(call(area)(status)),
             };
-            if track.stage == i32::from(stage) {
+            if stages.contains(&track.stage()) {
                 return Ok(track);
             }
             if track.stage == i32::from(office::Stage::Refused) || Instant::now() >= until {
                 let found = track.stage().as_str_name();
-                let what =
-                    format!("{id} is {} (it is {found} {})", stage.as_str_name(), track.reason);
+                let wanted: Vec<_> = stages.iter().map(|stage| stage.as_str_name()).collect();
+                let wanted = wanted.join(" or ");
+                let what = format!("{id} is {wanted} (it is {found} {})", track.reason);
                 let log = self.network.log_tail(area);
                 return Err(Broken::Late { what, area, log });
             }

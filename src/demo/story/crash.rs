@@ -76,7 +76,9 @@ pub(super) async fn queue(
     let mut sent = Vec::new();
     for content in two(cast, registration)? {
         let track = cast.send(cast.residence, cast.origin, content).await?;
-        sent.push(cast.until(cast.residence, &track.message_id, office::Stage::Queued).await?);
+        // When the node has been away for a while, its province already holds what is for it.
+        let waits = [office::Stage::Queued, office::Stage::AtRelay];
+        sent.push(cast.until_either(cast.residence, &track.message_id, &waits).await?);
     }
     let next = sent.iter().map(|track| track.next_try_ms).max().unwrap_or_default();
     let ids: Result<[String; 2], _> =
@@ -85,8 +87,8 @@ pub(super) async fn queue(
     let [first, second] = &ids;
     let retry = if next > 0 { "with the time of the next try" } else { "the courier is trying" };
     let (zh, en) = (
-        format!("{first}、{second} 已落盘，状态 QUEUED"),
-        format!("{first} and {second} are on disk and stand as QUEUED, {retry}"),
+        format!("{first}、{second} 已落盘，等待送达"),
+        format!("{first} and {second} are on disk and wait, {retry}"),
     );
     Ok(Held::new(ids, zh, en))
 }
