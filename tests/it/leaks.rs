@@ -120,14 +120,15 @@ fn add_person(secrets: &mut Secrets, who: &PersonDetails) {
     }
 }
 
-/// The texts of a message: what stands in its content and is neither a code nor an id nor a day.
+/// The texts of a message: what stands in its content and is neither a code nor an id, a day or a kind.
 fn texts(content: &Value, found: &mut Vec<String>) {
     match content {
         Value::String(text) => {
             let code = text.chars().all(|c| c.is_ascii_uppercase() || "_.".contains(c));
             let id = text.len() >= 32 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
             let number = text.chars().all(|c| c.is_ascii_digit() || c == '-');
-            if !(code || id || number) && text.chars().count() > 3 {
+            let kind = Kind::ALL.iter().any(|kind| kind.name() == text);
+            if !(code || id || number || kind) && text.chars().count() > 3 {
                 found.push(text.clone());
             }
         }
