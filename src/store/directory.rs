@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// File whose lock tells that a process has the directory. sled locks its own file too, but says
 /// so in words that nobody understands.
@@ -12,6 +13,11 @@ const LOCK: &str = "lock";
 /// Space that must be free before sled is let at the files: it answers a full disk with a panic,
 /// which must not be taken for damage.
 const PROBE_BYTES: usize = 1024 * 1024;
+
+/// Longest wait for sled's own threads; they need milliseconds, more on a machine that is busy.
+const DATABASE_WAIT: Duration = Duration::from_secs(20);
+/// Time between two looks.
+const DATABASE_LOOK: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
 pub(crate) enum LockError {
@@ -31,6 +37,34 @@ pub(crate) fn lock(dir: &Path) -> Result<File, LockError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LockError::Taken),
         Err(TryLockError::Error(source)) => Err(LockError::Io(source)),
+    }
+}
+
+/// Waits until nobody of this process has the database file any more: sled answers a close before its own threads have
+/// let go of the file, and an opening in between is refused. Other processes are kept out by [`lock`].
+pub(crate) fn wait_for_database(dir: &Path) -> io::Result<()> {
+    let file = match File::open(dir.join("db")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let started = Instant::now();
+    until_free(&file, || {
+        std::thread::sleep(DATABASE_LOOK);
+        started.elapsed() < DATABASE_WAIT
+    })
+}
+
+/// Looks until the file is free or `again` has had enough; then the opening itself says what is the matter.
+fn until_free(file: &File, mut again: impl FnMut() -> bool) -> io::Result<()> {
+    loop {
+        match file.try_lock() {
+            // Ends with the file.
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if again() => {}
+            Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(source),
+        }
     }
 }
 
@@ -255,6 +289,29 @@ mod tests {
         finish_swap(&dir).unwrap();
         assert!(dir.join("new").exists());
         finish_swap(&dir).unwrap();
+    }
+
+    #[test]
+    fn an_opening_waits_until_the_file_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        wait_for_database(dir.path()).unwrap();
+        let path = dir.path().join("db");
+        let held = File::create(&path).unwrap();
+        held.lock().unwrap();
+        let (mut held, mut looks) = (Some(held), 0);
+        let file = File::open(&path).unwrap();
+        let again = || {
+            looks += 1;
+            if looks == 3 {
+                held = None;
+            }
+            true
+        };
+        until_free(&file, again).unwrap();
+        assert_eq!(looks, 3);
+        let other = File::open(&path).unwrap();
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)), "it is ours now");
+        until_free(&other, || false).unwrap();
     }
 
     #[test]

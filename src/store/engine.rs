@@ -76,6 +76,7 @@ impl Engine {
         let path = dir.to_path_buf();
         let opener = std::thread::Builder::new().name("store-open".to_owned());
         let open = move || {
+            directory::wait_for_database(&path)?;
             let config = sled::Config::new()
                 .path(&path)
                 .cache_capacity(cache_bytes)
