@@ -12,7 +12,9 @@ use crate::error::{EngineError, StoreError, StoreFailure};
 use crate::gate::RunState;
 use crate::journal::{Tail, pages_until};
 use crate::ledger::StoredFrontier;
-use crate::limits::{JOURNAL_GROW_BYTES, JOURNAL_TAILS_MAX, PACK_QUIET, UNIT_BYTES_MAX};
+use crate::limits::{
+    JOURNAL_GROW_BYTES, JOURNAL_TAILS_MAX, PACK_QUIET, PACK_SYNC_BYTES, UNIT_BYTES_MAX,
+};
 use crate::mark::Mark;
 use crate::pending::{Job, Ran, Ruling};
 use crate::tables::{FRONTIER, GROUP, LEDGER, RUN};
@@ -41,6 +43,8 @@ pub(crate) struct Committer {
     pub(crate) bounds: Bounds,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) packer: Packer,
+    /// Bytes that were packed and not synced yet.
+    pub(crate) unsynced: usize,
     pub(crate) frontier: StoredFrontier,
     /// Number of the last group.
     pub(crate) group: u64,
@@ -96,7 +100,9 @@ impl Committer {
         self.queue.recv().ok()
     }
 
-    /// Packs a few rows. They reach the disk with the next group; without one they are where they were.
+    /// Packs a few rows. They reach the disk with the next group, and by themselves when they have become many or nothing is
+    /// left to pack: sled gives segments away that rows have moved out of, and trusts for it a sync that a power cut
+    /// outruns.
     fn pack(&mut self) {
         if self.core.failure.get().is_some() {
             self.packer = Packer::new(&[], usize::MAX);
@@ -107,6 +113,11 @@ impl Committer {
         let packed = caught(|| self.packer.step(&core.engine));
         let packed = packed
             .unwrap_or_else(|_| Err(EngineError::Stopped("the committer panicked".to_owned())));
+        let packed = packed.and_then(|bytes| {
+            self.unsynced += bytes;
+            let enough = self.unsynced >= PACK_SYNC_BYTES || !self.packer.is_due();
+            if enough && self.unsynced > 0 { self.reach_disk() } else { Ok(()) }
+        });
         if let Err(source) = packed {
             self.fail(StoreFailure { during: "packed rows at rest", source });
         }
@@ -173,13 +184,11 @@ impl Committer {
         // Before anybody can see it in the tree: a backup that has seen part of a group has all of it.
         self.core.tap.record(self.group + 1, group.rows.iter());
         let started = Instant::now();
-        let applied = self.core.engine.apply(std::mem::take(&mut group.rows).into_iter());
+        let applied =
+            self.core.engine.apply(std::mem::take(&mut group.rows).into_iter(), &group.scrubbed);
         applied.map_err(|error| ("wrote a group", error))?;
         self.core.counters.applied(units, rows, bytes, started.elapsed());
-        let started = Instant::now();
-        self.core.engine.flush().map_err(|error| ("flushed a group", error))?;
-        self.core.engine.sync().map_err(|error| ("synced a group", error))?;
-        self.core.counters.synced(started.elapsed());
+        self.reach_disk().map_err(|error| ("synced a group", error))?;
         self.group += 1;
         if let Err(error) = self.mark.write(self.group) {
             // The group is safe; the mark is only behind, which is what it is after a power cut.
@@ -194,6 +203,16 @@ impl Committer {
         self.core.show();
         tails.retain(|head, _| !group.removed.contains(head));
         remember(tails, group.tails.into_iter().map(|(head, tail)| (head, tail.next())));
+        Ok(())
+    }
+
+    /// Waits until everything that was written is on disk.
+    fn reach_disk(&mut self) -> Result<(), EngineError> {
+        let started = Instant::now();
+        self.core.engine.flush()?;
+        self.core.engine.sync()?;
+        self.core.counters.synced(started.elapsed());
+        self.unsynced = 0;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Compacting: every row into a fresh database, compared, then put in the place of the old one.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::ops::Bound;
@@ -182,7 +183,8 @@ impl Copy {
 
     fn write(&mut self) -> Result<(), MaintenanceError> {
         self.bytes = 0;
-        let applied = self.engine.apply(std::mem::take(&mut self.rows).into_iter());
+        let applied =
+            self.engine.apply(std::mem::take(&mut self.rows).into_iter(), &HashSet::new());
         let flushed = applied.and_then(|()| self.engine.flush());
         flushed.map_err(|source| write_error(&self.dir, source))?;
         Engine::collect_garbage();

@@ -7,6 +7,7 @@ mod rows;
 mod tests;
 mod tree;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
@@ -116,12 +117,14 @@ impl Engine {
         self.tree.range(range)
     }
 
-    /// Writes all rows or none; `None` deletes. Not on disk before [`reach_disk`](Self::reach_disk).
+    /// Writes all rows or none; `None` deletes. What those in `scrubbed` held before is in no row afterwards. Not on disk
+    /// before [`sync`](Self::sync).
     pub(crate) fn apply(
         &self,
         rows: impl Iterator<Item = (Bytes, Option<Bytes>)>,
+        scrubbed: &HashSet<Bytes>,
     ) -> Result<(), EngineError> {
-        self.tree.apply(rows)
+        self.tree.apply(rows, scrubbed)
     }
 
     /// Hands what was applied to the operating system and waits for the disk.

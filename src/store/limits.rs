@@ -40,6 +40,9 @@ pub(crate) const PACK_STEP_ROWS: usize = 256;
 /// See [`PACK_STEP_ROWS`].
 pub(crate) const PACK_STEP_BYTES: usize = 256 * 1024;
 
+/// Bytes that are packed before they are made to reach the disk.
+pub(crate) const PACK_SYNC_BYTES: usize = 1024 * 1024;
+
 /// Rows side by side that are worth writing a block for.
 pub(crate) const PACK_RUN_ROWS_MIN: usize = 8;
 

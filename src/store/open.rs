@@ -362,6 +362,7 @@ fn start(
         bounds: Bounds { units: options.group_units, bytes: options.group_bytes },
         on_failure: options.on_failure.take(),
         packer: Packer::new(options.catalogue, options.pack_after_rows),
+        unsynced: 0,
         frontier,
         group,
         mark: Mark::open(dir).map_err(io)?,

@@ -47,7 +47,10 @@ impl Unit<'_> {
         again.pages(&self.core().keys, head.as_slice(), &mut scratch, |key, value| {
             rows.push((Bytes::from(key), Bytes::from(value)));
         })?;
-        rows.into_iter().for_each(|(key, value)| self.write(key, Some(value)));
+        for (key, value) in rows {
+            self.scrub_row(key.clone());
+            self.write(key, Some(value));
+        }
         Ok(true)
     }
 }

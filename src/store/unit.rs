@@ -23,6 +23,8 @@ pub(crate) struct Group {
     pub(crate) tails: HashMap<Bytes, Tail>,
     /// Journals that were removed; what they had before this group is gone.
     pub(crate) removed: HashSet<Bytes>,
+    /// Rows whose former values must be gone, also from the blocks they were packed into.
+    pub(crate) scrubbed: HashSet<Bytes>,
     /// Persons whose keys were destroyed.
     pub(crate) erased: Vec<PersonId>,
     pub(crate) bytes: usize,
@@ -150,6 +152,22 @@ impl<'a> Unit<'a> {
         }
         self.group.scratch = buf;
         encoded
+    }
+
+    /// Has the former value of a row that is written over taken out of wherever the store has packed it. Without it a
+    /// former value may stay until its neighbours are packed again.
+    pub fn scrub<K: Key, V: Value, P: crate::table::Protected>(
+        &mut self,
+        table: &Table<K, V, P>,
+        key: &K,
+    ) {
+        // Stays when the unit is taken back: it says nothing about what is written.
+        self.group.scrubbed.insert(Bytes::from(table.key(key).as_slice()));
+    }
+
+    /// The same for a row of any table.
+    pub(crate) fn scrub_row(&mut self, key: Bytes) {
+        self.group.scrubbed.insert(key);
     }
 
     /// Deletes a row, if there is one.

@@ -119,15 +119,28 @@ fn nobody_is_named(place: &Path, said: &str) {
     }
 }
 
+/// A demonstration that stays up; it ends with the test, however that ends, and takes its nodes with it.
+struct Staying(std::process::Child);
+
+impl Drop for Staying {
+    fn drop(&mut self) {
+        // Over already, in most cases.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// Starts the demonstration and reads until its last step; then it stays up.
-fn staying(place: &Path) -> std::process::Child {
-    let mut demo = Command::new(PROGRAM)
-        .args(["demo", "--json", "--people", "0", "--dir"])
-        .arg(place)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+fn staying(place: &Path) -> Staying {
+    let mut demo = Staying(
+        Command::new(PROGRAM)
+            .args(["demo", "--json", "--people", "0", "--dir"])
+            .arg(place)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
     let last = lines.map(Result::unwrap).find(|line| line.contains(STEPS[STEPS.len() - 1]));
     assert!(last.is_some_and(|line| line.contains("\"ok\":true")));
     demo
@@ -148,9 +161,9 @@ fn it_stays_up_until_told_and_takes_its_children_with_it() {
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed["messages"].as_array().unwrap().len(), 23, "what the story sent and got");
-    let told = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
+    let told = Command::new("kill").args(["-TERM", &demo.0.id().to_string()]).status().unwrap();
     assert!(told.success());
-    assert!(demo.wait().unwrap().success());
+    assert!(demo.0.wait().unwrap().success());
     assert_eq!(processes_with(word), 0);
 }
 
@@ -159,8 +172,8 @@ fn nodes_notice_that_their_starter_was_killed() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("demo");
     let mut demo = staying(&place);
-    demo.kill().unwrap();
-    demo.wait().unwrap();
+    demo.0.kill().unwrap();
+    demo.0.wait().unwrap();
     let word = place.to_str().unwrap();
     eventually("the nodes have stopped", || (processes_with(word) == 0).then_some(()));
     let log = std::fs::read_to_string(place.join("440305/node.log")).unwrap();

@@ -12,7 +12,7 @@ use wire::pb::office::{Direction, Stage};
 
 use crate::support::network::Network;
 use crate::support::node::Node;
-use crate::support::{eventually_async, office, seed, setting};
+use crate::support::{eventually_async, office, seed, setting, skipped};
 
 const HOME: &str = "410522";
 const AWAY: &str = "440305";
@@ -31,7 +31,7 @@ impl SmallDisk {
         match mount {
             Ok(done) if done.status.success() => Some(Self(dir.to_owned())),
             why => {
-                println!("SKIPPED: this test needs the right to mount: {why:?}");
+                skipped(&format!("this test needs the right to mount: {why:?}"));
                 None
             }
         }

@@ -152,7 +152,7 @@ async fn a_slow_line_delays_its_own_mail_only() {
         reaches(&clerk, id, Stage::Stored).await;
     }
     pair.line.set(Line::Slow(20_000));
-    for notice in notices(seed("slow")).take(60) {
+    for notice in notices(seed("slow")).take(300) {
         accepted.push(accept(&clerk, &notice).await);
     }
     // While these crawl, twenty go next door, one after the other.

@@ -143,7 +143,7 @@ async fn what_expires_on_the_way_is_a_letter_and_travels_without_its_body() {
     let network = Network::new();
     let (mut home, away, at_away) = pair(&network).await;
     home.kill();
-    let short = send_until(&at_away, 2, Duration::from_secs(3)).await;
+    let short = send_until(&at_away, 2, Duration::from_secs(8)).await;
     let long = send_until(&at_away, 3, Duration::from_secs(3_600)).await;
     let expired = office::reaches(&at_away, &short, Stage::Expired).await;
     assert_eq!(expired.next(), NextStep::PersonDecides);

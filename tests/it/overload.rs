@@ -46,7 +46,7 @@ const WHILE: Duration = Duration::from_secs(4);
 /// processors with other tests here. It is one to two in a quiet hour; without the bounds it is ten and more.
 const FACTOR: u32 = 8;
 /// What the 99th of a hundred letters may take in any case; below it is noise of the machine.
-const SHORT: Duration = Duration::from_millis(80);
+const SHORT: Duration = Duration::from_millis(150);
 
 /// The 99th of a hundred.
 fn p99(mut took: Vec<Duration>) -> Duration {

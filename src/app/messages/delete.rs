@@ -39,6 +39,7 @@ pub(crate) fn content(
         unit.delete(&TODO, &(due.get(), key.0));
     }
     unit.delete(&REPORT_OF_PERSON, &(person, peer_key(value.peer), value.kind, key.0));
+    unit.scrub(&MESSAGE, &key);
     send::update(unit, id, side, |row| row.content = Blob::default())?;
     cases::forgotten(unit, value.case, own, now)?;
     Ok(true)

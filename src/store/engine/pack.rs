@@ -50,21 +50,26 @@ impl Packer {
         self.at.is_some() && self.written >= PACK_LATE_ROWS
     }
 
-    /// Does a bounded piece of the pass.
-    pub(crate) fn step(&mut self, engine: &Engine) -> Result<(), EngineError> {
-        let Some((table, behind)) = self.at.take() else { return Ok(()) };
-        let Some(prefix) = self.prefixes.get(table).copied() else { return Ok(()) };
-        let last = pack_some(&engine.tree, prefix, &behind)?;
-        self.at = Some(match last {
-            Some(last) => (table, last),
-            None => (table.saturating_add(1), Bytes::default()),
-        });
-        Ok(())
+    /// Does a bounded piece of the pass, and says how many bytes it wrote.
+    pub(crate) fn step(&mut self, engine: &Engine) -> Result<usize, EngineError> {
+        let Some((table, behind)) = self.at.take() else { return Ok(0) };
+        let Some(prefix) = self.prefixes.get(table).copied() else { return Ok(0) };
+        let done = pack_some(&engine.tree, prefix, &behind)?;
+        let (next, bytes) = match done {
+            Some((last, bytes)) => ((table, last), bytes),
+            None => ((table.saturating_add(1), Bytes::default()), 0),
+        };
+        self.at = Some(next);
+        Ok(bytes)
     }
 }
 
-/// Packs the next rows of a table; says behind which key to go on, if there may be more.
-fn pack_some(tree: &Tree, prefix: u8, behind: &Bytes) -> Result<Option<Bytes>, EngineError> {
+/// Packs the next rows of a table; says behind which key to go on, if there may be more, and how many bytes were written.
+fn pack_some(
+    tree: &Tree,
+    prefix: u8,
+    behind: &Bytes,
+) -> Result<Option<(Bytes, usize)>, EngineError> {
     let mut run = alone(tree, prefix, behind)?;
     let Some((first, _)) = run.first() else { return Ok(None) };
     let next = tree.block_from(first)?.filter(|block| block.until.first() == Some(&prefix));
@@ -74,20 +79,21 @@ fn pack_some(tree: &Tree, prefix: u8, behind: &Bytes) -> Result<Option<Bytes>, E
     let Some((last, _)) = run.last().cloned() else { return Ok(None) };
     // A few rows between two blocks, or changed in one, wait until there are more: a block is written as a whole.
     if run.len() < PACK_RUN_ROWS_MIN {
-        return Ok(Some(last));
+        return Ok(Some((last, 0)));
     }
     // Large ones would not be fewer for it.
     run.retain(|row| block::bytes_of(row) <= BLOCK_BYTES / 4);
     if run.is_empty() {
-        return Ok(Some(last));
+        return Ok(Some((last, 0)));
     }
     let blocks = match next.filter(|block| belongs(&run, block)) {
         Some(block) => split(&merge(block.rows(), &run), Some(&block.until)),
         None => split(&run, None),
     };
+    let bytes = blocks.iter().map(|(_, body)| body.len()).sum();
     let gone = run.into_iter().map(|(key, _)| key);
     tree.pack(prefix, blocks.into_iter(), gone)?;
-    Ok(Some(last))
+    Ok(Some((last, bytes)))
 }
 
 /// Rows of a table that stand by themselves.

@@ -17,7 +17,7 @@ pub(super) struct Rows {
     back: Option<Row>,
     low: Bound<Bytes>,
     high: Bound<Bytes>,
-    /// Whether any row of the range may lie in a block.
+    /// Whether any row of the range may lie in a block. Asked again while not: packing may have begun since.
     packed: bool,
     failed: bool,
 }
@@ -32,7 +32,7 @@ impl Rows {
 
     fn forward(&mut self) -> Result<Option<Row>, EngineError> {
         let alone = self.first_alone()?;
-        let packed = match self.packed {
+        let packed = match self.is_packed() {
             true => self.first_packed()?,
             false => None,
         };
@@ -52,7 +52,7 @@ impl Rows {
 
     fn backward(&mut self) -> Result<Option<Row>, EngineError> {
         let alone = self.last_alone()?;
-        let packed = match self.packed {
+        let packed = match self.is_packed() {
             true => self.last_packed()?,
             false => None,
         };
@@ -68,6 +68,15 @@ impl Rows {
             self.high = Bound::Excluded(key.clone());
         }
         Ok(row)
+    }
+
+    /// To be asked after the look at the rows that stand by themselves.
+    fn is_packed(&mut self) -> bool {
+        if !self.packed {
+            let (low, high) = (self.low.as_ref(), self.high.as_ref());
+            self.packed = self.tree.may_be_packed(low.map(AsRef::as_ref), high.map(AsRef::as_ref));
+        }
+        self.packed
     }
 
     fn first_alone(&mut self) -> Result<Option<Row>, EngineError> {

@@ -1,6 +1,6 @@
 //! The one tree: rows that stand by themselves, and blocks of rows at rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,20 +50,23 @@ impl Tree {
         Rows::new(self.clone(), range)
     }
 
-    /// Writes all rows or none; `None` deletes.
+    /// Writes all rows or none; `None` deletes. What the rows in `scrubbed` held before is in no block afterwards; another
+    /// row that is written over may lie in its block until that is packed again.
     pub(super) fn apply(
         &self,
         rows: impl Iterator<Item = (Bytes, Option<Bytes>)>,
+        scrubbed: &HashSet<Bytes>,
     ) -> Result<(), EngineError> {
         let mut batch = sled::Batch::default();
         let mut changed = Changed::new();
         for (key, value) in rows {
+            if value.is_none() || scrubbed.contains(&key) {
+                self.change_in_block(&key, value.as_ref(), &mut changed)?;
+            }
             match value {
+                // Also a row that its block holds: a reader has looked here before it looks there.
                 Some(value) => batch.insert(key, value),
-                None => {
-                    self.take_out(&key, &mut changed)?;
-                    batch.remove(key);
-                }
+                None => batch.remove(key),
             }
         }
         for (key, rows) in changed {
@@ -75,23 +78,31 @@ impl Tree {
         guarded(|| self.rows.apply_batch(batch))
     }
 
-    /// Takes a row that is deleted out of its block. Only one thread writes.
-    fn take_out(&self, key: &[u8], changed: &mut Changed) -> Result<(), EngineError> {
+    /// Takes a row that is deleted out of its block, or puts its new value there. Only one thread writes.
+    fn change_in_block(
+        &self,
+        key: &[u8],
+        value: Option<&Bytes>,
+        changed: &mut Changed,
+    ) -> Result<(), EngineError> {
         if !key.first().is_some_and(|prefix| self.is_packed(*prefix)) {
             return Ok(());
         }
         let Some(block) = self.block_from(key)? else { return Ok(()) };
         let at = block::key(&block.until);
-        let rows = match changed.remove(&at) {
-            Some(rows) => rows,
+        let mut rows = match changed.remove(&at) {
+            Some(rows) => rows.unwrap_or_default(),
             None if block.get(key).is_none() => return Ok(()),
-            None => Some(block.rows().collect()),
+            None => block.rows().collect(),
         };
-        let rows = rows.map(|mut rows| {
-            rows.retain(|(found, _)| found != key);
-            rows
-        });
-        changed.insert(at, rows.filter(|rows| !rows.is_empty()));
+        match value {
+            Some(value) => rows
+                .iter_mut()
+                .filter(|(found, _)| found == key)
+                .for_each(|(_, former)| former.clone_from(value)),
+            None => rows.retain(|(found, _)| found != key),
+        }
+        changed.insert(at, Some(rows).filter(|rows| !rows.is_empty()));
         Ok(())
     }
 

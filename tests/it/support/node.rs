@@ -87,11 +87,12 @@ impl Node {
             [self.launcher.as_slice(), &[env!("CARGO_BIN_EXE_liangdi").to_owned()]].concat();
         let child = Command::new(&words[0])
             .args(&words[1..])
-            .args(["serve", "--log-format", "json", "--config"])
+            // It ends with the test binary, however that ends.
+            .args(["serve", "--stop-with-stdin", "--log-format", "json", "--config"])
             .arg(self.dir.join("liangdi.toml"))
             .env("LIANGDI_LOG", self.verbosity)
             .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()

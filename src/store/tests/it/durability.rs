@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use store::{CommitError, DatabaseFile, Disk, Store, StoreError};
+use store::{CommitError, DatabaseFile, Disk, Raw, Store, StoreError};
 
-use crate::support::{LANE, LAST, open, options};
+use crate::support::{LANE, LAST, ROWS, open, options};
 
 /// Counts syncs, holds them back or fails them, as the test says.
 #[derive(Default)]
@@ -16,6 +17,8 @@ struct Gate {
     failing: AtomicBool,
     held: Mutex<bool>,
     changed: Condvar,
+    /// Told of each sync.
+    told: Mutex<Option<Sender<()>>>,
 }
 
 struct Gated(DatabaseFile, Arc<Gate>);
@@ -28,6 +31,9 @@ impl Disk for Gated {
         }
         drop(held);
         self.1.syncs.fetch_add(1, Ordering::SeqCst);
+        if let Some(told) = &*self.1.told.lock().unwrap() {
+            told.send(()).unwrap();
+        }
         if self.1.failing.load(Ordering::SeqCst) {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
@@ -219,4 +225,25 @@ fn block_on<F: Future>(future: F) -> F::Output {
         }
         std::thread::park();
     }
+}
+
+#[test]
+fn what_is_packed_while_nobody_writes_reaches_the_disk() {
+    let temp = tempfile::tempdir().unwrap();
+    let (store, gate, _) = gated(temp.path());
+    let groups = store.statistics().groups;
+    let (tell, told) = std::sync::mpsc::channel();
+    *gate.told.lock().unwrap() = Some(tell);
+    // Four megabytes in one group; not another one follows, and the rows at rest are packed.
+    let wrote = store.commit_blocking(|unit| {
+        (0..4_000).try_for_each(|n| unit.put(&ROWS, &(0, n), &Raw(vec![7; 1_000])))
+    });
+    wrote.unwrap();
+    for sync in 0..4 {
+        let more = told.recv_timeout(Duration::from_secs(60));
+        assert!(more.is_ok(), "sync {sync} of what is packed");
+    }
+    assert_eq!(store.statistics().groups, groups + 1);
+    *gate.told.lock().unwrap() = None;
+    store.close().unwrap();
 }

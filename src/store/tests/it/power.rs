@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use store::{CommitError, Raw, Store, StoreError};
 
-use crate::support::{Dice, ROWS, env_number, open, options};
-use crate::workload::{acknowledged, spawn_child, unix_nanos, verify, wait_for_acks};
+use crate::support::{Dice, ROWS, env_number, open, options, skipped};
+use crate::workload::{
+    acknowledged, spawn_child, spawn_child_with_pauses, unix_nanos, verify, wait_for_acks,
+};
 
 const CUT: &str = "import fcntl,os,struct,sys\n\
     fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
@@ -33,7 +35,7 @@ impl Island {
         file.set_len(megabytes * 1024 * 1024).unwrap();
         let made = run("mkfs.ext4", &["-q", "-F", path(&island.image)]);
         if let Err(reason) = made.and_then(|()| island.mount()) {
-            println!("SKIPPED: no loop mounts here ({reason}); power cuts were NOT simulated");
+            skipped(&format!("no loop mounts here ({reason}); power cuts were NOT simulated"));
             return None;
         }
         Some(island)
@@ -84,14 +86,16 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
     let (dir, acks) = (island.at.join("store"), temp.path().join("acks"));
     let mut units = 0;
     for round in 0..cuts {
-        let mut child = spawn_child(&dir, &acks);
+        let mut child = match round % 2 {
+            0 => spawn_child(&dir, &acks),
+            _ => spawn_child_with_pauses(&dir, &acks),
+        };
         wait_for_acks(&acks, &mut child);
         std::thread::sleep(Duration::from_millis(dice.below(400)));
         // Not an instant: what is acknowledged while the call runs may go either way.
         let cut_at = unix_nanos();
         run("python3", &["-c", CUT, path(&island.at)]).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         island.unmount();
         island.mount().unwrap();
         let acked = acknowledged(&acks, cut_at);

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::time::UnixMillis;
@@ -19,6 +20,10 @@ const KEPT: u64 = 200;
 
 /// Journals that a client has at a time; older ones are removed by the unit that begins the newest.
 const PASSING_KEPT: u64 = 3;
+
+/// Units of each client between two moments in which nobody writes, and how long these are.
+const PAUSE_UNITS: u64 = 64;
+const PAUSE: Duration = Duration::from_millis(60);
 
 /// What a client writes in one unit: a row, an index, two journal entries, a ledger entry, a journal of
 /// its own, its own last number, and the deletion of an old row and an old journal.
@@ -57,6 +62,7 @@ pub(crate) fn run_child() {
     let Some(dir) = std::env::var_os("LIANGDI_CHILD_DIR") else { return };
     let acks = PathBuf::from(std::env::var_os("LIANGDI_CHILD_ACKS").unwrap());
     let store = open(Path::new(&dir));
+    let pauses = std::env::var_os("LIANGDI_CHILD_PAUSES").map(|_| Barrier::new(CLIENTS.into()));
     std::thread::scope(|scope| {
         if let Some(backups) = std::env::var_os("LIANGDI_CHILD_BACKUPS") {
             scope.spawn({
@@ -65,8 +71,8 @@ pub(crate) fn run_child() {
             });
         }
         for client in 0..CLIENTS {
-            let (store, acks) = (&store, &acks);
-            scope.spawn(move || client_loop(store, client, acks));
+            let (store, acks, pauses) = (&store, &acks, pauses.as_ref());
+            scope.spawn(move || client_loop(store, client, acks, pauses));
         }
     });
 }
@@ -85,10 +91,14 @@ pub(crate) fn unix_nanos() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
 
-fn client_loop(store: &Store, client: u16, acks: &Path) {
+fn client_loop(store: &Store, client: u16, acks: &Path, pauses: Option<&Barrier>) {
     let mut acks = OpenOptions::new().create(true).append(true).open(acks).unwrap();
     let mut number = store.get(&LAST, &client).unwrap().unwrap_or_default();
-    loop {
+    for turn in 1_u64.. {
+        if let Some(pauses) = pauses.filter(|_| turn.is_multiple_of(PAUSE_UNITS)) {
+            pauses.wait();
+            std::thread::sleep(PAUSE);
+        }
         number += 1;
         match store.commit_blocking(move |unit| write(unit, client, number)) {
             Ok(()) => {
@@ -101,14 +111,45 @@ fn client_loop(store: &Store, client: u16, acks: &Path) {
     }
 }
 
+/// A writer in a process of its own; it ends with the test, however that ends.
+pub(crate) struct Writer(Child);
+
+impl Writer {
+    fn spawn(mut command: Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Over already, in most cases.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// The same test binary again, as a writer.
-pub(crate) fn spawn_child(dir: &Path, acks: &Path) -> Child {
-    child(dir, acks).spawn().unwrap()
+pub(crate) fn spawn_child(dir: &Path, acks: &Path) -> Writer {
+    Writer::spawn(child(dir, acks))
+}
+
+/// The same, with moments in which nobody writes: rows are packed in them.
+pub(crate) fn spawn_child_with_pauses(dir: &Path, acks: &Path) -> Writer {
+    let mut command = child(dir, acks);
+    command.env("LIANGDI_CHILD_PAUSES", "1");
+    Writer::spawn(command)
 }
 
 /// The same, with a backup always under way.
-pub(crate) fn spawn_child_with_backups(dir: &Path, acks: &Path, backups: &Path) -> Child {
-    child(dir, acks).env("LIANGDI_CHILD_BACKUPS", backups).spawn().unwrap()
+pub(crate) fn spawn_child_with_backups(dir: &Path, acks: &Path, backups: &Path) -> Writer {
+    let mut command = child(dir, acks);
+    command.env("LIANGDI_CHILD_BACKUPS", backups);
+    Writer::spawn(command)
 }
 
 fn child(dir: &Path, acks: &Path) -> Command {
@@ -193,12 +234,12 @@ fn verify_journals(store: &Store, client: u16, last: u64) {
 }
 
 /// Waits until the child has acknowledged something, so that a round is not about an empty store.
-pub(crate) fn wait_for_acks(acks: &Path, child: &mut Child) {
+pub(crate) fn wait_for_acks(acks: &Path, child: &mut Writer) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     let before = std::fs::metadata(acks).map_or(0, |file| file.len());
     while std::fs::metadata(acks).map_or(0, |file| file.len()) <= before {
         assert!(std::time::Instant::now() < deadline, "the child acknowledges nothing");
-        assert_eq!(child.try_wait().unwrap(), None, "the child ended");
+        assert_eq!(child.0.try_wait().unwrap(), None, "the child ended");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
