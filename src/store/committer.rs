@@ -13,7 +13,8 @@ use crate::gate::RunState;
 use crate::journal::{Tail, pages_until};
 use crate::ledger::StoredFrontier;
 use crate::limits::{
-    JOURNAL_GROW_BYTES, JOURNAL_TAILS_MAX, PACK_QUIET, PACK_SYNC_BYTES, UNIT_BYTES_MAX,
+    JOURNAL_GROW_BYTES, JOURNAL_TAILS_MAX, PACK_QUIET, PACK_SETTLE, PACK_SYNC_BYTES,
+    TIDY_FOR_BYTES, TIDY_PAGE_BYTES, TIDY_PAGES_MAX, TIDY_STEP_PAGES, UNIT_BYTES_MAX,
 };
 use crate::mark::Mark;
 use crate::pending::{Job, Ran, Ruling};
@@ -43,8 +44,10 @@ pub(crate) struct Committer {
     pub(crate) bounds: Bounds,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) packer: Packer,
-    /// Bytes that were packed and not synced yet.
+    /// Bytes that were packed or moved and not synced yet.
     pub(crate) unsynced: usize,
+    /// Pages that are to be moved for what was written, when nothing else is to be done.
+    pub(crate) untidy: usize,
     pub(crate) frontier: StoredFrontier,
     /// Number of the last group.
     pub(crate) group: u64,
@@ -90,36 +93,67 @@ impl Committer {
         if self.packer.is_late() {
             self.pack();
         }
-        while self.packer.is_due() {
-            match self.queue.recv_timeout(PACK_QUIET) {
+        while self.packer.is_due() || self.untidy > 0 || self.unsynced > 0 {
+            let wait =
+                if self.packer.is_due() || self.untidy > 0 { PACK_QUIET } else { PACK_SETTLE };
+            match self.queue.recv_timeout(wait) {
                 Ok(message) => return Some(message),
                 Err(flume::RecvTimeoutError::Disconnected) => return None,
-                Err(flume::RecvTimeoutError::Timeout) => self.pack(),
+                Err(flume::RecvTimeoutError::Timeout) => self.keep_house(),
             }
         }
         self.queue.recv().ok()
     }
 
-    /// Packs a few rows. They reach the disk with the next group, and by themselves when they have become many or nothing is
-    /// left to pack: sled gives segments away that rows have moved out of, and trusts for it a sync that a power cut
-    /// outruns.
+    /// What is done while nobody asks for anything, a little at a time.
+    fn keep_house(&mut self) {
+        if self.untidy > 0 {
+            self.tidy();
+        } else if self.packer.is_due() {
+            self.pack();
+        } else {
+            self.in_quiet("synced what was moved", |this| this.reach_disk().map(|()| 0));
+        }
+    }
+
+    /// Moves a few pages together, so that segments of the file can be used again.
+    fn tidy(&mut self) {
+        let pages = self.untidy.min(TIDY_STEP_PAGES);
+        self.untidy -= pages;
+        self.in_quiet("moved pages together", |this| {
+            (0..pages).try_for_each(|_| this.core.engine.tidy())?;
+            Ok(pages * TIDY_PAGE_BYTES)
+        });
+    }
+
+    /// Packs a few rows.
     fn pack(&mut self) {
+        self.in_quiet("packed rows at rest", |this| this.packer.step(&this.core.engine));
+    }
+
+    /// Does something that moves what is stored, and says how many bytes. They reach the disk with the next group, and by
+    /// themselves when they have become many or nobody has written for a while: sled gives segments away that pages have moved out
+    /// of, and trusts for it a sync that a power cut outruns.
+    fn in_quiet(
+        &mut self,
+        during: &'static str,
+        work: impl FnOnce(&mut Self) -> Result<usize, EngineError>,
+    ) {
         if self.core.failure.get().is_some() {
             self.packer = Packer::new(&[], usize::MAX);
+            (self.untidy, self.unsynced) = (0, 0);
             return;
         }
         self.core.begin();
-        let core = Arc::clone(&self.core);
-        let packed = caught(|| self.packer.step(&core.engine));
-        let packed = packed
+        let moved = caught(|| work(self));
+        let moved = moved
             .unwrap_or_else(|_| Err(EngineError::Stopped("the committer panicked".to_owned())));
-        let packed = packed.and_then(|bytes| {
+        let moved = moved.and_then(|bytes| {
             self.unsynced += bytes;
-            let enough = self.unsynced >= PACK_SYNC_BYTES || !self.packer.is_due();
-            if enough && self.unsynced > 0 { self.reach_disk() } else { Ok(()) }
+            if self.unsynced >= PACK_SYNC_BYTES { self.reach_disk() } else { Ok(()) }
         });
-        if let Err(source) = packed {
-            self.fail(StoreFailure { during: "packed rows at rest", source });
+        if let Err(source) = moved {
+            self.fail(StoreFailure { during, source });
         }
         Engine::collect_garbage();
         self.core.end();
@@ -181,6 +215,9 @@ impl Committer {
         self.core.hide(group.tails.iter().map(|(head, tail)| (head.clone(), tail.first)));
         let (rows, bytes) = (group.rows.len(), group.bytes);
         self.packer.wrote(group.rows.keys().map(AsRef::as_ref));
+        if self.packer.is_wanted() {
+            self.untidy = (self.untidy + bytes / TIDY_FOR_BYTES + 1).min(TIDY_PAGES_MAX);
+        }
         // Before anybody can see it in the tree: a backup that has seen part of a group has all of it.
         self.core.tap.record(self.group + 1, group.rows.iter());
         let started = Instant::now();

@@ -27,6 +27,12 @@ pub(crate) use sled::IVec as Bytes;
 /// tree is atomic after a crash and several batches are not.
 const NAME: &[u8] = b"liangdi-1";
 
+/// A tree of one small page, written to only to have another page moved.
+const CHORE: &[u8] = b"chore-1";
+
+/// Writes to one page after which sled writes it anew as a whole, its own bound and one.
+const WRITES_TO_REPLACE: u8 = 11;
+
 /// A key and its value.
 pub(crate) type Row = (Bytes, Bytes);
 
@@ -60,6 +66,8 @@ pub type WrapDisk = Box<dyn FnOnce(DatabaseFile) -> Box<dyn Disk> + Send>;
 pub(crate) struct Engine {
     db: sled::Db,
     tree: Tree,
+    /// Holds nothing; see [`tidy`](Self::tidy).
+    chore: sled::Tree,
     disk: Box<dyn Disk>,
     /// Held until everything above is gone.
     lock: File,
@@ -87,6 +95,7 @@ impl Engine {
                 .flush_every_ms(None);
             let db = config.open()?;
             let tree = Tree::new(db.open_tree(NAME)?);
+            let chore = db.open_tree(CHORE)?;
             if let Err(error) = directory::keep_snapshot(&path) {
                 tracing::warn!(%error, "no spare copy of the snapshot could be kept");
             }
@@ -95,7 +104,7 @@ impl Engine {
                 Some(wrap) => wrap(file),
                 None => Box::new(file),
             };
-            Ok(Self { db, tree, disk, lock })
+            Ok(Self { db, tree, chore, disk, lock })
         };
         let thread = opener.spawn(move || caught_opening(open))?;
         thread
@@ -130,6 +139,16 @@ impl Engine {
     /// Hands what was applied to the operating system and waits for the disk.
     pub(crate) fn flush(&self) -> Result<(), EngineError> {
         guarded(|| self.db.flush()).map(drop)
+    }
+
+    /// Has sled move one page out of a segment of which less than half is of use, if there is one. It does so only when it
+    /// replaces a page, which is less often than ours fall out of use: the file would grow to five times of what is in it.
+    /// Its own thread for this would sync beside us and hide its errors.
+    pub(crate) fn tidy(&self) -> Result<(), EngineError> {
+        guarded(|| {
+            (0..WRITES_TO_REPLACE)
+                .try_for_each(|count| self.chore.insert(b"chore", &[count]).map(drop))
+        })
     }
 
     /// Waits for the disk.

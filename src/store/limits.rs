@@ -35,12 +35,24 @@ pub(crate) const PACK_LATE_ROWS: usize = 262_144;
 /// How long nothing has come before rows are packed.
 pub(crate) const PACK_QUIET: Duration = Duration::from_micros(300);
 
+/// How long nothing has come before what was packed or moved is synced for its own sake.
+pub(crate) const PACK_SETTLE: Duration = Duration::from_millis(250);
+
 /// Rows and bytes that are looked at in one go of packing; a unit that comes waits for one go.
 pub(crate) const PACK_STEP_ROWS: usize = 256;
 /// See [`PACK_STEP_ROWS`].
 pub(crate) const PACK_STEP_BYTES: usize = 256 * 1024;
 
-/// Bytes that are packed before they are made to reach the disk.
+/// Bytes written for which one page is moved in a quiet moment. Fewer make the file smaller and the disk busier.
+pub(crate) const TIDY_FOR_BYTES: usize = 1024;
+/// Pages that are moved in one go; a unit that comes waits for one go.
+pub(crate) const TIDY_STEP_PAGES: usize = 8;
+/// About what a page has, in bytes.
+pub(crate) const TIDY_PAGE_BYTES: usize = 16 * 1024;
+/// Most pages that wait to be moved; after a night they have been.
+pub(crate) const TIDY_PAGES_MAX: usize = 262_144;
+
+/// Bytes that are packed or moved before they are made to reach the disk.
 pub(crate) const PACK_SYNC_BYTES: usize = 1024 * 1024;
 
 /// Rows side by side that are worth writing a block for.

@@ -363,6 +363,7 @@ fn start(
         on_failure: options.on_failure.take(),
         packer: Packer::new(options.catalogue, options.pack_after_rows),
         unsynced: 0,
+        untidy: 0,
         frontier,
         group,
         mark: Mark::open(dir).map_err(io)?,

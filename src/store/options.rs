@@ -29,7 +29,8 @@ pub struct Options {
     pub group_units: usize,
     /// Bytes after which a group takes no further unit.
     pub group_bytes: usize,
-    /// Rows written before those at rest are packed into blocks.
+    /// Rows written before those at rest are packed into blocks. With [`usize::MAX`] nothing is packed, nor moved together,
+    /// when the store has nothing else to do.
     pub pack_after_rows: usize,
     /// Time the check after an unclean stop may take.
     pub check_time: Duration,

@@ -40,6 +40,11 @@ impl Packer {
         }
     }
 
+    /// Whether anything is to be done in quiet moments at all.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.after < usize::MAX
+    }
+
     /// Whether there is something to do when nothing else is.
     pub(crate) fn is_due(&self) -> bool {
         self.at.is_some()
