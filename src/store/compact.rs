@@ -118,7 +118,7 @@ pub fn compact(dir: &Path, mut options: Options) -> Result<CompactReport, Mainte
     Mark::leave(&new_dir, group).map_err(directory_error(&new_dir))?;
     directory::sync(&new_dir).map_err(directory_error(&new_dir))?;
     fs::rename(&new_dir, sibling(dir, READY)).map_err(directory_error(&new_dir))?;
-    directory::swap(dir).map_err(directory_error(dir))?;
+    directory::swap(dir, &sibling(dir, REPLACED)).map_err(directory_error(dir))?;
     drop(lock);
     clear(&sibling(dir, REPLACED))?;
     Ok(CompactReport { rows, bytes_before, bytes_after, took: started.elapsed() })

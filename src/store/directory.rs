@@ -218,13 +218,15 @@ pub(crate) fn damaged_sibling(dir: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// Name of a finished copy that is about to take the place of the directory.
-pub(crate) const READY: &str = ".compacted";
+pub(crate) const READY: &str = ".ready";
 /// Name of the directory while its copy takes its place.
 pub(crate) const REPLACED: &str = ".before-compact";
 
-/// Puts a finished copy in the place of the directory.
-pub(crate) fn swap(dir: &Path) -> io::Result<()> {
-    fs::rename(dir, sibling(dir, REPLACED))?;
+/// Puts a finished copy in the place of the directory, which gets another name if it is there.
+pub(crate) fn swap(dir: &Path, aside: &Path) -> io::Result<()> {
+    if dir.exists() {
+        fs::rename(dir, aside)?;
+    }
     fs::rename(sibling(dir, READY), dir)?;
     sync_name(dir)
 }
@@ -236,6 +238,15 @@ pub(crate) fn finish_swap(dir: &Path) -> io::Result<()> {
         sync_name(dir)?;
     }
     Ok(())
+}
+
+/// Removes a copy that was ready when its maker was cut off before it touched the directory: it must not take the place
+/// of anything later. To be called by whoever holds the lock.
+pub(crate) fn forget_ready(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(sibling(dir, READY)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -289,6 +300,12 @@ mod tests {
         finish_swap(&dir).unwrap();
         assert!(dir.join("new").exists());
         finish_swap(&dir).unwrap();
+        // One that never began.
+        fs::create_dir(sibling(&dir, READY)).unwrap();
+        finish_swap(&dir).unwrap();
+        forget_ready(&dir).unwrap();
+        forget_ready(&dir).unwrap();
+        assert!(!sibling(&dir, READY).exists() && dir.join("new").exists());
     }
 
     #[test]

@@ -232,6 +232,7 @@ pub(crate) fn open_engine(
         LockError::Taken => OpenStoreError::InUse { dir: dir.to_path_buf() },
         LockError::Io(source) => io(source),
     })?;
+    directory::forget_ready(dir).map_err(io)?;
     directory::probe(dir).map_err(io)?;
     let removed = directory::remove_half_snapshots(dir).map_err(io)?;
     let opened = Engine::open(dir, options.cache_bytes, options.wrap_disk.take(), lock);

@@ -14,7 +14,7 @@ use super::verify::open;
 use crate::check::check_all;
 use crate::compact::{Copy, MaintenanceError, clear, directory_error};
 use crate::core::Core;
-use crate::directory::{self, LockError};
+use crate::directory::{self, LockError, READY};
 use crate::engine::{Bytes, Engine};
 use crate::error::{Corrupt, StoreError};
 use crate::gate::RunState;
@@ -86,15 +86,18 @@ pub fn restore(
     })?;
     Mark::leave(&unfinished, report.group).map_err(broken(&unfinished))?;
     directory::sync(&unfinished).map_err(broken(&unfinished))?;
-    if there {
-        let aside = directory::free_name(restoring.to, ".replaced-", options.now.get());
-        let aside = aside.map_err(broken(restoring.to))?;
-        fs::rename(restoring.to, &aside).map_err(broken(restoring.to))?;
-        report.set_aside = Some(aside);
+    // From here on an opening finishes what is cut off: it never meets a place that is empty for a moment.
+    let ready = directory::sibling(restoring.to, READY);
+    clear(&ready).map_err(BackupError::Write)?;
+    fs::rename(&unfinished, ready).map_err(broken(&unfinished))?;
+    if !there && restoring.to.exists() {
+        fs::remove_dir(restoring.to).map_err(broken(restoring.to))?;
     }
+    let aside = directory::free_name(restoring.to, ".replaced-", options.now.get());
+    let aside = aside.map_err(broken(restoring.to))?;
+    directory::swap(restoring.to, &aside).map_err(broken(restoring.to))?;
     drop(held);
-    fs::rename(&unfinished, restoring.to).map_err(broken(restoring.to))?;
-    directory::sync_name(restoring.to).map_err(broken(restoring.to))?;
+    report.set_aside = there.then_some(aside);
     Ok(report)
 }
 

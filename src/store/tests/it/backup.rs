@@ -164,6 +164,33 @@ fn no_store_is_written_over_and_no_half_store_is_left() {
 }
 
 #[test]
+fn a_restore_that_was_cut_off_between_two_names_is_finished_by_the_next_start() {
+    let temp = tempfile::tempdir().unwrap();
+    let (store, backups) = persons(temp.path());
+    let report = back_up(&store, &backups);
+    store.commit_blocking(|unit| unit.put(&LAST, &1, &77)).unwrap();
+    drop(store);
+    let (to, ready) = (temp.path().join("store"), temp.path().join("store.ready"));
+    let restoring =
+        Restoring { from: &report.data, keys: &report.keys, to: &ready, set_aside: false };
+    restore(&restoring, &own_options(), &mut on).unwrap();
+    // Cut off before the first of the two: nothing has happened, and it takes nobody's place later.
+    let copy = temp.path().join("copy");
+    fs::rename(&ready, &copy).unwrap();
+    fs::create_dir(&ready).unwrap();
+    let store = Store::open(&to, own_options()).unwrap().0;
+    assert_eq!(store.get(&LAST, &1).unwrap(), Some(77));
+    assert!(!ready.exists());
+    drop(store);
+    // Cut off between them.
+    fs::rename(&copy, &ready).unwrap();
+    fs::rename(&to, temp.path().join("store.replaced-5")).unwrap();
+    let (store, opened) = Store::open(&to, own_options()).unwrap();
+    assert_eq!(store.get(&LAST, &1).unwrap(), None);
+    assert_eq!(opened.incarnation, 2);
+}
+
+#[test]
 fn keys_that_do_not_fit_are_refused() {
     let temp = tempfile::tempdir().unwrap();
     let (store, backups) = persons(temp.path());

@@ -58,7 +58,7 @@ fn a_compacted_store_holds_the_same_rows_in_less_space() {
     // What an interrupted run left is in nobody's way.
     fs::create_dir(temp.path().join("store.compacting")).unwrap();
     fs::create_dir(temp.path().join("store.before-compact")).unwrap();
-    fs::create_dir(temp.path().join("store.compacted")).unwrap();
+    fs::create_dir(temp.path().join("store.ready")).unwrap();
     fill(&dir);
     let report = compact(&dir, options()).unwrap();
     println!("{report:?}");
