@@ -50,6 +50,8 @@ pub enum Delivering {
         /// What holds it up ends now.
         mark: Option<Mark>,
     },
+    /// Its recipient has refused it, and a refusal stays one: nothing is delivered.
+    Refused,
     /// It cannot be: it is not here, or its person was erased.
     Lost,
 }
@@ -76,6 +78,9 @@ pub fn deliver_again(
         let (epoch, sequence) = (row.epoch, row.sequence);
         let mark = is_held.then_some(Mark::Deferred(sequence, now));
         return Ok(Delivering::OnItsWay { epoch, sequence, mark });
+    }
+    if unit.contains(&REFUSED, &(*id.as_bytes(), peer_key(row.peer)))? {
+        return Ok(Delivering::Refused);
     }
     let (side, epoch) = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
     if !may_still_go(unit, (own, row.peer), &row, now)? {
