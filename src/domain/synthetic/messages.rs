@@ -351,7 +351,8 @@ impl Messages {
         let bases = match body.kind() {
             // A consent and a request both cover what is revealed; a message about a named service names
             // its own request.
-            Kind::HandOver => &[LawfulBasis::OwnApplication, LawfulBasis::ServiceRequest],
+            // What she asked of one county is handed to no other.
+            Kind::HandOver => &[LawfulBasis::OwnApplication, LawfulBasis::StatutoryDuty],
             _ if reveals.is_empty() => body.kind().bases(),
             _ if body.service().is_some() => &[LawfulBasis::ServiceRequest],
             _ => &[LawfulBasis::Consent, LawfulBasis::ServiceRequest],
