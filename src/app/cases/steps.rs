@@ -7,7 +7,8 @@ use domain::case::{Deed, OfferState, Pairing, Seat, Stage, TransferCause};
 use domain::id::{CaseId, MessageId};
 use domain::message::{
     Body, CheckContext, Clarification, Clarify, Close, Content, Correct, Document, HandOver,
-    HandOverAcceptance, HandOverOffer, HandOverWithdrawal, Refusal as Refused, Reject, Remind, Void,
+    HandOverAcceptance, HandOverOffer, HandOverWithdrawal, Refusal as Refused, Reject, Remind,
+    Void,
 };
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
@@ -347,7 +348,8 @@ fn reaches(
     (from, to): (AreaCode, AreaCode),
     now: UnixMillis,
 ) -> Result<(), AppError> {
-    let document = Document { id: row.case.id().opening_message(), content: opening.clone().into() };
+    let document =
+        Document { id: row.case.id().opening_message(), content: opening.clone().into() };
     let (seat, term, cause) = (Seat::Answering, 2, TransferCause::OfficeChanged);
     let steps = row.case.steps().into_iter().cloned().collect();
     let body = HandOver { seat, term, cause, steps, documents: vec![document] };

@@ -117,8 +117,7 @@ async fn a_case_that_rests_on_a_request_to_one_county_goes_to_no_other() {
     let case = CaseId::from(Stranger::of(HERE).says(&office, report, NOW).await);
     let (to, expected) = (THIRD.parse().unwrap(), kept(&office, case).version);
     let action = Action::Offer(to, TransferCause::PersonMoved, day(3));
-    let order =
-        Order { case, expected, action, idempotency_key: String::new(), listed: false };
+    let order = Order { case, expected, action, idempotency_key: String::new(), listed: false };
     let told = refused(steps::take(&office.clerk(), &office.store, &post, order).await);
     assert_eq!(told, (Reason::BasisRequired, "service_request.request_id".to_owned()));
 
