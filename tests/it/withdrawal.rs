@@ -1,6 +1,7 @@
 //! A person takes her consent back: nothing more goes, and the county that was told forgets it and says so.
 
 use domain::access::Role;
+use domain::consent::Ground;
 use domain::message::{Body, ConsentWithdrawal, Content, Kind};
 use domain::purpose::{LawfulBasis, Purpose};
 use liangdi::cli::connect::Office;
@@ -77,7 +78,8 @@ async fn withdraw(clerk: &Office, consent: &str) {
 }
 
 async fn spread(clerk: &Office, consent: &str) -> Vec<WithdrawalSpread> {
-    let request = GetWithdrawalRequest { consent_id: consent.to_owned() };
+    let request =
+        GetWithdrawalRequest { consent_id: consent.to_owned(), request_id: String::new() };
     clerk.agreements().get_withdrawal(request).await.unwrap().into_inner().spread
 }
 
@@ -168,7 +170,10 @@ async fn what_comes_after_the_withdrawal_is_refused_and_nobody_takes_back_for_ot
         purpose: Purpose::PersonRights,
         consent: None,
         person: None,
-        body: Body::ConsentWithdrawal(ConsentWithdrawal { consent_id, withdrawn: now() }),
+        body: Body::ConsentWithdrawal(ConsentWithdrawal {
+            ground: Ground::Consent(consent_id),
+            withdrawn: now(),
+        }),
         ..report.clone()
     };
     let mut other = Rogue::connect(&network, "440307", &home).await;

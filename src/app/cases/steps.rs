@@ -16,7 +16,8 @@ use domain::text::{Note, Passage, WrittenReason};
 use domain::time::UnixMillis;
 use serde::Serialize;
 use store::cases::CaseRow;
-use store::tables::CASE;
+use store::messages::peer_key;
+use store::tables::{CASE, CONSENT_ENDED};
 use store::{Store, Unit};
 
 use super::opening::{must_open, opening};
@@ -282,9 +283,23 @@ fn plan(ctx: &Ctx, store: &Store, row: &CaseRow, action: Action) -> Result<Plan,
             (opposite(&row.case, Seat::Asking)?, Deed::Close, Close { note }.into())
         }
     };
-    let opening = must_open(store, row.case.id())?;
-    let content = Box::new(inside(&opening, row, body));
-    Ok(Plan::Send { to, deed, content })
+    let content = match deed {
+        Deed::Void | Deed::Close => ending(store, own, row, body)?,
+        _ => inside(&must_open(store, row.case.id())?, row, body),
+    };
+    Ok(Plan::Send { to, deed, content: Box::new(content) })
+}
+
+/// A case can be called off or closed also when the person has taken back what it rested on: the word names nobody.
+fn ending(store: &Store, own: AreaCode, row: &CaseRow, body: Body) -> Result<Content, AppError> {
+    let Some(opening) = opening(store, row.case.id())? else { return Ok(between(row, body)) };
+    let ended = match opening.ground() {
+        Some(ground) => store.get(&CONSENT_ENDED, &(ground.bytes(), peer_key(own)))?.is_some(),
+        None => false,
+    };
+    let content = inside(&opening, row, body);
+    let purpose = content.purpose;
+    Ok(if ended { Content { purpose, ..bare(content) } } else { content })
 }
 
 /// Why nothing can be answered: the reason of the case, where it has one.
@@ -401,7 +416,7 @@ pub(super) fn between(row: &CaseRow, body: Body) -> Content {
     }
 }
 
-/// The same without the ground, for an office that is not in the case yet.
+/// The same without the ground, for an office that is not in the case yet, or when the ground was taken back.
 fn bare(content: Content) -> Content {
     Content {
         basis: LawfulBasis::OfficeAgreement,

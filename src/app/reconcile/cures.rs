@@ -114,8 +114,8 @@ fn may_still_go(
     now: UnixMillis,
 ) -> Result<bool, AppError> {
     let Ok(content) = decode_content(&row.content.0) else { return Ok(false) };
-    let ended = spread::is_ended(unit, &content, own, to)?;
-    Ok(!ended && at_risk::told(unit, &content, (own, to), now)?.is_none())
+    let ended = spread::ended(unit, &content, own, to)?;
+    Ok(ended.is_none() && at_risk::told(unit, &content, (own, to), now)?.is_none())
 }
 
 /// A message that was received here.

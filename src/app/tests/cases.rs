@@ -29,7 +29,7 @@ pub(super) const THIRD: &str = "411528";
 const FAR: &str = "510104";
 
 /// A report that rests on a consent, from the residence to the origin. She lets the third county be told, too.
-fn consented() -> Content {
+pub(super) fn consented() -> Content {
     let mut report = (1..).map(report).find(|content| content.consent.is_some()).unwrap();
     report.consent.as_mut().unwrap().recipient = THIRD.parse().unwrap();
     report
@@ -68,7 +68,7 @@ async fn withdrawn_in_a_hand_over(office: &Office, post: &Post, asker: &mut Stra
         agree(office, county, &[Kind::PregnancyReport, Kind::PregnancyFeedback], 36).await;
     }
     let report = consented();
-    let consent_id = report.consent.as_ref().unwrap().consent_id;
+    let ground = report.ground().unwrap();
     let case = CaseId::from(asker.says(office, report, NOW).await);
     let to = THIRD.parse().unwrap();
     let order = Order {
@@ -81,7 +81,7 @@ async fn withdrawn_in_a_hand_over(office: &Office, post: &Post, asker: &mut Stra
     steps::take(&office.clerk(), &office.store, post, order).await.unwrap();
     let accepted = HandOverAcceptance { seat: Seat::Answering, term: 2 };
     Stranger::of(THIRD).says(office, between(Some(case), accepted.into()), NOW).await;
-    let withdrawal = ConsentWithdrawal { consent_id, withdrawn: NOW };
+    let withdrawal = ConsentWithdrawal { ground, withdrawn: NOW };
     asker.says(office, between(None, withdrawal.into()), NOW).await;
     case
 }
