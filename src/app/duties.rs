@@ -11,7 +11,7 @@ use domain::message::{Body, ConsentWithdrawal, ConsentWithdrawalDone, Content};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::time::UnixMillis;
 use store::Store;
-use store::agreements::{DutyRow, GroundKey};
+use store::agreements::GroundKey;
 use store::messages::{PeerKey, peer_area, peer_key};
 use store::tables::DUTY;
 

@@ -3,7 +3,7 @@
 
 use domain::access::{Caller, Role};
 use domain::area::AreaCode;
-use domain::consent::{Given, Withdrawal};
+use domain::consent::{Given, Ground, Withdrawal};
 use domain::id::{MessageId, OperatorName};
 use domain::message::ConsentWithdrawal;
 use domain::time::UnixMillis;

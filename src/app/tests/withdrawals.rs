@@ -31,7 +31,7 @@ pub(super) enum Sort {
 }
 
 impl Sort {
-    const ALL: [Self; 2] = [Self::Consent, Self::Request];
+    pub(super) const ALL: [Self; 2] = [Self::Consent, Self::Request];
 }
 
 pub(super) async fn ground(office: &Office, sort: Sort) -> Ground {
