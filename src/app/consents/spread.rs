@@ -15,7 +15,7 @@ use domain::time::UnixMillis;
 use store::agreements::{
     ConsentEndedRow, ConsentUseRow, DutyRow, GroundKey, RefusedWordRow, SpreadRow,
 };
-use store::messages::{MessageKey, Side, peer_area, peer_key};
+use store::messages::{MessageKey, PeerKey, Side, peer_area, peer_key};
 use store::tables::{CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE, DUTY};
 use store::{Store, Unit};
 
@@ -161,8 +161,11 @@ pub fn take_withdrawal(
     for area in given_to {
         is_to_hear(unit, ground, area, withdrawn)?;
     }
-    // A case can come back to where it was: whoever has heard of it before waits for nobody.
-    if before.is_empty() && is_waited_for(unit, id)? {
+    // A case can come back to where it was: whoever has followed the same withdrawal before waits for nobody.
+    let followed = |((_, by), row): &((GroundKey, PeerKey), ConsentEndedRow)| {
+        *by == peer_key(own) || row.messages > 0
+    };
+    if !before.iter().any(followed) && is_waited_for(unit, id)? {
         return Ok(());
     }
     let duty = DutyRow { about: None, at: now };
