@@ -326,7 +326,10 @@ async fn a_request_is_taken_back_at_the_command_line() {
     office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
 
     desk.json(&format!("request withdraw {request} --form in-writing"));
-    assert_eq!(desk.refused(&format!("request withdraw {request}"), 3)["code"], "CONSENT_WITHDRAWN");
+    assert_eq!(
+        desk.refused(&format!("request withdraw {request}"), 3)["code"],
+        "CONSENT_WITHDRAWN"
+    );
     let again = at_away.messages().send_message(send).await.unwrap_err();
     assert_eq!(office::code(&again), "CONSENT_WITHDRAWN");
     eventually_async("the withdrawal is acknowledged", || async {

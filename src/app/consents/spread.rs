@@ -165,7 +165,7 @@ pub fn take_withdrawal(
     let followed = |((_, by), row): &((GroundKey, PeerKey), ConsentEndedRow)| {
         *by == peer_key(own) || row.messages > 0
     };
-    if !before.iter().any(followed) && is_waited_for(unit, id)? {
+    if row.messages > 0 && !before.iter().any(followed) && is_waited_for(unit, id)? {
         return Ok(());
     }
     let duty = DutyRow { about: None, at: now };
@@ -229,7 +229,9 @@ pub fn take_done(
         return Ok(());
     }
     let words = unit.scan_under(&CONSENT_ENDED, &(id,), None, USES_MAX)?;
-    let by = words.iter().filter_map(|((_, by), _)| peer_area(by));
+    // Whose word came to nothing here was answered when it came.
+    let heeded = words.iter().filter(|(_, row)| row.messages > 0);
+    let by = heeded.filter_map(|((_, by), _)| peer_area(by));
     for by in by.filter(|by| *by != own && *by != peer) {
         unit.put(&DUTY, &Duty::Deleted(ground).key(by), &DutyRow { about: None, at: now })?;
     }
