@@ -25,8 +25,8 @@ fn last(office: &Office, to: &str, kind: Kind) -> Option<MessageId> {
     let rows = office.store.scan_personal(&MESSAGE, .., 100).unwrap();
     let sent = rows.into_iter().filter_map(|((id, side), kept)| Some((id, side, kept.value()?)));
     let sent = sent.filter(|(_, side, _)| *side == Side::Sent.byte());
-    let sent = sent.filter(|(_, _, row)| row.peer == area(to) && row.kind() == Some(kind));
-    sent.last().map(|(id, _, _)| MessageId::from_bytes(id))
+    let mut sent = sent.filter(|(_, _, row)| row.peer == area(to) && row.kind() == Some(kind));
+    sent.next_back().map(|(id, _, _)| MessageId::from_bytes(id))
 }
 
 async fn perform(office: &Office, post: &Post) -> usize {
