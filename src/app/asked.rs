@@ -18,7 +18,7 @@ use store::{Kept, Unit};
 use wire::content::decode_content;
 
 use super::agreements::rule;
-use super::duties::{Duty, DutyKey, Node, message_of};
+use super::duties::{Duty, DutyKey, Node};
 use super::messages::send::{Accepted, Outgoing};
 use super::{AppError, Refusal};
 
@@ -55,7 +55,7 @@ pub fn received(
     match known {
         Some(report) => {
             let duty = DutyRow { about: Some(report), at: now };
-            unit.put(&DUTY, &Duty::Answer.key(*asked.id.as_bytes(), peer), &duty)?;
+            unit.put(&DUTY, &Duty::Answer(asked.id).key(peer), &duty)?;
             Ok(true)
         }
         None => {
@@ -213,11 +213,11 @@ fn kept(unit: &Unit<'_>, key: MessageKey) -> Result<Option<(MessageRow, Content)
 /// desk of the office.
 pub(super) async fn answer(
     node: &Node<'_>,
-    key: DutyKey,
+    id: MessageId,
     duty: DutyRow,
     peer: AreaCode,
 ) -> Result<bool, AppError> {
-    let (id, now) = (message_of(&key), node.now);
+    let (key, now) = (Duty::Answer(id).key(peer), node.now);
     let question = node.store.get_personal(&MESSAGE, &message_key(id, Side::Received))?;
     let Some(Kept::Value { value: row, person }) = question else {
         return on_the_desk(node, key, None).await;

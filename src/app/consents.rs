@@ -7,8 +7,10 @@ pub mod spread;
 
 use domain::access::{AccessAction, Permission, PersonKey};
 use domain::area::AreaCode;
-use domain::consent::{Consent, ConsentError, ConsentTerms, Given, ServiceRequest, Withdrawal};
-use domain::id::{ConsentId, RequestId};
+use domain::consent::{
+    Consent, ConsentError, ConsentTerms, Given, Ground, ServiceRequest, Withdrawal,
+};
+use domain::id::{ConsentId, PersonId, RequestId};
 use domain::person::{IdentityDocument, PersonDetails};
 use domain::reason::Reason;
 use domain::rule::Violation;
@@ -84,24 +86,91 @@ pub async fn withdraw(
     id: ConsentId,
     given: Given,
 ) -> Result<Consent, AppError> {
+    let author = ctx.author(None, "本人撤回同意")?;
+    take_back(ctx, store, Ground::Consent(id), Withdrawal { given, author }).await?;
+    store.consent(id)?.ok_or(AppError::Internal("a consent was just there"))
+}
+
+/// Takes back her request for a service, with the same effect as withdrawing a consent.
+///
+/// # Errors
+/// As for [`withdraw`].
+pub async fn withdraw_request(
+    ctx: &Ctx,
+    store: &Store,
+    id: RequestId,
+    given: Given,
+) -> Result<KeptServiceRequest, AppError> {
+    let author = ctx.author(None, "本人撤回服务申请")?;
+    take_back(ctx, store, Ground::Request(id), Withdrawal { given, author }).await?;
+    store.service_request(id)?.ok_or(AppError::Internal("a request was just there"))
+}
+
+async fn take_back(
+    ctx: &Ctx,
+    store: &Store,
+    ground: Ground,
+    withdrawal: Withdrawal,
+) -> Result<(), AppError> {
     ctx.must(Permission::WriteRecords)?;
     catch_up::catch_up(store, ctx.county(), ctx.now).await?;
     let ctx = ctx.clone();
     let work = move |unit: &mut Unit<'_>| {
-        let before = unit.consent(id)?.ok_or(Reason::NotFound)?;
-        let subject = unit.subject_of(before.person())?.ok_or(Reason::NotFound)?;
-        let author = ctx.author(None, "本人撤回同意")?;
-        let after = before.withdraw(Withdrawal { given, author });
-        let after = after.map_err(|error| AppError::forbidden(&error, field(&error)))?;
-        unit.keep_consent(&subject, &after)?;
-        spread::begin(unit, &ctx, id, after.terms().recipient)?;
-        let hash = |document: &_| unit.document_hash(document);
-        let person = persons::key_of(unit, hash, after.person())?;
-        let action = AccessAction::Change;
-        access::note(&ctx, unit, Act { action, why: NOTING, person, message: None })?;
-        Ok(after)
+        let (person, recipient) = of_record(unit, ground)?.ok_or(Reason::NotFound)?;
+        let subject = unit.subject_of(person)?.ok_or(Reason::NotFound)?;
+        let ended = end(unit, &subject, ground, withdrawal)?;
+        ended.map_err(|error| AppError::forbidden(&error, id_field(ground)))?;
+        spread::begin(unit, &ctx, ground, recipient)?;
+        note_change(unit, &ctx, person)
     };
     Ok(store.commit(work).await?)
+}
+
+/// Whose a consent or request on record is, and the county that it names.
+fn of_record(unit: &Unit<'_>, ground: Ground) -> Result<Option<(PersonId, AreaCode)>, AppError> {
+    Ok(match ground {
+        Ground::Consent(id) => {
+            unit.consent(id)?.map(|consent| (consent.person(), consent.terms().recipient))
+        }
+        Ground::Request(id) => {
+            unit.service_request(id)?.map(|kept| (kept.request.person, kept.recipient))
+        }
+    })
+}
+
+/// Ends a consent or request on record; not one that was ended before, or is not there.
+fn end(
+    unit: &mut Unit<'_>,
+    subject: &Subject,
+    ground: Ground,
+    withdrawal: Withdrawal,
+) -> Result<Result<(), ConsentError>, AppError> {
+    match ground {
+        Ground::Consent(id) => {
+            let before = unit.consent(id)?.ok_or(Reason::NotFound)?;
+            match before.withdraw(withdrawal) {
+                Ok(after) => unit.keep_consent(subject, &after)?,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ground::Request(id) => {
+            let kept = unit.service_request(id)?.ok_or(Reason::NotFound)?;
+            match kept.request.withdraw(withdrawal) {
+                Ok(request) => {
+                    unit.keep_service_request(subject, &KeptServiceRequest { request, ..kept })?;
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn note_change(unit: &mut Unit<'_>, ctx: &Ctx, person: PersonId) -> Result<(), AppError> {
+    let hash = |document: &_| unit.document_hash(document);
+    let person = persons::key_of(unit, hash, person)?;
+    let action = AccessAction::Change;
+    access::note(ctx, unit, Act { action, why: NOTING, person, message: None })
 }
 
 /// Records a request for a service of a person who is on record here.
@@ -205,5 +274,13 @@ const fn field(error: &ConsentError) -> &'static str {
         ConsentError::GivenInFuture => "consent.given_on",
         ConsentError::Period => "consent.valid_until",
         ConsentError::AlreadyWithdrawn => "consent_id",
+    }
+}
+
+/// The field of a call that names what is taken back.
+const fn id_field(ground: Ground) -> &'static str {
+    match ground {
+        Ground::Consent(_) => "consent_id",
+        Ground::Request(_) => "request_id",
     }
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::area::AreaCode;
-use domain::id::{ConsentId, MessageId};
+use domain::consent::Ground;
+use domain::id::{ConsentId, MessageId, RequestId};
 use domain::message::{Body, ConsentWithdrawal, ConsentWithdrawalDone, Content};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::time::UnixMillis;
 use store::Store;
-use store::agreements::DutyRow;
+use store::agreements::GroundKey;
 use store::messages::{PeerKey, peer_area, peer_key};
 use store::tables::DUTY;
 
@@ -23,42 +24,46 @@ const DUTIES_AT_ONCE: usize = 500;
 /// How long a withdrawal and its answer are offered: as long as the longest consent holds.
 const OFFERED_FOR: Duration = Duration::from_secs(3 * 366 * 86_400);
 
-/// A sort of duty; the number stands in keys.
+/// Something that is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
-    /// Answer a question from an earlier report.
-    Answer,
-    /// Tell a county that a consent was withdrawn.
-    Withdrawal,
-    /// Tell a county that what came under its consent is deleted.
-    Deleted,
+    /// Answer this question from an earlier report.
+    Answer(MessageId),
+    /// Tell a county that a consent was withdrawn, or a request taken back.
+    Withdrawal(Ground),
+    /// Tell a county that what came under its consent or request is deleted.
+    Deleted(Ground),
 }
 
 /// As it stands in keys: sort, what it is about, county.
-pub type DutyKey = (u8, [u8; 16], PeerKey);
+pub type DutyKey = (u8, GroundKey, PeerKey);
 
 impl Duty {
-    const fn byte(self) -> u8 {
-        match self {
-            Self::Answer => 1,
-            Self::Withdrawal => 2,
-            Self::Deleted => 3,
-        }
-    }
-
-    const fn of(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Answer),
-            2 => Some(Self::Withdrawal),
-            3 => Some(Self::Deleted),
-            _ => None,
-        }
+    /// What a key stands for.
+    #[must_use]
+    pub const fn of(key: &DutyKey) -> Option<Self> {
+        let (sort, id) = (key.0, key.1);
+        Some(match sort {
+            1 => Self::Answer(MessageId::from_bytes(id)),
+            2 => Self::Withdrawal(Ground::Consent(ConsentId::from_bytes(id))),
+            3 => Self::Deleted(Ground::Consent(ConsentId::from_bytes(id))),
+            4 => Self::Withdrawal(Ground::Request(RequestId::from_bytes(id))),
+            5 => Self::Deleted(Ground::Request(RequestId::from_bytes(id))),
+            _ => return None,
+        })
     }
 
     /// The key of such a duty toward a county.
     #[must_use]
-    pub fn key(self, id: [u8; 16], peer: AreaCode) -> DutyKey {
-        (self.byte(), id, peer_key(peer))
+    pub fn key(self, peer: AreaCode) -> DutyKey {
+        let (sort, id) = match self {
+            Self::Answer(id) => (1, *id.as_bytes()),
+            Self::Withdrawal(ground @ Ground::Consent(_)) => (2, ground.bytes()),
+            Self::Deleted(ground @ Ground::Consent(_)) => (3, ground.bytes()),
+            Self::Withdrawal(ground @ Ground::Request(_)) => (4, ground.bytes()),
+            Self::Deleted(ground @ Ground::Request(_)) => (5, ground.bytes()),
+        };
+        (sort, id, peer_key(peer))
     }
 }
 
@@ -80,13 +85,20 @@ pub async fn perform(
     let mut sent = 0;
     for page in store.pages(&DUTY, .., DUTIES_AT_ONCE) {
         for (key, row) in page? {
-            let (Some(duty), Some(peer)) = (Duty::of(key.0), peer_area(&key.2)) else { continue };
-            if !node.reaches(peer) || (duty == Duty::Deleted && caught_up.is_err()) {
+            let (Some(duty), Some(peer)) = (Duty::of(&key), peer_area(&key.2)) else { continue };
+            if !node.reaches(peer) || (matches!(duty, Duty::Deleted(_)) && caught_up.is_err()) {
                 continue;
             }
             let done = match duty {
-                Duty::Answer => asked::answer(&node, key, row, peer).await,
-                Duty::Withdrawal | Duty::Deleted => node.tell(duty, key, row, peer).await,
+                Duty::Answer(id) => asked::answer(&node, id, row, peer).await,
+                Duty::Withdrawal(ground) => {
+                    let body = ConsentWithdrawal { ground, withdrawn: row.at };
+                    node.tell(body.into(), key, Some(ground), peer).await
+                }
+                Duty::Deleted(ground) => {
+                    let body = ConsentWithdrawalDone { ground, deleted: row.at };
+                    node.tell(body.into(), key, None, peer).await
+                }
             };
             sent += usize::from(done?);
         }
@@ -127,21 +139,15 @@ impl<'a> Node<'a> {
         reaches
     }
 
-    /// Tells a county of a withdrawal, or that it was followed.
+    /// Tells a county of the withdrawal of `withdrawn`, or that a withdrawal was followed.
     async fn tell(
         &self,
-        duty: Duty,
+        body: Body,
         key: DutyKey,
-        row: DutyRow,
+        withdrawn: Option<Ground>,
         peer: AreaCode,
     ) -> Result<bool, AppError> {
-        let (consent_id, now) = (ConsentId::from_bytes(key.1), self.now);
-        let body = match duty {
-            Duty::Withdrawal => ConsentWithdrawal { consent_id, withdrawn: row.at }.into(),
-            Duty::Answer | Duty::Deleted => {
-                ConsentWithdrawalDone { consent_id, deleted: row.at }.into()
-            }
-        };
+        let now = self.now;
         let expires = Some(now.saturating_add(OFFERED_FOR));
         let addressed = (peer, about_nobody(body));
         let outgoing = Outgoing::new(self.own, self.store, self.outlet, addressed, expires, now);
@@ -153,8 +159,8 @@ impl<'a> Node<'a> {
         let done = self.store.commit(move |unit| {
             let accepted = outgoing.accept(unit)?;
             unit.delete(&DUTY, &key);
-            if duty == Duty::Withdrawal {
-                spread::was_told(unit, consent_id, peer, (accepted.id, now))?;
+            if let Some(ground) = withdrawn {
+                spread::was_told(unit, ground, peer, (accepted.id, now))?;
             }
             Ok(accepted)
         });
@@ -180,10 +186,4 @@ fn about_nobody(body: Body) -> Content {
         asked_again: None,
         body,
     }
-}
-
-/// The message that a duty is about, where it is one.
-#[must_use]
-pub const fn message_of(key: &DutyKey) -> MessageId {
-    MessageId::from_bytes(key.1)
 }

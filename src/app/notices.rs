@@ -51,6 +51,7 @@ impl Notice {
             NoticeKind::NotDelivered { to, .. }
             | NoticeKind::NotOpened { to, .. }
             | NoticeKind::NotAnswered { to, .. }
+            | NoticeKind::NotHandedOver { to, .. }
             | NoticeKind::DeadLetter { to } => Some(to),
             NoticeKind::ToAnswer { from, .. } | NoticeKind::CaseWaits { from } => Some(from),
             NoticeKind::Unopened { at, .. } => Some(at),

@@ -96,8 +96,8 @@ fn forget_one(
     }
     unit.put(&FORGOTTEN, id.as_bytes(), &now.get())?;
     if let Some(content) = content {
-        if let Some(consent) = &content.consent {
-            unit.delete(&CONSENT_USE, &(consent.consent_id, key));
+        if let Some(ground) = content.ground() {
+            unit.delete(&CONSENT_USE, &(ground.bytes(), key));
         }
         unit.append_access(entry(unit, own, id, &content, now)?)?;
     }

@@ -23,6 +23,7 @@ mod returned;
 mod rights;
 mod rogues;
 mod stays;
+mod taken_back;
 mod withdrawals;
 
 use std::sync::Arc;

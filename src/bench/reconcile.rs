@@ -8,7 +8,7 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
-use exchange::reconcile::session::{Answer, Answerer, Ask, Asker};
+use exchange::reconcile::session::{Answer, Answerer, Ask, Asker, Lacks};
 use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::{Entry, EntryState, ITEM_BYTES};
 use prost::Message as _;
@@ -119,7 +119,7 @@ pub(super) fn run(args: &ReconcileArgs) -> anyhow::Result<Reconciled> {
     let mut bytes = 0;
     let (mut asker, open) = Asker::new(scope, ours, [1; 16], Vec::new())?;
     let first_ask = open.clone();
-    let (mut answerer, first) = Answerer::open(open, theirs, [2; 16], Vec::new())?;
+    let (mut answerer, first) = Answerer::open(open, theirs, [2; 16], Lacks::default())?;
     bytes += size_of_ask(&first_ask);
     let mut answers: VecDeque<Answer> = first.into();
     while !asker.is_known() {

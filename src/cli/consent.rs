@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaCode;
-use domain::consent::{ConsentScope, Given};
+use domain::consent::{ConsentScope, Given, Ground};
 use domain::id::ConsentId;
 use domain::time::Date;
 
@@ -88,13 +88,13 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
                 form: number(Some(given.form)),
             };
             let withdrawn = office.consents().withdraw_consent(request).await?.into_inner();
-            let spread = spread(&office, given.consent).await?;
+            let spread = spread(&office, Ground::Consent(given.consent)).await?;
             Ok(view::answer(&withdrawn).and(&format!(
                 "\n{}\nFollow it: liangdi consent withdrawal {}",
                 spread.text, given.consent
             )))
         }
-        Verb::Withdrawal(given) => spread(&office, given.consent).await,
+        Verb::Withdrawal(given) => spread(&office, Ground::Consent(given.consent)).await,
         Verb::List(given) => {
             let request = office::ListConsentsRequest {
                 document: Some(given.document.read()?),
@@ -106,8 +106,12 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
 }
 
 /// Who was told, who has deleted, and when.
-async fn spread(office: &Office, consent: ConsentId) -> Result<Answer, Failure> {
-    let request = office::GetWithdrawalRequest { consent_id: consent.to_string() };
+pub(super) async fn spread(office: &Office, of: Ground) -> Result<Answer, Failure> {
+    let mut request = office::GetWithdrawalRequest::default();
+    match of {
+        Ground::Consent(id) => request.consent_id = id.to_string(),
+        Ground::Request(id) => request.request_id = id.to_string(),
+    }
     let spread = office.agreements().get_withdrawal(request).await?.into_inner().spread;
     let columns = [
         "area",

@@ -2,10 +2,13 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaCode;
+use domain::consent::{Given, Ground};
+use domain::id::RequestId;
 use domain::service::Service;
 use domain::time::Date;
 
 use super::connect::{ConnectArgs, office};
+use super::consent::spread;
 use super::exit::Failure;
 use super::given::{DocumentArgs, choice, number, stated};
 use super::output::Answer;
@@ -24,6 +27,25 @@ pub(super) struct Args {
 enum Verb {
     /// Record a service that a person asked for 记录服务申请
     Record(Record),
+    /// Take a request back; sending stops at once, and whoever got something deletes it 撤回服务申请
+    Withdraw(Withdraw),
+    /// How far that has come, county by county 撤回进展
+    Withdrawal(Withdrawal),
+}
+
+#[derive(ClapArgs, Debug)]
+struct Withdraw {
+    /// Request 申请编号
+    request: RequestId,
+    /// How the person said so 方式
+    #[arg(long, value_parser = choice(Given::chinese), default_value = "in-person")]
+    form: Given,
+}
+
+#[derive(ClapArgs, Debug)]
+struct Withdrawal {
+    /// Request 申请编号
+    request: RequestId,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -46,7 +68,27 @@ struct Record {
 
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
-    let Verb::Record(given) = args.verb;
+    match args.verb {
+        Verb::Record(given) => record(args.connect, given).await,
+        Verb::Withdraw(Withdraw { request, form }) => {
+            let office = args.connect.open().await?;
+            let request_id = request.to_string();
+            let form = number(Some(form));
+            let asked = office::WithdrawServiceRequestRequest { request_id, form };
+            let taken = office.consents().withdraw_service_request(asked).await?.into_inner();
+            let spread = spread(&office, Ground::Request(request)).await?;
+            Ok(view::answer(&taken).and(&format!(
+                "\n{}\nFollow it: liangdi request withdrawal {request}",
+                spread.text
+            )))
+        }
+        Verb::Withdrawal(Withdrawal { request }) => {
+            spread(&args.connect.open().await?, Ground::Request(request)).await
+        }
+    }
+}
+
+async fn record(connect: ConnectArgs, given: Record) -> Result<Answer, Failure> {
     let service_request = office::ServiceRequest {
         service: number(Some(given.service)),
         requested_on: given.requested_on.to_string(),
@@ -60,6 +102,6 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
         service_request: Some(service_request),
         person,
     };
-    let office = args.connect.open().await?;
+    let office = connect.open().await?;
     Ok(view::answer(&office.consents().record_service_request(request).await?.into_inner()))
 }

@@ -54,7 +54,7 @@ shown! {
     RenewCertificateResponse ReplaceCertificateResponse ResendDeadLetterResponse
     ProposeAgreementResponse ReleaseResidenceResponse
     RetireNodeResponse RevokeCertificateResponse SendMessageResponse TestPeerResponse Track
-    VerifyCredentialResponse WithdrawConsentResponse WithdrawalSpread
+    VerifyCredentialResponse WithdrawConsentResponse WithdrawServiceRequestResponse WithdrawalSpread
 }
 
 /// The dynamic form of a generated message.

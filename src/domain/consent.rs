@@ -40,6 +40,35 @@ numbered! {
     }
 }
 
+/// What a person has allowed or asked for and can take back: messages about her rest on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Ground {
+    /// A consent.
+    Consent(ConsentId),
+    /// Her own request for a service.
+    Request(RequestId),
+}
+
+impl Ground {
+    /// The 16 bytes of its id, which no two grounds share.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 16] {
+        match self {
+            Self::Consent(id) => *id.as_bytes(),
+            Self::Request(id) => *id.as_bytes(),
+        }
+    }
+
+    /// The field of a message by which it names the ground.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Consent(_) => "consent.consent_id",
+            Self::Request(_) => "service_request.request_id",
+        }
+    }
+}
+
 /// Why a consent or request was not taken or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsentError {
@@ -53,7 +82,7 @@ pub enum ConsentError {
     #[error("a consent ends after it was given, at most {CONSENT_YEARS_MAX} years later")]
     Period,
     /// Withdrawn before: the first withdrawal counts.
-    #[error("the consent was withdrawn before")]
+    #[error("the consent or request was withdrawn before")]
     AlreadyWithdrawn,
 }
 
@@ -220,6 +249,14 @@ pub struct ServiceRequest {
 masked!(ServiceRequest { id });
 
 impl ServiceRequest {
+    /// The same request, taken back.
+    pub fn withdraw(&self, withdrawal: Withdrawal) -> Result<Self, ConsentError> {
+        if self.withdrawal.is_some() {
+            return Err(ConsentError::AlreadyWithdrawn);
+        }
+        Ok(Self { withdrawal: Some(withdrawal), ..self.clone() })
+    }
+
     /// What a message says of it; nothing once it was taken back.
     pub fn reference(&self) -> Option<ServiceRequestReference> {
         self.withdrawal.is_none().then_some(ServiceRequestReference {

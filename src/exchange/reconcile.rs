@@ -1,6 +1,6 @@
 //! Reconciliation: two sides find out in what their ledgers differ, for about what the differences weigh.
 //!
-//! Each side has a set of [`Entry`]s. An entry becomes an [`Item`] of 32 bytes, so that equal entries are equal items.
+//! Each side has a set of [`Entry`]s. An entry becomes an [`Item`] of 24 bytes, so that equal entries are equal items.
 //! Two sets of items are compared with a rateless sketch ([`symbol`], [`decoder`]) after Yang, Gilad, Alizadeh,
 //! "Practical Rateless Set Reconciliation", SIGCOMM 2024: one side streams coded symbols, the other subtracts its own
 //! and peels, and stops the stream after about 1.35 symbols a difference. [`session`] is the conversation around it,
@@ -14,6 +14,7 @@ pub mod difference;
 pub mod key;
 pub mod packed;
 mod parts;
+pub mod sample;
 pub mod session;
 pub mod set;
 pub mod statement;
@@ -30,14 +31,15 @@ use domain::time::Date;
 use serde::Deserialize;
 use serde::Serialize;
 
+use self::key::SessionKey;
+use self::told::PackedEntry;
+use self::told::pack_entry;
 use crate::digest::Digest;
 
 /// Bytes of an item.
-pub const ITEM_BYTES: usize = 32;
+pub const ITEM_BYTES: usize = 24;
 /// What a set may hold at most; a larger one is split by the caller, month by month.
 pub const ENTRIES_MAX: u64 = 20_000_000;
-
-const CONTEXT: &[u8] = b"liangdi/v1";
 
 /// What a side says became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,7 +103,7 @@ pub struct Entry {
     pub state: EntryState,
 }
 
-/// An entry in 32 bytes: the message id, and 16 bytes of a hash over all of the entry.
+/// An entry under the key of a session: the message id, and 8 bytes of a keyed hash over all of the entry.
 pub type Item = [u8; ITEM_BYTES];
 
 impl Entry {
@@ -111,24 +113,26 @@ impl Entry {
         self.id.timestamp().date()
     }
 
-    /// `id || first 16 bytes of SHA-256("liangdi/v1" || digest || from (6 ASCII) || to (6 ASCII) || state (0x01 waiting,
-    /// 0x02 stored, 0x03 refused))`: 55 bytes, which are one block of the hash.
+    /// Its item under a key.
     #[must_use]
-    pub fn item(&self) -> Item {
-        let mut block = [0; CONTEXT.len() + 32 + 6 + 6 + 1];
-        let mut room = block.as_mut_slice();
-        room.put_slice(CONTEXT);
-        room.put_slice(self.digest.as_bytes());
-        room.put_slice(&self.from.county_digits());
-        room.put_slice(&self.to.county_digits());
-        room.put_u8(self.state.byte());
-        let hash = Digest::of(&block);
-        let mut item = [0; ITEM_BYTES];
-        let mut room = item.as_mut_slice();
-        room.put_slice(self.id.as_bytes());
-        room.put_slice(hash.as_bytes().first_chunk::<16>().unwrap_or(&[0; 16]));
-        item
+    pub fn item(&self, key: &SessionKey) -> Item {
+        item_of(key, &pack_entry(self))
     }
+}
+
+/// `id || SipHash-2-4 of the entry as it travels, 8 bytes little-endian`. The key is new in each session, so nobody can
+/// prepare two entries that make one item.
+fn item_of(key: &SessionKey, entry: &PackedEntry) -> Item {
+    let mut item = [0; ITEM_BYTES];
+    let mut room = item.as_mut_slice();
+    room.put_slice(message_in(entry));
+    room.put_u64_le(key.hash(entry));
+    item
+}
+
+/// The message id in an entry as it travels.
+fn message_in(entry: &PackedEntry) -> &[u8; 16] {
+    entry.split_at(1).1.first_chunk().unwrap_or(&[0; 16])
 }
 
 /// The message that an item is about.

@@ -72,6 +72,15 @@ fn a_month_of_twenty_counties_ends_with_equal_ledgers_and_signed_statements() {
 }
 
 #[test]
+fn a_refusal_stays_a_refusal_when_its_message_is_delivered_again_after_a_month() {
+    // What was refused was delivered again when its receipt could not be had: it was judged anew, under another digest,
+    // and no comparison came to an end.
+    for seed in [163, 188, 230, 325, 454, 503, 611, 917, 1_332, 1_338] {
+        holds(&Options { seed, story: Story::Reconcile, ..Options::default() });
+    }
+}
+
+#[test]
 fn the_same_seed_tells_the_same_story_and_another_one_another() {
     let of = |seed| run(&Options { seed, ..Options::default() }).summary();
     for seed in 0..20 {

@@ -1,5 +1,7 @@
 //! Values of the tables about agreements, withdrawn consents, and what a node has to send by itself because of them.
 
+mod v1;
+
 use domain::agreement::{Agreement, OfficeSignature};
 use domain::area::AreaCode;
 use domain::id::{MessageId, OperatorName};
@@ -9,7 +11,7 @@ use domain::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::MessageKey;
-use crate::value::first_layouts;
+use crate::value::{Versioned, first_layouts};
 
 /// A version of an agreement, with the words of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,14 +65,17 @@ pub struct AgreedRow {
     pub agreements: Vec<Agreement>,
 }
 
-/// A message that rests on a consent.
+/// The id of a consent or request, as it stands in keys.
+pub type GroundKey = [u8; 16];
+
+/// A message that rests on a consent or request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentUseRow {
     /// The other county.
     pub peer: AreaCode,
 }
 
-/// That a consent was withdrawn, at the office that took it or by its word.
+/// That a consent or request was withdrawn, at the office that took it or by its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentEndedRow {
     /// When it was withdrawn.
@@ -112,13 +117,15 @@ pub struct RefusedWordRow {
     pub at: UnixMillis,
     /// How often.
     pub times: u32,
-    /// When the consent was withdrawn, or what came under it was deleted here.
+    /// When the consent or request was withdrawn, or what came under it was deleted here.
     pub since: UnixMillis,
     /// It is not on its way again yet.
     pub resting: bool,
 }
 
-/// How far the messages from before it was noted on which consent each rests have been looked through.
+/// How far the messages from before it was noted on which consent or request each rests have been looked through.
+///
+/// In its first layout consents only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtUpRow {
     /// The last message that was looked at.
@@ -148,6 +155,14 @@ first_layouts!(
     SpreadRow,
     DutyRow,
     RefusedWordRow,
-    CaughtUpRow,
     ReleaseRow,
 );
+
+impl Versioned for CaughtUpRow {
+    const VERSION: u8 = 2;
+    type Older = v1::CaughtUpRow;
+    /// Requests were not noted: all is looked through once more.
+    fn upgrade(_: v1::CaughtUpRow) -> Self {
+        Self::default()
+    }
+}

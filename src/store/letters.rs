@@ -226,6 +226,13 @@ pub enum NoticeKind {
         /// Its last day, at its beginning.
         at: UnixMillis,
     },
+    /// A case was accepted, and cannot be handed over all the same.
+    NotHandedOver {
+        /// Whom it was offered to.
+        to: AreaCode,
+        /// Why not.
+        reason: Reason,
+    },
 }
 
 impl NoticeKind {
@@ -255,6 +262,7 @@ impl NoticeKind {
             Self::CaseWaits { from } => (20, area(from), 0),
             Self::WithdrawalRefused { peer } => (40, area(peer), 0),
             Self::AgreementEnds { peer, .. } => (41, area(peer), 0),
+            Self::NotHandedOver { to, .. } => (42, area(to), 0),
         }
     }
 }

@@ -8,8 +8,8 @@
 use domain::id::{AgreementId, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
 
 use crate::agreements::{
-    AgreedRow, AgreementRow, CaughtUpRow, ConsentEndedRow, ConsentUseRow, DutyRow, RefusedWordRow,
-    ReleaseRow, SpreadRow,
+    AgreedRow, AgreementRow, CaughtUpRow, ConsentEndedRow, ConsentUseRow, DutyRow, GroundKey,
+    RefusedWordRow, ReleaseRow, SpreadRow,
 };
 use crate::bulk::{BulkRow, OffersRow};
 use crate::cases::{CaseKey, CaseRow, CaseTurnKey};
@@ -374,22 +374,22 @@ catalogue! {
     /// Key: peer (6). Value: [`AgreedRow`], sealed. Written with [`AGREEMENT`].
     AGREED: Table<PeerKey, AgreedRow, Sealed> = Table::new("agreed-1", 0x69);
 
-    /// Messages that rest on a consent.
-    /// Key: consent id (16), message id (16), side (1). Value: [`ConsentUseRow`]. Written with
+    /// Messages that rest on a consent or a request.
+    /// Key: its id (16), message id (16), side (1). Value: [`ConsentUseRow`]. Written with
     /// [`MESSAGE`].
-    CONSENT_USE: Table<(ConsentId, MessageKey), ConsentUseRow> =
+    CONSENT_USE: Table<(GroundKey, MessageKey), ConsentUseRow> =
         Table::new("consent-use-1", 0x6A);
 
-    /// Consents that were withdrawn: nothing more is sent or taken under them.
-    /// Key: consent id (16), county whose word it is (6). Value: [`ConsentEndedRow`]. Written with the
+    /// Consents and requests that were withdrawn: nothing more is sent or taken under them.
+    /// Key: its id (16), county whose word it is (6). Value: [`ConsentEndedRow`]. Written with the
     /// withdrawal.
-    CONSENT_ENDED: Table<(ConsentId, PeerKey), ConsentEndedRow> =
+    CONSENT_ENDED: Table<(GroundKey, PeerKey), ConsentEndedRow> =
         Table::new("consent-ended-1", 0x6B);
 
     /// Which counties are told of a withdrawal, and what they said.
-    /// Key: consent id (16), peer (6). Value: [`SpreadRow`]. Written with the withdrawal, its message and
+    /// Key: id of the consent or request (16), peer (6). Value: [`SpreadRow`]. Written with the withdrawal, its message and
     /// its answer.
-    CONSENT_SPREAD: Table<(ConsentId, PeerKey), SpreadRow> = Table::new("consent-spread-1", 0x6C);
+    CONSENT_SPREAD: Table<(GroundKey, PeerKey), SpreadRow> = Table::new("consent-spread-1", 0x6C);
 
     /// What was reported about a person, either way: an earlier report answers a question.
     /// Key: person id, peer (6), kind (1), message id (16). Value: side (1). Written with [`MESSAGE`].
@@ -397,7 +397,7 @@ catalogue! {
         Table::new("report-of-person-1", 0x6D);
 
     /// What this node has to send by itself.
-    /// Key: what (1), consent or message id (16), peer (6). Value: [`DutyRow`]. Written when it comes
+    /// Key: what (1), id of a consent, request or message (16), peer (6). Value: [`DutyRow`]. Written when it comes
     /// up, deleted when it is sent.
     DUTY: Table<(u8, [u8; 16], PeerKey), DutyRow> = Table::new("duty-1", 0x6E);
 

@@ -11,6 +11,7 @@ use exchange::reconcile::key::NONCE_BYTES;
 use exchange::reconcile::key::Sum;
 use exchange::reconcile::packed::SYMBOL_BYTES_MAX;
 use exchange::reconcile::packed::SYMBOLS_AT_ONCE;
+use exchange::reconcile::sample::Sample;
 use exchange::reconcile::session::Answer;
 use exchange::reconcile::session::Ask;
 use exchange::reconcile::session::ENTRIES_AT_ONCE;
@@ -18,6 +19,7 @@ use exchange::reconcile::session::Follows;
 use exchange::reconcile::session::INCOMPLETE_MAX;
 use exchange::reconcile::session::ITEMS_AT_ONCE;
 use exchange::reconcile::session::Incomplete;
+use exchange::reconcile::session::Lacks;
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::told;
 
@@ -54,10 +56,11 @@ pub const RECONCILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub fn ask_to_pb(ask: Ask) -> pb::CompareRequest {
     use pb::compare_request::Ask as Said;
     let said = match ask {
-        Ask::Open { scope, nonce, hint, incomplete } => Said::Open(pb::CompareOpen {
+        Ask::Open { scope, nonce, sample, incomplete } => Said::Open(pb::CompareOpen {
             scope: Some(scope_to_pb(&scope)),
             nonce: nonce.to_vec(),
-            hint: Some(sum_to_pb(hint)),
+            hint: Some(sum_to_pb(sample.hint)),
+            sketch: sample.sketch.to_vec(),
             incomplete: incomplete_to_pb(&incomplete),
         }),
         Ask::More { through } => Said::MoreThrough(through),
@@ -84,11 +87,12 @@ pub fn ask_from_pb(request: pb::CompareRequest) -> Result<Ask, Malformed> {
     let said = request.ask.ok_or(Malformed::Missing { field: "compare.ask" })?;
     Ok(match said {
         Said::Open(open) => {
-            let pb::CompareOpen { scope, nonce, hint, incomplete } = open;
+            let pb::CompareOpen { scope, nonce, hint, incomplete, sketch } = open;
+            let sketch = array("compare.open.sketch", &sketch)?;
             Ask::Open {
                 scope: scope_from_pb(scope)?,
                 nonce: nonce_of(&nonce)?,
-                hint: sum_from_pb(hint)?,
+                sample: Box::new(Sample { hint: sum_from_pb(hint)?, sketch }),
                 incomplete: incomplete_from_pb(incomplete)?,
             }
         }
@@ -108,17 +112,19 @@ pub fn ask_from_pb(request: pb::CompareRequest) -> Result<Ask, Malformed> {
 pub fn answer_to_pb(answer: Answer) -> pb::CompareResponse {
     use pb::compare_response::Answer as Said;
     let said = match answer {
-        Answer::Opened { nonce, sum, follows, incomplete } => {
-            let follows = match follows {
-                Follows::Nothing => pb::CompareFollows::Nothing,
-                Follows::Symbols => pb::CompareFollows::Symbols,
-                Follows::List => pb::CompareFollows::List,
+        Answer::Opened { nonce, sum, follows, lacks } => {
+            let (follows, symbols) = match follows {
+                Follows::Nothing => (pb::CompareFollows::Nothing, 0),
+                Follows::Symbols(symbols) => (pb::CompareFollows::Symbols, symbols),
+                Follows::List => (pb::CompareFollows::List, 0),
             };
             Said::Opened(pb::CompareOpened {
                 nonce: nonce.to_vec(),
                 sum: Some(sum_to_pb(sum)),
                 follows: follows.into(),
-                incomplete: incomplete_to_pb(&incomplete),
+                symbols,
+                incomplete: incomplete_to_pb(&lacks.incomplete),
+                silent: lacks.silent.iter().map(ToString::to_string).collect(),
             })
         }
         Answer::Symbols { packed } => Said::Symbols(packed),
@@ -143,18 +149,25 @@ pub fn answer_from_pb(response: pb::CompareResponse) -> Result<Answer, Malformed
             let field = "compare.opened.follows";
             let follows = match pb::CompareFollows::try_from(opened.follows) {
                 Ok(pb::CompareFollows::Nothing) => Follows::Nothing,
-                Ok(pb::CompareFollows::Symbols) => Follows::Symbols,
+                Ok(pb::CompareFollows::Symbols) => Follows::Symbols(opened.symbols),
                 Ok(pb::CompareFollows::List) => Follows::List,
                 Ok(pb::CompareFollows::Unspecified) | Err(_) => {
                     let number = i64::from(opened.follows);
                     return Err(Malformed::Unknown { field, number });
                 }
             };
+            at_most("compare.opened.silent", opened.silent.len(), INCOMPLETE_MAX)?;
+            let silent = opened.silent.iter();
+            let silent: Result<Vec<_>, _> =
+                silent.map(|area| node_area("compare.opened.silent", area.as_bytes())).collect();
             Answer::Opened {
                 nonce: nonce_of(&opened.nonce)?,
                 sum: sum_from_pb(opened.sum)?,
                 follows,
-                incomplete: incomplete_from_pb(opened.incomplete)?,
+                lacks: Lacks {
+                    incomplete: incomplete_from_pb(opened.incomplete)?,
+                    silent: silent?,
+                },
             }
         }
         Said::Symbols(packed) => {

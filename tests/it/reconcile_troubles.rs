@@ -153,7 +153,9 @@ fn scope(asker: &str, answerer: &str) -> Scope {
 
 fn open(scope: Scope) -> Ask {
     let hint = exchange::reconcile::key::Sum { count: 5, digest: 7 };
-    Ask::Open { scope, nonce: [7; 16], hint, incomplete: Vec::new() }
+    let sketch = [9; exchange::reconcile::sample::SKETCH_BYTES];
+    let sample = Box::new(exchange::reconcile::sample::Sample { hint, sketch });
+    Ask::Open { scope, nonce: [7; 16], sample, incomplete: Vec::new() }
 }
 
 /// Says all of that, and gives the code of the error that it ends with.

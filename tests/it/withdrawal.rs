@@ -1,6 +1,7 @@
 //! A person takes her consent back: nothing more goes, and the county that was told forgets it and says so.
 
 use domain::access::Role;
+use domain::consent::Ground;
 use domain::message::{Body, ConsentWithdrawal, Content, Kind};
 use domain::purpose::{LawfulBasis, Purpose};
 use liangdi::cli::connect::Office;
@@ -77,7 +78,8 @@ async fn withdraw(clerk: &Office, consent: &str) {
 }
 
 async fn spread(clerk: &Office, consent: &str) -> Vec<WithdrawalSpread> {
-    let request = GetWithdrawalRequest { consent_id: consent.to_owned() };
+    let request =
+        GetWithdrawalRequest { consent_id: consent.to_owned(), request_id: String::new() };
     clerk.agreements().get_withdrawal(request).await.unwrap().into_inner().spread
 }
 
@@ -168,7 +170,10 @@ async fn what_comes_after_the_withdrawal_is_refused_and_nobody_takes_back_for_ot
         purpose: Purpose::PersonRights,
         consent: None,
         person: None,
-        body: Body::ConsentWithdrawal(ConsentWithdrawal { consent_id, withdrawn: now() }),
+        body: Body::ConsentWithdrawal(ConsentWithdrawal {
+            ground: Ground::Consent(consent_id),
+            withdrawn: now(),
+        }),
         ..report.clone()
     };
     let mut other = Rogue::connect(&network, "440307", &home).await;
@@ -241,72 +246,101 @@ async fn a_withdrawal_travels_by_file_and_its_answer_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_withdrawal_while_a_case_is_handed_over_keeps_it_from_the_third_area() {
+async fn a_case_is_not_offered_to_a_county_that_she_has_not_named() {
     const THIRD: &str = "411528";
     let network = Network::new();
-    let mut nodes = [HOME, AWAY, THIRD].map(|own| {
-        let others = [HOME, AWAY, THIRD].into_iter().filter(|other| *other != own);
-        network.node(own, &others.collect::<Vec<_>>())
+    let mut nodes = [HOME, AWAY].map(|own| {
+        let other = if own == HOME { AWAY } else { HOME };
+        network.node(own, &[other])
     });
     nodes.iter_mut().for_each(|node| node.start());
     let clerk = |area: &str| network.operator("clerk", area, Role::Clerk);
-    let (at_home, at_away, at_third) = (
-        office::connect(&clerk(HOME)).await,
-        office::connect(&clerk(AWAY)).await,
-        office::connect(&clerk(THIRD)).await,
-    );
+    let (at_home, at_away) =
+        (office::connect(&clerk(HOME)).await, office::connect(&clerk(AWAY)).await);
     let arrival = office::arrival(32, HOME, AWAY);
     at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
     let given = consent(&at_away, &arrival).await;
     conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
-    conclude(&network, (HOME, THIRD), "", &terms(&[Kind::PregnancyReport])).await;
     let sent = report(&at_away, &arrival, &given).await.unwrap();
     office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
-    let case = sent.case_id.clone();
 
     use wire::pb::office::take_case_step_request::Step;
-    use wire::pb::office::{AcceptCase, OfferCase, ShowCaseRequest, TakeCaseStepRequest};
-    let take = |office: Office, step: Step| {
-        let case = case.clone();
-        async move {
-            eventually_async("the step is taken", || async {
-                let show = ShowCaseRequest { case_id: case.clone() };
-                let shown = office.cases().show_case(show).await.ok()?.into_inner().case?;
-                let request = TakeCaseStepRequest {
-                    case_id: case.clone(),
-                    expected_version: shown.version,
-                    step: Some(step.clone()),
-                    ..Default::default()
-                };
-                office.cases().take_case_step(request).await.ok()
-            })
-            .await
-        }
-    };
+    use wire::pb::office::{OfferCase, ShowCaseRequest, TakeCaseStepRequest};
+    let show = ShowCaseRequest { case_id: sent.case_id.clone() };
+    let shown = at_home.cases().show_case(show).await.unwrap().into_inner().case.unwrap();
     let offer = OfferCase {
         to: THIRD.to_owned(),
         cause: body::TransferCause::WrongCounty.into(),
         until_ms: 0,
     };
-    take(at_home.clone(), Step::HandOver(offer)).await;
-    withdraw(&at_away, &given).await;
-    assert!(acknowledged(&at_away, &given).await.deleted_ms > 0);
-    assert_eq!(read(&at_home, &sent.message_id).await.unwrap_err(), "CONSENT_WITHDRAWN");
-    take(at_third.clone(), Step::Accept(AcceptCase {})).await;
-    // The third area hears that nothing comes of it, and has nothing of the case.
-    eventually_async("the third area is told", || async {
-        let received = office::list(&at_third, wire::pb::office::Direction::Received).await;
-        received.iter().any(|track| track.kind == "HandOverWithdrawal").then_some(())
+    let request = TakeCaseStepRequest {
+        case_id: sent.case_id,
+        expected_version: shown.version,
+        step: Some(Step::HandOver(offer)),
+        ..Default::default()
+    };
+    let told = at_home.cases().take_case_step(request).await.unwrap_err();
+    assert_eq!(office::code(&told), "BASIS_REQUIRED");
+    for node in &nodes {
+        node.never_panicked();
+    }
+}
+
+/// The clerk's way: at the command line, and the other county forgets what came under the request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_taken_back_at_the_command_line() {
+    let network = Network::new();
+    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+    home.start();
+    away.start();
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let arrival = office::arrival(41, HOME, AWAY);
+    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+    let desk = Desk::at(&network, AWAY);
+    let document = arrival.person.clone().unwrap().document.unwrap().number;
+    let today = domain::time::Date::from_millis(now());
+    let recorded = desk.json(&format!(
+        "request record --document {document} --service antenatal-care --requested-on {today} --recipient {HOME}"
+    ));
+    let request = recorded["service_request"]["request_id"].as_str().unwrap().to_owned();
+    let id: domain::id::RequestId = request.parse().unwrap();
+    let person = arrival.person.clone().unwrap();
+    let content = body::Content {
+        basis: LawfulBasis::ServiceRequest.number().into(),
+        purpose: Purpose::HealthService.number().into(),
+        service_request: Some(body::ServiceRequestReference {
+            request_id: id.as_bytes().to_vec(),
+            ..Default::default()
+        }),
+        person: Some(body::PersonReference { document: person.document, name: person.name }),
+        body: Some(content::Body::PregnancyReport(body::PregnancyReport {
+            services_wanted: vec![body::Service::AntenatalCare.into()],
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    let send =
+        SendMessageRequest { to: HOME.to_owned(), content: Some(content), ..Default::default() };
+    let sent = at_away.messages().send_message(send.clone()).await.unwrap().into_inner();
+    office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
+
+    desk.json(&format!("request withdraw {request} --form in-writing"));
+    assert_eq!(
+        desk.refused(&format!("request withdraw {request}"), 3)["code"],
+        "CONSENT_WITHDRAWN"
+    );
+    let again = at_away.messages().send_message(send).await.unwrap_err();
+    assert_eq!(office::code(&again), "CONSENT_WITHDRAWN");
+    eventually_async("the withdrawal is acknowledged", || async {
+        let spread = desk.json(&format!("request withdrawal {request}"));
+        let at = &spread.as_array().expect("a list")[0];
+        at["acknowledged_ms"].as_u64().filter(|at| *at > 0)
     })
     .await;
-    let received = office::list(&at_third, wire::pb::office::Direction::Received).await;
-    assert!(received.iter().all(|track| track.kind != "HandOver"), "{received:?}");
-    assert_eq!(read(&at_third, &sent.message_id).await.unwrap_err(), "NOT_FOUND");
-    // The node goes on with its other cases.
-    let other = office::message(9, AWAY, HOME, Kind::ArrivalNotice);
-    let other = office::send(&at_away, HOME, &other, "").await.unwrap();
-    office::reaches(&at_away, &other.message_id, Stage::Stored).await;
-    for node in &nodes {
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    assert_eq!(read(&at_home, &sent.message_id).await.unwrap_err(), "CONSENT_WITHDRAWN");
+    for node in [home, away] {
         node.never_panicked();
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::agreement::{AgreementState, KindTerms};
 use domain::area::AreaCode;
+use domain::consent::Ground;
 use domain::id::AgreementId;
 use domain::message::{AgreementDecision, AgreementEnd, AgreementProposal, Body, Kind};
 use domain::reason::Reason;
@@ -156,9 +157,14 @@ impl AgreementService for Agreements {
         request: Request<pb::GetWithdrawalRequest>,
     ) -> Result<Response<pb::GetWithdrawalResponse>, Status> {
         let ctx = self.ctx(&request)?;
-        let id = parsed(&request.get_ref().consent_id, "consent_id")?;
-        access::follow(&ctx, &self.store, Followed::Consent(id)).await?;
-        let spread = spread::of(&ctx, &self.store, id)?;
+        let pb::GetWithdrawalRequest { consent_id, request_id } = request.get_ref();
+        let ground = match (consent_id.is_empty(), request_id.is_empty()) {
+            (true, false) => Ground::Request(parsed(request_id, "request_id")?),
+            (false, false) => return Err(invalid("request_id")),
+            (_, true) => Ground::Consent(parsed(consent_id, "consent_id")?),
+        };
+        access::follow(&ctx, &self.store, Followed::Ground(ground)).await?;
+        let spread = spread::of(&ctx, &self.store, ground)?;
         let spread = spread.iter().map(spread_to_pb).collect();
         Ok(Response::new(pb::GetWithdrawalResponse { spread }))
     }

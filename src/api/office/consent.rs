@@ -105,6 +105,23 @@ impl ConsentService for Consents {
         Ok(Response::new(office::RecordServiceRequestResponse { service_request }))
     }
 
+    async fn withdraw_service_request(
+        &self,
+        request: Request<office::WithdrawServiceRequestRequest>,
+    ) -> Result<Response<office::WithdrawServiceRequestResponse>, Status> {
+        let ctx = operator(request.extensions(), self.area)?;
+        let office::WithdrawServiceRequestRequest { request_id, form: given } =
+            request.into_inner();
+        let mut form = Form::new();
+        let given = form.given("form", given);
+        let id = form.parsed("request_id", &request_id);
+        let id = form.finish(id).map_err(of_findings)?;
+        let kept = consents::withdraw_request(&ctx, &self.store, id, given).await?;
+        self.peers.ring();
+        let service_request = Some(service_request_of(&kept, PURPOSE));
+        Ok(Response::new(office::WithdrawServiceRequestResponse { service_request }))
+    }
+
     async fn list_consents(
         &self,
         request: Request<office::ListConsentsRequest>,

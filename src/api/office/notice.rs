@@ -64,5 +64,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::CaseWaits { .. } => pb::NoticeKind::CaseWaits,
         NoticeKind::WithdrawalRefused { .. } => pb::NoticeKind::WithdrawalRefused,
         NoticeKind::AgreementEnds { .. } => pb::NoticeKind::AgreementEnds,
+        NoticeKind::NotHandedOver { .. } => pb::NoticeKind::NotHandedOver,
     }
 }

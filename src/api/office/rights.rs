@@ -93,6 +93,7 @@ pub const RIGHTS: &[Right] = &[
     call("ConsentService", "RecordConsent", Changes, &[P::WriteRecords]),
     call("ConsentService", "WithdrawConsent", Changes, &[P::WriteRecords]),
     call("ConsentService", "RecordServiceRequest", Changes, &[P::WriteRecords]),
+    call("ConsentService", "WithdrawServiceRequest", Changes, &[P::WriteRecords]),
     call("ConsentService", "ListConsents", Reads, &[P::ReadPerson]),
     call("MessageService", "SendMessage", Changes, SENDS),
     call("MessageService", "GetMessage", Reads, &[P::ExchangeMessages]),

@@ -4,7 +4,8 @@
 //! A program that looks every second leaves one entry an hour and thing. It is no read of a record and not counted as one.
 
 use domain::access::AccessAction;
-use domain::id::{CaseId, ConsentId, MessageId};
+use domain::consent::Ground;
+use domain::id::{CaseId, MessageId};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
@@ -35,18 +36,21 @@ pub enum Followed {
     /// How far one case is.
     Case(CaseId),
     /// Who was told of a withdrawal.
-    Consent(ConsentId),
+    Ground(Ground),
     /// A list of that name, without persons.
     List(&'static str),
 }
 
 impl Followed {
     fn key(self) -> [u8; 16] {
-        let list;
+        let (list, id);
         let parts: [&[u8]; 2] = match &self {
             Self::Message(id) => [b"message\0", id.as_bytes()],
             Self::Case(id) => [b"case\0", id.as_bytes()],
-            Self::Consent(id) => [b"consent\0", id.as_bytes()],
+            Self::Ground(ground) => {
+                id = ground.bytes();
+                [b"consent\0", &id]
+            }
             Self::List(name) => {
                 list = name.as_bytes();
                 [b"list\0", list]
@@ -73,11 +77,12 @@ impl Followed {
                 let act = first.map(|content| Act::with(AccessAction::Follow, store, &content));
                 Act { message: Some(id.opening_message()), ..act.unwrap_or(nobody) }
             }
-            Self::Consent(id) => {
-                let person = match store.consent(id)? {
-                    Some(consent) => store.person(consent.person())?,
-                    None => None,
+            Self::Ground(ground) => {
+                let whose = match ground {
+                    Ground::Consent(id) => store.consent(id)?.map(|consent| consent.person()),
+                    Ground::Request(id) => store.service_request(id)?.map(|it| it.request.person),
                 };
+                let person = whose.map(|whose| store.person(whose)).transpose()?.flatten();
                 let person = person.map(|person| {
                     let hash = store.document_hash(&person.details().document);
                     store::access::person_key(hash)

@@ -11,15 +11,17 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::Store;
 use store::cases::CaseRow;
+use store::letters::NoticeKind;
 use store::messages::Side;
 use store::tables::{CASE, CASE_DUTY};
 
 use super::opening::{Rows, document, opening};
 use super::steps::{between, inside};
 use super::{keep, opposite};
-use crate::app::AppError;
 use crate::app::duties::Node;
+use crate::app::messages::content_of;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
+use crate::app::{AppError, notices};
 
 /// Cases that are read in one go.
 const CASES_AT_ONCE: usize = 256;
@@ -63,7 +65,7 @@ impl Node<'_> {
         }
         match duty {
             Some(Duty::GiveAway(offer)) => self.give_away(row, offer).await,
-            Some(Duty::TellLapsed(offer)) => self.tell_lapsed(row, offer).await,
+            Some(Duty::TellLapsed(offer)) => self.tell_lapsed(row, offer, None).await,
             None => self.settle(row).await,
         }
     }
@@ -71,7 +73,8 @@ impl Node<'_> {
     /// Gives the side away: the message that brings it, the word to the other side and the end of our term, in one unit.
     async fn give_away(&self, row: CaseRow, offer: Offer) -> Result<bool, AppError> {
         let Some(first) = opening(self.store, row.case.id())? else {
-            return self.tell_lapsed(row, offer).await;
+            let why = self.why_gone(row.case.id())?;
+            return self.tell_lapsed(row, offer, Some(why)).await;
         };
         let cause = cause(self.store, &offer)?;
         let all = row.case.steps().into_iter().map(|step| step.id).collect();
@@ -81,7 +84,7 @@ impl Node<'_> {
             Ok(hand_over) => hand_over,
             // The ground of the case does not reach that office: it is not handed over, and the other is told.
             Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => {
-                return self.tell_lapsed(row, offer).await;
+                return self.tell_lapsed(row, offer, Some(refusal.reason)).await;
             }
             Err(error) => return Err(error),
         };
@@ -106,17 +109,42 @@ impl Node<'_> {
         match given.await.map_err(AppError::from) {
             Ok(sent) => Ok(self.nudge(sent.iter().flatten())),
             Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => {
-                self.tell_lapsed(row, offer).await
+                self.tell_lapsed(row, offer, Some(refusal.reason)).await
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn tell_lapsed(&self, row: CaseRow, offer: Offer) -> Result<bool, AppError> {
+    /// Ends an offer that comes to nothing. Where that is no matter of time, this office is told why, too.
+    async fn tell_lapsed(
+        &self,
+        row: CaseRow,
+        offer: Offer,
+        why: Option<Reason>,
+    ) -> Result<bool, AppError> {
         let body = HandOverWithdrawal { seat: offer.seat, term: offer.term, lapsed: true };
         let mut outgoing = self.outgoing(offer.to, between(&row, body.into()))?;
-        let sent = self.store.commit(move |unit| outgoing.accept(unit)).await;
-        Ok(self.nudge([sent.map_err(AppError::from)?].iter()))
+        let now = self.now;
+        let sent = self.store.commit(move |unit| {
+            if let Some(reason) = why {
+                let what = NoticeKind::NotHandedOver { to: offer.to, reason };
+                notices::raise(unit, now, what, &[offer.id])?;
+            }
+            outgoing.accept(unit)
+        });
+        Ok(self.nudge([sent.await.map_err(AppError::from)?].iter()))
+    }
+
+    /// Why what opened a case is not here.
+    fn why_gone(&self, case: CaseId) -> Result<Reason, AppError> {
+        let id = case.opening_message();
+        for side in [Side::Received, Side::Sent] {
+            let Some(row) = Rows::message(self.store, id, side)? else { continue };
+            if let Err(AppError::Refused(refusal)) = content_of(self.store, id, &row) {
+                return Ok(refusal.reason);
+            }
+        }
+        Ok(Reason::UnknownCase)
     }
 
     /// What came for a side that is gone, to whoever holds it now.
@@ -129,7 +157,12 @@ impl Node<'_> {
                 let facts = (seat, term, TransferCause::OfficeChanged);
                 let ids = [&[row.case.id().opening_message()][..], &passed].concat();
                 let body = self.hand_over(&row, facts, ids)?;
-                Some(self.outgoing(to, inside(&first, &row, body.into()))?)
+                match self.outgoing(to, inside(&first, &row, body.into())) {
+                    Ok(outgoing) => Some(outgoing),
+                    // The ground of the case does not reach whoever holds it now.
+                    Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => None,
+                    Err(error) => return Err(error),
+                }
             }
             // The person was erased here; there is nothing to pass on.
             None => None,
@@ -179,7 +212,7 @@ impl Node<'_> {
         let mut documents = Vec::new();
         for id in ids {
             let found = document(self.store, row.case.id(), id)?;
-            let Some(content) = found.filter(|content| is_worth_reading(content.kind())) else {
+            let Some(content) = found.filter(is_worth_reading) else {
                 continue;
             };
             if documents.len() < DOCUMENTS_MAX {
@@ -207,9 +240,9 @@ fn told_first(row: &CaseRow, own: AreaCode, duty: Option<Duty>) -> Option<AreaCo
 }
 
 /// What somebody wrote, and not what only changes who sits where.
-fn is_worth_reading(kind: Kind) -> bool {
+fn is_worth_reading(content: &Content) -> bool {
     !matches!(
-        kind,
+        content.kind(),
         Kind::Forward
             | Kind::HandOver
             | Kind::HandOverOffer

@@ -6,8 +6,9 @@ use domain::area::AreaCode;
 use domain::case::{Deed, OfferState, Pairing, Seat, Stage, TransferCause};
 use domain::id::{CaseId, MessageId};
 use domain::message::{
-    Body, Clarification, Clarify, Close, Content, Correct, HandOverAcceptance, HandOverOffer,
-    HandOverWithdrawal, Reject, Remind, Void,
+    Body, CheckContext, Clarification, Clarify, Close, Content, Correct, Document, HandOver,
+    HandOverAcceptance, HandOverOffer, HandOverWithdrawal, Refusal as Refused, Reject, Remind,
+    Void,
 };
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
@@ -15,7 +16,8 @@ use domain::text::{Note, Passage, WrittenReason};
 use domain::time::UnixMillis;
 use serde::Serialize;
 use store::cases::CaseRow;
-use store::tables::CASE;
+use store::messages::peer_key;
+use store::tables::{CASE, CONSENT_ENDED};
 use store::{Store, Unit};
 
 use super::opening::{must_open, opening};
@@ -232,7 +234,9 @@ fn plan(ctx: &Ctx, store: &Store, row: &CaseRow, action: Action) -> Result<Plan,
     let (to, deed, body): (AreaCode, Deed, Body) = match action {
         Action::Pair(pairing) => return Ok(Plan::Work(Work::Pair(pairing))),
         Action::Verify => return Ok(Plan::Work(Work::Verify)),
-        Action::Offer(to, cause, until) => return offer(store, row, own, (to, cause, until)),
+        Action::Offer(to, cause, until) => {
+            return offer(store, row, (own, ctx.now), (to, cause, until));
+        }
         Action::Accept | Action::Withdraw => return respond(ctx, row, &action),
         Action::Answer(body) => {
             let deed = Deed::Answer { kind: body.kind() };
@@ -279,9 +283,23 @@ fn plan(ctx: &Ctx, store: &Store, row: &CaseRow, action: Action) -> Result<Plan,
             (opposite(&row.case, Seat::Asking)?, Deed::Close, Close { note }.into())
         }
     };
-    let opening = must_open(store, row.case.id())?;
-    let content = Box::new(inside(&opening, row, body));
-    Ok(Plan::Send { to, deed, content })
+    let content = match deed {
+        Deed::Void | Deed::Close => ending(store, own, row, body)?,
+        _ => inside(&must_open(store, row.case.id())?, row, body),
+    };
+    Ok(Plan::Send { to, deed, content: Box::new(content) })
+}
+
+/// A case can be called off or closed also when the person has taken back what it rested on: the word names nobody.
+fn ending(store: &Store, own: AreaCode, row: &CaseRow, body: Body) -> Result<Content, AppError> {
+    let Some(opening) = opening(store, row.case.id())? else { return Ok(between(row, body)) };
+    let ended = match opening.ground() {
+        Some(ground) => store.get(&CONSENT_ENDED, &(ground.bytes(), peer_key(own)))?.is_some(),
+        None => false,
+    };
+    let content = inside(&opening, row, body);
+    let purpose = content.purpose;
+    Ok(if ended { Content { purpose, ..bare(content) } } else { content })
 }
 
 /// Why nothing can be answered: the reason of the case, where it has one.
@@ -313,7 +331,7 @@ pub(super) fn inside(opening: &Content, row: &CaseRow, body: Body) -> Content {
 fn offer(
     store: &Store,
     row: &CaseRow,
-    own: AreaCode,
+    (own, now): (AreaCode, UnixMillis),
     (to, cause, until): (AreaCode, TransferCause, UnixMillis),
 ) -> Result<Plan, AppError> {
     let view = row.case.view();
@@ -331,10 +349,31 @@ fn offer(
         // What offices say to each other about no person is nobody else's.
         return Err(Reason::StateForbids.into());
     }
+    reaches(row, &opening, (own, to.county()), now)?;
     let body = HandOverOffer { seat, term, until, cause, kind, due: view.due };
     // Whoever is offered a case holds nothing of it; the ground of the case travels with the hand-over.
     let content = Content { person: None, ..inside(&opening, row, body.into()) };
     Ok(Plan::Send { to: to.county(), deed, content: Box::new(bare(content)) })
+}
+
+/// Whether the ground of a case lets another office take it over; it is asked again when that has accepted.
+fn reaches(
+    row: &CaseRow,
+    opening: &Content,
+    (from, to): (AreaCode, AreaCode),
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let document =
+        Document { id: row.case.id().opening_message(), content: opening.clone().into() };
+    let (seat, term, cause) = (Seat::Answering, 2, TransferCause::OfficeChanged);
+    let steps = row.case.steps().into_iter().cloned().collect();
+    let body = HandOver { seat, term, cause, steps, documents: vec![document] };
+    let refusals = inside(opening, row, body.into()).refusals(&CheckContext { from, to, now });
+    let ground = |refusal: &&Refused| refusal.reason == Reason::BasisRequired;
+    match refusals.iter().find(ground) {
+        Some(refused) => Err(Refusal::new(refused.reason).field(refused.field).into()),
+        None => Ok(()),
+    }
 }
 
 /// Accepting and withdrawing name a side and a term, and nothing else.
@@ -377,7 +416,7 @@ pub(super) fn between(row: &CaseRow, body: Body) -> Content {
     }
 }
 
-/// The same without the ground, for an office that is not in the case yet.
+/// The same without the ground, for an office that is not in the case yet, or when the ground was taken back.
 fn bare(content: Content) -> Content {
     Content {
         basis: LawfulBasis::OfficeAgreement,

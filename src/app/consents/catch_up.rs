@@ -1,4 +1,4 @@
-//! Messages from before it was noted on which consent each rests: looked through once, so that a withdrawal finds them.
+//! Messages from before it was noted on which consent or request each rests: looked through once, so that a withdrawal finds them.
 //!
 //! Whatever was withdrawn meanwhile is followed for each of them in the unit that finds it.
 
@@ -48,7 +48,7 @@ pub async fn catch_up(store: &Store, own: AreaCode, now: UnixMillis) -> Result<(
         for (key, kept) in rows {
             let Kept::Value { value, .. } = kept else { continue };
             if let Ok(content) = decode_content(&value.content.0)
-                && content.consent.is_some()
+                && content.ground().is_some()
             {
                 found.push((key, value.peer, content));
             }
@@ -64,7 +64,7 @@ pub async fn catch_up(store: &Store, own: AreaCode, now: UnixMillis) -> Result<(
     }
 }
 
-/// Notes on which consent a message rests, and follows its withdrawal when there was one.
+/// Notes on which consent or request a message rests, and follows its withdrawal when there was one.
 fn note(
     unit: &mut Unit<'_>,
     (key, peer): (MessageKey, AreaCode),
@@ -72,8 +72,8 @@ fn note(
     own: AreaCode,
     now: UnixMillis,
 ) -> Result<(), AppError> {
-    let Some(consent) = &content.consent else { return Ok(()) };
-    let id = consent.consent_id;
+    let Some(ground) = content.ground() else { return Ok(()) };
+    let id = ground.bytes();
     let theirs = unit.get(&CONSENT_ENDED, &(id, peer_key(peer)))?;
     if theirs.is_some() {
         return delete::content(unit, key, own, now).map(drop);
@@ -89,7 +89,7 @@ fn note(
     if !unit.contains(&CONSENT_SPREAD, &place)? {
         unit.put(&CONSENT_SPREAD, &place, &SpreadRow { since: now, told: None, done: None })?;
         let duty = DutyRow { about: None, at: now };
-        unit.put(&DUTY, &Duty::Withdrawal.key(*id.as_bytes(), peer), &duty)?;
+        unit.put(&DUTY, &Duty::Withdrawal(ground).key(peer), &duty)?;
     }
     Ok(())
 }

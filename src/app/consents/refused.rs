@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::area::AreaCode;
-use domain::id::{ConsentId, MessageId};
+use domain::consent::Ground;
+use domain::id::MessageId;
 use domain::message::Body;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
@@ -38,9 +39,9 @@ pub fn not_taken(
     now: UnixMillis,
 ) -> Result<(), AppError> {
     let Ok(content) = decode_content(&row.content.0) else { return Ok(()) };
-    let (duty, consent, since) = match &content.body {
-        Body::ConsentWithdrawal(said) => (Duty::Withdrawal, said.consent_id, said.withdrawn),
-        Body::ConsentWithdrawalDone(said) => (Duty::Deleted, said.consent_id, said.deleted),
+    let (duty, since) = match &content.body {
+        Body::ConsentWithdrawal(said) => (Duty::Withdrawal(said.ground), said.withdrawn),
+        Body::ConsentWithdrawalDone(said) => (Duty::Deleted(said.ground), said.deleted),
         _ => return Ok(()),
     };
     let reason = match why {
@@ -48,12 +49,12 @@ pub fn not_taken(
         DeadReason::RecipientRetired => Reason::AreaRetired,
         DeadReason::Expired | DeadReason::Withdrawn => Reason::Expired,
     };
-    let key = duty.key(*consent.as_bytes(), row.peer);
+    let key = duty.key(row.peer);
     let before = unit.get(&REFUSED_WORD, &key)?;
     let times = before.map_or(0, |before| before.times).saturating_add(1);
     let refused = RefusedWordRow { message: id, reason, at: now, times, since, resting: true };
     unit.put(&REFUSED_WORD, &key, &refused)?;
-    if duty == Duty::Withdrawal {
+    if matches!(duty, Duty::Withdrawal(_)) {
         notices::raise(unit, now, NoticeKind::WithdrawalRefused { peer: row.peer }, &[id])?;
     }
     Ok(())
@@ -81,8 +82,8 @@ pub async fn say_again(store: &Store, now: UnixMillis) -> Result<bool, AppError>
 }
 
 /// A withdrawal has been followed after all.
-pub(super) fn taken(unit: &mut Unit<'_>, consent: ConsentId, peer: AreaCode) {
-    unit.delete(&REFUSED_WORD, &Duty::Withdrawal.key(*consent.as_bytes(), peer));
+pub(super) fn taken(unit: &mut Unit<'_>, ground: Ground, peer: AreaCode) {
+    unit.delete(&REFUSED_WORD, &Duty::Withdrawal(ground).key(peer));
 }
 
 /// Why a county has not taken the word of a withdrawal, and when it said so last.
@@ -91,10 +92,10 @@ pub(super) fn taken(unit: &mut Unit<'_>, consent: ConsentId, peer: AreaCode) {
 /// When the row cannot be read.
 pub(super) fn of(
     store: &Store,
-    consent: ConsentId,
+    ground: Ground,
     peer: AreaCode,
 ) -> Result<Option<RefusedWordRow>, AppError> {
-    Ok(store.get(&REFUSED_WORD, &Duty::Withdrawal.key(*consent.as_bytes(), peer))?)
+    Ok(store.get(&REFUSED_WORD, &Duty::Withdrawal(ground).key(peer))?)
 }
 
 /// Counties that have not answered the word of a withdrawal of before that time; for the alarms.

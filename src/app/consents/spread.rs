@@ -4,17 +4,23 @@
 //! What is deleted is the content. That there was a message stays provable: its header, the hash of its body, the ledger
 //! and the receipts.
 
+use std::collections::BTreeSet;
+
 use domain::access::Permission;
 use domain::area::AreaCode;
-use domain::id::{ConsentId, MessageId};
-use domain::message::{ConsentWithdrawal, ConsentWithdrawalDone, Content};
+use domain::consent::Ground;
+use domain::id::MessageId;
+use domain::message::{ConsentWithdrawal, ConsentWithdrawalDone, Content, Kind};
 use domain::time::UnixMillis;
-use store::agreements::{ConsentEndedRow, ConsentUseRow, DutyRow, RefusedWordRow, SpreadRow};
-use store::messages::{MessageKey, Side, peer_area, peer_key};
+use store::agreements::{
+    ConsentEndedRow, ConsentUseRow, DutyRow, GroundKey, RefusedWordRow, SpreadRow,
+};
+use store::messages::{MessageKey, PeerKey, Side, peer_area, peer_key};
 use store::tables::{CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE, DUTY};
 use store::{Store, Unit};
 
 use super::refused;
+use crate::app::cases::opening::Rows;
 use crate::app::duties::Duty;
 use crate::app::letters;
 use crate::app::messages::delete;
@@ -36,7 +42,7 @@ pub struct Spread {
     pub refused: Option<RefusedWordRow>,
 }
 
-/// Notes that a message rests on a consent, in the unit that writes it.
+/// Notes that a message rests on a consent or request, in the unit that writes it.
 ///
 /// # Errors
 /// When the row cannot be written.
@@ -46,34 +52,34 @@ pub fn note_use(
     key: MessageKey,
     peer: AreaCode,
 ) -> Result<(), AppError> {
-    match &content.consent {
-        Some(consent) => {
-            Ok(unit.put(&CONSENT_USE, &(consent.consent_id, key), &ConsentUseRow { peer })?)
+    match content.ground() {
+        Some(ground) => {
+            Ok(unit.put(&CONSENT_USE, &(ground.bytes(), key), &ConsentUseRow { peer })?)
         }
         None => Ok(()),
     }
 }
 
-/// Whether the consent that a content names was withdrawn, here or by a word of `peer`.
+/// What a content rests on, when that was withdrawn, here or by a word of `peer`.
 ///
 /// # Errors
 /// When the row cannot be read.
-pub fn is_ended(
+pub fn ended(
     unit: &Unit<'_>,
     content: &Content,
     own: AreaCode,
     peer: AreaCode,
-) -> Result<bool, AppError> {
-    let Some(consent) = &content.consent else { return Ok(false) };
+) -> Result<Option<Ground>, AppError> {
+    let Some(ground) = content.ground() else { return Ok(None) };
     for area in [own, peer] {
-        if unit.contains(&CONSENT_ENDED, &(consent.consent_id, peer_key(area)))? {
-            return Ok(true);
+        if unit.contains(&CONSENT_ENDED, &(ground.bytes(), peer_key(area)))? {
+            return Ok(Some(ground));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
-/// Stops everything that rests on a consent of ours, and notes which counties are to be told: in the unit that
+/// Stops everything that rests on a consent or request of ours, and notes which counties are to be told: in the unit that
 /// withdraws it. `recipient` is the county that the consent names, which is told even if nothing is known to have gone.
 ///
 /// # Errors
@@ -81,13 +87,13 @@ pub fn is_ended(
 pub fn begin(
     unit: &mut Unit<'_>,
     ctx: &Ctx,
-    id: ConsentId,
+    ground: Ground,
     recipient: AreaCode,
 ) -> Result<(), AppError> {
-    let own = ctx.county();
+    let (id, own) = (ground.bytes(), ctx.county());
     let ended = ConsentEndedRow { withdrawn: ctx.now, deleted: ctx.now, messages: 0 };
     unit.put(&CONSENT_ENDED, &(id, peer_key(own)), &ended)?;
-    let mut told = std::collections::BTreeSet::from([recipient.county()]);
+    let mut told = BTreeSet::from([recipient.county()]);
     for ((_, (message, side)), row) in unit.scan_under(&CONSENT_USE, &(id,), None, USES_MAX)? {
         told.insert(row.peer);
         if Side::from_byte(side) == Some(Side::Sent) {
@@ -97,17 +103,24 @@ pub fn begin(
         }
     }
     told.remove(&own);
-    for peer in told {
-        let key = (id, peer_key(peer));
-        unit.put(&CONSENT_SPREAD, &key, &SpreadRow { since: ctx.now, told: None, done: None })?;
-        let duty = DutyRow { about: None, at: ctx.now };
-        unit.put(&DUTY, &Duty::Withdrawal.key(*id.as_bytes(), peer), &duty)?;
-    }
-    Ok(())
+    told.into_iter().try_for_each(|peer| is_to_hear(unit, ground, peer, ctx.now))
 }
 
-/// A county has withdrawn a consent: whatever came under it, and what was answered under it, is deleted here. In the unit
-/// that stores its message.
+/// A county is told, and has to say that it has deleted what it had.
+fn is_to_hear(
+    unit: &mut Unit<'_>,
+    ground: Ground,
+    peer: AreaCode,
+    at: UnixMillis,
+) -> Result<(), AppError> {
+    let row = SpreadRow { since: at, told: None, done: None };
+    unit.put(&CONSENT_SPREAD, &(ground.bytes(), peer_key(peer)), &row)?;
+    let duty = DutyRow { about: None, at };
+    Ok(unit.put(&DUTY, &Duty::Withdrawal(ground).key(peer), &duty)?)
+}
+
+/// A county has withdrawn a consent: whatever came under it, and what was answered under it, is deleted here, and the
+/// counties to which a case with it was handed over are told. In the unit that stores its message.
 ///
 /// # Errors
 /// When rows cannot be read or written.
@@ -117,58 +130,125 @@ pub fn take_withdrawal(
     said: &ConsentWithdrawal,
     now: UnixMillis,
 ) -> Result<(), AppError> {
-    let id = said.consent_id;
+    let (ground, id) = (said.ground, said.ground.bytes());
+    let before = unit.scan_under(&CONSENT_ENDED, &(id,), None, USES_MAX)?;
     let mut messages: u32 = 0;
-    for ((_, key), row) in unit.scan_under(&CONSENT_USE, &(id,), None, USES_MAX)? {
+    let mut given_to = BTreeSet::new();
+    // What was given on is looked at while what it came from can still be seen.
+    let uses = unit.scan_under(&CONSENT_USE, &(id,), None, USES_MAX)?;
+    let (theirs, others): (Vec<_>, Vec<_>) =
+        uses.into_iter().partition(|(_, row)| row.peer == peer);
+    for ((_, key), row) in others {
         // Nobody takes back what another county was allowed.
-        if row.peer == peer {
-            let deleted = delete::content(unit, key, own, now)?;
-            unit.delete(&CONSENT_USE, &(id, key));
-            messages = messages.saturating_add(u32::from(deleted));
+        if let Some(kind) = came_from(unit, key, peer)? {
+            messages = messages.saturating_add(forget(unit, (id, key), own, now)?);
+            given_to.extend((kind == Kind::HandOver).then_some(row.peer));
         }
+    }
+    for ((_, key), _) in theirs {
+        messages = messages.saturating_add(forget(unit, (id, key), own, now)?);
     }
     let ended = (id, peer_key(peer));
     let withdrawn = said.withdrawn.min(now);
-    let first = unit.get(&CONSENT_ENDED, &ended)?;
-    let before = first.map_or(0, |row| row.messages);
+    let first = before.iter().find(|((_, by), _)| *by == ended.1).map(|(_, row)| *row);
     let row = ConsentEndedRow {
         withdrawn: first.map_or(withdrawn, |row| row.withdrawn),
         deleted: now,
-        messages: before.saturating_add(messages),
+        messages: first.map_or(0, |row| row.messages).saturating_add(messages),
     };
     unit.put(&CONSENT_ENDED, &ended, &row)?;
+    given_to.retain(|area| *area != own && *area != peer);
+    for area in given_to {
+        is_to_hear(unit, ground, area, withdrawn)?;
+    }
+    // A case can come back to where it was: whoever has followed the same withdrawal before waits for nobody.
+    let followed = |((_, by), row): &((GroundKey, PeerKey), ConsentEndedRow)| {
+        *by == peer_key(own) || row.messages > 0
+    };
+    if row.messages > 0 && !before.iter().any(followed) && is_waited_for(unit, id)? {
+        return Ok(());
+    }
     let duty = DutyRow { about: None, at: now };
-    Ok(unit.put(&DUTY, &Duty::Deleted.key(*id.as_bytes(), peer), &duty)?)
+    Ok(unit.put(&DUTY, &Duty::Deleted(ground).key(peer), &duty)?)
 }
 
-/// A county says that nothing is left there. In the unit that stores its message.
+fn forget(
+    unit: &mut Unit<'_>,
+    (id, key): (GroundKey, MessageKey),
+    own: AreaCode,
+    now: UnixMillis,
+) -> Result<u32, AppError> {
+    let deleted = delete::content(unit, key, own, now)?;
+    unit.delete(&CONSENT_USE, &(id, key));
+    Ok(u32::from(deleted))
+}
+
+/// The kind of a message of ours in a case that a county has opened here, or has handed over to us.
+fn came_from(
+    unit: &Unit<'_>,
+    (id, side): MessageKey,
+    peer: AreaCode,
+) -> Result<Option<Kind>, AppError> {
+    let message = |id: MessageId, side| Rows::message(unit, id, side);
+    let Some(Side::Sent) = Side::from_byte(side) else { return Ok(None) };
+    let Some(row) = message(MessageId::from_bytes(id), Side::Sent)? else { return Ok(None) };
+    let brought = unit.case(row.case.into())?.map(|case| case.brought).unwrap_or_default();
+    for opening in [vec![row.case], brought].concat() {
+        if message(opening, Side::Received)?.is_some_and(|opening| opening.peer == peer) {
+            return Ok(row.kind());
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a county that was told has not said yet that it has deleted what it had.
+fn is_waited_for(unit: &Unit<'_>, id: GroundKey) -> Result<bool, AppError> {
+    let told = unit.scan_under(&CONSENT_SPREAD, &(id,), None, USES_MAX)?;
+    Ok(told.iter().any(|(_, row)| row.done.is_none()))
+}
+
+/// A county says that nothing is left there; when no other is waited for, whoever told us hears that nothing is left here
+/// either. In the unit that stores its message.
 ///
 /// # Errors
 /// When rows cannot be read or written.
 pub fn take_done(
     unit: &mut Unit<'_>,
-    peer: AreaCode,
+    (peer, own): (AreaCode, AreaCode),
     said: &ConsentWithdrawalDone,
     now: UnixMillis,
 ) -> Result<(), AppError> {
-    let key = (said.consent_id, peer_key(peer));
+    let (ground, id) = (said.ground, said.ground.bytes());
+    let key = (id, peer_key(peer));
     let Some(row) = unit.get(&CONSENT_SPREAD, &key)? else { return Ok(()) };
+    let first = row.done.is_none();
     let done = row.done.or(Some((said.deleted.min(now), now)));
-    refused::taken(unit, said.consent_id, peer);
-    Ok(unit.put(&CONSENT_SPREAD, &key, &SpreadRow { done, ..row })?)
+    refused::taken(unit, ground, peer);
+    unit.put(&CONSENT_SPREAD, &key, &SpreadRow { done, ..row })?;
+    if !first || is_waited_for(unit, id)? {
+        return Ok(());
+    }
+    let words = unit.scan_under(&CONSENT_ENDED, &(id,), None, USES_MAX)?;
+    // Whose word came to nothing here was answered when it came.
+    let heeded = words.iter().filter(|(_, row)| row.messages > 0);
+    let by = heeded.filter_map(|((_, by), _)| peer_area(by));
+    for by in by.filter(|by| *by != own && *by != peer) {
+        unit.put(&DUTY, &Duty::Deleted(ground).key(by), &DutyRow { about: None, at: now })?;
+    }
+    Ok(())
 }
 
 /// What became of a withdrawal, county by county.
 ///
 /// # Errors
 /// `ROLE_REQUIRED`; when rows cannot be read.
-pub fn of(ctx: &Ctx, store: &Store, id: ConsentId) -> Result<Vec<Spread>, AppError> {
+pub fn of(ctx: &Ctx, store: &Store, ground: Ground) -> Result<Vec<Spread>, AppError> {
     ctx.must(Permission::FollowDelivery)?;
-    let rows = store.scan_under(&CONSENT_SPREAD, &(id,), None, USES_MAX)?;
+    let rows = store.scan_under(&CONSENT_SPREAD, &(ground.bytes(),), None, USES_MAX)?;
     let mut spread = Vec::with_capacity(rows.len());
     for ((_, peer), row) in rows {
         let Some(area) = peer_area(&peer) else { continue };
-        spread.push(Spread { area, row, refused: refused::of(store, id, area)? });
+        spread.push(Spread { area, row, refused: refused::of(store, ground, area)? });
     }
     Ok(spread)
 }
@@ -179,11 +259,11 @@ pub fn of(ctx: &Ctx, store: &Store, id: ConsentId) -> Result<Vec<Spread>, AppErr
 /// When rows cannot be read or written.
 pub fn was_told(
     unit: &mut Unit<'_>,
-    id: ConsentId,
+    ground: Ground,
     peer: AreaCode,
     (message, at): (MessageId, UnixMillis),
 ) -> Result<(), AppError> {
-    let key = (id, peer_key(peer));
+    let key = (ground.bytes(), peer_key(peer));
     let Some(row) = unit.get(&CONSENT_SPREAD, &key)? else { return Ok(()) };
     Ok(unit.put(&CONSENT_SPREAD, &key, &SpreadRow { told: Some((message, at)), ..row })?)
 }

@@ -1,4 +1,4 @@
-//! What else is written with a message because of what it says: on which consent it rests, what it reports, what it says
+//! What else is written with a message because of what it says: on which consent or request it rests, what it reports, what it says
 //! about an agreement or a withdrawal.
 
 use domain::agreement::Agreement;
@@ -88,7 +88,7 @@ pub(super) fn received(
     }
     match &content.body {
         Body::ConsentWithdrawal(said) => spread::take_withdrawal(unit, (peer, own), said, now),
-        Body::ConsentWithdrawalDone(said) => spread::take_done(unit, peer, said, now),
+        Body::ConsentWithdrawalDone(said) => spread::take_done(unit, (peer, own), said, now),
         _ => rule::take(unit, (peer, own), id, content, now),
     }
 }
@@ -102,8 +102,8 @@ pub(super) fn refused(
     now: UnixMillis,
 ) -> Result<Option<(Reason, &'static str)>, AppError> {
     let (peer, own) = (header.from, header.to);
-    if spread::is_ended(unit, content, own, peer)? {
-        return Ok(Some((Reason::ConsentWithdrawn, "consent.consent_id")));
+    if let Some(ground) = spread::ended(unit, content, own, peer)? {
+        return Ok(Some((Reason::ConsentWithdrawn, ground.field())));
     }
     let refused = rule::refused(unit, (peer, own), content, now)?;
     Ok(refused.map(|refusal| (refusal.reason, refusal.field)))

@@ -87,8 +87,8 @@ pub(super) fn still_stand(
     if content.consent.is_none() && content.service_request.is_none() {
         return Ok(());
     }
-    if spread::is_ended(unit, content, own, to)? {
-        return Err(Refusal::new(Reason::ConsentWithdrawn).field("consent.consent_id").into());
+    if let Some(ground) = spread::ended(unit, content, own, to)? {
+        return Err(Refusal::new(Reason::ConsentWithdrawn).field(ground.field()).into());
     }
     if rests_on_question(unit, content)? || rests_on_case(unit, content)? {
         return Ok(());

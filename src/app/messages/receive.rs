@@ -469,7 +469,8 @@ impl Taking<'_, '_> {
         self.unit.put_personal(&MESSAGE, &subject, &key, &row)?;
         let asked = Asked { id: header.message_id, content, person: subject.person(), due };
         let known = asked::received(self.unit, &agreed, &asked, self.peer, self.now)?;
-        self.duties += usize::from(known || fit.kind == Kind::ConsentWithdrawal);
+        let withdrawn = matches!(fit.kind, Kind::ConsentWithdrawal | Kind::ConsentWithdrawalDone);
+        self.duties += usize::from(known || withdrawn);
         after::received(self.unit, header, content, subject.person(), &agreed, self.now)?;
         if fit.kind.is_of_agreements() {
             self.agreed = None;

@@ -51,7 +51,8 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::ContentDiffers { .. }
         | NoticeKind::NotReconciled { .. }
         | NoticeKind::WithdrawalRefused { .. }
-        | NoticeKind::AgreementEnds { .. } => own,
+        | NoticeKind::AgreementEnds { .. }
+        | NoticeKind::NotHandedOver { .. } => own,
     }
 }
 
@@ -166,6 +167,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "到期后，协议所列种类一律不再收发。请督导员提议续签：liangdi agreement propose",
             "After that day what it lists does not pass. Supervisor: propose the next version: liangdi agreement propose",
         ],
+        NoticeKind::NotHandedOver { .. } => [
+            "{name}（{code}）已接受移交的{count}件个案不能移交，仍由本办公室承办；原因：{reason}。",
+            "{count} case(s) that {name} ({code}) has accepted cannot be handed over and stay with this office: {reason}.",
+            "同意和服务申请只对本人指定的地区有效。本人要由该地区办理的，请其重新同意或申请后另行开案：liangdi consent record；liangdi reason {reason}",
+            "A consent or request counts for the county that the person named. If she wants that county to act, record hers anew and open a case with it: liangdi consent record; liangdi reason {reason}",
+        ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
             "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
@@ -186,8 +193,13 @@ fn fill(text: &str, notice: &Notice, whose: AreaCode) -> String {
     let since = since.map_or_else(|| "—".to_owned(), |at| at.date().to_string());
     let (before, after) = heads(&notice.row.what);
     let (today, usual) = reads(&notice.row.what);
+    let reason = match notice.row.what {
+        NoticeKind::NotHandedOver { reason, .. } => reason.code(),
+        _ => "",
+    };
     text.replace("{name}", &AreaTable::builtin().full_name(&whose))
         .replace("{code}", whose.as_str())
+        .replace("{reason}", reason)
         .replace("{today}", &today.to_string())
         .replace("{usual}", &usual.to_string())
         .replace("{count}", &notice.row.count.to_string())
@@ -238,6 +250,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::UnusualReads { .. }
         | NoticeKind::ContentDiffers { .. }
         | NoticeKind::NotReconciled { .. }
-        | NoticeKind::WithdrawalRefused { .. } => (0, 0, None),
+        | NoticeKind::WithdrawalRefused { .. }
+        | NoticeKind::NotHandedOver { .. } => (0, 0, None),
     }
 }

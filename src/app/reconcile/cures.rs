@@ -50,6 +50,8 @@ pub enum Delivering {
         /// What holds it up ends now.
         mark: Option<Mark>,
     },
+    /// Its recipient has refused it, and a refusal stays one: nothing is delivered.
+    Refused,
     /// It cannot be: it is not here, or its person was erased.
     Lost,
 }
@@ -76,6 +78,9 @@ pub fn deliver_again(
         let (epoch, sequence) = (row.epoch, row.sequence);
         let mark = is_held.then_some(Mark::Deferred(sequence, now));
         return Ok(Delivering::OnItsWay { epoch, sequence, mark });
+    }
+    if unit.contains(&REFUSED, &(*id.as_bytes(), peer_key(row.peer)))? {
+        return Ok(Delivering::Refused);
     }
     let (side, epoch) = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
     if !may_still_go(unit, (own, row.peer), &row, now)? {
@@ -109,8 +114,8 @@ fn may_still_go(
     now: UnixMillis,
 ) -> Result<bool, AppError> {
     let Ok(content) = decode_content(&row.content.0) else { return Ok(false) };
-    let ended = spread::is_ended(unit, &content, own, to)?;
-    Ok(!ended && at_risk::told(unit, &content, (own, to), now)?.is_none())
+    let ended = spread::ended(unit, &content, own, to)?;
+    Ok(ended.is_none() && at_risk::told(unit, &content, (own, to), now)?.is_none())
 }
 
 /// A message that was received here.

@@ -4,28 +4,39 @@ use std::sync::atomic::Ordering;
 
 use domain::case::{Case, Deed, OfferState, Seat, Step, TransferCause};
 use domain::id::{CaseId, MessageId};
-use domain::message::{Body, ConsentWithdrawal, Content, HandOverAcceptance, Kind, Remind};
+use domain::message::{
+    Body, ConsentWithdrawal, Content, HandOverAcceptance, HandOverOffer, Kind, Remind,
+};
 use domain::purpose::{LawfulBasis, Purpose};
+use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::cases::CaseRow;
-use store::tables::{CASE, CASE_DUTY};
+use store::letters::{NoticeKind, NoticeRow};
+use store::messages::Side;
+use store::tables::{CASE, CASE_DUTY, MESSAGE, NOTICE};
 
 use super::clocks::{clocks, day};
 use super::mail::{Post, Stranger, agree, content_between};
-use super::{HERE, NOW, ORIGIN, Office};
+use super::{HERE, NOW, ORIGIN, Office, refused};
 use crate::app::AppError;
 use crate::app::cases::duties;
 use crate::app::cases::steps::{self, Action, Order};
+use crate::app::messages::send::Outgoing;
 
 /// A county that takes cases over.
 pub(super) const THIRD: &str = "411528";
 /// A county whose card never comes.
 const FAR: &str = "510104";
 
-/// A report that rests on a consent, from the residence to the origin.
-fn consented() -> Content {
-    let report = |seed| content_between(seed, Kind::PregnancyReport, HERE, ORIGIN);
-    (1..).map(report).find(|content| content.consent.is_some()).unwrap()
+/// A report that rests on a consent, from the residence to the origin. She lets the third county be told, too.
+pub(super) fn consented() -> Content {
+    let mut report = (1..).map(report).find(|content| content.consent.is_some()).unwrap();
+    report.consent.as_mut().unwrap().recipient = THIRD.parse().unwrap();
+    report
+}
+
+fn report(seed: u64) -> Content {
+    content_between(seed, Kind::PregnancyReport, HERE, ORIGIN)
 }
 
 /// What offices say to each other about a case, or about nobody.
@@ -57,7 +68,7 @@ async fn withdrawn_in_a_hand_over(office: &Office, post: &Post, asker: &mut Stra
         agree(office, county, &[Kind::PregnancyReport, Kind::PregnancyFeedback], 36).await;
     }
     let report = consented();
-    let consent_id = report.consent.as_ref().unwrap().consent_id;
+    let ground = report.ground().unwrap();
     let case = CaseId::from(asker.says(office, report, NOW).await);
     let to = THIRD.parse().unwrap();
     let order = Order {
@@ -70,7 +81,7 @@ async fn withdrawn_in_a_hand_over(office: &Office, post: &Post, asker: &mut Stra
     steps::take(&office.clerk(), &office.store, post, order).await.unwrap();
     let accepted = HandOverAcceptance { seat: Seat::Answering, term: 2 };
     Stranger::of(THIRD).says(office, between(Some(case), accepted.into()), NOW).await;
-    let withdrawal = ConsentWithdrawal { consent_id, withdrawn: NOW };
+    let withdrawal = ConsentWithdrawal { ground, withdrawn: NOW };
     asker.says(office, between(None, withdrawal.into()), NOW).await;
     case
 }
@@ -94,6 +105,51 @@ async fn a_case_whose_content_was_deleted_is_not_handed_over_and_stops_nothing()
     // What still comes in such a case is taken.
     let remind = between(Some(case), Remind { note: None }.into());
     asker.says(&office, remind, day(1)).await;
+}
+
+#[tokio::test]
+async fn a_case_that_rests_on_a_request_to_one_county_goes_to_no_other() {
+    let (office, post) = (Office::of(ORIGIN), Post::new());
+    for county in [HERE, THIRD] {
+        agree(&office, county, &[Kind::PregnancyReport, Kind::PregnancyFeedback], 36).await;
+    }
+    let report = (1..).map(report).find(|content| content.service_request.is_some()).unwrap();
+    let case = CaseId::from(Stranger::of(HERE).says(&office, report, NOW).await);
+    let (to, expected) = (THIRD.parse().unwrap(), kept(&office, case).version);
+    let action = Action::Offer(to, TransferCause::PersonMoved, day(3));
+    let order = Order { case, expected, action, idempotency_key: String::new(), listed: false };
+    let told = refused(steps::take(&office.clerk(), &office.store, &post, order).await);
+    assert_eq!(told, (Reason::BasisRequired, "service_request.request_id".to_owned()));
+
+    // A node of before had offered it all the same.
+    let offer = HandOverOffer {
+        seat: Seat::Answering,
+        term: 2,
+        until: day(3),
+        cause: TransferCause::PersonMoved,
+        kind: Kind::PregnancyReport,
+        due: None,
+    };
+    let offer = (to, between(Some(case), offer.into()));
+    let mut offer = Outgoing::new(office.area, &office.store, &post, offer, None, NOW).unwrap();
+    let offered = office.store.commit(move |unit| offer.accept(unit));
+    let offered = offered.await.map_err(AppError::from).unwrap();
+    let accepted = HandOverAcceptance { seat: Seat::Answering, term: 2 };
+    let accepted = Content { step: 10, ..between(Some(case), accepted.into()) };
+    Stranger::of(THIRD).says(&office, accepted, NOW).await;
+    assert_eq!(duties::run(office.area, &office.store, &post, NOW).await.unwrap(), 1);
+    let row = kept(&office, case);
+    assert!(matches!(row.case.offer(NOW), Some((_, OfferState::Withdrawn))));
+    assert_eq!(row.case.view().holder(), Some(office.area));
+    let sent = office.store.scan_personal(&MESSAGE, .., 100).unwrap();
+    let sent = sent.into_iter().filter_map(|(key, kept)| Some((key.1, kept.value()?)));
+    let to_third = sent.filter(|(side, row)| *side == Side::Sent.byte() && row.peer == to);
+    let kinds: Vec<_> = to_third.map(|(_, row)| row.kind().unwrap()).collect();
+    assert_eq!(kinds, [Kind::HandOverOffer, Kind::HandOverWithdrawal], "it holds nothing");
+    let notices = office.store.scan(&NOTICE, .., 10).unwrap();
+    let why = NoticeKind::NotHandedOver { to, reason: Reason::BasisRequired };
+    let told = |row: &NoticeRow| row.what == why && row.messages == [offered.id];
+    assert!(notices.iter().any(|(_, row)| told(row)), "{notices:?}");
 }
 
 #[tokio::test]

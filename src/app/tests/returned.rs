@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::case::{Deed, Seat, Stage, TransferCause};
-use domain::consent::{ConsentScope, ConsentTerms, Given};
+use domain::consent::{ConsentScope, ConsentTerms, Given, Ground};
 use domain::id::{CaseId, MessageId};
 use domain::message::{Body, ConsentWithdrawal, Content, HandOverAcceptance, Kind};
 use domain::purpose::{LawfulBasis, Purpose};
@@ -111,8 +111,7 @@ fn consented() -> Content {
 const KINDS: [Kind; 2] = [Kind::PregnancyReport, Kind::PregnancyFeedback];
 
 fn withdrawal(of: &Content) -> Content {
-    let consent_id = of.consent.as_ref().unwrap().consent_id;
-    word(ConsentWithdrawal { consent_id, withdrawn: NOW }.into())
+    word(ConsentWithdrawal { ground: of.ground().unwrap(), withdrawn: NOW }.into())
 }
 
 fn word(body: Body) -> Content {
@@ -199,7 +198,7 @@ async fn an_answer_that_was_taken_back_is_deleted_with_its_consent() {
     assert!(take_back(&restored, back(&office, answer)).await.unwrap());
     assert_eq!(row(&restored.store, asked, Side::Received).answered, Some((answer, NOW)));
     assert_eq!(kept(&restored, asked.into()).case.view().stage, Stage::Answered);
-    let consent = report.consent.as_ref().unwrap().consent_id;
+    let consent = report.ground().unwrap().bytes();
     assert_eq!(restored.store.scan_under(&CONSENT_USE, &(consent,), None, 9).unwrap().len(), 2);
     askers[1].says(&restored, withdrawal(&report), NOW).await;
     assert_eq!(row(&restored.store, answer, Side::Sent).content, Blob::default());
@@ -231,7 +230,8 @@ async fn a_withdrawal_that_is_handed_back_withdraws_the_consent_again() {
     // The same office before its backup was put back.
     let (lost, post) = (Office::here(), Post::new());
     let withdrawn = UnixMillis::new(NOW.get() - 60_000);
-    let said = word(ConsentWithdrawal { consent_id, withdrawn }.into());
+    let ground = Ground::Consent(consent_id);
+    let said = word(ConsentWithdrawal { ground, withdrawn }.into());
     let sent = crate::app::messages::send::Outgoing::new(
         lost.area,
         &lost.store,
@@ -246,10 +246,10 @@ async fn a_withdrawal_that_is_handed_back_withdraws_the_consent_again() {
     assert!(take_back(&office, back(&lost, sent)).await.unwrap());
     let consent = office.store.consent(consent_id).unwrap().unwrap();
     assert_eq!(consent.withdrawn_at(), Some(withdrawn));
-    let ours = (consent_id, peer_key(office.area));
+    let ours = (ground.bytes(), peer_key(office.area));
     let ended = office.store.get(&CONSENT_ENDED, &ours).unwrap().unwrap();
     assert_eq!(ended.withdrawn, withdrawn);
-    let told = (consent_id, peer_key(ORIGIN.parse().unwrap()));
+    let told = (ground.bytes(), peer_key(ORIGIN.parse().unwrap()));
     let told = office.store.get(&CONSENT_SPREAD, &told).unwrap().unwrap();
     assert_eq!(told.told, Some((sent, NOW)));
 }

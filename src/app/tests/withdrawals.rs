@@ -1,10 +1,10 @@
 //! A withdrawal that the other county does not take, messages from before withdrawals were looked for, and what is not
 //! told again after one.
 
-use domain::consent::{ConsentScope, ConsentTerms, Given};
-use domain::id::ConsentId;
+use domain::consent::{ConsentScope, ConsentTerms, Given, Ground};
 use domain::message::{Body, Content, Kind, PregnancyReport};
 use domain::person::PersonReference;
+use domain::service::Service;
 use exchange::lane::LaneEpoch;
 use store::letters::NoticeKind;
 use store::messages::{Side, message_key};
@@ -12,55 +12,98 @@ use store::tables::{CAUGHT_UP, CONSENT_USE, NOTICE};
 
 use super::mail::{Post, agree, content, deliver, draft, receipt, row, send};
 use super::*;
-use crate::app::consents::{self, catch_up, refused as words, spread};
+use crate::app::consents::{self, Request, catch_up, refused as words, spread};
 use crate::app::duties;
 use crate::app::letters;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::{self as sending, Accepted, Draft, Outlet as _};
 use crate::app::reconcile::cures::{Delivering, deliver_again};
 
-fn area(code: &str) -> AreaCode {
+pub(super) fn area(code: &str) -> AreaCode {
     code.parse().unwrap()
 }
 
-/// Her consent that the origin is told of a pregnancy.
-async fn consent(office: &Office) -> ConsentId {
-    let her = woman();
-    office.arrive(her.clone()).await;
-    let terms = ConsentTerms {
-        scopes: [ConsentScope::Pregnancy].into(),
-        recipient: area(ORIGIN),
-        given_on: today(),
-        valid_until: today().plus_years(1),
-        given: Given::InPerson,
-    };
-    let consent = consents::record(&office.clerk(), &office.store, her.document, terms).await;
-    consent.unwrap().id()
+/// What her record has for the origin to be told of a pregnancy: her consent, or her request for the service.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sort {
+    Consent,
+    Request,
 }
 
-async fn report(office: &Office, post: &Post, consent: ConsentId) -> Accepted {
+impl Sort {
+    pub(super) const ALL: [Self; 2] = [Self::Consent, Self::Request];
+}
+
+pub(super) async fn ground(office: &Office, sort: Sort) -> Ground {
+    let her = woman();
+    office.arrive(her.clone()).await;
+    let (clerk, recipient, given) = (office.clerk(), area(ORIGIN), Given::InPerson);
+    match sort {
+        Sort::Consent => {
+            let terms = ConsentTerms {
+                scopes: [ConsentScope::Pregnancy].into(),
+                recipient,
+                given_on: today(),
+                valid_until: today().plus_years(1),
+                given,
+            };
+            let consent = consents::record(&clerk, &office.store, her.document, terms).await;
+            Ground::Consent(consent.unwrap().id())
+        }
+        Sort::Request => {
+            let service = Service::AntenatalCare;
+            let asked = Request { service, requested_on: today(), given, recipient };
+            let kept = consents::request(&clerk, &office.store, her.document, asked).await;
+            Ground::Request(kept.unwrap().request.id)
+        }
+    }
+}
+
+pub(super) async fn withdraw(office: &Office, ground: Ground) -> Result<(), AppError> {
+    let (clerk, store, given) = (office.clerk(), &office.store, Given::InPerson);
+    match ground {
+        Ground::Consent(id) => consents::withdraw(&clerk, store, id, given).await.map(drop),
+        Ground::Request(id) => consents::withdraw_request(&clerk, store, id, given).await.map(drop),
+    }
+}
+
+pub(super) async fn try_report(
+    office: &Office,
+    post: &Post,
+    ground: Ground,
+) -> Result<Accepted, AppError> {
     let her = woman();
     let body = PregnancyReport {
         expected_month: None,
         services_wanted: Default::default(),
         note: Note::optional("请协助安排产前检查。").unwrap(),
     };
+    let (basis, grounds) = match ground {
+        Ground::Consent(id) => (LawfulBasis::Consent, Grounds { consent: Some(id), request: None }),
+        Ground::Request(id) => {
+            (LawfulBasis::ServiceRequest, Grounds { consent: None, request: Some(id) })
+        }
+    };
     let said = Content {
-        basis: LawfulBasis::Consent,
+        basis,
         purpose: Purpose::HealthService,
+        consent: None,
         service_request: None,
         person: Some(PersonReference { document: her.document, name: her.name }),
         body: Body::from(body),
         ..content(1, Kind::PregnancyReport)
     };
-    let grounds = Grounds { consent: Some(consent), request: None };
     let draft = Draft { grounds, ..draft(said) };
-    sending::send(&office.clerk(), &office.store, post, draft).await.unwrap()
+    sending::send(&office.clerk(), &office.store, post, draft).await
+}
+
+pub(super) async fn report(office: &Office, post: &Post, ground: Ground) -> Accepted {
+    try_report(office, post, ground).await.unwrap()
 }
 
 /// The last word of the node about a withdrawal, as it was accepted.
-fn word(office: &Office, consent: ConsentId) -> Accepted {
-    let told = spread::of(&office.clerk(), &office.store, consent).unwrap()[0].row.told;
+fn word(office: &Office, ground: Ground) -> Accepted {
+    let told = spread::of(&office.clerk(), &office.store, ground).unwrap()[0].row.told;
     let (id, _) = told.unwrap();
     let row = row(&office.store, id, Side::Sent);
     let (to, epoch, sequence) = (row.peer, row.epoch, row.sequence);
@@ -76,9 +119,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[tokio::test]
 async fn a_withdrawal_that_is_refused_is_told_to_a_person_and_said_again() {
     let (office, post) = (Office::here(), Post::new());
-    let consent = consent(&office).await;
-    let (clerk, store) = (office.clerk(), &office.store);
-    consents::withdraw(&clerk, store, consent, Given::InPerson).await.unwrap();
+    let (consent, store) = (ground(&office, Sort::Consent).await, &office.store);
+    withdraw(&office, consent).await.unwrap();
     let perform = |now| duties::perform(office.area, store, &post, now);
     assert_eq!(perform(NOW).await.unwrap(), 1);
     let first = word(&office, consent);
@@ -101,17 +143,18 @@ async fn a_withdrawal_that_is_refused_is_told_to_a_person_and_said_again() {
     assert!(words::say_again(store, after(DAY * 2)).await.unwrap());
     assert_eq!(perform(after(DAY * 2)).await.unwrap(), 1);
     // Taken at last.
-    let done = domain::message::ConsentWithdrawalDone { consent_id: consent, deleted: NOW };
-    let take = store.commit(move |unit| spread::take_done(unit, area(ORIGIN), &done, NOW));
+    let done = domain::message::ConsentWithdrawalDone { ground: consent, deleted: NOW };
+    let between = (area(ORIGIN), office.area);
+    let take = store.commit(move |unit| spread::take_done(unit, between, &done, NOW));
     take.await.map_err(AppError::from).unwrap();
     assert!(spread().refused.is_none() && spread().row.done.is_some());
     assert!(words::unanswered(store, after(DAY)).unwrap().is_empty());
 }
 
 /// As the store of an older version has them: nothing is noted beside the message.
-async fn forget_notes(office: &Office, consent: ConsentId, id: domain::id::MessageId, side: Side) {
+async fn forget_notes(office: &Office, ground: Ground, id: domain::id::MessageId, side: Side) {
     let gone = office.store.commit(move |unit| {
-        unit.delete(&CONSENT_USE, &(consent, message_key(id, side)));
+        unit.delete(&CONSENT_USE, &(ground.bytes(), message_key(id, side)));
         unit.delete(&CAUGHT_UP, &());
         Ok::<_, AppError>(())
     });
@@ -120,10 +163,16 @@ async fn forget_notes(office: &Office, consent: ConsentId, id: domain::id::Messa
 
 #[tokio::test]
 async fn messages_from_before_it_was_noted_are_found() {
+    for sort in Sort::ALL {
+        older_messages_are_found(sort).await;
+    }
+}
+
+async fn older_messages_are_found(sort: Sort) {
     let (here, there, post) = (Office::here(), Office::of(ORIGIN), Post::new());
     agree(&here, ORIGIN, &[Kind::PregnancyReport], 12).await;
     agree(&there, HERE, &[Kind::PregnancyReport], 12).await;
-    let consent = consent(&here).await;
+    let consent = ground(&here, sort).await;
     let (arrived, waits) =
         (report(&here, &post, consent).await, report(&here, &post, consent).await);
     deliver(&here, &post, &there, &[arrived.id], NOW).await;
@@ -135,13 +184,13 @@ async fn messages_from_before_it_was_noted_are_found() {
     ] {
         forget_notes(office, consent, id, side).await;
     }
-    consents::withdraw(&here.clerk(), &here.store, consent, Given::InPerson).await.unwrap();
+    withdraw(&here, consent).await.unwrap();
     let stopped = letters::show(&here.clerk(), &here.store, waits.id, LOOKING).await;
     assert!(stopped.is_ok(), "what waits is given up");
     assert!(catch_up::is_done(&here.store).unwrap());
 
     // The other side takes the word before it has looked through its messages.
-    let said = domain::message::ConsentWithdrawal { consent_id: consent, withdrawn: NOW };
+    let said = domain::message::ConsentWithdrawal { ground: consent, withdrawn: NOW };
     let take = there
         .store
         .commit(move |unit| spread::take_withdrawal(unit, (area(HERE), area(ORIGIN)), &said, NOW));
@@ -155,7 +204,7 @@ async fn messages_from_before_it_was_noted_are_found() {
 async fn what_was_withdrawn_or_is_hidden_by_now_is_not_delivered_again() {
     let (office, post) = (Office::here(), Post::new());
     agree(&office, ORIGIN, &[Kind::PregnancyReport], 12).await;
-    let consent = consent(&office).await;
+    let consent = ground(&office, Sort::Consent).await;
     let told = report(&office, &post, consent).await;
     let mut notice = content(5, Kind::ArrivalNotice);
     notice.basis = LawfulBasis::StatutoryDuty;
@@ -165,7 +214,7 @@ async fn what_was_withdrawn_or_is_hidden_by_now_is_not_delivered_again() {
     let notice = send(&office, &office.clerk(), &post, notice).await;
     let harmless = send(&office, &office.clerk(), &post, content(6, Kind::DepartureNotice)).await;
     receipt(&office, &[(told, None), (notice, None), (harmless, None)], NOW).await;
-    consents::withdraw(&office.clerk(), &office.store, consent, Given::InPerson).await.unwrap();
+    withdraw(&office, consent).await.unwrap();
     let found = office.find(&her).await.unwrap();
     let details = PersonDetails { at_risk: true, ..her };
     let (id, seen) = (found.person.id(), found.person.version());

@@ -14,7 +14,7 @@ use exchange::ledger::LedgerHead;
 use exchange::reconcile::calls::{
     HandedBack, ReceiptAgain, SealedSecret, Signature, SignedStatement, take_back_data,
 };
-use exchange::reconcile::session::{Answer, Answerer, Ask, ENTRIES_AT_ONCE};
+use exchange::reconcile::session::{Answer, Answerer, Ask, ENTRIES_AT_ONCE, INCOMPLETE_MAX, Lacks};
 use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -80,11 +80,13 @@ impl Reconcile {
         if scope.asker != caller || scope.answerer != self.own() {
             return Err(not_for_us());
         }
-        self.refresh_counties().await;
+        let mut silent = self.refresh_counties().await;
+        silent.truncate(INCOMPLETE_MAX);
         let own = self.entries(scope).await?;
         let below = self.counties_below();
-        let lacking = reports::incomplete(self.store(), self.own(), below, &scope)?;
-        let begun = blocking(move || Ok(Answerer::open(open, own, random(), lacking))).await?;
+        let incomplete = reports::incomplete(self.store(), self.own(), below, &scope)?;
+        let lacks = Lacks { incomplete, silent };
+        let begun = blocking(move || Ok(Answerer::open(open, own, random(), lacks))).await?;
         let (mut answerer, first) = begun.map_err(refused)?;
         say(answers, first).await?;
         loop {

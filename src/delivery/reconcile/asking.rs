@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::reconcile::difference::Difference;
-use exchange::reconcile::session::{Ask, Asker, Measured, Pairing};
+use exchange::reconcile::session::{Ask, Asker, Lacks, Measured, Pairing};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
@@ -38,6 +38,7 @@ impl Reconcile {
     /// Compares with the answerer of a scope, and tells it what was found. It has begun its part of the cure when this
     /// returns.
     pub(super) async fn compare(&self, scope: Scope) -> Result<Compared, Trouble> {
+        let silent = self.refresh_counties().await;
         let area = scope.answerer;
         let mut client = self.dial(area).await?;
         let own = self.entries(scope).await?;
@@ -50,7 +51,7 @@ impl Reconcile {
         let mut found = None;
         while !asker.is_done() {
             if asker.is_known() && found.is_none() {
-                let differences = self.name(&asker, &scope)?;
+                let differences = self.name(&asker, &scope, &silent)?;
                 say(&asks, asker.tell(&differences), area).await?;
                 found = Some(differences);
             }
@@ -73,14 +74,19 @@ impl Reconcile {
         Ok(Compared { differences, lost, measured: *asker.measured(), totals })
     }
 
-    fn name(&self, asker: &Asker, scope: &Scope) -> Result<Vec<Difference>, AppError> {
+    fn name(
+        &self,
+        asker: &Asker,
+        scope: &Scope,
+        silent: &[AreaCode],
+    ) -> Result<Vec<Difference>, AppError> {
         let of = |Pairing { ours, theirs }: &Pairing| {
             let told = ours.iter().chain(theirs).map(|told| [told.entry.from, told.entry.to]);
             told.flatten().collect::<Vec<AreaCode>>()
         };
         let counties: BTreeSet<AreaCode> = asker.pairings().flat_map(of).collect();
-        let lacking = reports::incomplete(self.store(), self.own(), counties, scope)?;
-        Ok(asker.differences(&lacking))
+        let incomplete = reports::incomplete(self.store(), self.own(), counties, scope)?;
+        Ok(asker.differences(&Lacks { incomplete, silent: silent.to_vec() }))
     }
 }
 

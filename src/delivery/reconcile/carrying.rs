@@ -264,6 +264,8 @@ impl Reconcile {
         for (id, came) in came {
             match came {
                 Delivering::Lost => done.lost.push(id),
+                // Its receipt is asked for again.
+                Delivering::Refused => done.waiting = done.waiting.saturating_add(1),
                 Delivering::OnItsWay { epoch, sequence, mark } => {
                     let lane = lanes.entry(epoch).or_insert((sequence, Vec::new()));
                     lane.0 = lane.0.max(sequence);

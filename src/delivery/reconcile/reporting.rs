@@ -92,18 +92,22 @@ impl Reconcile {
         known.filter(is_below).collect()
     }
 
-    /// Asks the counties below us for what is new; who cannot be called is passed over.
-    pub(super) async fn refresh_counties(&self) {
+    /// Asks the counties below us for what is new; gives those that have not told, because they cannot be called.
+    pub(super) async fn refresh_counties(&self) -> Vec<AreaCode> {
         let counties = self.counties_below();
+        let mut silent = Vec::new();
         for some in counties.chunks(ASKED_AT_ONCE) {
             let asked = some.iter().map(|county| async move {
                 let told =
                     async { in_time(*county, self.dial(*county).await?.carry_out(&[])).await };
-                if let Err(trouble) = told.await {
+                let told = told.await;
+                if let Err(trouble) = &told {
                     tracing::debug!(%county, %trouble, "a county was not asked for its report");
                 }
+                told.is_err().then_some(*county)
             });
-            futures_util::future::join_all(asked).await;
+            silent.extend(futures_util::future::join_all(asked).await.into_iter().flatten());
         }
+        silent
     }
 }

@@ -187,7 +187,6 @@ impl Reconcile {
 
     /// One comparison with its cures.
     async fn round(&self, number: u64, scope: Scope) -> Result<Round, Trouble> {
-        self.refresh_counties().await;
         let compared = self.compare(scope).await?;
         let (found, now) = (&compared.differences, SystemClock.now());
         let known = runs::for_a_person(self.store(), number)?;

@@ -101,7 +101,10 @@ pub(super) async fn withdraw(cast: &Cast, consent: &str) -> Outcome<()> {
     clerk.consents().withdraw_consent(request).await.map_err(call(cast.residence))?;
     let started = Instant::now();
     let done = loop {
-        let request = office::GetWithdrawalRequest { consent_id: consent.to_owned() };
+        let request = office::GetWithdrawalRequest {
+            consent_id: consent.to_owned(),
+            request_id: String::new(),
+        };
         let spread = clerk.agreements().get_withdrawal(request).await;
         let spread = spread.map_err(call(cast.residence))?.into_inner().spread;
         match spread.first() {

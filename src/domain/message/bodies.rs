@@ -12,7 +12,8 @@ use super::outcome::*;
 use super::value::{Children, PrintedNumber};
 use crate::agreement::{AgreementTerms, OfficeSignature};
 use crate::area::AreaCode;
-use crate::id::{AgreementId, CertificateNumber, ConsentId, MessageId, RegistrationId};
+use crate::consent::Ground;
+use crate::id::{AgreementId, CertificateNumber, MessageId, RegistrationId};
 use crate::person::{MaritalStatus, PersonName};
 use crate::service::Service;
 use crate::text::{Note, Passage, WrittenReason};
@@ -329,20 +330,20 @@ pub struct AgreementEnd {
     pub signature: Option<OfficeSignature>,
 }
 
-/// 撤回同意通报: a person has withdrawn a consent. It names the consent and nobody.
+/// 撤回同意通报: a person has withdrawn a consent, or taken back a request. It names that and nobody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentWithdrawal {
-    /// The consent.
-    pub consent_id: ConsentId,
+    /// The consent or request.
+    pub ground: Ground,
     /// When it was withdrawn.
     pub withdrawn: UnixMillis,
 }
 
-/// 撤回同意办结: what was held under that consent is deleted.
+/// 撤回同意办结: what was held under that consent or request is deleted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentWithdrawalDone {
-    /// The consent.
-    pub consent_id: ConsentId,
+    /// The consent or request.
+    pub ground: Ground,
     /// When it was deleted.
     pub deleted: UnixMillis,
 }

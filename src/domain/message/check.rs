@@ -9,6 +9,7 @@ use crate::reason::Reason;
 use crate::time::{Date, UnixMillis};
 
 use super::content::{Body, Content};
+use super::kind::Kind;
 use super::screen;
 use crate::consent::{CONSENT_YEARS_MAX, ConsentReference, ServiceRequestReference};
 use crate::purpose::LawfulBasis;
@@ -162,6 +163,9 @@ impl Content {
         if self.is_light_step() {
             return;
         }
+        // She asked one county. Whom that would give its side to, she has not asked; a consent names its recipient.
+        let given_away = self.kind() == Kind::HandOver;
+        report.refuse_if(given_away, Reason::BasisRequired, "service_request.request_id");
         let made = !context.is_future(request.requested_on);
         // At midnight "today" may be the day before the request; it then counts as made today.
         let on = context.today().max(request.requested_on);

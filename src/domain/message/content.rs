@@ -10,7 +10,7 @@ use super::kind::Kind;
 use super::outcome::Urgency;
 use super::steps::*;
 use crate::clock::{Clock, Due, table};
-use crate::consent::{ConsentReference, ConsentScope, ServiceRequestReference};
+use crate::consent::{ConsentReference, ConsentScope, Ground, ServiceRequestReference};
 use crate::id::{CaseId, MessageId};
 use crate::masked::masked;
 use crate::person::PersonReference;
@@ -174,6 +174,12 @@ impl Content {
     /// The case of this message when it has that id: the one it names, or the one it opens.
     pub fn case_of(&self, own: MessageId) -> CaseId {
         self.case.unwrap_or_else(|| own.into())
+    }
+
+    /// The consent or request that it rests on, and that the person can take back.
+    pub fn ground(&self) -> Option<Ground> {
+        let consent = self.consent.as_ref().map(|consent| Ground::Consent(consent.consent_id));
+        consent.or_else(|| self.service_request.map(|asked| Ground::Request(asked.request_id)))
     }
 
     /// By when the other office has to answer when the clock starts at `start`.

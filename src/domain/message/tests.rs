@@ -133,6 +133,42 @@ fn a_request_covers_its_own_service_only() {
 }
 
 #[test]
+fn what_rests_on_a_request_to_one_county_is_handed_to_no_other() {
+    let request = ServiceRequestReference {
+        request_id: RequestId::from_bytes([2; 16]),
+        requested_on: day("2026-02-01"),
+        service: Service::ChildVaccination,
+    };
+    let ask = |content: &mut Content| {
+        content.basis = LawfulBasis::ServiceRequest;
+        content.consent = None;
+        content.service_request = Some(request);
+    };
+    let own = |content: &mut Content| {
+        content.basis = LawfulBasis::OwnApplication;
+        content.service_request = None;
+    };
+    let found = wrong(Kind::HandOver, |content| {
+        own(content);
+        let Body::HandOver(body) = &mut content.body else { panic!("{content:?}") };
+        body.documents.iter_mut().for_each(|document| own(&mut document.content));
+    });
+    assert_eq!(found, []);
+    let found = wrong(Kind::HandOver, |content| {
+        ask(content);
+        let Body::HandOver(body) = &mut content.body else { panic!("{content:?}") };
+        body.documents.iter_mut().for_each(|document| own(&mut document.content));
+    });
+    assert_eq!(found, [(Reason::BasisRequired, "service_request.request_id")]);
+    let found = wrong(Kind::HandOver, |content| {
+        own(content);
+        let Body::HandOver(body) = &mut content.body else { panic!("{content:?}") };
+        body.documents.iter_mut().for_each(|document| ask(&mut document.content));
+    });
+    assert_eq!(found, [(Reason::BasisRequired, "documents.content.service_request")]);
+}
+
+#[test]
 fn a_service_that_gives_a_pregnancy_away_needs_the_person_too() {
     let inquiry = Inquiry {
         urgency: Urgency::Normal,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::People;
 use crate::agreement::{AgreementTerms, KindTerms, OfficeSignature};
-use crate::consent::{ConsentReference, ServiceRequestReference};
+use crate::consent::{ConsentReference, Ground, ServiceRequestReference};
 use crate::id::{
     AgreementId, CaseId, CertificateNumber, ConsentId, MessageId, RegistrationId, RequestId,
 };
@@ -174,16 +174,12 @@ impl Messages {
                 signature: Some(self.signature()),
             }
             .into(),
-            Kind::ConsentWithdrawal => ConsentWithdrawal {
-                consent_id: ConsentId::new(self.context.now, self.people.seeded.bytes()),
-                withdrawn: self.context.now,
+            Kind::ConsentWithdrawal => {
+                ConsentWithdrawal { ground: self.ground(), withdrawn: self.context.now }.into()
             }
-            .into(),
-            Kind::ConsentWithdrawalDone => ConsentWithdrawalDone {
-                consent_id: ConsentId::new(self.context.now, self.people.seeded.bytes()),
-                deleted: self.context.now,
+            Kind::ConsentWithdrawalDone => {
+                ConsentWithdrawalDone { ground: self.ground(), deleted: self.context.now }.into()
             }
-            .into(),
             Kind::ProgressReport => {
                 let count = 1 + self.people.seeded.below(20);
                 let now = self.context.now;
@@ -351,12 +347,22 @@ impl Messages {
         let bases = match body.kind() {
             // A consent and a request both cover what is revealed; a message about a named service names
             // its own request.
-            Kind::HandOver => &[LawfulBasis::OwnApplication, LawfulBasis::ServiceRequest],
+            // What she asked of one county is handed to no other.
+            Kind::HandOver => &[LawfulBasis::OwnApplication, LawfulBasis::StatutoryDuty],
             _ if reveals.is_empty() => body.kind().bases(),
             _ if body.service().is_some() => &[LawfulBasis::ServiceRequest],
             _ => &[LawfulBasis::Consent, LawfulBasis::ServiceRequest],
         };
         self.people.seeded.pick(bases).copied()
+    }
+
+    /// What somebody takes back.
+    fn ground(&mut self) -> Ground {
+        let bytes = self.people.seeded.bytes();
+        match self.people.seeded.chance(50) {
+            true => Ground::Consent(ConsentId::new(self.context.now, bytes)),
+            false => Ground::Request(RequestId::new(self.context.now, bytes)),
+        }
     }
 
     fn consent(&mut self, body: &Body) -> ConsentReference {

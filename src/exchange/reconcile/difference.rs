@@ -23,7 +23,7 @@ pub enum DifferenceName {
     StateDiffers,
     /// Both have something under the id, and not the same: a person decides.
     ContentDiffers,
-    /// A county's entries of that day are incomplete: it is asked again.
+    /// A county's entries of that day are incomplete, or it has not told what it may have sealed anew: it is asked again.
     NotReported,
 }
 
@@ -115,20 +115,37 @@ impl Difference {
             | DifferenceName::ReceiptMissing
             | DifferenceName::StateDiffers => Some(from),
             DifferenceName::MissingAtSender => Some(to),
-            DifferenceName::NotReported => Some(if self.sender.is_none() { from } else { to }),
+            DifferenceName::NotReported => match (&self.sender, &self.recipient) {
+                (Some(_), None) => Some(to),
+                _ => Some(from),
+            },
             DifferenceName::ContentDiffers => None,
         }
     }
 }
 
-/// Names what two sides disagree on. `None` when they agree. `is_complete` says whether a county's entries of a day are
-/// all there.
+/// What is known of counties when differences are named.
+pub struct Known<'a> {
+    /// Whether a county's entries of a day are all there.
+    pub is_complete: &'a dyn Fn(AreaCode, Date) -> bool,
+    /// Whether a county has told what is new since the comparison began.
+    pub is_fresh: &'a dyn Fn(AreaCode) -> bool,
+}
+
+impl std::fmt::Debug for Known<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Known(..)")
+    }
+}
+
+/// Names what two sides disagree on. `None` when they agree.
 #[must_use]
 pub fn name(
     sender: Option<&Told>,
     recipient: Option<&Told>,
-    is_complete: impl Fn(AreaCode, Date) -> bool,
+    known: &Known<'_>,
 ) -> Option<DifferenceName> {
+    let is_complete = known.is_complete;
     let (theirs, ours) = match (sender, recipient) {
         (None, None) => return None,
         (Some(Told { entry, .. }), None) => {
@@ -159,6 +176,8 @@ pub fn name(
         let knows = theirs.earlier.contains(&got.digest);
         return Some(match knows {
             true => DifferenceName::StateDiffers,
+            // It may have sealed it anew, and its province does not know that yet.
+            false if !(known.is_fresh)(sent.from) => DifferenceName::NotReported,
             false => DifferenceName::ContentDiffers,
         });
     }

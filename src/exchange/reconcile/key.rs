@@ -1,7 +1,6 @@
 //! The key of a session: both sides contribute, so nobody can prepare items that collide under it.
 
-use siphasher::sip128::Hash128;
-use siphasher::sip128::SipHasher24;
+use siphasher::sip::SipHasher24;
 
 use super::Item;
 use crate::digest::Digest;
@@ -26,14 +25,10 @@ impl SessionKey {
         Self(key)
     }
 
-    /// The first half of the 128 bits of SipHash-2-4 of an item. Seeds its places; its low 48 bits are its checksum.
+    /// SipHash-2-4 with 64 bits. That of an item seeds its places, and its low 48 bits are its checksum.
     #[must_use]
-    pub fn hash(&self, item: &Item) -> u64 {
-        self.wide(item).h1
-    }
-
-    fn wide(&self, item: &Item) -> Hash128 {
-        SipHasher24::new_with_key(&self.0).hash(item)
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
+        SipHasher24::new_with_key(&self.0).hash(bytes)
     }
 }
 
@@ -54,35 +49,21 @@ pub const fn check_of(hash: u64) -> u64 {
 pub struct Sum {
     /// How many items.
     pub count: u64,
-    /// Sum of the items' 128-bit hashes, modulo 2^128.
+    /// Sum over the items, modulo 2^128, of their hash times 2^64 plus their last eight bytes, which are a hash as well.
     pub digest: u128,
 }
 
 impl Sum {
-    /// A hint whether two sets are the same, under no key: the sum of the second halves of the items. Whoever plants items
-    /// can make it lie, so it decides nothing.
-    pub fn hint<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
-        let mut sum = Self::default();
-        for item in items {
-            let [.., half] = item.as_chunks::<16>().0 else { continue };
-            sum.count = sum.count.wrapping_add(1);
-            sum.digest = sum.digest.wrapping_add(u128::from_le_bytes(*half));
-        }
-        sum
-    }
-
-    /// With one item more; gives its hash.
-    pub fn add(&mut self, key: &SessionKey, item: &Item) -> u64 {
-        let hash = key.wide(item);
+    /// With one item more, whose hash this is.
+    pub fn add(&mut self, item: &Item, hash: u64) {
         self.count = self.count.wrapping_add(1);
-        self.digest = self.digest.wrapping_add(hash.as_u128());
-        hash.h1
+        self.digest = self.digest.wrapping_add(wide(item, hash));
     }
 
     /// With one item less.
-    pub fn remove(&mut self, key: &SessionKey, item: &Item) {
+    pub fn remove(&mut self, item: &Item, hash: u64) {
         self.count = self.count.wrapping_sub(1);
-        self.digest = self.digest.wrapping_sub(key.wide(item).as_u128());
+        self.digest = self.digest.wrapping_sub(wide(item, hash));
     }
 
     /// Of two sets together that have nothing in common.
@@ -93,4 +74,10 @@ impl Sum {
             digest: self.digest.wrapping_add(other.digest),
         }
     }
+}
+
+/// The 128 bits of an item that are summed.
+fn wide(item: &Item, hash: u64) -> u128 {
+    let tail = item.last_chunk().copied().unwrap_or_default();
+    (u128::from(hash) << 64) | u128::from(u64::from_le_bytes(tail))
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! asker                                             answerer
-//! Open: scope, nonce, number and hint ──────────►
-//!       ◄────────── Opened: nonce, number, keyed digest; unless the hints agree with the first symbols
-//! More: how many symbols may come  ─────────────►
+//! Open: scope, nonce, number, hint and sketch ──►
+//!       ◄────────── Opened: nonce, number, keyed digest; unless the hints agree with as many symbols as the sketches tell
+//! More: how many symbols may come, if those were too few ──►
 //!       ◄────────── Symbols …
 //! Enough: messages that only you have ──────────►
 //!       ◄────────── Entries: those
@@ -30,11 +30,12 @@ use domain::time::Date;
 use super::difference::Difference;
 use super::key::NONCE_BYTES;
 use super::key::Sum;
+use super::sample::Sample;
 use super::set::Scope;
 use super::set::Told;
 
-/// Symbols that the answerer sends unasked.
-pub const SYMBOLS_FIRST: u32 = 32;
+/// Symbols that the answerer sends unasked at least.
+pub const SYMBOLS_FIRST: u32 = 24;
 /// Items in a page of the sorted list.
 pub const ITEMS_AT_ONCE: usize = 8_192;
 /// Messages, entries or differences in one message.
@@ -45,6 +46,22 @@ pub const INCOMPLETE_MAX: usize = 4_096;
 /// A county whose entries of a day are not all there.
 pub type Incomplete = (AreaCode, Date);
 
+/// What a party does not know of the counties for which it speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// Counties and days of which not everything was ever reported, at most [`INCOMPLETE_MAX`].
+    pub incomplete: Vec<Incomplete>,
+    /// Counties that could not be asked what is new since the comparison began: what they had sealed anew before may not be
+    /// known yet. At most [`INCOMPLETE_MAX`].
+    pub silent: Vec<AreaCode>,
+}
+
+impl Lacks {
+    const fn is_bounded(&self) -> bool {
+        self.incomplete.len() <= INCOMPLETE_MAX && self.silent.len() <= INCOMPLETE_MAX
+    }
+}
+
 /// What the asker says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -54,8 +71,8 @@ pub enum Ask {
         scope: Scope,
         /// The asker's part of the key.
         nonce: [u8; NONCE_BYTES],
-        /// Number of its entries, and their digest under no key: a hint that decides only what is sent first.
-        hint: Sum,
+        /// What it tells of its entries beforehand; it decides only what is sent first.
+        sample: Box<Sample>,
         /// What it lacks.
         incomplete: Vec<Incomplete>,
     },
@@ -96,7 +113,7 @@ pub enum Answer {
         /// What comes next unasked.
         follows: Follows,
         /// What it lacks.
-        incomplete: Vec<Incomplete>,
+        lacks: Lacks,
     },
     /// The next symbols, packed.
     Symbols {
@@ -127,8 +144,8 @@ pub enum Answer {
 pub enum Follows {
     /// Nothing: the hints agree.
     Nothing,
-    /// The first [`SYMBOLS_FIRST`] symbols.
-    Symbols,
+    /// So many symbols, as the samples tell.
+    Symbols(u32),
     /// The first page of the sorted list, because most differs.
     List,
 }
@@ -159,8 +176,15 @@ fn symbols_limit(ours: u64, theirs: u64) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX).min(super::symbol::SYMBOLS_MAX)
 }
 
-/// Whether the list costs less than the symbols for so many differences: an item is 32 bytes, a symbol about 40, and a
+/// Whether the list costs less than the symbols for so many differences: an item is 24 bytes, a symbol about 32, and a
 /// difference takes 1.35 of them.
 fn list_is_shorter(differences: u64, entries: u64) -> bool {
-    differences.saturating_mul(54) >= entries.saturating_mul(32)
+    differences.saturating_mul(43) >= entries.saturating_mul(24)
+}
+
+/// Symbols to begin with for about so many differences: 1.35 for each, and a sixth more, because the samples may tell too
+/// few. So nearly every comparison is over after one question.
+fn symbols_first(differences: u64) -> u32 {
+    let symbols = (differences.saturating_mul(25) / 16).saturating_add(u64::from(SYMBOLS_FIRST));
+    u32::try_from(symbols).unwrap_or(u32::MAX)
 }

@@ -11,8 +11,19 @@ use serde::Serialize;
 
 use super::Entry;
 use super::EntryState;
+use super::ITEM_BYTES;
 use super::Item;
+use super::item_of;
+use super::key::NONCE_BYTES;
+use super::key::SessionKey;
+use super::message_in;
 use super::parts;
+use super::sample::Sample;
+use super::sample::Sampler;
+use super::told::ENTRY_BYTES;
+use super::told::PackedEntry;
+use super::told::pack_entry;
+use super::told::unpack_entry;
 use crate::digest::Digest;
 use crate::ledger::Direction;
 
@@ -62,10 +73,18 @@ pub struct Told {
     pub earlier: Vec<Digest>,
 }
 
+/// Entries that came out of their order are put in theirs when they are this share of all, or so many.
+const LATE_SHARE: usize = 8;
+const LATE_MIN: usize = 4_096;
+
 /// The entries of one side, the last word about each message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// They lie in one array in their bytes, in the order of their messages, so that a set takes 61 bytes an entry.
+#[derive(Clone, Debug, Default)]
 pub struct EntrySet {
-    entries: BTreeMap<MessageId, Entry>,
+    entries: Vec<PackedEntry>,
+    /// What came out of its order, and is in none of the others.
+    late: BTreeMap<MessageId, PackedEntry>,
     earlier: BTreeMap<MessageId, Vec<Digest>>,
 }
 
@@ -73,24 +92,27 @@ impl EntrySet {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: BTreeMap::new(), earlier: BTreeMap::new() }
+        Self { entries: Vec::new(), late: BTreeMap::new(), earlier: BTreeMap::new() }
     }
 
     /// How many messages.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.late.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.late.is_empty()
     }
 
     /// Takes a word; it replaces what was said of the message before.
     pub fn say(&mut self, entry: Entry) {
-        let Some(before) = self.entries.insert(entry.id, entry) else { return };
+        let packed = pack_entry(&entry);
+        let Some(place) = self.place_of(entry.id) else { return self.insert(entry.id, packed) };
+        let before = unpack_entry(&std::mem::replace(place, packed));
+        let Some(before) = before else { return };
         let earlier = self.earlier.entry(entry.id).or_default();
         if before.digest != entry.digest && !earlier.contains(&before.digest) {
             earlier.push(before.digest);
@@ -106,10 +128,10 @@ impl EntrySet {
     /// Takes a word out of a book. What its recipient has stored stays stored: a refusal of the same message, which stands
     /// elsewhere than the ledger and may be read after it, is older or about another envelope.
     pub fn hear(&mut self, direction: Direction, entry: Entry) {
-        let is_stored = |known: &Entry| known.state == EntryState::Stored;
+        let is_stored = |known: Entry| known.state == EntryState::Stored;
         let is_old = direction == Direction::Received
             && entry.state == EntryState::Refused
-            && self.entries.get(&entry.id).is_some_and(is_stored);
+            && self.get(entry.id).is_some_and(is_stored);
         if !is_old {
             self.say(entry);
         }
@@ -117,29 +139,90 @@ impl EntrySet {
 
     /// What is said of a message.
     #[must_use]
-    pub fn get(&self, id: MessageId) -> Option<&Entry> {
-        self.entries.get(&id)
+    pub fn get(&self, id: MessageId) -> Option<Entry> {
+        let at = self.search(id).ok().and_then(|at| self.entries.get(at));
+        at.or_else(|| self.late.get(&id)).and_then(unpack_entry)
     }
 
     /// The same, with the digests of before.
     #[must_use]
     pub fn told(&self, id: MessageId) -> Option<Told> {
-        let entry = *self.entries.get(&id)?;
+        let entry = self.get(id)?;
         Some(Told { entry, earlier: self.earlier.get(&id).cloned().unwrap_or_default() })
     }
 
-    /// The entries, in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+    /// The entries, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = Entry> {
+        self.entries.iter().chain(self.late.values()).filter_map(unpack_entry)
     }
 
-    /// Their items, in the same order, which is that of the items.
+    /// Everything is in its order from now on.
+    pub(super) fn settle(&mut self) {
+        let late = std::mem::take(&mut self.late);
+        let mut from = self.entries.len();
+        self.entries.resize(from + late.len(), [0; ENTRY_BYTES]);
+        let mut to = self.entries.len();
+        // From the back, so that nothing lies in its own way.
+        for (id, packed) in late.into_iter().rev() {
+            let below = self.entries.get(..from).unwrap_or_default();
+            let at = below.partition_point(|entry| message_in(entry) < id.as_bytes());
+            to -= from - at;
+            self.entries.copy_within(at..from, to);
+            to -= 1;
+            if let Some(place) = self.entries.get_mut(to) {
+                *place = packed;
+            }
+            from = at;
+        }
+    }
+
+    /// What is told of it before it is compared. The set was settled.
+    pub(super) fn sample(&self, nonce: &[u8; NONCE_BYTES]) -> Sample {
+        let each = self.entries.chunks(parts::size(self.entries.len())).collect();
+        let sampled = parts::each(each, |part: &[PackedEntry]| {
+            let mut sampler = Sampler::new(nonce);
+            part.iter().for_each(|entry| sampler.add(entry));
+            sampler
+        });
+        let all = sampled.iter().fold(Sampler::new(nonce), Sampler::with);
+        all.sample()
+    }
+
+    /// Their items, in the order of their messages, which is that of the items. The set was settled.
     #[must_use]
-    pub fn items(&self) -> Vec<Item> {
-        let entries: Vec<_> = self.entries.values().collect();
-        let each = entries.chunks(parts::size(entries.len())).collect();
-        let items = |part: &[&Entry]| part.iter().map(|entry| entry.item()).collect::<Vec<_>>();
-        parts::each(each, items).concat()
+    pub(super) fn items(&self, key: &SessionKey) -> Vec<Item> {
+        let mut items = vec![[0; ITEM_BYTES]; self.entries.len()];
+        let size = parts::size(items.len());
+        let each = self.entries.chunks(size).zip(items.chunks_mut(size)).collect();
+        parts::each(each, |(entries, items): (&[PackedEntry], &mut [Item])| {
+            for (entry, item) in entries.iter().zip(items) {
+                *item = item_of(key, entry);
+            }
+        });
+        items
+    }
+
+    fn search(&self, id: MessageId) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| message_in(entry).cmp(id.as_bytes()))
+    }
+
+    fn place_of(&mut self, id: MessageId) -> Option<&mut PackedEntry> {
+        match self.search(id) {
+            Ok(at) => self.entries.get_mut(at),
+            Err(_) => self.late.get_mut(&id),
+        }
+    }
+
+    /// Takes a message of which nothing was said yet.
+    fn insert(&mut self, id: MessageId, packed: PackedEntry) {
+        if self.entries.last().is_none_or(|last| message_in(last) < id.as_bytes()) {
+            self.entries.push(packed);
+            return;
+        }
+        self.late.insert(id, packed);
+        if self.late.len() > LATE_MIN.max(self.entries.len() / LATE_SHARE) {
+            self.settle();
+        }
     }
 }
 

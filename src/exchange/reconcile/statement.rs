@@ -64,7 +64,7 @@ impl Totals {
     #[must_use]
     pub fn of(set: &EntrySet) -> Self {
         let mut totals = Self::default();
-        set.iter().for_each(|entry| totals.add(entry));
+        set.iter().for_each(|entry| totals.add(&entry));
         totals
     }
 

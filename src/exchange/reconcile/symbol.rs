@@ -112,39 +112,39 @@ fn about_root(value: u64) -> u64 {
 
 /// Makes the symbols of a set, one stretch after the other.
 ///
-/// Each item keeps where it goes next; a stretch looks at all of them once. So memory is bounded by the set (52 bytes an
+/// Each item keeps where it goes next; a stretch looks at all of them once. So memory is bounded by the set (36 bytes an
 /// item), and a stretch should grow with what was made before it. Large sets are worked on in parts, at one time.
 #[derive(Clone, Debug)]
 pub struct Encoder {
+    key: SessionKey,
     items: Vec<Item>,
-    /// Of each item its hash, and where it goes next; apart, because most are only asked whether it is their turn.
-    hashes: Vec<u64>,
+    /// Of each item where it goes next; apart, because most are only asked whether it is their turn.
     next: Vec<u32>,
     states: Vec<u64>,
     sum: Sum,
     made: u32,
 }
 
-/// A part of the items: their hashes, and where they go next.
-type Part<'a> = (((&'a [Item], &'a [u64]), &'a mut [u32]), &'a mut [u64]);
+/// A part of the items, and where they go next.
+type Part<'a> = ((&'a [Item], &'a mut [u32]), &'a mut [u64]);
 
 impl Encoder {
-    /// Of these items, none of them twice.
+    /// Of these items, none of them twice, under the key of the session.
     #[must_use]
     pub fn new(key: SessionKey, items: Vec<Item>) -> Self {
-        let mut hashes = vec![0; items.len()];
+        let (next, mut states) = (vec![0; items.len()], vec![0; items.len()]);
         let size = parts::size(items.len());
-        let each = items.chunks(size).zip(hashes.chunks_mut(size)).collect();
-        let sums = parts::each(each, |(items, hashes): (&[Item], &mut [u64])| {
+        let each = items.chunks(size).zip(states.chunks_mut(size)).collect();
+        let sums = parts::each(each, |(items, states): (&[Item], &mut [u64])| {
             let mut sum = Sum::default();
-            for (item, hash) in items.iter().zip(hashes) {
-                *hash = sum.add(&key, item);
+            for (item, state) in items.iter().zip(states) {
+                *state = key.hash(item);
+                sum.add(item, *state);
             }
             sum
         });
         let sum = sums.into_iter().fold(Sum::default(), Sum::with);
-        let (next, states) = (vec![0; items.len()], hashes.clone());
-        Self { items, hashes, next, states, sum, made: 0 }
+        Self { key, items, next, states, sum, made: 0 }
     }
 
     /// How many symbols were made.
@@ -169,9 +169,9 @@ impl Encoder {
     pub fn next(&mut self, count: u32) -> Vec<Symbol> {
         let stretch = (self.made, self.made.saturating_add(count).min(SYMBOLS_MAX));
         let size = parts::size(self.items.len());
-        let items = self.items.chunks(size).zip(self.hashes.chunks(size));
-        let each = items.zip(self.next.chunks_mut(size)).zip(self.states.chunks_mut(size));
-        let made = parts::each(each.collect(), |part| one_part(part, stretch));
+        let items = self.items.chunks(size).zip(self.next.chunks_mut(size));
+        let (key, each) = (self.key, items.zip(self.states.chunks_mut(size)));
+        let made = parts::each(each.collect(), |part| one_part(&key, part, stretch));
         let mut made = made.into_iter();
         let mut symbols = made.next().unwrap_or_else(|| empty(stretch));
         for part in made {
@@ -188,13 +188,18 @@ fn empty((from, until): (u32, u32)) -> Vec<Symbol> {
 }
 
 /// What a part of the items gives to the symbols of a stretch.
-fn one_part((((items, hashes), next), states): Part<'_>, stretch: (u32, u32)) -> Vec<Symbol> {
+fn one_part(
+    key: &SessionKey,
+    ((items, next), states): Part<'_>,
+    stretch: (u32, u32),
+) -> Vec<Symbol> {
     let mut symbols = empty(stretch);
-    let each = items.iter().zip(hashes).zip(next.iter_mut().zip(states));
-    for ((item, hash), (next, state)) in each {
+    for (item, (next, state)) in items.iter().zip(next.iter_mut().zip(states)) {
         if *next < stretch.1 {
+            // Where it has not gone anywhere yet, the state is the hash.
+            let hash = if *next == 0 { *state } else { key.hash(item) };
             let mut places = Places { next: *next, state: *state };
-            put(item, check_of(*hash), 1, &mut places, stretch, &mut symbols);
+            put(item, check_of(hash), 1, &mut places, stretch, &mut symbols);
             (*next, *state) = (places.next, places.state);
         }
     }

@@ -12,6 +12,8 @@ use super::session::Answer;
 use super::session::Answerer;
 use super::session::Ask;
 use super::session::Asker;
+use super::session::Follows;
+use super::session::Lacks;
 use super::session::SessionError;
 use super::set::EntrySet;
 use super::set::Scope;
@@ -55,13 +57,13 @@ fn set(entries: impl IntoIterator<Item = Entry>) -> EntrySet {
 /// A whole conversation. Also gives all bytes of the answers that carry sets.
 fn talk(ours: EntrySet, theirs: EntrySet) -> Result<(Asker, Answerer), SessionError> {
     let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new())?;
-    let (mut answerer, answers) = Answerer::open(open, theirs, NONCES[1], Vec::new())?;
+    let (mut answerer, answers) = Answerer::open(open, theirs, NONCES[1], Lacks::default())?;
     let mut answers: std::collections::VecDeque<_> = answers.into();
     let mut told = false;
     while !asker.is_done() {
         if asker.is_known() && !told {
             told = true;
-            let differences = asker.differences(&[]);
+            let differences = asker.differences(&Lacks::default());
             for ask in asker.tell(&differences) {
                 answers.extend(answerer.step(ask)?);
             }
@@ -77,31 +79,31 @@ fn talk(ours: EntrySet, theirs: EntrySet) -> Result<(Asker, Answerer), SessionEr
 }
 
 fn items(numbers: impl IntoIterator<Item = u64>) -> Vec<Item> {
-    numbers.into_iter().map(|number| entry(number, EntryState::Stored).item()).collect()
+    numbers.into_iter().map(|number| entry(number, EntryState::Stored).item(&key())).collect()
 }
 
 #[test]
 fn a_symbol_has_the_bytes_the_protocol_describes() {
     let [first, second] = [entry(1, EntryState::Stored), entry(2, EntryState::Refused)];
-    let hash = |entry: &Entry| {
-        let mut bytes = b"liangdi/v1".to_vec();
+    for entry in [&first, &second] {
+        let mut bytes = vec![entry.state.byte()];
+        bytes.extend_from_slice(entry.id.as_bytes());
         bytes.extend_from_slice(entry.digest.as_bytes());
         bytes.extend_from_slice(entry.from.as_str().as_bytes());
         bytes.extend_from_slice(entry.to.as_str().as_bytes());
-        bytes.push(entry.state.byte());
-        Digest::of(&bytes)
-    };
-    for entry in [&first, &second] {
-        assert_eq!(entry.item()[..16], entry.id.as_bytes()[..]);
-        assert_eq!(entry.item()[16..], hash(entry).as_bytes()[..16]);
+        assert_eq!(entry.item(&key())[..16], entry.id.as_bytes()[..]);
+        assert_eq!(entry.item(&key())[16..], key().hash(&bytes).to_le_bytes());
     }
-    let mut encoder = Encoder::new(key(), vec![first.item(), second.item()]);
+    let [one, two] = [first.item(&key()), second.item(&key())];
+    let mut encoder = Encoder::new(key(), vec![one, two]);
     let symbols = encoder.next(1);
     let bytes = packed::pack(&symbols, 0, 2);
-    let xor: Vec<u8> = first.item().iter().zip(second.item()).map(|(a, b)| a ^ b).collect();
-    assert_eq!(bytes[..32], xor[..]);
+    let xor: Vec<u8> = one.iter().zip(two).map(|(a, b)| a ^ b).collect();
+    assert_eq!(bytes[..24], xor[..]);
+    let check = key().hash(&one) ^ key().hash(&two);
+    assert_eq!(bytes[24..30], check.to_be_bytes()[2..]);
     // Two of two are in symbol 0, as expected.
-    assert_eq!(bytes[38..], [0]);
+    assert_eq!(bytes[30..], [0]);
     assert_eq!(packed::unpack(&bytes, 0, 2).unwrap(), symbols);
 }
 
@@ -124,7 +126,23 @@ fn a_thousand_differences_in_a_hundred_thousand_cost_about_their_weight() {
     let (mine, other) = decoder.differences();
     assert_eq!((mine.len(), other.len()), (500, 500));
     assert!(decoder.taken() < 1_600, "{} symbols", decoder.taken());
-    assert!(bytes < 64_000, "{bytes} bytes");
+    assert!(bytes < 50_000, "{bytes} bytes");
+}
+
+#[test]
+fn differences_are_known_after_one_question() {
+    // Of other weights, so that more than one estimate is looked at.
+    for (common, d) in [(50_000_u64, 10_u64), (50_000, 300), (50_000, 1_000), (200_000, 6_000)] {
+        let numbers = |range: std::ops::Range<u64>| range.map(|n| entry(n, EntryState::Stored));
+        let ours = set(numbers(0..common + d / 2));
+        let theirs = set(numbers(0..common).chain(numbers(common + d / 2..common + d)));
+        let (asker, answerer) = talk(ours, theirs).unwrap();
+        let measured = asker.measured();
+        assert_eq!(measured.rounds, 1, "{d} differences: {measured:?}");
+        let most = 1_000 + d * 64;
+        assert!(measured.bytes < most, "{d} differences: {measured:?}");
+        assert_eq!(u64::try_from(answerer.into_found().len()).unwrap(), d);
+    }
 }
 
 #[test]
@@ -140,7 +158,7 @@ fn when_one_side_has_nothing_the_list_is_sent_once() {
     let all = || set((0..20_000).map(|n| entry(n, EntryState::Stored)));
     let (asker, answerer) = talk(EntrySet::new(), all()).unwrap();
     assert!(asker.measured().listed);
-    assert_eq!(asker.measured().bytes, 20_000 * 32);
+    assert_eq!(asker.measured().bytes, 20_000 * 24);
     assert_eq!(answerer.into_found().len(), 20_000);
     let (asker, answerer) = talk(all(), EntrySet::new()).unwrap();
     assert_eq!(asker.measured().bytes, 0);
@@ -196,15 +214,40 @@ fn what_a_county_has_not_reported_is_not_missing() {
     let day = message_id(2).timestamp().date();
     let ours = set([entry(2, EntryState::Stored), entry(4, EntryState::Stored)]);
     let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
-    let lacks = vec![(area("440305"), day)];
+    let lacks = Lacks { incomplete: vec![(area("440305"), day)], ..Lacks::default() };
     let (_, answers) = Answerer::open(open, EntrySet::new(), NONCES[1], lacks).unwrap();
     for answer in answers {
         asker.step(answer).unwrap();
     }
-    let differences = asker.differences(&[]);
+    let differences = asker.differences(&Lacks::default());
     assert_eq!(differences.len(), 2);
     assert!(differences.iter().all(|d| d.name == DifferenceName::NotReported));
     assert_eq!(differences[0].cured_by(), Some(area("440305")));
+}
+
+#[test]
+fn what_a_silent_county_may_have_sealed_anew_is_for_nobody_to_decide_yet() {
+    let anew = Entry { digest: Digest::of(b"anew"), ..entry(2, EntryState::Stored) };
+    let named = |silent| {
+        let ours = set([entry(2, EntryState::Stored)]);
+        let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
+        let theirs = set([anew]);
+        let (mut answerer, answers) =
+            Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
+        let mut answers = std::collections::VecDeque::from(answers);
+        while !asker.is_known() {
+            for ask in asker.step(answers.pop_front().unwrap()).unwrap() {
+                answers.extend(answerer.step(ask).unwrap());
+            }
+        }
+        let found = asker.differences(&Lacks { silent, ..Lacks::default() });
+        assert_eq!(found.len(), 1);
+        (found[0].name, found[0].cured_by())
+    };
+    assert_eq!(named(vec![]), (DifferenceName::ContentDiffers, None));
+    let sender = area("410522");
+    assert_eq!(named(vec![sender]), (DifferenceName::NotReported, Some(sender)));
+    assert_eq!(named(vec![area("440305")]), (DifferenceName::ContentDiffers, None));
 }
 
 #[test]
@@ -212,7 +255,8 @@ fn an_answerer_that_lies_is_named() {
     let ours = || set((0..50).map(|n| entry(n, EntryState::Stored)));
     let (mut asker, open) = Asker::new(scope(), ours(), NONCES[0], Vec::new()).unwrap();
     let theirs = set((0..60).map(|n| entry(n, EntryState::Stored)));
-    let (mut answerer, answers) = Answerer::open(open, theirs, NONCES[1], Vec::new()).unwrap();
+    let (mut answerer, answers) =
+        Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
     let mut enough = Vec::new();
     for answer in answers {
         enough.extend(asker.step(answer).unwrap());
@@ -231,22 +275,29 @@ fn symbols_of_no_set_end_in_the_list_and_its_lie_in_an_error() {
     let ours = set((0..500).map(|n| entry(n, EntryState::Stored)));
     let theirs = set((2..502).map(|n| entry(n, EntryState::Stored)));
     let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
-    let (_, answers) = Answerer::open(open, theirs, NONCES[1], Vec::new()).unwrap();
+    let (_, answers) = Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
+    let Answer::Opened { follows: Follows::Symbols(mut through), .. } = answers[0] else {
+        panic!("{answers:?}")
+    };
     asker.step(answers[0].clone()).unwrap();
     // Every symbol claims to hold one other item alone.
     let mut asked = 0;
     let mut listed = false;
     while !listed {
-        let garbage = (0..16_u8).map(|n| {
-            let mut items = [n; 32];
+        let count = u8::try_from((through - asked).min(16)).unwrap();
+        let garbage = (0..count).map(|n| {
+            let mut items = [n; ITEM_BYTES];
             items[0] = u8::try_from(asked % 251).unwrap();
             Symbol { items, check: super::key::check_of(key().hash(&items)), count: 1 }
         });
         let garbage: Vec<_> = garbage.collect();
         let packed = packed::pack(&garbage, asked, 500);
-        asked += 16;
+        asked += u32::from(count);
         let asks = asker.step(Answer::Symbols { packed }).unwrap();
         listed = asks.contains(&Ask::List);
+        if let Some(Ask::More { through: more }) = asks.first() {
+            through = *more;
+        }
         assert!(asked < 10_000, "garbage is not listened to for ever");
     }
     let lie = Answer::Items { packed: packed::pack_items(&items([7])), last: true };
@@ -255,6 +306,33 @@ fn symbols_of_no_set_end_in_the_list_and_its_lie_in_an_error() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_set_holds_the_last_word_about_each_message_in_whatever_order_they_come(
+        words in proptest::collection::vec((0..60_u64, 0..3_usize), 0..200),
+        settled in any::<bool>(),
+    ) {
+        let mut set = EntrySet::new();
+        let mut last = std::collections::BTreeMap::new();
+        for (number, state) in words {
+            let word = entry(number * 7 % 61, EntryState::ALL[state]);
+            set.say(word);
+            last.insert(word.id, word);
+        }
+        if settled {
+            set.settle();
+            let items: Vec<_> = last.values().map(|entry| entry.item(&key())).collect();
+            prop_assert_eq!(set.items(&key()), items);
+        }
+        prop_assert_eq!(set.len(), last.len());
+        let mut all: Vec<_> = set.iter().collect();
+        all.sort();
+        prop_assert_eq!(all, last.values().copied().collect::<Vec<_>>());
+        for number in 0..61 {
+            let id = message_id(number);
+            prop_assert_eq!(set.get(id), last.get(&id).copied());
+        }
+    }
 
     #[test]
     fn any_two_sets_decode_to_exactly_what_they_differ_in(
@@ -273,7 +351,7 @@ proptest! {
         let count = |name| found.iter().filter(|d| d.name == name).count();
         prop_assert_eq!(found.len(), usize::try_from(ours + theirs + changed).unwrap());
         prop_assert_eq!(count(DifferenceName::ReceiptMissing), usize::try_from(changed).unwrap());
-        let in_list = u64::from(asker.measured().symbols) * 40 + (common + theirs + changed) * 32;
+        let in_list = u64::from(asker.measured().symbols) * 40 + (common + theirs + changed) * 24;
         prop_assert!(asker.measured().bytes <= in_list);
     }
 
@@ -348,7 +426,7 @@ proptest! {
         from in 0..1_000_000_u32,
         count in any::<u64>(),
     ) {
-        let symbols = counts.into_iter().map(|count| Symbol { items: [9; 32], check: 5, count });
+        let symbols = counts.into_iter().map(|count| Symbol { items: [9; ITEM_BYTES], check: 5, count });
         let symbols: Vec<_> = symbols.collect();
         let packed = packed::pack(&symbols, from, count);
         prop_assert_eq!(packed::unpack(&packed, from, count).unwrap(), symbols);

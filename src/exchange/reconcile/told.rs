@@ -1,5 +1,6 @@
 //! Entries and differences as they travel and lie in books: a fixed number of bytes each.
 
+use bytes::BufMut as _;
 use domain::area::AreaCode;
 use domain::id::MessageId;
 
@@ -20,13 +21,31 @@ pub const RECORD_BYTES: usize = ENTRY_BYTES + 1;
 
 const DIGEST_BYTES: usize = 32;
 
+/// An entry in its bytes.
+pub type PackedEntry = [u8; ENTRY_BYTES];
+
 /// `state (0x01 waiting, 0x02 stored, 0x03 refused) || message id (16) || digest (32) || from (6 ASCII) || to (6 ASCII)`.
+#[must_use]
+pub fn pack_entry(entry: &Entry) -> PackedEntry {
+    let mut bytes = [0; ENTRY_BYTES];
+    let mut room = bytes.as_mut_slice();
+    room.put_u8(entry.state.byte());
+    room.put_slice(entry.id.as_bytes());
+    room.put_slice(entry.digest.as_bytes());
+    room.put_slice(&entry.from.county_digits());
+    room.put_slice(&entry.to.county_digits());
+    bytes
+}
+
+/// Reads what [`pack_entry`] has written.
+#[must_use]
+pub fn unpack_entry(bytes: &PackedEntry) -> Option<Entry> {
+    take_entry(&mut bytes.as_slice())
+}
+
+/// Adds an entry to bytes.
 pub fn put_entry(bytes: &mut Vec<u8>, entry: &Entry) {
-    bytes.push(entry.state.byte());
-    bytes.extend_from_slice(entry.id.as_bytes());
-    bytes.extend_from_slice(entry.digest.as_bytes());
-    bytes.extend_from_slice(entry.from.county().as_str().as_bytes());
-    bytes.extend_from_slice(entry.to.county().as_str().as_bytes());
+    bytes.extend_from_slice(&pack_entry(entry));
 }
 
 /// Takes an entry off the front.

@@ -62,6 +62,10 @@ pub(crate) enum Key {
     Restored,
     /// Of the journal of the recipient: the envelope as it was delivered.
     Delivered(MessageId),
+    /// `REFUSAL`: what was said of a message that came and was refused.
+    Refusal(MessageId),
+    /// `REFUSED`: where the receipt is that refuses a message between us and a peer.
+    Refused(NodeNo, MessageId),
     /// `BOOK_CHANGE`: position.
     Change(u64),
     /// `BOOK`: position.
@@ -101,6 +105,7 @@ pub(crate) enum Row {
     Return(Rc<ReturnRow>),
     Change(Rc<Change>),
     Said(Rc<(Direction, Entry)>),
+    Refusal(Rc<(NodeNo, Disposition)>),
 }
 
 /// A message, as one side keeps it.
@@ -220,6 +225,7 @@ rows! {
     Return: ReturnRow, returned;
     Change: Change, change;
     Said: (Direction, Entry), said;
+    Refusal: (NodeNo, Disposition), refusal;
 }
 
 impl From<LedgerEntry> for Row {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
+use exchange::lane::{LaneEpoch, LaneSeq};
 use exchange::ledger::Direction;
 use exchange::parcel::envelopes_root;
 use exchange::receipt::{Disposition, Offered};
@@ -18,7 +19,7 @@ use exchange::reconcile::{Entry, EntryState};
 
 use super::units::{Cure, Cured, HandedBack, Healing, Proof, Work, check, refusal_in};
 use super::{Inner, Node, World};
-use crate::disk::rows::{Key, ParcelRow, Row, Side};
+use crate::disk::rows::{Change, Key, ParcelRow, Row, Side};
 use crate::history::Fact;
 use crate::plan::NodeNo;
 
@@ -45,8 +46,8 @@ impl Node {
         rows.filter_map(|(_, row)| row.said().map(|said| **said))
     }
 
-    /// What is told to the node above: at most `parts` parts of the book, and the word that this was all.
-    pub(crate) fn report(&self, known: &mut Reported, parts: usize, world: &World) {
+    /// What is told to the node above: at most `parts` parts of the book, and the word that this was all. Says whether it was.
+    pub(crate) fn report(&self, known: &mut Reported, parts: usize, world: &World) -> bool {
         const RECORDS_AT_ONCE: usize = 64;
         let incarnation = self.disk.durable(&Key::Restored).and_then(Row::number).unwrap_or(0);
         if known.incarnation != incarnation {
@@ -54,9 +55,11 @@ impl Node {
         }
         let there = known.records.len();
         known.records.extend(self.book().skip(there).take(parts.saturating_mul(RECORDS_AT_ONCE)));
-        if known.records.len() == self.book().count() {
+        let is_all = known.records.len() == self.book().count();
+        if is_all {
             known.through = Some(self.now(world));
         }
+        is_all
     }
 
     /// The entries of a scope: of this node, or of the counties that have reported to it.
@@ -91,45 +94,46 @@ impl Node {
 
     // What a county hands over.
 
-    /// The parcel of a message with its answer, signed anew by its recipient.
-    fn proof_of(&self, side: Side, peer: NodeNo, id: MessageId, world: &World) -> Option<Proof> {
-        let row = self.disk.get(&Key::Message(side, id)).and_then(Row::message).cloned();
-        let tells = |said: &Disposition| match &row {
-            Some(row) => said.digest == row.digest && said.outcome.is_final(),
-            None => refusal_in(std::slice::from_ref(said), id).is_some(),
+    /// The parcel of a message with its answer, signed anew by its recipient: stored, or else refused.
+    fn proof_of(&self, peer: NodeNo, id: MessageId, world: &World) -> Option<Proof> {
+        let key = Key::Message(Side::Received, id);
+        let Some(row) = self.disk.get(&key).and_then(Row::message) else {
+            return self.refusal(peer, id, world);
         };
-        self.proof_where(side, peer, world, |said| said.message_id == id && tells(said))
-    }
-
-    /// The first parcel with a disposition of that kind.
-    fn proof_where(
-        &self,
-        side: Side,
-        peer: NodeNo,
-        world: &World,
-        is_it: impl Fn(&Disposition) -> bool,
-    ) -> Option<Proof> {
+        let tells = |said: &Disposition| {
+            said.message_id == id && said.digest == row.digest && said.outcome.is_final()
+        };
         let mut parcels = self.disk.all().iter().filter_map(|(key, row)| match (key, row) {
-            (Key::Parcel(of, with, epoch, ..), Row::Parcel(row))
-                if (*of, *with) == (side, peer) && !row.dispositions.is_empty() =>
-            {
+            (Key::Parcel(Side::Received, with, epoch, ..), Row::Parcel(row)) if *with == peer => {
                 Some((*epoch, row))
             }
             _ => None,
         });
-        let is_it = |row: &ParcelRow| row.dispositions.iter().any(&is_it);
-        let (epoch, row) = parcels.find(|(_, row)| is_it(row))?;
+        let (epoch, row) = parcels.find(|(_, row)| row.dispositions.iter().any(tells))?;
+        Some(self.proof(epoch, row, world))
+    }
+
+    /// The signed refusal of a message, as either side of it holds it.
+    pub(crate) fn refusal(&self, peer: NodeNo, id: MessageId, world: &World) -> Option<Proof> {
+        let refused = self.disk.get(&Key::Refused(peer, id)).and_then(Row::change)?;
+        let Change::Parcel(key) = **refused else { return None };
+        let Key::Parcel(_, _, epoch, ..) = key else { return None };
+        let row = self.disk.get(&key).and_then(Row::parcel)?;
+        Some(self.proof(epoch, row, world))
+    }
+
+    fn proof(&self, epoch: LaneEpoch, row: &ParcelRow, world: &World) -> Proof {
         let receipt = match &row.receipt {
             Some(receipt) => Rc::clone(receipt),
             None => self.sign_receipt(row.parcel.manifest(), &row.dispositions, world),
         };
-        Some(Proof {
+        Proof {
             epoch,
-            sequences: row.sequences.iter().map(|at| exchange::lane::LaneSeq::new(*at)).collect(),
+            sequences: row.sequences.iter().map(|at| LaneSeq::new(*at)).collect(),
             parcel: Rc::clone(&row.parcel),
             receipt,
             said: row.dispositions.clone(),
-        })
+        }
     }
 
     /// A sender's own message, for it to take back.
@@ -140,7 +144,7 @@ impl Node {
         world: &World,
     ) -> Option<HandedBack> {
         let envelope = self.disk.get(&Key::Delivered(id)).and_then(Row::envelope).cloned()?;
-        let proof = self.proof_of(Side::Received, sender, id, world)?;
+        let proof = self.proof_of(sender, id, world)?;
         Some(HandedBack { envelope, proof, question_follows })
     }
 
@@ -157,20 +161,7 @@ impl Node {
         id: MessageId,
         world: &World,
     ) -> Option<Proof> {
-        self.proof_of(Side::Received, sender, id, world)
-    }
-
-    /// The signed refusal of a message, as either side of it holds it.
-    pub(crate) fn show(
-        &self,
-        peer: NodeNo,
-        id: MessageId,
-        was_sent: bool,
-        world: &World,
-    ) -> Option<Proof> {
-        let side = if was_sent { Side::Sent } else { Side::Received };
-        let is_refusal = |said: &Disposition| refusal_in(std::slice::from_ref(said), id).is_some();
-        self.proof_where(side, peer, world, is_refusal)
+        self.proof_of(sender, id, world)
     }
 
     // What a county takes, once it has checked it.
@@ -218,14 +209,14 @@ impl Node {
         let Some(said) = refusal_in(&proof.said, id) else { return };
         if self.runs() && Self::check_proof(proof, sender, recipient) {
             let (from, to, state) = (manifest.from, manifest.to, EntryState::Refused);
-            let entry = Entry { id, digest: said.digest, from, to, state };
-            self.enqueue(Work::Cure(Box::new(Cure::Note { direction, entry })), world);
+            let (entry, said) = (Entry { id, digest: said.digest, from, to, state }, said.clone());
+            self.enqueue(Work::Cure(Box::new(Cure::Note { direction, peer, entry, said })), world);
         }
     }
 
     pub(crate) fn deliver_again(&mut self, id: MessageId, world: &mut World) {
         if self.runs() {
-            let new_epoch = exchange::lane::LaneEpoch::new(world.dice.node.any());
+            let new_epoch = LaneEpoch::new(world.dice.node.any());
             self.enqueue(Work::Cure(Box::new(Cure::Deliver { id, new_epoch })), world);
         }
     }
@@ -246,7 +237,7 @@ impl Node {
                 self.healed(of, healed, world);
             }
             Cured::Lost(id) => world.lost.push(id),
-            Cured::Taken | Cured::Noted => {}
+            Cured::Taken | Cured::Refused | Cured::Noted => {}
         }
     }
 }

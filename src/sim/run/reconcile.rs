@@ -10,7 +10,7 @@ use domain::id::MessageId;
 use exchange::digest::Digest;
 use exchange::reconcile::cure::Cure;
 use exchange::reconcile::difference::Difference;
-use exchange::reconcile::session::{Answerer, Asker, Incomplete};
+use exchange::reconcile::session::{Answerer, Asker, Lacks};
 use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::statement::{Statement, Totals, count_names};
 
@@ -80,11 +80,13 @@ impl Simulation {
         let (mut ever, mut before) = (BTreeMap::new(), BTreeSet::<MessageId>::new());
         for round in 0..COMPARISONS_MAX {
             let quiet = 2 * round >= COMPARISONS_MAX;
-            steps += self.refresh((asker, answerer), quiet, &mut reports);
+            let (took, silent) = self.refresh((asker, answerer), quiet, &mut reports);
+            steps += took;
             let own = self.entries(asker, &reports, &scope);
             let theirs = self.entries(answerer, &reports, &scope);
             let totals = (Totals::of(&own), Totals::of(&theirs));
-            let lacking = [asker, answerer].map(|party| self.incomplete(party, &reports, &scope));
+            let lacking =
+                [asker, answerer].map(|party| self.lacks(party, &reports, &silent, &scope));
             let Some(differences) = self.converse(scope, own, theirs, lacking, quiet) else {
                 continue;
             };
@@ -167,7 +169,8 @@ impl Simulation {
         (asker, answerer): (NodeNo, NodeNo),
         quiet: bool,
         reports: &mut Reports,
-    ) -> u64 {
+    ) -> (u64, BTreeSet<NodeNo>) {
+        let mut silent = BTreeSet::new();
         for party in [asker, answerer] {
             for county in self.counties(party) {
                 if let Some(node) = self.nodes.get_mut(county.index()) {
@@ -179,16 +182,18 @@ impl Simulation {
         for party in [asker, answerer] {
             for county in self.counties(party).into_iter().filter(|county| *county != party) {
                 if self.fails(quiet) {
+                    silent.insert(county);
                     continue;
                 }
                 let parts = if self.fails(quiet) { 1 } else { usize::MAX };
                 let known = reports.entry(party).or_default().entry(county).or_default();
-                if let Some(node) = self.nodes.get(county.index()) {
-                    node.report(known, parts, &self.world);
+                let all = self.nodes.get(county.index());
+                if !all.is_some_and(|node| node.report(known, parts, &self.world)) {
+                    silent.insert(county);
                 }
             }
         }
-        steps
+        (steps, silent)
     }
 
     fn entries(&self, party: NodeNo, reports: &Reports, scope: &Scope) -> EntrySet {
@@ -198,18 +203,26 @@ impl Simulation {
         node.map(|node| node.entries(told, scope)).unwrap_or_default()
     }
 
-    /// Counties and days of which a party does not hold everything.
-    fn incomplete(&self, party: NodeNo, reports: &Reports, scope: &Scope) -> Vec<Incomplete> {
-        let mut lacking = Vec::new();
+    /// Counties and days of which a party does not hold everything, and counties that have not told what is new.
+    fn lacks(
+        &self,
+        party: NodeNo,
+        reports: &Reports,
+        silent: &BTreeSet<NodeNo>,
+        scope: &Scope,
+    ) -> Lacks {
+        let mut lacks = Lacks::default();
         for county in self.counties(party).into_iter().filter(|county| *county != party) {
             let through = reports.get(&party).and_then(|told| told.get(&county)?.through);
+            let area = self.world.plan.area(county);
             if through.is_none_or(|through| through < scope.until) {
-                let area = self.world.plan.area(county);
                 let days = (0..).map(|n| scope.first.plus_days(n));
-                lacking.extend(days.take_while(|day| *day <= scope.last).map(|day| (area, day)));
+                let days = days.take_while(|day| *day <= scope.last);
+                lacks.incomplete.extend(days.map(|day| (area, day)));
             }
+            lacks.silent.extend(silent.contains(&county).then_some(area));
         }
-        lacking
+        lacks
     }
 
     /// A whole conversation, or none when it breaks off.
@@ -218,7 +231,7 @@ impl Simulation {
         scope: Scope,
         own: EntrySet,
         theirs: EntrySet,
-        [ours_lack, theirs_lack]: [Vec<Incomplete>; 2],
+        [ours_lack, theirs_lack]: [Lacks; 2],
         quiet: bool,
     ) -> Option<Vec<Difference>> {
         let (one, two) = (self.world.dice.node.bytes(), self.world.dice.node.bytes());
@@ -271,7 +284,7 @@ impl Simulation {
                 Cure::HandBack(sender) if self.asked_by(county, *id).is_none() => {
                     self.hand_back(county, *sender, (*id, false), quiet);
                 }
-                Cure::Show(peer) => self.show(county, *peer, *id, found, quiet),
+                Cure::Show(peer) => self.show(county, *peer, *id, quiet),
                 Cure::Ask(peer) if self.ask(county, *peer, *id, quiet) => {}
                 Cure::Deliver(_) | Cure::Ask(_) => deliver.push(*id),
                 Cure::HandBack(_) | Cure::Report => {}
@@ -333,18 +346,10 @@ impl Simulation {
         }
     }
 
-    fn show(
-        &mut self,
-        county: NodeNo,
-        peer: AreaCode,
-        id: MessageId,
-        found: &[Difference],
-        quiet: bool,
-    ) {
+    fn show(&mut self, county: NodeNo, peer: AreaCode, id: MessageId, quiet: bool) {
         let Some(peer) = self.world.plan.at(peer).filter(|_| !self.fails(quiet)) else { return };
-        let was_sent = found.iter().any(|it| it.id() == Some(id) && it.recipient.is_none());
         let node = self.nodes.get(county.index());
-        let proof = node.and_then(|node| node.show(peer, id, was_sent, &self.world));
+        let proof = node.and_then(|node| node.refusal(peer, id, &self.world));
         match (proof, self.nodes.get_mut(peer.index())) {
             (Some(proof), Some(node)) => node.take_refusal(county, id, &proof, &mut self.world),
             (None, _) => self.world.lost.push(id),

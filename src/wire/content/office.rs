@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::consent::Ground;
 use domain::id::MessageId;
 use domain::message::{
     ConsentWithdrawal, ConsentWithdrawalDone, Inquiry, InquiryAnswer, ProgressReport, Urgency,
@@ -86,16 +87,14 @@ impl Twin for ConsentWithdrawal {
     type Pb = pb::ConsentWithdrawal;
 
     fn to_pb(&self, _why: &Purpose) -> pb::ConsentWithdrawal {
-        pb::ConsentWithdrawal {
-            consent_id: self.consent_id.as_bytes().to_vec(),
-            withdrawn_ms: self.withdrawn.get(),
-        }
+        let (consent_id, request_id) = ids(self.ground);
+        pb::ConsentWithdrawal { consent_id, withdrawn_ms: self.withdrawn.get(), request_id }
     }
 
     fn from_pb(twin: pb::ConsentWithdrawal) -> Result<Self, MalformedContent> {
-        let pb::ConsentWithdrawal { consent_id, withdrawn_ms } = twin;
+        let pb::ConsentWithdrawal { consent_id, withdrawn_ms, request_id } = twin;
         let withdrawn = UnixMillis::new(withdrawn_ms);
-        Ok(Self { consent_id: field::id("consent_id", &consent_id)?, withdrawn })
+        Ok(Self { ground: ground(&consent_id, &request_id)?, withdrawn })
     }
 }
 
@@ -103,15 +102,30 @@ impl Twin for ConsentWithdrawalDone {
     type Pb = pb::ConsentWithdrawalDone;
 
     fn to_pb(&self, _why: &Purpose) -> pb::ConsentWithdrawalDone {
-        pb::ConsentWithdrawalDone {
-            consent_id: self.consent_id.as_bytes().to_vec(),
-            deleted_ms: self.deleted.get(),
-        }
+        let (consent_id, request_id) = ids(self.ground);
+        pb::ConsentWithdrawalDone { consent_id, deleted_ms: self.deleted.get(), request_id }
     }
 
     fn from_pb(twin: pb::ConsentWithdrawalDone) -> Result<Self, MalformedContent> {
-        let pb::ConsentWithdrawalDone { consent_id, deleted_ms } = twin;
+        let pb::ConsentWithdrawalDone { consent_id, deleted_ms, request_id } = twin;
         let deleted = UnixMillis::new(deleted_ms);
-        Ok(Self { consent_id: field::id("consent_id", &consent_id)?, deleted })
+        Ok(Self { ground: ground(&consent_id, &request_id)?, deleted })
+    }
+}
+
+/// The ids of a consent and a request, of which one is empty.
+fn ids(ground: Ground) -> (Vec<u8>, Vec<u8>) {
+    match ground {
+        Ground::Consent(id) => (id.as_bytes().to_vec(), Vec::new()),
+        Ground::Request(id) => (Vec::new(), id.as_bytes().to_vec()),
+    }
+}
+
+fn ground(consent_id: &[u8], request_id: &[u8]) -> Result<Ground, MalformedContent> {
+    let request = field::maybe_id("request_id", request_id)?;
+    match request {
+        Some(id) if consent_id.is_empty() => Ok(Ground::Request(id)),
+        Some(_) => Err(MalformedContent::Repeated("request_id")),
+        None => field::id("consent_id", consent_id).map(Ground::Consent),
     }
 }

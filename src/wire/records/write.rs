@@ -241,5 +241,6 @@ pub fn service_request_to_pb(
         recipient: recipient.to_string(),
         change: change(1, &request.author, why),
         form: number(request.given),
+        withdrawn_ms: request.withdrawal.as_ref().map_or(0, |it| it.author.at.get()),
     }
 }

@@ -192,8 +192,14 @@ async fn consents(desks: &mut Desks) {
         }),
         person: None,
     };
-    clerk.consents().record_service_request(request).await.unwrap();
+    let asked = clerk.consents().record_service_request(request).await.unwrap().into_inner();
     follower.did("ConsentService.RecordServiceRequest", "CREATE").await;
+    let withdraw = pb::WithdrawServiceRequestRequest {
+        request_id: asked.service_request.unwrap().request_id,
+        form: pb::ConsentForm::InPerson.into(),
+    };
+    clerk.consents().withdraw_service_request(withdraw).await.unwrap();
+    follower.did("ConsentService.WithdrawServiceRequest", "CHANGE").await;
     let list =
         pb::ListConsentsRequest { document: document.clone(), access: Some(office::access()) };
     clerk.consents().list_consents(list).await.unwrap();
@@ -308,7 +314,8 @@ async fn follows(desks: &mut Desks, lan: &Office) {
     // Whatever it answers, somebody has asked.
     let _asked = lan.indicators().list_indicator_cases(cases).await.is_ok();
     follower.followed(who, "IndicatorService.ListIndicatorCases", "FOLLOW").await;
-    let withdrawal = pb::GetWithdrawalRequest { consent_id: desks.consent.clone() };
+    let withdrawal =
+        pb::GetWithdrawalRequest { consent_id: desks.consent.clone(), request_id: String::new() };
     lan.agreements().get_withdrawal(withdrawal).await.unwrap();
     follower.did_by(who, "AgreementService.GetWithdrawal", "FOLLOW").await;
 }

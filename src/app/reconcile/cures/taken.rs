@@ -212,10 +212,10 @@ pub fn take_back(
         said.message_id == id && said.digest == digest && said.outcome == Outcome::Stored
     });
     let index = index.ok_or(AppError::from(Reason::Malformed))?;
-    let ended = |content: &Content| spread::is_ended(unit, content, header.to, header.to);
+    let ended = |content: &Content| spread::ended(unit, content, header.to, header.to);
     let content = match &back.content {
         // Its recipient has withdrawn the consent since, and we have deleted everything under it.
-        Some(content) if ended(content)? => None,
+        Some(content) if ended(content)?.is_some() => None,
         content => content.as_ref(),
     };
     let Some(content) = content else {

@@ -301,4 +301,8 @@ fn hand_over(body: &HandOver, report: &mut Report) {
     report.refuse_if(body.documents.len() > DOCUMENTS_MAX, Reason::TooLarge, "documents");
     let nested = |document: &Document| document.content.kind() == Kind::HandOver;
     report.refuse_if(body.documents.iter().any(nested), Reason::FieldNotAllowed, "documents");
+    // What she asked of one county is not for another one to read.
+    let asked = |document: &Document| document.content.service_request.is_some();
+    let asked = body.documents.iter().any(asked);
+    report.refuse_if(asked, Reason::BasisRequired, "documents.content.service_request");
 }

@@ -78,11 +78,11 @@ impl Messages {
         Some(HandOver { seat: self.any()?, term, cause: self.any()?, steps, documents })
     }
 
-    /// A document that gives nothing away, so that whoever takes over needs no consent for it.
+    /// A document that gives nothing away, and that she asked of nobody else: whoever takes over needs no consent for it.
     fn plain(&mut self, kind: Kind) -> Option<Content> {
         loop {
             let content = self.next(kind)?;
-            if content.body.reveals().is_empty() {
+            if content.body.reveals().is_empty() && content.service_request.is_none() {
                 return Some(content);
             }
         }

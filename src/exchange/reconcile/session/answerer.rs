@@ -7,15 +7,15 @@ use super::Follows;
 use super::INCOMPLETE_MAX;
 use super::ITEMS_AT_ONCE;
 use super::Incomplete;
-use super::SYMBOLS_FIRST;
+use super::Lacks;
 use super::SessionError;
 use super::list_is_shorter;
+use super::symbols_first;
 use super::symbols_limit;
 use crate::reconcile::ENTRIES_MAX;
 use crate::reconcile::difference::Difference;
 use crate::reconcile::key::NONCE_BYTES;
 use crate::reconcile::key::SessionKey;
-use crate::reconcile::key::Sum;
 use crate::reconcile::packed;
 use crate::reconcile::set::EntrySet;
 use crate::reconcile::set::Scope;
@@ -46,18 +46,18 @@ impl Answerer {
     /// [`SessionError`].
     pub fn open(
         ask: Ask,
-        own: EntrySet,
+        mut own: EntrySet,
         nonce: [u8; NONCE_BYTES],
-        incomplete: Vec<Incomplete>,
+        lacks: Lacks,
     ) -> Result<(Self, Vec<Answer>), SessionError> {
-        let Ask::Open { scope, nonce: theirs, hint, incomplete: asker_incomplete } = ask else {
+        let Ask::Open { scope, nonce: theirs, sample, incomplete: asker_incomplete } = ask else {
             return Err(SessionError::OutOfTurn);
         };
         if !scope.is_between_two() || scope.first > scope.last {
             return Err(SessionError::Scope);
         }
-        let items = own.items();
-        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        own.settle();
+        let (hint, count) = (sample.hint, u64::try_from(own.len()).unwrap_or(u64::MAX));
         if hint.count > ENTRIES_MAX || count > ENTRIES_MAX {
             return Err(SessionError::TooMany);
         }
@@ -65,13 +65,14 @@ impl Answerer {
             return Err(SessionError::Malformed);
         }
         let key = SessionKey::of(&theirs, &nonce);
-        let is_same = Sum::hint(&items) == hint;
-        let encoder = Encoder::new(key, items);
+        let ours = own.sample(&theirs);
+        let encoder = Encoder::new(key, own.items(&key));
         let sum = encoder.sum();
-        let follows = match list_is_shorter(count.abs_diff(hint.count), count) {
-            _ if is_same => Follows::Nothing,
+        let (limit, about) = (symbols_limit(count, hint.count), ours.differences(&sample));
+        let follows = match list_is_shorter(about, count) {
+            _ if ours.hint == hint => Follows::Nothing,
             true => Follows::List,
-            false => Follows::Symbols,
+            false => Follows::Symbols(symbols_first(about).min(limit)),
         };
         let differences = count.saturating_add(hint.count);
         let mut answerer = Self {
@@ -79,17 +80,17 @@ impl Answerer {
             own,
             encoder,
             count,
-            limit: symbols_limit(count, hint.count),
+            limit,
             listed: 0,
             found: Vec::new(),
             found_max: usize::try_from(differences).unwrap_or(usize::MAX),
             asker_incomplete,
             is_done: false,
         };
-        let mut answers = vec![Answer::Opened { nonce, sum, follows, incomplete }];
+        let mut answers = vec![Answer::Opened { nonce, sum, follows, lacks }];
         match follows {
             Follows::Nothing => {}
-            Follows::Symbols => answers.push(answerer.symbols(SYMBOLS_FIRST)),
+            Follows::Symbols(through) => answers.extend(answerer.more(through)?),
             Follows::List => answers.push(answerer.page()),
         }
         Ok((answerer, answers))
@@ -205,7 +206,7 @@ impl Answerer {
             true => &difference.sender,
             false => &difference.recipient,
         };
-        let same = ours.as_ref() == self.own.get(id);
+        let same = *ours == self.own.get(id);
         same.then_some(()).ok_or(SessionError::Inconsistent)
     }
 }

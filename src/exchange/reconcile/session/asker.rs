@@ -1,6 +1,7 @@
 //! The side that asks, and decodes.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use domain::id::MessageId;
 
@@ -11,6 +12,7 @@ use super::Follows;
 use super::INCOMPLETE_MAX;
 use super::ITEMS_AT_ONCE;
 use super::Incomplete;
+use super::Lacks;
 use super::SYMBOLS_FIRST;
 use super::SessionError;
 use super::list_is_shorter;
@@ -20,6 +22,7 @@ use crate::reconcile::Item;
 use crate::reconcile::decoder::Decoder;
 use crate::reconcile::difference;
 use crate::reconcile::difference::Difference;
+use crate::reconcile::difference::Known;
 use crate::reconcile::key::NONCE_BYTES;
 use crate::reconcile::key::SessionKey;
 use crate::reconcile::key::Sum;
@@ -86,8 +89,6 @@ struct Listing {
 pub struct Asker {
     scope: Scope,
     own: EntrySet,
-    /// Its items, until they are compared.
-    items: Vec<Item>,
     nonce: [u8; NONCE_BYTES],
     key: SessionKey,
     theirs: Sum,
@@ -95,7 +96,7 @@ pub struct Asker {
     through: u32,
     limit: u32,
     measured: Measured,
-    their_incomplete: Vec<Incomplete>,
+    their_lacks: Lacks,
     /// Items of theirs whose entries are to come, by message.
     missing: BTreeMap<MessageId, Item>,
     wanted: Vec<MessageId>,
@@ -110,15 +111,16 @@ impl Asker {
     /// [`SessionError::Scope`], [`SessionError::TooMany`].
     pub fn new(
         scope: Scope,
-        own: EntrySet,
+        mut own: EntrySet,
         nonce: [u8; NONCE_BYTES],
         incomplete: Vec<Incomplete>,
     ) -> Result<(Self, Ask), SessionError> {
         if !scope.is_between_two() || scope.first > scope.last {
             return Err(SessionError::Scope);
         }
-        let items = own.items();
-        let hint = Sum::hint(&items);
+        own.settle();
+        let sample = Box::new(own.sample(&nonce));
+        let hint = sample.hint;
         if hint.count > ENTRIES_MAX || incomplete.len() > INCOMPLETE_MAX {
             return Err(SessionError::TooMany);
         }
@@ -126,21 +128,20 @@ impl Asker {
         let asker = Self {
             scope,
             own,
-            items,
             nonce,
             key: SessionKey::of(&nonce, &nonce),
             theirs: Sum::default(),
             stage: Stage::Opening,
-            through: SYMBOLS_FIRST,
+            through: 0,
             limit: 0,
             measured,
-            their_incomplete: Vec::new(),
+            their_lacks: Lacks::default(),
             missing: BTreeMap::new(),
             wanted: Vec::new(),
             pairings: BTreeMap::new(),
             lost: Vec::new(),
         };
-        Ok((asker, Ask::Open { scope, nonce, hint, incomplete }))
+        Ok((asker, Ask::Open { scope, nonce, sample, incomplete }))
     }
 
     /// Takes an answer; gives what is to be said next.
@@ -149,8 +150,8 @@ impl Asker {
     /// [`SessionError`]; the conversation is over then.
     pub fn step(&mut self, answer: Answer) -> Result<Vec<Ask>, SessionError> {
         match (answer, &mut self.stage) {
-            (Answer::Opened { nonce, sum, follows, incomplete }, Stage::Opening) => {
-                self.opened(nonce, sum, follows, incomplete)
+            (Answer::Opened { nonce, sum, follows, lacks }, Stage::Opening) => {
+                self.opened(nonce, sum, follows, lacks)
             }
             (Answer::Symbols { packed }, Stage::Decoding(_)) => self.symbols(&packed),
             // They were on their way when the list was asked for.
@@ -191,10 +192,13 @@ impl Asker {
 
     /// The differences by name, given what we lack.
     #[must_use]
-    pub fn differences(&self, incomplete: &[Incomplete]) -> Vec<Difference> {
-        let lacks = |county, day| {
-            let is_it = |(area, of): &Incomplete| (*area, *of) == (county, day);
-            incomplete.iter().any(is_it) || self.their_incomplete.iter().any(is_it)
+    pub fn differences(&self, ours: &Lacks) -> Vec<Difference> {
+        let both = [ours, &self.their_lacks];
+        let incomplete: BTreeSet<_> = both.iter().flat_map(|it| &it.incomplete).collect();
+        let silent: BTreeSet<_> = both.iter().flat_map(|it| &it.silent).collect();
+        let known = Known {
+            is_complete: &|county, day| !incomplete.contains(&(county, day)),
+            is_fresh: &|county| !silent.contains(&county),
         };
         let named = self.pairings.values().filter_map(|Pairing { ours, theirs }| {
             let either = ours.as_ref().or(theirs.as_ref())?;
@@ -202,18 +206,11 @@ impl Asker {
                 true => (ours, theirs),
                 false => (theirs, ours),
             };
-            let is_complete = |county, day| !lacks(county, day);
-            let name = difference::name(sender.as_ref(), recipient.as_ref(), is_complete)?;
+            let name = difference::name(sender.as_ref(), recipient.as_ref(), &known)?;
             let entry = |told: &Option<Told>| told.as_ref().map(|told| told.entry);
             Some(Difference { name, sender: entry(sender), recipient: entry(recipient) })
         });
         named.collect()
-    }
-
-    /// What the other side lacks, by its own word.
-    #[must_use]
-    pub fn their_incomplete(&self) -> &[Incomplete] {
-        &self.their_incomplete
     }
 
     /// Messages that the other side cannot bring back, once it has taken the differences.
@@ -256,20 +253,20 @@ impl Asker {
         nonce: [u8; NONCE_BYTES],
         sum: Sum,
         follows: Follows,
-        incomplete: Vec<Incomplete>,
+        lacks: Lacks,
     ) -> Result<Vec<Ask>, SessionError> {
         if sum.count > ENTRIES_MAX {
             return Err(SessionError::TooMany);
         }
-        if incomplete.len() > INCOMPLETE_MAX {
+        if !lacks.is_bounded() {
             return Err(SessionError::Malformed);
         }
         self.key = SessionKey::of(&self.nonce, &nonce);
         self.theirs = sum;
-        self.their_incomplete = incomplete;
+        self.their_lacks = lacks;
         self.measured.theirs = sum.count;
         self.limit = symbols_limit(self.measured.ours, sum.count);
-        let ours = Encoder::new(self.key, std::mem::take(&mut self.items));
+        let ours = Encoder::new(self.key, self.own.items(&self.key));
         if ours.sum() == sum {
             self.stage = Stage::Known;
             return Ok(Vec::new());
@@ -279,12 +276,16 @@ impl Asker {
             return Ok(Vec::new());
         }
         self.stage = Stage::Decoding(Box::new(Decoder::new(self.key, ours)));
-        // That the hints agree and the sets do not, only a planted collision can bring about.
-        let through = self.through;
-        Ok(match follows {
-            Follows::Nothing => vec![Ask::More { through }],
-            Follows::Symbols | Follows::List => Vec::new(),
-        })
+        self.through = match follows {
+            Follows::Symbols(through) => through,
+            // That the hints agree and the sets do not, only a planted collision can bring about.
+            Follows::Nothing | Follows::List => SYMBOLS_FIRST,
+        };
+        let follow = matches!(follows, Follows::Symbols(_));
+        if self.through == 0 || self.through > self.limit {
+            return Err(SessionError::Malformed);
+        }
+        Ok(if follow { Vec::new() } else { vec![Ask::More { through: self.through }] })
     }
 
     fn symbols(&mut self, packed: &[u8]) -> Result<Vec<Ask>, SessionError> {
@@ -302,20 +303,23 @@ impl Asker {
             Ok(false) => {}
             Err(_) => return Ok(self.ask_for_list()),
         }
-        let estimate = if from == 0 { decoder.estimate() } else { 0 };
         let taken = self.measured.symbols;
         if taken < self.through {
             return Ok(Vec::new());
         }
+        let estimate = if self.measured.rounds == 1 { decoder.estimate() } else { 0 };
         if list_is_shorter(u64::from(taken) * 3 / 4, self.theirs.count) || taken >= self.limit {
             return Ok(self.ask_for_list());
         }
         if list_is_shorter(estimate, self.theirs.count) {
             return Ok(self.ask_for_list());
         }
-        // Nine tenths of what the estimate asks for at once; then small steps, so that little comes in vain.
-        let wished = u32::try_from(estimate.saturating_mul(6) / 5).unwrap_or(u32::MAX);
-        let step = (taken / 24).max(SYMBOLS_FIRST / 2);
+        // What the estimate asks for, which is better the more symbols it is made of; then small steps, so that little comes
+        // in vain.
+        let doubt = estimate.saturating_mul(2) / u64::from(taken.isqrt().max(1));
+        let wished = (estimate.saturating_mul(7) / 5).saturating_add(doubt);
+        let wished = u32::try_from(wished).unwrap_or(u32::MAX);
+        let step = (taken / 12).max(SYMBOLS_FIRST);
         self.through = wished.max(taken.saturating_add(step)).min(self.limit);
         self.measured.rounds += 1;
         Ok(vec![Ask::More { through: self.through }])
@@ -326,10 +330,8 @@ impl Asker {
         let Stage::Decoding(decoder) = &self.stage else { return Err(SessionError::OutOfTurn) };
         let (only_ours, only_theirs) = decoder.differences();
         let mut sum = decoder.sum();
-        only_ours.iter().for_each(|item| sum.remove(&self.key, item));
-        for item in &only_theirs {
-            sum.add(&self.key, item);
-        }
+        only_ours.iter().for_each(|item| sum.remove(item, self.key.hash(item)));
+        only_theirs.iter().for_each(|item| sum.add(item, self.key.hash(item)));
         if sum != self.theirs {
             return Ok(self.ask_for_list());
         }
@@ -349,7 +351,7 @@ impl Asker {
     }
 
     fn ask_for_list(&mut self) -> Vec<Ask> {
-        let items = self.own.items();
+        let items = self.own.items(&self.key);
         self.begin_list(items);
         self.measured.rounds += 1;
         vec![Ask::List]
@@ -418,7 +420,7 @@ impl Asker {
             let entry = &told.entry;
             let item = self.missing.remove(&entry.id);
             let is_in = self.scope.holds(entry.id, entry.from, entry.to);
-            if item != Some(entry.item()) || !is_in || told.earlier.len() > EARLIER_MAX {
+            if item != Some(entry.item(&self.key)) || !is_in || told.earlier.len() > EARLIER_MAX {
                 return Err(SessionError::Inconsistent);
             }
             let id = told.entry.id;
@@ -440,7 +442,7 @@ impl Listing {
             return Err(SessionError::Inconsistent);
         }
         self.last = Some(item);
-        self.sum.add(key, &item);
+        self.sum.add(&item, key.hash(&item));
         while let Some(ours) = self.ours.get(self.at).filter(|ours| **ours < item) {
             self.only_ours.push(*ours);
             self.at += 1;

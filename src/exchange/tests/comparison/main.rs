@@ -24,6 +24,7 @@ use exchange::reconcile::session::Answer;
 use exchange::reconcile::session::Answerer;
 use exchange::reconcile::session::Ask;
 use exchange::reconcile::session::Asker;
+use exchange::reconcile::session::Lacks;
 use exchange::reconcile::set::EntrySet;
 use exchange::reconcile::set::Scope;
 use stateright::Checker;
@@ -164,7 +165,7 @@ impl Talk {
                 Err(_) => sides.fault = true,
             }
             if sides.asker.is_known() && sides.found.is_none() && !sides.fault {
-                let differences = sides.asker.differences(&[]);
+                let differences = sides.asker.differences(&Lacks::default());
                 sides.asks = sides.asker.tell(&differences);
                 sides.found = Some(differences);
             }
@@ -175,7 +176,7 @@ impl Talk {
                 None => {
                     let nonce = [world.attempt + 100; 16];
                     let opened =
-                        Answerer::open(ask.clone(), self.theirs.clone(), nonce, Vec::new());
+                        Answerer::open(ask.clone(), self.theirs.clone(), nonce, Lacks::default());
                     opened.map(|(answerer, said)| {
                         sides.answerer = Some(answerer);
                         said
@@ -353,9 +354,9 @@ fn some(numbers: impl IntoIterator<Item = u64>) -> EntrySet {
 fn a_few_differences_are_found_by_the_sketch_or_not_at_all() {
     let both = 0..40;
     let waiting = [entry(100, EntryState::Waiting), entry(102, EntryState::Stored)];
-    let ours = set(some(both.clone().chain([50, 51])).iter().copied().chain(waiting));
+    let ours = set(some(both.clone().chain([50, 51])).iter().chain(waiting));
     let other = [entry(100, EntryState::Stored), entry(102, EntryState::Refused)];
-    let theirs = set(some(both.chain([60, 61])).iter().copied().chain(other));
+    let theirs = set(some(both.chain([60, 61])).iter().chain(other));
     explore("a few differences", ours, theirs, LEFT, 100);
 }
 

@@ -1,17 +1,38 @@
 //! The own book, and what changes it beside the ledger: `app::reconcile::books`.
 
+use domain::reason::Reason;
 use exchange::ledger::Direction;
+use exchange::receipt::{Disposition, Outcome};
 use exchange::reconcile::{Entry, book};
 
 use super::Around;
 use crate::disk::rows::{Change, Key, Row, Side};
 use crate::disk::unit::Unit;
+use crate::plan::NodeNo;
 
 /// Notes what changes an entry, in the unit in which it changes.
 pub(super) fn note(change: Change, unit: &mut Unit<'_>) {
     let last = unit.last(Key::Change(0)..=Key::Change(u64::MAX));
     let next = if let Some(Key::Change(last)) = last { last + 1 } else { 0 };
     unit.put(Key::Change(next), change);
+}
+
+/// Notes where the receipt is that refuses messages between us and a peer; the first refusal of each counts.
+pub(super) fn note_refusals(peer: NodeNo, parcel: Key, said: &[Disposition], unit: &mut Unit<'_>) {
+    for said in said.iter().filter(|said| is_refusal(said)) {
+        let key = Key::Refused(peer, said.message_id);
+        if !said.duplicate || !unit.contains(&key) {
+            unit.put(key, Change::Parcel(parcel));
+        }
+    }
+}
+
+/// Whether a disposition refuses its message for ever; a conflict is about a place.
+pub(super) fn is_refusal(said: &Disposition) -> bool {
+    match said.outcome {
+        Outcome::Refused { reason, .. } => reason != Reason::Conflict,
+        Outcome::Stored | Outcome::Deferred { .. } => false,
+    }
 }
 
 /// Brings the book up to what is on disk: entries of the ledger first, since changes are about them.

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use domain::id::MessageId;
-use domain::reason::Reason;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::ledger::{Direction, LedgerEntry};
 use exchange::parcel::ParcelManifest;
@@ -50,7 +49,7 @@ pub(crate) enum Cure {
     /// A message of ours that was handed back is kept.
     TakeBack { peer: NodeNo, back: HandedBack },
     /// A signed refusal that was shown is noted.
-    Note { direction: Direction, entry: Entry },
+    Note { direction: Direction, peer: NodeNo, entry: Entry, said: Disposition },
 }
 
 /// What came of it.
@@ -60,6 +59,8 @@ pub(crate) enum Cured {
     OnItsWay { peer: NodeNo, epoch: LaneEpoch, sequence: LaneSeq, mark: Option<Mark> },
     /// Nobody can bring it back.
     Lost(MessageId),
+    /// Its recipient has refused it, and a refusal stays one.
+    Refused,
     /// The receipt is kept.
     Kept { of: (NodeNo, LaneEpoch), marks: Vec<Mark>, healed: Option<Healed> },
     /// It is here, or has to wait for the question that it answers: the next comparison tells.
@@ -85,8 +86,8 @@ pub(super) fn run(cure: Cure, unit: &mut Unit<'_>, around: &mut Around<'_>) -> C
             take_back(peer, &back, unit, around);
             Cured::Taken
         }
-        Cure::Note { direction, entry } => {
-            books::note(Change::Word(direction, entry), unit);
+        Cure::Note { direction, peer, entry, said } => {
+            note(direction, peer, (entry, said), unit);
             Cured::Noted
         }
     }
@@ -106,6 +107,9 @@ fn deliver(
         let is_held = lane.is_some_and(|lane| lane.rests_until(sequence).is_some());
         let mark = is_held.then_some(Mark::Deferred(sequence, around.now));
         return Cured::OnItsWay { peer, epoch, sequence, mark };
+    }
+    if unit.contains(&Key::Refused(peer, id)) {
+        return Cured::Refused;
     }
     let old = unit.get(&Key::Envelope(peer, epoch, sequence)).and_then(Row::envelope).cloned();
     let Some(old) = old else { return Cured::Lost(id) };
@@ -167,10 +171,27 @@ fn take_back(peer: NodeNo, back: &HandedBack, unit: &mut Unit<'_>, around: &Arou
     unit.put(Key::Parcel(Side::Sent, peer, RETURNED_EPOCH, sequence, name), row);
 }
 
+/// A refusal that the other side has shown; what is here speaks for itself.
+fn note(
+    direction: Direction,
+    peer: NodeNo,
+    (entry, said): (Entry, Disposition),
+    unit: &mut Unit<'_>,
+) {
+    let side = match direction {
+        Direction::Sent => Side::Sent,
+        Direction::Received => Side::Received,
+    };
+    if unit.contains(&Key::Message(side, entry.id)) {
+        return;
+    }
+    if side == Side::Received {
+        unit.put(Key::Refusal(entry.id), (peer, said));
+    }
+    books::note(Change::Word(direction, entry), unit);
+}
+
 /// The refusal of a message in a proof; none of a conflict, which is about a place.
 pub(crate) fn refusal_in(said: &[Disposition], id: MessageId) -> Option<&Disposition> {
-    said.iter().find(|said| {
-        let is_conflict = matches!(said.outcome, Outcome::Refused { reason: Reason::Conflict, .. });
-        said.message_id == id && matches!(said.outcome, Outcome::Refused { .. }) && !is_conflict
-    })
+    said.iter().find(|said| said.message_id == id && books::is_refusal(said))
 }

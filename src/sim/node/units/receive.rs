@@ -63,6 +63,7 @@ pub(super) fn take_in(arrived: Arrived, unit: &mut Unit<'_>, around: &Around<'_>
     unit.put(key, row);
     if said.iter().any(|said| matches!(said.outcome, Outcome::Refused { .. })) {
         books::note(Change::Parcel(key), unit);
+        books::note_refusals(peer, key, &said, unit);
     }
     let hops = (0..).zip(&parcel.custody);
     hops.for_each(|(hop, word)| unit.put(Key::Custody(name, hop), Rc::clone(word)));
@@ -126,6 +127,10 @@ impl Taking<'_, '_, '_> {
         if decision.effect == Effect::Store {
             self.store(envelope);
         }
+        if decision.effect == Effect::RecordRefusal && !decision.is_conflict() {
+            let row = (self.peer, decision.disposition.clone());
+            self.unit.put(Key::Refusal(header.message_id), row);
+        }
         if decision.effect.uses_sequence() {
             let (sequence, id) = (header.sequence, header.message_id);
             self.lane(header.epoch).mark(sequence, id);
@@ -164,11 +169,20 @@ impl Taking<'_, '_, '_> {
     /// What became of a message with this id from this peer.
     fn known_message(&self, carried: &Carried) -> Option<Original> {
         let id = carried.envelope.header.message_id;
-        let row = self.unit.get(&Key::Message(Side::Received, id)).and_then(Row::message)?;
+        let row = self.unit.get(&Key::Message(Side::Received, id)).and_then(Row::message);
+        let Some(row) = row else { return self.known_refusal(id) };
         let same_body =
             carried.with_body && row.peer == self.peer && row.content == *carried.envelope.open();
         let (digest, decided) = (row.digest, row.stored);
         Some(Original { message_id: id, digest, outcome: Outcome::Stored, decided, same_body })
+    }
+
+    /// A refusal stays a refusal, whatever comes under the same id in another epoch.
+    fn known_refusal(&self, id: MessageId) -> Option<Original> {
+        let (peer, said) = &**self.unit.get(&Key::Refusal(id)).and_then(Row::refusal)?;
+        let Disposition { digest, outcome, decided, .. } = said.clone();
+        let is_theirs = *peer == self.peer;
+        is_theirs.then_some(Original { message_id: id, digest, outcome, decided, same_body: true })
     }
 
     /// What became of the envelope that had this place in the lane, from the parcels kept and from this one.

@@ -47,6 +47,7 @@ pub(super) fn keep(
     let key = Key::Parcel(Side::Sent, *peer, *epoch, first, name);
     unit.put(key, row);
     books::note(Change::Parcel(key), unit);
+    books::note_refusals(*peer, key, dispositions, unit);
     unit.delete(Key::Consignment(name));
     let conflicts = conflicts(sequences, dispositions);
     if conflicts.is_empty() {
