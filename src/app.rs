@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows how a request came in: there is no tonic, no protobuf, no engine of the store.
 
+pub(crate) mod each;
 pub mod error;
 
 pub mod access;

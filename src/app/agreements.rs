@@ -278,7 +278,9 @@ fn keep(
     } else {
         agreed.retain(|other| (other.id, other.version) != (id, version));
     }
-    if matches!(state, AgreementState::Agreed { .. } | AgreementState::Ended { .. }) {
+    let holds = matches!(state, AgreementState::Agreed { .. } | AgreementState::Ended { .. });
+    // What is over takes nobody's place.
+    if holds && row.agreement.terms.valid_until >= today {
         agreed.push(row.agreement.clone());
     }
     if agreed.len() > AGREED_MAX {

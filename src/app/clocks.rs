@@ -16,7 +16,7 @@ use domain::time::UnixMillis;
 use domain::watch::{Look, Standing, Tell, Told, Watch};
 use store::letters::{DeadReason, NoticeKind};
 use store::messages::{EnvelopeKey, LaneKey, MessageRow, Side, message_key};
-use store::tables::{CLOCK, DEAD_LETTER, LANE_OUT, MESSAGE};
+use store::tables::{CLOCK, CLOCK_DONE, DEAD_LETTER, LANE_OUT, MESSAGE};
 use store::{Kept, Store, StoreError, Unit};
 
 use super::messages::track;
@@ -30,6 +30,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const SECONDS_AT_ONCE: usize = 64;
 /// Messages that are looked at in one go, before others get their turn.
 const MESSAGES_AT_ONCE: usize = 2_048;
+/// Entries of one second that are settled in one unit: tens of thousands can fall on one midnight, and others wait for
+/// the committer meanwhile.
+const ENTRIES_AT_ONCE: usize = 512;
 /// Bytes of an entry: message id, side, what was told.
 const ENTRY_BYTES: usize = 18;
 
@@ -115,7 +118,19 @@ pub struct Scanned {
     pub next: Option<UnixMillis>,
 }
 
+/// What a look at one entry came to.
+#[derive(Clone, Debug)]
+enum Looked {
+    /// There is no such message any more.
+    Gone,
+    /// It is there.
+    Found(Found),
+    /// It cannot be read, or not be told of: another day.
+    Unread(Entry),
+}
+
 /// One message at a look.
+#[derive(Clone, Debug)]
 struct Found {
     entry: Entry,
     peer: AreaCode,
@@ -146,39 +161,101 @@ impl Clocks {
         Ok(scanned)
     }
 
+    /// Looks at messages of one second, until it is done or enough were looked at.
     async fn look_at_second(
         &self,
         second: u64,
         now: UnixMillis,
         scanned: &mut Scanned,
     ) -> Result<(), AppError> {
-        let entries = self.store.read_from(&CLOCK, &second, 1, usize::MAX, usize::MAX)?;
-        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        let mut found = Vec::with_capacity(entries.len());
-        for (_, bytes) in &entries {
-            found.extend(self.look(bytes, now)?);
-            tokio::task::consume_budget().await;
-        }
-        scanned.looked += entries.len();
-        let unopened_after = self.unopened_after;
-        let own = self.own;
-        let told = self.store.commit(move |unit| {
-            // Somebody may have entered a message meanwhile; it must not be removed unseen.
-            if unit.next_position(&CLOCK, &second)? != count.saturating_add(1) {
-                return Ok(0);
+        while scanned.looked < MESSAGES_AT_ONCE {
+            let done = self.store.get(&CLOCK_DONE, &second)?.unwrap_or_default();
+            let from = done.saturating_add(1);
+            let count = ENTRIES_AT_ONCE.min(MESSAGES_AT_ONCE.saturating_sub(scanned.looked));
+            let entries = self.store.read_from(&CLOCK, &second, from, count, usize::MAX)?;
+            if entries.is_empty() {
+                break;
             }
-            unit.remove_journal(&CLOCK, &second)?;
-            let days = days_of(unopened_after);
-            let told = found.iter().map(|found| settle(unit, own, days, found, now));
-            told.sum::<Result<usize, AppError>>()
-        });
-        scanned.told += told.await.map_err(AppError::from)?;
+            let mut looked = Vec::with_capacity(entries.len());
+            for (place, bytes) in &entries {
+                looked.push((*place, self.look(bytes, now)?));
+                tokio::task::consume_budget().await;
+            }
+            scanned.looked += entries.len();
+            scanned.told += self.settle_all(second, looked, now).await?;
+        }
         Ok(())
     }
 
-    /// One message as it stands; none when it is gone or was erased.
-    fn look(&self, bytes: &[u8], now: UnixMillis) -> Result<Option<Found>, AppError> {
-        let Some(entry) = Entry::from_bytes(bytes) else { return Ok(None) };
+    /// Settles what was looked at in one unit; when one message stands in the way, in a unit each. That one is looked at
+    /// again another day.
+    async fn settle_all(
+        &self,
+        second: u64,
+        looked: Vec<(u64, Looked)>,
+        now: UnixMillis,
+    ) -> Result<usize, AppError> {
+        match self.settle_some(second, looked.clone(), now).await {
+            Err(error) if error.is_of_one() => {}
+            settled => return settled,
+        }
+        let mut told = 0;
+        for (place, looked) in looked {
+            match self.settle_some(second, vec![(place, looked.clone())], now).await {
+                Ok(some) => told += some,
+                Err(error) if error.is_of_one() => {
+                    let unsettled = match looked {
+                        Looked::Found(Found { entry, .. }) => unread(entry, &error),
+                        other => other,
+                    };
+                    self.settle_some(second, vec![(place, unsettled)], now).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(told)
+    }
+
+    async fn settle_some(
+        &self,
+        second: u64,
+        looked: Vec<(u64, Looked)>,
+        now: UnixMillis,
+    ) -> Result<usize, AppError> {
+        let days = days_of(self.unopened_after);
+        let own = self.own;
+        let told = self.store.commit(move |unit| {
+            let places = looked.iter().map(|(place, _)| *place);
+            let (Some(first), Some(last)) = (places.clone().min(), places.max()) else {
+                return Ok(0);
+            };
+            if !pass_over(unit, second, first, last)? {
+                return Ok(0);
+            }
+            let told = looked.iter().map(|(_, looked)| match looked {
+                Looked::Gone => Ok(0),
+                Looked::Found(found) => settle(unit, own, days, found, now),
+                Looked::Unread(entry) => {
+                    enter(unit, *entry, now.saturating_add(FIRST_LOOK)).map(|()| 0)
+                }
+            });
+            told.sum::<Result<usize, AppError>>()
+        });
+        told.await.map_err(AppError::from)
+    }
+
+    /// One message as it stands. Others do not wait for one that cannot be read.
+    fn look(&self, bytes: &[u8], now: UnixMillis) -> Result<Looked, AppError> {
+        let Some(entry) = Entry::from_bytes(bytes) else { return Ok(Looked::Gone) };
+        match self.find(entry, now) {
+            Ok(found) => Ok(found.map_or(Looked::Gone, Looked::Found)),
+            Err(error) if error.is_of_one() => Ok(unread(entry, &error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// None when it is gone or was erased.
+    fn find(&self, entry: Entry, now: UnixMillis) -> Result<Option<Found>, AppError> {
         let Some((row, standing)) = stands(&self.store, entry)? else { return Ok(None) };
         let standing = match standing {
             Standing::Unopened { .. } => Standing::Unopened { since: self.arrived(&row, now)? },
@@ -193,6 +270,28 @@ impl Clocks {
         let word = track::last_word(&self.store, row, Side::Sent)?;
         Ok(word.map_or(now, |word| word.disposition.decided.min(now)))
     }
+}
+
+fn unread(entry: Entry, error: &AppError) -> Looked {
+    tracing::error!(message = %entry.id, %error, "the clock of a message cannot be looked at; others go on");
+    Looked::Unread(entry)
+}
+
+/// Takes places of a second off the index, in the unit that settles them: what is left stays where it is. Says whether
+/// nobody else has done so.
+fn pass_over(unit: &mut Unit<'_>, second: u64, first: u64, last: u64) -> Result<bool, AppError> {
+    let done = unit.get(&CLOCK_DONE, &second)?.unwrap_or_default();
+    if done.saturating_add(1) != first {
+        return Ok(false);
+    }
+    // Somebody may have entered a message meanwhile; it must not be removed unseen.
+    if unit.next_position(&CLOCK, &second)? == last.saturating_add(1) {
+        unit.remove_journal(&CLOCK, &second)?;
+        unit.delete(&CLOCK_DONE, &second);
+    } else {
+        unit.put(&CLOCK_DONE, &second, &last)?;
+    }
+    Ok(true)
 }
 
 /// Does what a look came to, in the unit that takes the message off this second of the index. Says how much was

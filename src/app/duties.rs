@@ -16,6 +16,7 @@ use store::messages::{PeerKey, peer_area, peer_key};
 use store::tables::DUTY;
 
 use super::consents::{catch_up, refused, spread};
+use super::each::First;
 use super::messages::send::{Accepted, Outgoing, Outlet};
 use super::{AppError, asked};
 
@@ -71,7 +72,7 @@ impl Duty {
 /// next time.
 ///
 /// # Errors
-/// When rows cannot be read or written.
+/// When rows cannot be read or written; whatever else could be done has been done.
 pub async fn perform(
     own: AreaCode,
     store: &Store,
@@ -82,7 +83,7 @@ pub async fn perform(
     let caught_up = catch_up::catch_up(store, own, now).await;
     let again = refused::say_again(store, now).await;
     let mut node = Node::new(own, store, outlet, now);
-    let mut sent = 0;
+    let (mut sent, mut first) = (0, First::default());
     for page in store.pages(&DUTY, .., DUTIES_AT_ONCE) {
         for (key, row) in page? {
             let (Some(duty), Some(peer)) = (Duty::of(&key), peer_area(&key.2)) else { continue };
@@ -100,11 +101,13 @@ pub async fn perform(
                     node.tell(body.into(), key, None, peer).await
                 }
             };
-            sent += usize::from(done?);
+            // A withdrawal does not wait for an answer that cannot be given.
+            sent += usize::from(first.take(done).unwrap_or_default());
         }
     }
     again?;
-    caught_up.map(|()| sent)
+    caught_up?;
+    first.end().map(|()| sent)
 }
 
 /// The node that does its duty, one time round.

@@ -151,6 +151,17 @@ impl AppError {
         }
     }
 
+    /// Whether it may come from what the work was about, so that other work can go on: not when the store has stopped,
+    /// is on its way down or takes nothing now.
+    #[must_use]
+    pub const fn is_of_one(&self) -> bool {
+        match self {
+            Self::Store(error) => !matches!(error, StoreError::Engine(_)),
+            Self::Refused(_) | Self::Signing(_) | Self::Internal(_) => true,
+            Self::StoreStopped(_) | Self::StoreClosed | Self::Busy => false,
+        }
+    }
+
     /// The refusal, when it is one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {

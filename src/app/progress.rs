@@ -14,6 +14,7 @@ use store::tables::{MESSAGE, OPENED};
 use store::{Kept, Store, Unit};
 
 use super::AppError;
+use super::each::First;
 use super::messages::send::{self, Outgoing, Outlet};
 
 /// Peers that are told in one go.
@@ -41,22 +42,23 @@ pub fn opened(
 /// lane. Says how many reports were made. A peer that cannot be sealed for yet is told later.
 ///
 /// # Errors
-/// When rows cannot be read or written.
+/// When rows cannot be read or written; the other peers were told.
 pub async fn report(
     own: AreaCode,
     store: &Store,
     outlet: &dyn Outlet,
     now: UnixMillis,
 ) -> Result<usize, AppError> {
-    let mut reports = 0;
+    let (mut reports, mut failed) = (0, First::default());
     let mut from = Bound::Unbounded;
     for _ in 0..PEERS_AT_ONCE {
         let first = store.scan(&OPENED, (from, Bound::Unbounded), 1)?;
         let Some(((peer, _), _)) = first.first().copied() else { break };
         from = Bound::Excluded((peer, [0xFF; 16]));
-        reports += usize::from(report_to(own, peer, store, outlet, now).await?);
+        let reported = report_to(own, peer, store, outlet, now).await;
+        reports += usize::from(failed.take(reported).unwrap_or_default());
     }
-    Ok(reports)
+    failed.end().map(|()| reports)
 }
 
 async fn report_to(

@@ -14,10 +14,13 @@ use store::tables::{CONSENT_USE, FORGOTTEN, MESSAGE, RETENTION};
 use store::{Kept, Store, Unit};
 
 use super::AppError;
+use super::each::{Each, First, each};
 use super::messages::{delete, kept_content};
 
 /// Messages whose content is deleted in one unit.
 const MESSAGES_AT_ONCE: usize = 128;
+/// Days that are looked at in one go; one that cannot be read holds none of the others up.
+const DAYS_AT_ONCE: usize = 10_000;
 /// In the access log for what a node does by itself.
 const BY_ITSELF: &str = "node";
 
@@ -39,14 +42,15 @@ fn key(day: Date) -> u64 {
 /// # Errors
 /// When rows cannot be read or written; what was not deleted is due at the next call.
 pub async fn forget(own: AreaCode, store: &Store, now: UnixMillis) -> Result<usize, AppError> {
-    let mut count = 0;
-    while let Some(day) = store.journals_under(&RETENTION, &(), 1)?.first().copied() {
-        if day > key(now.date()) {
+    let (mut count, mut first) = (0, First::default());
+    let today = key(now.date());
+    for day in store.journals_under(&RETENTION, &(), DAYS_AT_ONCE)? {
+        if day > today {
             break;
         }
-        count += forget_day(own, store, day, now).await?;
+        count += first.take(forget_day(own, store, day, now).await).unwrap_or_default();
     }
-    Ok(count)
+    first.end().map(|()| count)
 }
 
 async fn forget_day(
@@ -61,12 +65,12 @@ async fn forget_day(
         let Some((last, _)) = entries.last() else { break };
         next = last.saturating_add(1);
         let ids = entries.iter().filter_map(|(_, id)| MessageId::try_from(id.as_slice()).ok());
-        let ids: Vec<_> = ids.collect();
-        let deleted = store.commit(move |unit| {
-            let deleted = ids.iter().map(|id| forget_one(unit, own, *id, now).map(usize::from));
-            deleted.sum::<Result<usize, AppError>>()
+        let deleted = each(store, ids.collect(), move |unit, id| {
+            forget_one(unit, own, *id, now).map(usize::from)
         });
-        count += deleted.await.map_err(AppError::from)?;
+        let Each { done, failed } = deleted.await?;
+        count += done;
+        another_day(store, failed, now).await?;
     }
     let removed = store.commit(move |unit| {
         // What was entered meanwhile is not to be lost.
@@ -77,6 +81,25 @@ async fn forget_day(
     });
     removed.await.map_err(AppError::from)?;
     Ok(count)
+}
+
+/// What cannot be deleted now is due again tomorrow; somebody reads the log, or the row is mended.
+async fn another_day(
+    store: &Store,
+    failed: Vec<(MessageId, AppError)>,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    for (message, error) in &failed {
+        tracing::error!(%message, %error, "content whose time is over could not be deleted");
+    }
+    let tomorrow = now.date().plus_days(1);
+    let entered = store.commit(move |unit| {
+        failed.iter().try_for_each(|(message, _)| keep_until(unit, *message, tomorrow))
+    });
+    entered.await.map_err(AppError::from)
 }
 
 fn forget_one(

@@ -3,6 +3,7 @@
 mod accounts;
 mod again;
 mod aging;
+mod apart;
 mod bulk;
 mod carried;
 mod cases;
@@ -24,6 +25,7 @@ mod rights;
 mod rogues;
 mod stays;
 mod taken_back;
+mod unreadable;
 mod withdrawals;
 
 use std::sync::Arc;

@@ -92,6 +92,8 @@ impl NoReceipt {
 pub struct Taken {
     handed_by: AreaCode,
     manifest: ParcelManifest,
+    arrived: Arc<Arrived>,
+    now: UnixMillis,
     pending: Pending<Answer, AppError>,
 }
 
@@ -118,7 +120,7 @@ impl Inbound {
         };
         let envelopes = parcel.envelopes.into_iter().zip(digests);
         let items = envelopes.map(|(e, digest)| self.open(from, e, digest, now)).collect();
-        let arrived = Arrived {
+        let arrived = Arc::new(Arrived {
             parcel_id: manifest.parcel_id,
             peer: from,
             signed,
@@ -126,18 +128,19 @@ impl Inbound {
             chain,
             words,
             items,
-        };
+        });
         self.receipts.send().await?;
         let note = self.heard.is_due(from, Sense::Mail, now);
+        let parcel = Arc::clone(&arrived);
         let queued = self.store.enqueue(move |unit| {
-            let answer = receive::take_in(unit, &arrived, now)?;
+            let answer = receive::take_in(unit, &parcel, now)?;
             if note && answer.stored > 0 {
                 heard::note(unit, from, Sense::Mail, now)?;
             }
             Ok(answer)
         });
         let pending = queued.await.map_err(AppError::from)?;
-        Ok(Taken { handed_by, manifest, pending })
+        Ok(Taken { handed_by, manifest, arrived, now, pending })
     }
 
     /// Opens and checks one envelope, before its lane is looked at.
@@ -234,9 +237,13 @@ impl Inbound {
         chain_sent: &mut Option<Digest>,
         taken: Taken,
     ) -> Result<Receipt, NoReceipt> {
-        let Taken { manifest, pending, .. } = taken;
+        let Taken { manifest, arrived, now, pending, .. } = taken;
         let peer = manifest.from;
-        let answer = pending.await.map_err(AppError::from)?;
+        let answer = match pending.await.map_err(AppError::from) {
+            // One bad envelope does not hold up the others.
+            Err(error) if error.is_of_one() => receive::apart(&self.store, arrived, now).await?,
+            answer => answer?,
+        };
         if answer.duties > 0 {
             self.peers.ring();
         }

@@ -28,6 +28,7 @@ use super::hub::Hub;
 use super::inbound::NoReceipt;
 use super::returns::Returns;
 use crate::app::AppError;
+use crate::app::each::First;
 use crate::app::relay::{self as units, Change, Handed, Said, SignedWord};
 use crate::time::SystemClock;
 
@@ -120,11 +121,12 @@ impl Relay {
 
     async fn let_go_of_old(&self) -> Result<(), AppError> {
         let store = &self.0.hub.shared().store;
+        let mut first = First::default();
         for parcel in units::age::forget_transit(store, SystemClock.now()).await? {
             tracing::warn!(%parcel, code = "EXPIRED", "a parcel could not be handed on in time and is let go of");
-            self.note(parcel, Said::Refused(Reason::Expired, None)).await?;
+            first.take(self.note(parcel, Said::Refused(Reason::Expired, None)).await);
         }
-        Ok(())
+        first.end()
     }
 
     /// Hands a parcel for somebody else to the committer.

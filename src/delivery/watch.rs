@@ -139,21 +139,22 @@ impl Watch {
         told("cases that are late could not be looked at", alarms.map(alarmed));
         let promises = self.clocks.promises(now).await;
         told("what counties have promised could not be looked at", promises.map(alarmed));
-        told("mail for retired peers could not be looked at", self.look_at_retired(now).await);
+        self.look_at_retired(now).await;
     }
 
-    async fn look_at_retired(&self, now: UnixMillis) -> Result<(), AppError> {
+    async fn look_at_retired(&self, now: UnixMillis) {
         for peer in self.peers.all() {
             if !peer.card().is_some_and(|card| card.retired_at(now)) {
                 continue;
             }
-            let lost =
-                letters::retired(&self.clocks.store, peer.area, RETIRED_AT_ONCE, now).await?;
-            if lost > 0 {
-                tracing::warn!(peer = %peer.area, lost, code = "AREA_RETIRED", "mail for a peer that has ended its service is on the list of dead letters");
-            }
+            let lost = letters::retired(&self.clocks.store, peer.area, RETIRED_AT_ONCE, now).await;
+            let lost = lost.map(|lost| {
+                if lost > 0 {
+                    tracing::warn!(peer = %peer.area, lost, code = "AREA_RETIRED", "mail for a peer that has ended its service is on the list of dead letters");
+                }
+            });
+            told("mail for a retired peer could not be looked at", lost);
         }
-        Ok(())
     }
 
     async fn forget(&self, now: UnixMillis) {

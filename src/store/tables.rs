@@ -5,45 +5,9 @@
 //! of the key; a value carries its own version. Prefix 0xDF is for blocks of packed rows; 0xE0 to 0xFE are
 //! for tests.
 
-use domain::id::{AgreementId, ConsentId, EndorsementId, PersonId, RegistrationId, RequestId};
+mod rows;
 
-use crate::agreements::{
-    AgreedRow, AgreementRow, CaughtUpRow, ConsentEndedRow, ConsentUseRow, DutyRow, GroundKey,
-    RefusedWordRow, ReleaseRow, SpreadRow,
-};
-use crate::bulk::{BulkRow, OffersRow};
-use crate::cases::{CaseKey, CaseRow, CaseTurnKey};
-use crate::draws::DrawRow;
-use crate::gate::{Gate, RunState};
-use crate::journal::Journal;
-use crate::ledger::StoredFrontier;
-use crate::letters::{
-    DeadLetterRow, DiscardReasonRow, MessageIdKey, NoticeRow, NoticeTopic, WithdrawnRow,
-};
-use crate::messages::{
-    ChainRow, LaneInRow, LaneKey, LaneOutRow, MessageKey, MessageRow, ParcelKey, ParcelRow,
-    PeerKey, RefusalRow, SealingKeyRow, SideKey, Signed,
-};
-use crate::network::{
-    AuthorityKey, CardRow, DirectoryCursorRow, DirectoryLogRow, OwnCardRow, PeerHeadRow,
-    PeerHeardRow, RedirectedRow, RevocationListRow,
-};
-use crate::old_cases::OldCaseRow;
-use crate::origin::{OriginRow, RestoredRow};
-use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
-use crate::reconcile::{
-    BookCursorRow, BookKey, DifferenceRow, ProvenRow, RefusedRow, ReportedRow, RunRow, StatementRow,
-};
-use crate::records::{
-    CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
-    RegistrationRow, ServiceRequestRow,
-};
-use crate::subject::{PersonHash, SubjectKey};
-use crate::table::{Personal, Sealed, Table, TableInfo};
-use crate::transit::{
-    BundleRow, ConsignmentRow, CustodyRow, ParcelIdKey, ReturnKey, ReturnRow, TransitQueueKey,
-    TransitRow,
-};
+use rows::*;
 
 macro_rules! catalogue {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $descriptor:expr;)*) => {
@@ -205,6 +169,11 @@ catalogue! {
     /// Key: when, second (8). Entries: message id (16), side (1), what was noticed before (1). Written
     /// with [`MESSAGE`], removed when it was looked at.
     CLOCK: Journal<u64> = Journal::new("clock-1", 0x37).removable();
+
+    /// Up to which place the entries of a second of [`CLOCK`] were looked at, while there are more.
+    /// Key: when, second (8). Value: position of the last one (8). Written with what the look came to, deleted with
+    /// the journal.
+    CLOCK_DONE: Table<u64, u64> = Table::new("clock-done-1", 0x55);
 
     /// When each peer was last heard.
     /// Key: peer (6). Value: [`PeerHeardRow`]. Written with mail and receipts, and now and then.

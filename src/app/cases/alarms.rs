@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::case::{Seat, Stage};
-use domain::id::MessageId;
+use domain::id::{CaseId, MessageId};
 use domain::time::UnixMillis;
 use store::cases::{CaseKey, CaseRow, OURS, THEIRS};
 use store::letters::NoticeKind;
 use store::tables::{CASE, CASE_TURN, CASE_WAITING};
 use store::{Store, Unit};
 
+use crate::app::each::each;
 use crate::app::{AppError, notices};
 
 /// A case whose first message has not come for so long is told of.
@@ -41,11 +42,14 @@ pub async fn look(own: AreaCode, store: &Store, now: UnixMillis) -> Result<usize
     if open.is_empty() {
         return Ok(0);
     }
-    let told = store.commit(move |unit| {
-        let told = open.iter().map(|key| tell(unit, key, own, now));
-        told.sum::<Result<usize, AppError>>()
-    });
-    told.await.map_err(AppError::from)
+    let told = each(store, open, move |unit, key| tell(unit, key, own, now)).await?;
+    told.failed.iter().for_each(|(key, error)| unread(*key, error));
+    Ok(told.done)
+}
+
+fn unread(key: CaseKey, error: &AppError) {
+    let case = CaseId::from_bytes(key);
+    tracing::error!(%case, %error, "a case cannot be looked at; others go on");
 }
 
 /// Adds those that there is something to tell of, while there is room for more.
@@ -56,10 +60,14 @@ fn take_untold(
     open: &mut Vec<CaseKey>,
 ) -> Result<(), AppError> {
     for key in keys {
-        if open.len() < CASES_AT_ONCE
-            && store.get(&CASE, &key)?.is_some_and(|row| news(&row, own).is_some())
-        {
-            open.push(key);
+        if open.len() >= CASES_AT_ONCE {
+            break;
+        }
+        match store.get(&CASE, &key).map_err(AppError::from) {
+            Ok(row) => open.extend(row.and_then(|row| news(&row, own)).map(|_| key)),
+            // The others are told of all the same.
+            Err(error) if error.is_of_one() => unread(key, &error),
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -19,6 +19,7 @@ use super::opening::{Rows, document, opening};
 use super::steps::{between, inside};
 use super::{keep, opposite};
 use crate::app::duties::Node;
+use crate::app::each::First;
 use crate::app::messages::content_of;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
 use crate::app::{AppError, notices};
@@ -37,18 +38,18 @@ pub async fn run(
     now: UnixMillis,
 ) -> Result<usize, AppError> {
     let mut node = Node::new(own, store, outlet, now);
-    let (mut done, mut failed) = (0, None);
+    let (mut done, mut first) = (0, First::default());
     for page in store.pages(&CASE_DUTY, .., CASES_AT_ONCE) {
         for (key, ()) in page? {
-            match node.look_after(CaseId::from_bytes(key)).await {
-                Ok(acted) => done += usize::from(acted),
+            let acted = match node.look_after(CaseId::from_bytes(key)).await {
                 // The peer's card may come, the disk may get room.
-                Err(AppError::Refused(_)) => {}
-                Err(error) => failed = Some(error),
-            }
+                Err(AppError::Refused(_)) => continue,
+                acted => acted,
+            };
+            done += usize::from(first.take(acted).unwrap_or_default());
         }
     }
-    failed.map_or(Ok(done), Err)
+    first.end().map(|()| done)
 }
 
 impl Node<'_> {

@@ -11,6 +11,7 @@ use store::tables::{ENVELOPE, WITHDRAWN};
 use wire::decode_header;
 
 use super::lose;
+use crate::app::each::each;
 use crate::app::messages::{envelope_of, settle};
 use crate::app::{AppError, notices};
 
@@ -36,15 +37,17 @@ pub async fn retired(
     if waiting.is_empty() {
         return Ok(0);
     }
-    let lost = store.commit(move |unit| {
-        let mut lost = 0;
-        for id in waiting {
-            lost += usize::from(lose(unit, id, DeadReason::RecipientRetired, now)?);
-        }
-        notices::raise(unit, now, NoticeKind::Retired { area: peer }, &[])?;
-        Ok::<_, AppError>(lost)
+    let lost = each(store, waiting, move |unit, id| {
+        lose(unit, *id, DeadReason::RecipientRetired, now).map(usize::from)
     });
-    lost.await.map_err(AppError::from)
+    let lost = lost.await?;
+    for (message, error) in &lost.failed {
+        tracing::error!(%message, %error, "mail for a retired peer could not be given up");
+    }
+    let told = store
+        .commit(move |unit| notices::raise(unit, now, NoticeKind::Retired { area: peer }, &[]));
+    told.await.map_err(AppError::from)?;
+    Ok(lost.done)
 }
 
 /// Messages of a lane that have no final answer and still travel with their bodies, at most `most`.

@@ -1,6 +1,9 @@
 //! Taking in a parcel: every envelope is judged against its lane on the committer thread, and what
 //! follows from it is written in the same unit.
 
+mod apart;
+mod kept;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,11 +22,9 @@ use exchange::parcel::ParcelId;
 use exchange::receipt::{Disposition, Outcome};
 use exchange::receiver::{self, Decision, Effect, Original, Verdict};
 use store::messages::{
-    Blob, ChainRow, EnvelopeKey, LaneInRow, MessageRow, ParcelKey, ParcelRow, RefusalRow, Side,
-    Signed, message_key,
+    Blob, EnvelopeKey, LaneInRow, MessageRow, ParcelKey, RefusalRow, Side, Signed, message_key,
 };
-use store::reconcile::Change;
-use store::tables::{CHAIN, ENVELOPE, LANE_IN, MESSAGE, PARCEL, REFUSAL};
+use store::tables::{ENVELOPE, LANE_IN, MESSAGE, PARCEL, REFUSAL};
 use store::{Kept, Unit};
 use wire::content::encode_content;
 use wire::{decode_disposition, encode_disposition};
@@ -34,9 +35,11 @@ use crate::app::agreements::rule;
 use crate::app::asked::{self, Asked};
 use crate::app::cases::{self, Came};
 use crate::app::progress;
-use crate::app::reconcile::books;
-use crate::app::relay::{SignedWord, keep_custody};
+use crate::app::relay::SignedWord;
 use crate::app::{AppError, clocks};
+pub use apart::apart;
+pub(crate) use kept::keep_chain;
+use kept::original;
 
 /// Epochs of one sender that are kept; a new one comes with each restore of the sender.
 const EPOCHS_MAX: usize = 1_000;
@@ -121,10 +124,8 @@ pub fn take_in(
     now: UnixMillis,
 ) -> Result<Answer, AppError> {
     let count = arrived.items.len();
-    let (sequences, said) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let (peer, lanes) = (arrived.peer, BTreeMap::new());
-    let agreed = None;
-    let mut taking = Taking { unit, peer, now, lanes, sequences, said, agreed, duties: 0 };
+    let mut taking = Taking::new(unit, arrived.peer, now);
+    (taking.sequences, taking.said) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let (mut stored, mut conflicts) = (0, 0);
     for item in &arrived.items {
         let (sequence, disposition) = match item {
@@ -139,93 +140,9 @@ pub fn take_in(
         taking.sequences.push(sequence);
         taking.said.push(disposition);
     }
-    let Taking { lanes, sequences, mut said, duties, .. } = taking;
-    let epoch = lanes.keys().next().copied().unwrap_or(LaneEpoch::new(0));
-    let key = parcel_key(arrived, epoch, &sequences);
-    if let Some(first) = unit.get(&PARCEL, &key)? {
-        said_before(&first, &mut said);
-    }
-    for (epoch, lane) in lanes {
-        let lane_key = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
-        unit.put(&LANE_IN, &lane_key, &LaneInRow { lane })?;
-    }
-    let dispositions: Vec<_> = said.iter().map(|d| Bytes::from(encode_disposition(d))).collect();
-    keep_parcel(unit, arrived, &key, sequences, &dispositions)?;
-    if said.iter().any(|said| matches!(said.outcome, Outcome::Refused { .. })) {
-        // What is stored has its entry in the ledger; a refusal has none.
-        books::note(unit, &Change::Parcel(key))?;
-        books::note_refusals(unit, arrived.peer, key, &said)?;
-    }
-    for word in &arrived.words {
-        keep_custody(unit, arrived.parcel_id, word, now)?;
-    }
+    let Taken { sequences, said, duties } = taking.end()?;
+    let (key, dispositions) = kept::keep(unit, arrived, sequences, said, now)?;
     Ok(Answer { dispositions, key, stored, conflicts, duties })
-}
-
-/// Where a parcel is kept.
-fn parcel_key(arrived: &Arrived, epoch: LaneEpoch, sequences: &[u64]) -> ParcelKey {
-    // What has no place in the lane must not draw the parcel away from where the others are looked for.
-    let first = sequences.iter().copied().filter(|place| *place > 0).min().unwrap_or_default();
-    let (side, epoch) = EnvelopeKey::of(Side::Received, arrived.peer, epoch).key();
-    (side, epoch, first, *arrived.parcel_id.as_bytes())
-}
-
-/// A relay hands the very same parcel over again when it has missed the answer. What was said finally then is said
-/// again: it is the original that later duplicates are answered by, and must not be lost under them.
-fn said_before(first: &ParcelRow, said: &mut [Disposition]) {
-    for (said, bytes) in said.iter_mut().zip(&first.dispositions) {
-        match decode_disposition(&bytes.0) {
-            Ok(before) if before.outcome.is_final() && before.digest == said.digest => {
-                *said = before
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-}
-
-fn keep_parcel(
-    unit: &mut Unit<'_>,
-    arrived: &Arrived,
-    key: &ParcelKey,
-    sequences: Vec<u64>,
-    dispositions: &[Bytes],
-) -> Result<(), AppError> {
-    let row = ParcelRow {
-        parcel_id: arrived.parcel_id,
-        parcel: arrived.signed.clone(),
-        sequences,
-        dispositions: dispositions.iter().map(|d| Blob(d.to_vec())).collect(),
-    };
-    unit.put(&PARCEL, key, &row)?;
-    keep_chain(unit, arrived.signer, &arrived.chain)
-}
-
-/// Keeps a chain that signed something, once.
-pub(crate) fn keep_chain(
-    unit: &mut Unit<'_>,
-    signer: Digest,
-    chain: &[Vec<u8>],
-) -> Result<(), AppError> {
-    let key = signer.into_bytes();
-    if !unit.contains(&CHAIN, &key)? {
-        let certificates = chain.iter().map(|c| Blob(c.clone())).collect();
-        unit.put(&CHAIN, &key, &ChainRow { certificates })?;
-    }
-    Ok(())
-}
-
-/// Of two answers about one place, that about the envelope with `digest`; otherwise the earlier one. What
-/// was answered as a duplicate when it first came to this place (its message had come in another epoch) has
-/// no other answer here.
-fn original(first: Option<Disposition>, said: Disposition, digest: Digest) -> Option<Disposition> {
-    if !said.outcome.is_final() || (said.duplicate && first.is_some()) {
-        return first;
-    }
-    match first {
-        Some(first) if first.digest == digest => Some(first),
-        Some(first) if said.digest != digest && first.decided <= said.decided => Some(first),
-        _ => Some(said),
-    }
 }
 
 /// The lanes of one peer while a parcel is taken in.
@@ -244,7 +161,29 @@ struct Taking<'a, 'u> {
     duties: usize,
 }
 
-impl Taking<'_, '_> {
+/// What taking in envelopes came to, once their lanes are written.
+struct Taken {
+    sequences: Vec<u64>,
+    said: Vec<Disposition>,
+    duties: usize,
+}
+
+impl<'a, 'u> Taking<'a, 'u> {
+    fn new(unit: &'a mut Unit<'u>, peer: AreaCode, now: UnixMillis) -> Self {
+        let (lanes, sequences, said) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { unit, peer, now, lanes, sequences, said, agreed: None, duties: 0 }
+    }
+
+    /// Writes how far the lanes are now.
+    fn end(self) -> Result<Taken, AppError> {
+        for (epoch, lane) in self.lanes {
+            let key = EnvelopeKey::of(Side::Received, self.peer, epoch).key();
+            self.unit.put(&LANE_IN, &key, &LaneInRow { lane })?;
+        }
+        let (sequences, said, duties) = (self.sequences, self.said, self.duties);
+        Ok(Taken { sequences, said, duties })
+    }
+
     fn one(&mut self, opened: &Opened) -> Result<Decision, AppError> {
         let (header, digest) = (&opened.header, opened.digest);
         let admission = self.lane(header.epoch)?.admit(header);

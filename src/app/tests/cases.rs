@@ -167,7 +167,7 @@ async fn a_step_is_taken_whose_case_is_only_known_by_a_message_that_was_deleted(
 }
 
 /// A case in which a county has accepted what is not offered any more; it is to be told.
-async fn late_acceptance(office: &Office, from: &str, number: u16) -> CaseId {
+pub(super) async fn late_acceptance(office: &Office, from: &str, number: u16) -> CaseId {
     let case =
         CaseId::from_bytes([&number.to_be_bytes()[..], &[9; 14]].concat().try_into().unwrap());
     let step = Step {

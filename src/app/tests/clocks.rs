@@ -9,7 +9,7 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::letters::NoticeKind;
 use store::messages::Side;
-use store::tables::CLOCK;
+use store::tables::{CLOCK, CLOCK_DONE};
 
 use super::mail::{self, Post, content, content_between, deliver, draft, receipt};
 use super::{HERE, LOOKING, NOW, ORIGIN, Office, later, notices};
@@ -256,4 +256,34 @@ async fn reports_of_nodes_are_watched_by_nobody() {
     assert_eq!((sent, watched(&there)), (1, 0));
     let content: Content = content_between(1, Kind::ProgressReport, ORIGIN, HERE);
     assert!(matches!(content.body, Body::ProgressReport(_)));
+}
+
+/// Due times are midnights: tens of thousands of messages may be due in one second.
+#[tokio::test]
+async fn messages_of_one_second_are_looked_at_some_at_a_time_and_each_is_told_of_once() {
+    const MANY: usize = 5_000;
+    let (office, post) = (Office::here(), Post::new());
+    let sent = question(&office, &post).await;
+    let second = day(16).get() / 1_000;
+    let entered = office.store.commit(move |unit| {
+        let entry = [&sent.id.as_bytes()[..], &[Side::Sent.byte(), 0]].concat();
+        (0..MANY).try_for_each(|_| unit.append(&CLOCK, &second, &entry).map(drop))
+    });
+    entered.await.unwrap();
+    let (mut looked, mut told, mut looks) = (0, 0, 0);
+    while looked < MANY {
+        // A node that was stopped in between goes on where it was.
+        let scanned = clocks(&office).scan(day(16)).await.unwrap();
+        assert!(scanned.looked <= 2_048, "{scanned:?}");
+        (looked, told, looks) = (looked + scanned.looked, told + scanned.told, looks + 1);
+        assert!(looks < 10);
+    }
+    while clocks(&office).scan(day(16)).await.unwrap().more {}
+    assert!(told >= MANY, "{told}");
+    let notices = notices::all(&office);
+    let counted: u32 = notices.iter().map(|notice| notice.row.count).sum();
+    assert_eq!(usize::try_from(counted).unwrap(), MANY + 1, "with the message's own entry");
+    assert!(office.store.scan(&CLOCK_DONE, .., 1).unwrap().is_empty());
+    let left = office.store.journals_under(&CLOCK, &(), 10).unwrap();
+    assert!(left.iter().all(|left| *left > second), "{left:?}");
 }

@@ -262,7 +262,7 @@ pub(super) fn said_again(
     Checked::read(own, peer, again).unwrap()
 }
 
-/// Has a parcel taken in.
+/// Has a parcel taken in, as the node does.
 async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMillis) -> Answer {
     let digest = |item: &Item| match item {
         Item::Ours(opened) => opened.digest,
@@ -271,7 +271,7 @@ async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMil
     let digests: Vec<_> = items.iter().map(digest).collect();
     let parcel = manifest(from, office.area, &digests, now);
     let bytes = Blob(wire::encode_manifest(&parcel));
-    let arrived = Arrived {
+    let arrived = Arc::new(Arrived {
         parcel_id: parcel.parcel_id,
         peer: from,
         signed: Signed { manifest: bytes, signature: Default::default() },
@@ -279,9 +279,15 @@ async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMil
         chain: Vec::new(),
         words: Vec::new(),
         items,
-    };
-    let stored = office.store.commit(move |unit| receive::take_in(unit, &arrived, now));
-    stored.await.map_err(AppError::from).unwrap()
+    });
+    let parcel = Arc::clone(&arrived);
+    let stored = office.store.commit(move |unit| receive::take_in(unit, &parcel, now));
+    match stored.await.map_err(AppError::from) {
+        Err(error) if error.is_of_one() => {
+            receive::apart(&office.store, arrived, now).await.unwrap()
+        }
+        stored => stored.unwrap(),
+    }
 }
 
 /// Another county that is only heard here.
@@ -315,6 +321,32 @@ impl Stranger {
         write: impl FnOnce(&mut Header),
         now: UnixMillis,
     ) -> (MessageId, Outcome) {
+        let (id, item) = self.sealed(office, content, write, now);
+        let answer = take_in(office, self.area, vec![item], now).await;
+        (id, wire::decode_disposition(&answer.dispositions[0]).unwrap().outcome)
+    }
+
+    /// Messages of theirs come in one parcel; what becomes of each.
+    pub(super) async fn parcels(
+        &mut self,
+        office: &Office,
+        contents: Vec<Content>,
+        now: UnixMillis,
+    ) -> Vec<Outcome> {
+        let seal = |content| self.sealed(office, content, |_| {}, now).1;
+        let items = contents.into_iter().map(seal).collect();
+        let answer = take_in(office, self.area, items, now).await;
+        let outcome = |bytes: &Bytes| wire::decode_disposition(bytes).unwrap().outcome;
+        answer.dispositions.iter().map(outcome).collect()
+    }
+
+    fn sealed(
+        &mut self,
+        office: &Office,
+        content: Content,
+        write: impl FnOnce(&mut Header),
+        now: UnixMillis,
+    ) -> (MessageId, Item) {
         self.said += 1;
         let mut header = Header {
             message_id: crate::time::next_message_id(self.area, now),
@@ -338,9 +370,7 @@ impl Stranger {
         let digest = envelope.digest();
         let judged = Judged::Fit(Box::new(Fit::new(&office.store, content, body, now)));
         let id = header.message_id;
-        let item = Item::Ours(Box::new(Opened { header, envelope, digest, judged }));
-        let answer = take_in(office, self.area, vec![item], now).await;
-        (id, wire::decode_disposition(&answer.dispositions[0]).unwrap().outcome)
+        (id, Item::Ours(Box::new(Opened { header, envelope, digest, judged })))
     }
 }
 

@@ -9,6 +9,7 @@ use store::letters::NoticeKind;
 use super::Reconcile;
 use crate::app::AppError;
 use crate::app::clocks::alarms::remind;
+use crate::app::each::First;
 use crate::app::reconcile::{figures, runs};
 use crate::time::{SystemClock, random};
 
@@ -73,17 +74,28 @@ impl Reconcile {
         if now.date() < due {
             return Ok(());
         }
+        let mut first_error = First::default();
         for with in &settings.with {
-            if figures::is_closed(self.store(), *with, (first, last))? {
-                continue;
-            }
-            if settings.is_overdue(last, now.date()) {
-                self.remind(*with, now).await?;
-            }
-            if !self.is_resting(*with, (first, last), now)? {
-                let number = self.begin(*with, (first, last)).await?;
-                tracing::info!(run = number, %with, %first, %last, "a reconciliation is due");
-            }
+            first_error.take(self.look_at(*with, (first, last), now).await);
+        }
+        first_error.end()
+    }
+
+    async fn look_at(
+        &self,
+        with: AreaCode,
+        (first, last): (Date, Date),
+        now: UnixMillis,
+    ) -> Result<(), AppError> {
+        if figures::is_closed(self.store(), with, (first, last))? {
+            return Ok(());
+        }
+        if self.0.parts.settings.is_overdue(last, now.date()) {
+            self.remind(with, now).await?;
+        }
+        if !self.is_resting(with, (first, last), now)? {
+            let number = self.begin(with, (first, last)).await?;
+            tracing::info!(run = number, %with, %first, %last, "a reconciliation is due");
         }
         Ok(())
     }
