@@ -41,6 +41,8 @@ enum Verb {
         #[arg(long)]
         no_wait: bool,
     },
+    /// What people have to decide: messages of which both sides hold something else, with both versions 待裁定
+    Decisions(Decisions),
     /// What the counties below this node have reported 上报情况
     Reports,
 }
@@ -73,6 +75,16 @@ struct List {
     /// Only those before this number
     #[arg(long, default_value_t = 0)]
     before: u64,
+}
+
+#[derive(ClapArgs, Debug)]
+struct Decisions {
+    /// Most messages
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Only those after this message
+    #[arg(long, default_value = "")]
+    after: String,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -112,6 +124,13 @@ pub(super) async fn run(args: Args, progress: bool) -> Result<Answer, Failure> {
             Ok(Answer::new(json!({ "reconciliations": rows.json }), rows.text))
         }
         Verb::Show(given) => show(&office, given).await,
+        Verb::Decisions(Decisions { limit: page_size, after }) => {
+            // What was left to people has no run of its own here: it may have been another node's.
+            let request = office::GetReconciliationRequest { number: 0, page_size, after };
+            let response = office.reconcile().get_reconciliation(request).await?.into_inner();
+            let (json, text) = differences(&response);
+            Ok(Answer::new(json, text))
+        }
         Verb::Resume { number, no_wait } => {
             let request = office::ResumeReconciliationRequest { number };
             office.reconcile().resume_reconciliation(request).await?;
@@ -231,23 +250,22 @@ async fn show(office: &Office, given: Show) -> Result<Answer, Failure> {
     let response = office.reconcile().get_reconciliation(request).await?.into_inner();
     let run = response.reconciliation.unwrap_or_default();
     let run_view = view::answer(&run);
+    let (mut json, found) = differences(&response);
+    if let Some(object) = json.as_object_mut() {
+        object.insert("reconciliation".to_owned(), run_view.json);
+    }
+    Ok(Answer::new(json, format!("{}{}\n{found}", run_view.text, counts(&run))))
+}
+
+/// Differences, both versions of each side by side.
+fn differences(response: &office::GetReconciliationResponse) -> (serde_json::Value, String) {
     let columns = &["message_id", "name", "from", "to", "sender", "recipient", "state", "found_ms"];
     let rows = view::rows(&response.differences, columns);
-    let json = json!({
-        "reconciliation": run_view.json,
-        "differences": rows.json,
-        "next": response.next,
-    });
-    let mut text = run_view.text;
-    text.push_str(&counts(&run));
-    text.push('\n');
-    for difference in &response.differences {
-        text.push_str(&sides(difference));
-    }
+    let mut text: String = response.differences.iter().map(sides).collect();
     if !response.next.is_empty() {
         text.push_str(&format!("\nMore: --after {}\n", response.next));
     }
-    Ok(Answer::new(json, text))
+    (json!({ "differences": rows.json, "next": response.next }), text)
 }
 
 /// Both versions side by side.

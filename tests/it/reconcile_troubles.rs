@@ -224,3 +224,167 @@ async fn whatever_a_peer_says_ends_in_a_named_error_and_the_node_goes_on() {
     assert!(of(in_time("an answer", answers.next()).await.unwrap().unwrap()));
     world.never_panicked();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_county_reconciles_with_the_office_of_its_own_province() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    let pair = [COUNTIES[0], PROVINCES[0]];
+    exchange(&here, pair, 1, 2).await;
+    let backup = world.desk(COUNTIES[0]).json("backup create");
+    exchange(&here, pair, 2, 3).await;
+    // What it has with others is no part of it.
+    exchange(&here, COUNTIES, 3, 1).await;
+    world.counties[0].kill();
+    restore(&world.counties[0], &backup);
+    world.counties[0].start();
+
+    let run = world.desk(COUNTIES[0]).json(&format!("reconcile run --with 41 --days {}", days()));
+    let run = one(&run);
+    assert_eq!(run["state"], "EQUAL", "{run}");
+    assert_eq!(found(run), BTreeSet::from(["MISSING_AT_SENDER 3/3".to_owned()]), "{run}");
+    assert_eq!(run["our_entries"], 5, "{run}");
+    // From above as well.
+    let line = format!("reconcile run --with {} --days {}", COUNTIES[0], days());
+    let again = world.desk(PROVINCES[0]).json(&line);
+    assert_eq!(one(&again)["state"], "EQUAL", "{again}");
+    assert_eq!((&one(&again)["our_entries"], found(one(&again))), (&5.into(), BTreeSet::new()));
+    world.never_panicked();
+}
+
+/// Tells a province what the node of a county never said, with the county's key, which somebody has: it has something
+/// else under the message.
+async fn report_other_content(world: &World, n: usize, id: &str) {
+    let identity = world.network.node_certificate(area(COUNTIES[n])).identity;
+    let (node, material) = (&world.provinces[n], world.network.material(identity));
+    let channel = dial(node.area, &node.endpoint(), &material).await.unwrap();
+    let mut client = ReconcileClient::new(channel);
+    let id: MessageId = id.parse().unwrap();
+    let entry = exchange::reconcile::Entry {
+        id,
+        digest: exchange::digest::Digest::of(b"other content"),
+        from: area(COUNTIES[1 - n]),
+        to: area(COUNTIES[n]),
+        state: exchange::reconcile::EntryState::Stored,
+    };
+    let head = exchange::ledger::LedgerHead { size: 9, root: entry.digest };
+    let mut part = exchange::reconcile::calls::ReportPart {
+        incarnation: 1,
+        month: 0,
+        position: 0,
+        records: Vec::new(),
+        through: None,
+        head,
+    };
+    let theirs = client.report(&part).await.unwrap();
+    let (month, last) = *theirs.last().expect("the county has reported");
+    let direction = exchange::ledger::Direction::Received;
+    (part.month, part.position) = (month, last + 1);
+    part.records = vec![exchange::reconcile::told::record(direction, &entry)];
+    let tomorrow = std::time::Duration::from_secs(86_400);
+    part.through = Some(SystemClock.now().saturating_add(tomorrow));
+    client.report(&part).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_content_under_one_id_is_shown_to_the_people_of_both_sides_with_both_versions() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    let sent = exchange(&here, COUNTIES, 1, 2).await;
+    let line = format!("reconcile run --with 44 --days {}", days());
+    let province = world.desk(PROVINCES[0]);
+    assert_eq!(one(&province.json(&line))["state"], "EQUAL");
+
+    world.counties[1].kill();
+    report_other_content(&world, 1, &sent[0]).await;
+    let ended = province.run(&format!("{line} --json"));
+    assert_eq!(ended.exit, 1, "{}{}", ended.out, ended.err);
+    let run: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(one(&run)["state"], "DECISIONS", "{run}");
+    assert_eq!(found(one(&run)), BTreeSet::from(["CONTENT_DIFFERS 1/0".to_owned()]));
+
+    // Both provinces, and the county that can be reached; the other one's comes when it can.
+    for office in [PROVINCES[0], PROVINCES[1], COUNTIES[0]] {
+        let desk = world.desk(office);
+        let shown = eventually("the people are told", || {
+            let shown = desk.json("reconcile decisions")["differences"].clone();
+            (!shown.as_array().unwrap().is_empty()).then_some(shown)
+        });
+        assert_eq!(shown.as_array().unwrap().len(), 1, "{office}: {shown}");
+        let it = &shown[0];
+        assert_eq!(
+            (&it["message_id"], &it["name"]),
+            (&sent[0].as_str().into(), &"CONTENT_DIFFERS".into())
+        );
+        let digests = ["sender", "recipient"].map(|side| it[side]["digest"].as_str().unwrap());
+        assert_ne!(digests[0], digests[1], "{office}: {shown}");
+        assert_eq!(digests[1], exchange::digest::Digest::of(b"other content").to_string());
+        let notices = desk.json("notice list");
+        assert!(notices.to_string().contains("CONTENT_DIFFERS"), "{office}: {notices}");
+    }
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_recipient_hands_back_and_has_altered_is_not_taken() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    let backup = world.desk(COUNTIES[0]).json("backup create");
+    let lost = exchange(&here, COUNTIES, 1, 1).await;
+    let id: MessageId = lost[0].parse().unwrap();
+    world.counties[0].kill();
+    restore(&world.counties[0], &backup);
+    world.counties[0].start();
+    let line = |from: usize, to: usize| {
+        let identity = world.network.node_certificate(area(COUNTIES[from])).identity;
+        let (node, material) = (&world.counties[to], world.network.material(identity));
+        async move {
+            let channel = dial(node.area, &node.endpoint(), &material).await.unwrap();
+            ReconcileClient::new(channel)
+        }
+    };
+    // The true proof, and an envelope that somebody has made for it.
+    let proof = line(0, 1).await.issue_again(id).await.unwrap();
+    let header = exchange::envelope::Header {
+        message_id: id,
+        from: area(COUNTIES[0]),
+        to: area(COUNTIES[1]),
+        epoch: proof.epoch,
+        sequence: proof.sequences[0],
+        created: SystemClock.now(),
+        expires: SystemClock.now().saturating_add(std::time::Duration::from_secs(86_400)),
+        due: None,
+        seal: exchange::envelope::SealHeader {
+            profile: exchange::envelope::AlgorithmProfile::International,
+            recipient_key_id: [1; 8],
+            encapsulated_key: [2; 32],
+            counter: 3,
+        },
+    };
+    let other = exchange::digest::Digest::of(b"another body");
+    let envelope =
+        exchange::envelope::SealedEnvelope::withdrawn(wire::encode_header(&header), other);
+    let back = exchange::reconcile::calls::HandedBack {
+        envelope,
+        proof,
+        secret: None,
+        question_follows: false,
+    };
+    let mut unsigned = back.clone();
+    let mut signature = unsigned.proof.receipt.signature.to_vec();
+    *signature.last_mut().unwrap() ^= 1;
+    unsigned.proof.receipt.signature = signature.into();
+    for (back, code) in [(back, "MALFORMED"), (unsigned, "SIGNATURE_INVALID")] {
+        let refused = line(1, 0).await.take_back(back).await.unwrap_err();
+        let CallError::Status(status) = &refused else { panic!("{refused}") };
+        assert_eq!(office::code(status), code);
+    }
+    let here = world.clerk(0).await;
+    assert!(office::list(&here, wire::pb::office::Direction::Sent).await.is_empty());
+    // The recipient itself hands it back as it was.
+    let run = world.desk(COUNTIES[0]).json("reconcile run --after-restore");
+    assert_eq!(one(&run)["state"], "EQUAL", "{run}");
+    let tracks = office::list(&here, wire::pb::office::Direction::Sent).await;
+    assert_eq!(tracks.len(), 1);
+    world.never_panicked();
+}

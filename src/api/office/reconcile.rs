@@ -104,14 +104,17 @@ impl ReconcileService for Reconciliations {
         self.caller(&request, Permission::FollowDelivery)?;
         let request = request.into_inner();
         let number = request.number;
-        let row = runs::get(&self.store, number)?;
+        let row = match number {
+            runs::DECISIONS => None,
+            number => Some(runs::get(&self.store, number)?),
+        };
         let after = maybe(&request.after, "after")?;
         let size = page_size(size(request.page_size));
         let rows = runs::differences(&self.store, number, after, size)?;
         let full = rows.len() == size;
         let last = rows.last().and_then(|row| row.difference.id()).filter(|_| full);
         Ok(Response::new(pb::GetReconciliationResponse {
-            reconciliation: Some(run_to_pb(number, &row)),
+            reconciliation: row.map(|row| run_to_pb(number, &row)),
             differences: rows.iter().filter_map(difference_to_pb).collect(),
             next: last.map(|id| id.to_string()).unwrap_or_default(),
         }))

@@ -9,7 +9,7 @@ use domain::area::AreaCode;
 use domain::reason::Reason;
 use exchange::ledger::{Direction, LedgerEntry};
 use exchange::receipt::{Disposition, Outcome};
-use exchange::reconcile::set::{EntrySet, Scope, side_of};
+use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::told::{read_record, record};
 use exchange::reconcile::{Entry, book};
 use store::messages::{ParcelKey, Side, peer_area, peer_key};
@@ -174,7 +174,7 @@ pub fn load(store: &Store, own: AreaCode, scope: &Scope) -> Result<EntrySet, App
                     Direction::Sent => entry.from == county,
                     Direction::Received => entry.to == county,
                 };
-                let speaks = direction == side_of(own, entry.from);
+                let speaks = direction == scope.side_of(own, entry.from);
                 if by_its_side && speaks && scope.holds(entry.id, entry.from, entry.to) {
                     set.hear(direction, entry);
                 }

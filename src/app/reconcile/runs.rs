@@ -163,6 +163,26 @@ pub fn unfinished(store: &Store) -> Result<Vec<u64>, AppError> {
     Ok(running)
 }
 
+/// The number under which it is kept what people have to decide, whoever's run has found it. No run has it.
+pub const DECISIONS: u64 = 0;
+
+/// Keeps both versions of a message about which a person has to decide.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn decision(
+    unit: &mut Unit<'_>,
+    difference: Difference,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let Some(id) = difference.id() else { return Ok(()) };
+    let key = (DECISIONS, *id.as_bytes());
+    let found = unit.get(&DIFFERENCE, &key)?.map_or(now, |row| row.found);
+    let state = DifferenceState::Open;
+    unit.put(&DIFFERENCE, &key, &DifferenceRow { difference, state, found, ended: None })?;
+    Ok(())
+}
+
 /// Differences of a run, by message, after one.
 ///
 /// # Errors

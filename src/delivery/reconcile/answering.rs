@@ -81,6 +81,7 @@ impl Reconcile {
             return Err(not_for_us());
         }
         let mut silent = self.refresh_counties().await;
+        silent.retain(|county| scope.stands_for(self.own(), *county));
         silent.truncate(INCOMPLETE_MAX);
         let own = self.entries(scope).await?;
         let below = self.counties_below();
@@ -100,7 +101,7 @@ impl Reconcile {
             let said = said.map_err(refused)?;
             if answerer.is_done() {
                 // Our part of the cure comes first, so that whoever compares again soon finds it done.
-                let mut lost = self.cure(&answerer.into_found()).await?.lost;
+                let mut lost = self.cure(&scope, &answerer.into_found()).await?.lost;
                 lost.truncate(ENTRIES_AT_ONCE);
                 return say(answers, vec![Answer::Taken { lost }]).await;
             }
@@ -241,7 +242,8 @@ impl Reconcile {
         let ours = self.sign(&bytes)?;
         let (asker, answerer) = (theirs, ours.clone());
         let signed = SignedStatement { statement: bytes, asker, answerer };
-        statements::keep(self.store(), own, signed, now).await?;
+        let kept = statements::keep(self.store(), own, signed, now).await?;
+        self.leave_to_people(kept.statement);
         Ok(Some(ours))
     }
 

@@ -38,7 +38,8 @@ impl Reconcile {
     /// Compares with the answerer of a scope, and tells it what was found. It has begun its part of the cure when this
     /// returns.
     pub(super) async fn compare(&self, scope: Scope) -> Result<Compared, Trouble> {
-        let silent = self.refresh_counties().await;
+        let mut silent = self.refresh_counties().await;
+        silent.retain(|county| scope.stands_for(self.own(), *county));
         let area = scope.answerer;
         let mut client = self.dial(area).await?;
         let own = self.entries(scope).await?;

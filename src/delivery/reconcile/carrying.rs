@@ -10,6 +10,8 @@ use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::reconcile::calls::{CarriedOut, ReceiptAgain, in_calls};
 use exchange::reconcile::cure::Cure;
 use exchange::reconcile::difference::Difference;
+use exchange::reconcile::set::Scope;
+use exchange::reconcile::statement::Statement;
 use store::Unit;
 use store::letters::NoticeKind;
 use wire::reconcile::ReconcileClient;
@@ -17,6 +19,7 @@ use wire::reconcile::ReconcileClient;
 use super::{Reconcile, Trouble, in_time};
 use crate::app::messages::send::Outlet as _;
 use crate::app::reconcile::cures::{self, Delivering, Keys};
+use crate::app::reconcile::runs;
 use crate::app::{AppError, notices};
 use crate::time::{SystemClock, random};
 
@@ -28,16 +31,18 @@ type Lines = BTreeMap<AreaCode, Option<ReconcileClient>>;
 
 impl Reconcile {
     /// Our part of the cure: what we hold ourselves, and what counties below us hold, who are asked to.
-    pub(super) async fn cure(&self, found: &[Difference]) -> Result<CarriedOut, AppError> {
+    pub(super) async fn cure(
+        &self,
+        scope: &Scope,
+        found: &[Difference],
+    ) -> Result<CarriedOut, AppError> {
         let own = self.own();
         let mut by_county: BTreeMap<AreaCode, Vec<Difference>> = BTreeMap::new();
         for difference in found {
-            match difference.cured_by() {
-                Some(county) if own.contains(&county) => {
-                    by_county.entry(county).or_default().push(difference.clone());
-                }
-                Some(_) => {}
-                None => self.tell_a_person(difference).await?,
+            // What a person decides is told when both have signed it.
+            let ours = difference.cured_by().filter(|county| scope.stands_for(own, *county));
+            if let Some(county) = ours {
+                by_county.entry(county).or_default().push(difference.clone());
             }
         }
         let mut done = CarriedOut::default();
@@ -81,6 +86,9 @@ impl Reconcile {
         let (mut answers, mut ask) = (Vec::new(), Vec::new());
         let mut deliver: BTreeMap<AreaCode, Vec<MessageId>> = BTreeMap::new();
         let differs: BTreeSet<MessageId> = differences.iter().filter_map(Difference::id).collect();
+        for decision in differences.iter().filter(|it| it.name.is_for_a_person()) {
+            self.tell_a_person(decision).await?;
+        }
         for (id, cure) in differences.iter().filter_map(|it| Cure::owed(own, it)) {
             match cure {
                 Cure::HandBack(from) => match cures::asked_by(store, id, from)? {
@@ -286,12 +294,44 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Both hold something else under one id: no program decides that.
+    /// What both sides have signed as left to people is told to the people of this office and of the counties concerned.
+    pub(super) fn leave_to_people(&self, statement: Statement) {
+        let this = self.clone();
+        self.0.parts.tasks.spawn("decisions", async move {
+            let (scope, mut left) = (statement.scope, statement.left);
+            left.retain(|it| it.name.is_for_a_person());
+            if let Err(error) = this.tell_people(&scope, &left).await {
+                tracing::error!(%error, "it could not be written what people have to decide");
+            }
+        });
+    }
+
+    async fn tell_people(&self, scope: &Scope, left: &[Difference]) -> Result<(), AppError> {
+        let own = self.own();
+        let mut by_county: BTreeMap<AreaCode, Vec<Difference>> = BTreeMap::new();
+        for difference in left {
+            self.tell_a_person(difference).await?;
+            let Some((from, to)) = difference.pair() else { continue };
+            let ours = [from, to].into_iter().find(|area| scope.stands_for(own, *area));
+            if let Some(county) = ours.filter(|county| *county != own) {
+                by_county.entry(county).or_default().push(difference.clone());
+            }
+        }
+        for (county, differences) in by_county {
+            if let Err(trouble) = self.ask_county(county, &differences).await {
+                tracing::warn!(%county, %trouble, "a county was not told what its people have to decide");
+            }
+        }
+        Ok(())
+    }
+
+    /// Both hold something else under one id: no program decides that. Both versions are kept side by side.
     async fn tell_a_person(&self, difference: &Difference) -> Result<(), AppError> {
         let Some((id, (from, to))) = difference.id().zip(difference.pair()) else { return Ok(()) };
         let peer = if self.own().contains(&from) { to } else { from };
-        let now = SystemClock.now();
+        let (now, difference) = (SystemClock.now(), difference.clone());
         let write = move |unit: &mut Unit<'_>| {
+            runs::decision(unit, difference, now)?;
             let what = NoticeKind::ContentDiffers { peer };
             let told = notices::latest(unit, &what.topic())?;
             let is_told = told.is_some_and(|(_, row)| row.messages.contains(&id));

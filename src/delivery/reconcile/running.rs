@@ -2,7 +2,7 @@
 //! sign.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -10,7 +10,7 @@ use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
 use exchange::digest::Digest;
 use exchange::reconcile::calls::SignedStatement;
-use exchange::reconcile::difference::Difference;
+use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::{LEFT_MAX, Statement};
 use store::letters::NoticeKind;
@@ -33,10 +33,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// After a restore, days before the backup that are compared as well: mail may have been on its way for so long.
 const BEFORE_BACKUP_DAYS: i32 = 31;
 
+/// What only waits for reports is looked at for so long: a county's clock may be minutes behind, and what it has accepted
+/// until a time is known only when its own clock has passed it; and one that cannot be called comes by itself.
+const PATIENCE: Duration = Duration::from_secs(900);
+
 /// How a comparison left a run.
 enum Round {
     /// Something is left that a cure may help.
-    Again,
+    Again {
+        /// Nothing but reports of counties is waited for.
+        waits: bool,
+    },
     /// Nothing is left, or only what no program cures.
     Done(Compared),
 }
@@ -85,8 +92,9 @@ impl Reconcile {
         let mut numbers = Vec::new();
         for peer in self.0.parts.peers.all() {
             let apart = !own.contains(&peer.area) && !peer.area.contains(&own);
-            let is_office = peer.area != peer.area.province();
-            if !apart || !is_office || peer.endpoints().is_empty() {
+            let is_county = peer.area != peer.area.province();
+            let is_above = Some(peer.area) == self.above();
+            if !(apart && is_county || is_above) || peer.endpoints().is_empty() {
                 continue;
             }
             let first = since.plus_days(-BEFORE_BACKUP_DAYS);
@@ -142,15 +150,18 @@ impl Reconcile {
         let row = runs::get(self.store(), number)?;
         let RunRow { with, first, last, until, after_restore, .. } = row;
         let scope = self.scope(&Plan { with, first, last, until, after_restore });
-        let mut pause = PAUSE_MIN;
-        for _ in 0..COMPARISONS_MAX {
+        let (mut pause, mut comparisons, begun) = (PAUSE_MIN, 0, Instant::now());
+        while comparisons < COMPARISONS_MAX {
             match self.round(number, scope).await {
                 Ok(Round::Done(compared)) => {
                     if self.finish(number, scope, compared).await? {
                         return Ok(());
                     }
+                    comparisons += 1;
                 }
-                Ok(Round::Again) => {}
+                Ok(Round::Again { waits }) => {
+                    comparisons += u32::from(!waits || begun.elapsed() >= PATIENCE);
+                }
                 Err(Trouble::App(error)) => return self.give_up(number, chain(&error)).await,
                 Err(trouble) => return self.give_up(number, chain(&trouble)).await,
             }
@@ -201,9 +212,10 @@ impl Reconcile {
             return Ok(Round::Done(compared));
         }
         let curable: Vec<_> = curable(found, &lost).cloned().collect();
-        let done = self.cure(&curable).await?;
+        let waits = curable.iter().all(|it| it.name == DifferenceName::NotReported);
+        let done = self.cure(&scope, &curable).await?;
         runs::lost(self.store(), number, &done.lost, SystemClock.now()).await?;
-        Ok(Round::Again)
+        Ok(Round::Again { waits: waits && !unsure })
     }
 
     /// Signs what came of it, and has the other side sign. `false` when it finds something else by now.
@@ -243,7 +255,8 @@ impl Reconcile {
         }
         let digest = Digest::of(&bytes);
         let signed = SignedStatement { statement: bytes, asker: ours, answerer: theirs };
-        statements::keep(self.store(), self.own(), signed, SystemClock.now()).await?;
+        let kept = statements::keep(self.store(), self.own(), signed, SystemClock.now()).await?;
+        self.leave_to_people(kept.statement);
         let state = if left_any { RunState::Decisions } else { RunState::Equal };
         runs::change(self.store(), number, SystemClock.now(), move |row| {
             (row.state, row.statement) = (state, Some(digest));

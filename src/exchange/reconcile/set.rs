@@ -32,7 +32,8 @@ pub const EARLIER_MAX: usize = 8;
 
 /// Which messages a comparison is about: those between two parties, of a range of days, made before a moment.
 ///
-/// A party is a county, or a province that stands for its counties.
+/// A party is a county, or a province that stands for its counties. Where one lies in the other, as a county in its
+/// province, the larger one stands for its own office alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Scope {
     /// Who asks.
@@ -52,15 +53,29 @@ impl Scope {
     #[must_use]
     pub fn holds(&self, id: MessageId, from: AreaCode, to: AreaCode) -> bool {
         let made = id.timestamp();
-        let between = (self.asker.contains(&from) && self.answerer.contains(&to))
-            || (self.answerer.contains(&from) && self.asker.contains(&to));
+        let is = |party, area| self.stands_for(party, area);
+        let between = (is(self.asker, from) && is(self.answerer, to))
+            || (is(self.answerer, from) && is(self.asker, to));
         between && made < self.until && (self.first..=self.last).contains(&made.date())
     }
 
-    /// Whether the parties are two, and none is part of the other.
+    /// Whether the parties are two.
     #[must_use]
     pub fn is_between_two(&self) -> bool {
-        !self.asker.contains(&self.answerer) && !self.answerer.contains(&self.asker)
+        self.asker != self.answerer
+    }
+
+    /// Whether a party speaks for an area here.
+    #[must_use]
+    pub fn stands_for(&self, party: AreaCode, area: AreaCode) -> bool {
+        let other = if party == self.asker { self.answerer } else { self.asker };
+        if party.contains(&other) { area.county() == party.county() } else { party.contains(&area) }
+    }
+
+    /// The side of a message from `from` that speaks for it at a party.
+    #[must_use]
+    pub fn side_of(&self, party: AreaCode, from: AreaCode) -> Direction {
+        if self.stands_for(party, from) { Direction::Sent } else { Direction::Received }
     }
 }
 
@@ -110,6 +125,10 @@ impl EntrySet {
     /// Takes a word; it replaces what was said of the message before.
     pub fn say(&mut self, entry: Entry) {
         let packed = pack_entry(&entry);
+        if self.entries.last().is_none_or(|last| message_in(last) < entry.id.as_bytes()) {
+            self.entries.push(packed);
+            return;
+        }
         let Some(place) = self.place_of(entry.id) else { return self.insert(entry.id, packed) };
         let before = unpack_entry(&std::mem::replace(place, packed));
         let Some(before) = before else { return };
@@ -213,21 +232,11 @@ impl EntrySet {
         }
     }
 
-    /// Takes a message of which nothing was said yet.
+    /// Takes a message of which nothing was said yet, and which is not above all others.
     fn insert(&mut self, id: MessageId, packed: PackedEntry) {
-        if self.entries.last().is_none_or(|last| message_in(last) < id.as_bytes()) {
-            self.entries.push(packed);
-            return;
-        }
         self.late.insert(id, packed);
         if self.late.len() > LATE_MIN.max(self.entries.len() / LATE_SHARE) {
             self.settle();
         }
     }
-}
-
-/// The side of a message that speaks for it at the party `party`.
-#[must_use]
-pub fn side_of(party: AreaCode, from: AreaCode) -> Direction {
-    if party.contains(&from) { Direction::Sent } else { Direction::Received }
 }

@@ -90,7 +90,7 @@ impl Totals {
         let mut totals = self.clone();
         for difference in left {
             let Some((from, _)) = difference.pair() else { continue };
-            let (ours, theirs) = match scope.asker.contains(&from) {
+            let (ours, theirs) = match scope.stands_for(scope.asker, from) {
                 true => (&difference.sender, &difference.recipient),
                 false => (&difference.recipient, &difference.sender),
             };

@@ -71,6 +71,7 @@ impl Places {
 
     /// Goes on to the place after: with `state = state * 0xDA942042E4DD58B5 mod 2^64` and `s` the whole part of the
     /// square root of `state`, plus one, it is `ceil((2 * place + 3) * (2^32 - s) / (2 * s))` further, and at least one.
+    #[inline]
     pub fn advance(&mut self) {
         self.state = self.state.wrapping_mul(0xDA94_2042_E4DD_58B5);
         let root = whole_root(self.state) + 1;

@@ -20,6 +20,7 @@ use super::set::Scope;
 use super::symbol::Encoder;
 use super::symbol::Symbol;
 use super::*;
+use crate::ledger::Direction;
 use crate::samples::NOW;
 use crate::samples::area;
 use crate::samples::message_id;
@@ -143,6 +144,30 @@ fn differences_are_known_after_one_question() {
         assert!(measured.bytes < most, "{d} differences: {measured:?}");
         assert_eq!(u64::try_from(answerer.into_found().len()).unwrap(), d);
     }
+}
+
+#[test]
+fn a_county_and_its_province_compare_what_their_two_offices_wrote_to_each_other() {
+    let (county, province) = (area("440305"), area("440000"));
+    for (asker, answerer) in [(county, province), (province, county)] {
+        let scope = Scope { asker, answerer, ..scope() };
+        assert!(scope.is_between_two());
+        let id = message_id(1);
+        assert!(scope.holds(id, county, province) && scope.holds(id, province, county));
+        for other in ["440306", "410522"].map(area) {
+            let others = [(county, other), (other, county), (province, other), (other, province)];
+            assert!(others.iter().all(|(from, to)| !scope.holds(id, *from, *to)), "{other}");
+        }
+        for party in [county, province] {
+            assert_eq!(scope.side_of(party, party), Direction::Sent);
+            let other = if party == county { province } else { county };
+            assert_eq!(scope.side_of(party, other), Direction::Received);
+        }
+    }
+    let same = Scope { asker: county, answerer: county, ..scope() };
+    assert!(!same.is_between_two());
+    // With another province the province stands for its counties as before.
+    assert!(scope().stands_for(province, county) && scope().stands_for(province, province));
 }
 
 #[test]

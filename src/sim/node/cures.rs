@@ -13,7 +13,7 @@ use exchange::lane::{LaneEpoch, LaneSeq};
 use exchange::ledger::Direction;
 use exchange::parcel::envelopes_root;
 use exchange::receipt::{Disposition, Offered};
-use exchange::reconcile::set::{EntrySet, Scope, side_of};
+use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::statement::{Counts, Totals};
 use exchange::reconcile::{Entry, EntryState};
 
@@ -67,7 +67,7 @@ impl Node {
         let mut set = EntrySet::new();
         let told = reported.values().flat_map(|told| told.records.iter().copied());
         for (direction, entry) in self.book().chain(told) {
-            let speaks = direction == side_of(self.area, entry.from);
+            let speaks = direction == scope.side_of(self.area, entry.from);
             if speaks && scope.holds(entry.id, entry.from, entry.to) {
                 set.hear(direction, entry);
             }

@@ -202,7 +202,7 @@ impl Answerer {
         if !self.scope.holds(id, from, to) {
             return Err(SessionError::Scope);
         }
-        let ours = match self.scope.answerer.contains(&from) {
+        let ours = match self.scope.stands_for(self.scope.answerer, from) {
             true => &difference.sender,
             false => &difference.recipient,
         };

@@ -202,10 +202,11 @@ impl Asker {
         };
         let named = self.pairings.values().filter_map(|Pairing { ours, theirs }| {
             let either = ours.as_ref().or(theirs.as_ref())?;
-            let (sender, recipient) = match self.scope.asker.contains(&either.entry.from) {
-                true => (ours, theirs),
-                false => (theirs, ours),
-            };
+            let (sender, recipient) =
+                match self.scope.stands_for(self.scope.asker, either.entry.from) {
+                    true => (ours, theirs),
+                    false => (theirs, ours),
+                };
             let name = difference::name(sender.as_ref(), recipient.as_ref(), &known)?;
             let entry = |told: &Option<Told>| told.as_ref().map(|told| told.entry);
             Some(Difference { name, sender: entry(sender), recipient: entry(recipient) })
