@@ -248,7 +248,7 @@ async fn show(office: &Office, given: Show) -> Result<Answer, Failure> {
     let Show { number, limit: page_size, after } = given;
     let request = office::GetReconciliationRequest { number, page_size, after };
     let response = office.reconcile().get_reconciliation(request).await?.into_inner();
-    let run = response.reconciliation.unwrap_or_default();
+    let run = response.reconciliation.clone().unwrap_or_default();
     let run_view = view::answer(&run);
     let (mut json, found) = differences(&response);
     if let Some(object) = json.as_object_mut() {
