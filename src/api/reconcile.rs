@@ -109,6 +109,25 @@ impl ReconcileService for Service {
         Ok(Response::new(pb::TakeWordResponse {}))
     }
 
+    async fn leave(
+        &self,
+        request: Request<pb::LeaveRequest>,
+    ) -> Result<Response<pb::LeaveResponse>, Status> {
+        let caller = node(request.extensions())?;
+        let (area, left) = codec::left_from_pb(request.into_inner()).map_err(malformed)?;
+        self.0.leave_for(caller, area, left)?;
+        Ok(Response::new(pb::LeaveResponse {}))
+    }
+
+    async fn collect(
+        &self,
+        request: Request<pb::CollectRequest>,
+    ) -> Result<Response<pb::CollectResponse>, Status> {
+        let caller = node(request.extensions())?;
+        let collected = self.0.collected_by(caller)?;
+        Ok(Response::new(codec::collected_to_pb(caller, collected)))
+    }
+
     async fn agree_statement(
         &self,
         request: Request<pb::AgreeStatementRequest>,

@@ -5,6 +5,7 @@ mod answering;
 mod asking;
 mod carrying;
 mod growth;
+mod leaving;
 mod reporting;
 mod running;
 mod schedule;
@@ -70,6 +71,8 @@ struct Inner {
     // Touched at the begin and the end of a run or an answer; never across an await.
     running: Mutex<BTreeSet<u64>>,
     answering: Mutex<BTreeSet<AreaCode>>,
+    /// Cures that counties below have to collect.
+    waiting: Mutex<leaving::Waiting>,
     /// Held while a report is under way: two would tell the same.
     reporting: tokio::sync::Mutex<()>,
 }
@@ -111,10 +114,12 @@ impl Reconcile {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let (running, answering) = (Mutex::default(), Mutex::default());
+        let waiting = Mutex::default();
         Self(Arc::new(Inner {
             parts,
             running,
             answering,
+            waiting,
             reporting: tokio::sync::Mutex::default(),
         }))
     }
@@ -133,6 +138,10 @@ impl Reconcile {
 
     fn answering(&self) -> MutexGuard<'_, BTreeSet<AreaCode>> {
         self.0.answering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, leaving::Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls another node.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod client;
+mod left;
 mod statement;
 
 use domain::area::AreaCode;
@@ -35,6 +36,10 @@ pub use calls::report_from_pb;
 pub use calls::report_to_pb;
 pub use client::Answers;
 pub use client::ReconcileClient;
+pub use left::collected_from_pb;
+pub use left::collected_to_pb;
+pub use left::left_from_pb;
+pub use left::left_to_pb;
 pub use statement::STATEMENT_BYTES_MAX;
 pub use statement::decode_signed_statement;
 pub use statement::decode_statement;

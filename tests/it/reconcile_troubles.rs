@@ -388,3 +388,49 @@ async fn what_a_recipient_hands_back_and_has_altered_is_not_taken() {
     assert_eq!(tracks.len(), 1);
     world.never_panicked();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_county_that_only_dials_out_gets_its_cures_through_its_province() {
+    let network = crate::support::network::Network::new();
+    let nodes = [
+        (PROVINCES[0], vec![PROVINCES[1]]),
+        (PROVINCES[1], vec![PROVINCES[0], COUNTIES[1]]),
+        (COUNTIES[0], vec![PROVINCES[0]]),
+        (COUNTIES[1], vec![PROVINCES[1]]),
+    ];
+    let mut nodes = nodes.map(|(own, peers)| network.node(own, &peers));
+    // Nobody knows where the first county could be called.
+    nodes[2].configure(|text| {
+        let text = text.replace("[delivery]\n", "[delivery]\ncollects = true\n");
+        format!("{text}\n[reconcile]\nreport_every_s = 1\n")
+    });
+    nodes.iter_mut().for_each(crate::support::node::Node::start);
+    let clerk = |own: &'static str| {
+        let operator = network.operator("clerk", own, domain::access::Role::Clerk);
+        async move { office::connect(&operator).await }
+    };
+    let desk = |own: &str| {
+        crate::support::desk::Desk::of(&network, own, domain::access::Role::Administrator)
+    };
+    let (here, there) = (clerk(COUNTIES[0]).await, clerk(COUNTIES[1]).await);
+    exchange(&here, COUNTIES, 1, 2).await;
+    let backup = desk(COUNTIES[0]).json("backup create");
+    let lost = exchange(&here, COUNTIES, 2, 3).await;
+    let received = exchange(&there, REPLY, 3, 2).await;
+    nodes[2].kill();
+    restore(&nodes[2], &backup);
+    nodes[2].start();
+    let here = clerk(COUNTIES[0]).await;
+
+    let run = desk(PROVINCES[0]).json(&format!("reconcile run --with 44 --days {}", days()));
+    let run = one(&run);
+    assert_eq!(run["state"], "EQUAL", "{run}");
+    let expected = ["MISSING_AT_RECIPIENT 2/2", "MISSING_AT_SENDER 3/3"].map(str::to_owned);
+    assert!(found(run).is_superset(&BTreeSet::from(expected)), "{run}");
+    let ids = |direction| crate::reconcile::ids(&here, direction);
+    let sent = ids(wire::pb::office::Direction::Sent).await;
+    assert!(lost.iter().all(|id| sent.contains(id)), "{sent:?}");
+    let got = ids(wire::pb::office::Direction::Received).await;
+    assert!(received.iter().all(|id| got.contains(id)), "{got:?}");
+    nodes.iter().for_each(crate::support::node::Node::never_panicked);
+}

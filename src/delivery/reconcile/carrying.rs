@@ -7,7 +7,7 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::keys::Signer;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
-use exchange::reconcile::calls::{CarriedOut, ReceiptAgain, in_calls};
+use exchange::reconcile::calls::{CarriedOut, Left, ReceiptAgain, in_calls};
 use exchange::reconcile::cure::Cure;
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::set::Scope;
@@ -68,7 +68,13 @@ impl Reconcile {
         county: AreaCode,
         differences: &[Difference],
     ) -> Result<CarriedOut, Trouble> {
-        let mut client = self.dial(county).await?;
+        let mut client = match self.dial(county).await {
+            Ok(client) => client,
+            Err(trouble) => {
+                self.lay_down(county, differences);
+                return Err(trouble);
+            }
+        };
         let mut done = CarriedOut::default();
         for part in in_calls(differences) {
             done.add(in_time(county, client.carry_out(part)).await?);
@@ -156,7 +162,10 @@ impl Reconcile {
         };
         let taken = match self.line(lines, sender).await {
             Some(client) => in_time(sender, client.take_back(back)).await,
-            None => Ok(false),
+            None => {
+                self.leave(sender, Left::TakeBack(Box::new(back))).await;
+                Ok(false)
+            }
         };
         if let Err(trouble) = &taken {
             tracing::warn!(message = %id, %trouble, "a message was not taken back");
@@ -183,6 +192,7 @@ impl Reconcile {
             return Ok(());
         };
         let Some(client) = self.line(lines, peer).await else {
+            self.leave(peer, Left::TakeWord(id, Box::new(word))).await;
             done.waiting = done.waiting.saturating_add(1);
             return Ok(());
         };

@@ -103,6 +103,7 @@ impl Reconcile {
                 let told = told.await;
                 if let Err(trouble) = &told {
                     tracing::debug!(%county, %trouble, "a county was not asked for its report");
+                    self.lay_down(*county, &[]);
                 }
                 told.is_err().then_some(*county)
             });

@@ -215,7 +215,9 @@ impl Reconcile {
         let waits = curable.iter().all(|it| it.name == DifferenceName::NotReported);
         let done = self.cure(&scope, &curable).await?;
         runs::lost(self.store(), number, &done.lost, SystemClock.now()).await?;
-        Ok(Round::Again { waits: waits && !unsure })
+        // Nothing could be begun: what is left lies where it has to be collected.
+        let lies = done.begun == 0 && done.waiting > 0;
+        Ok(Round::Again { waits: (waits || lies) && !unsure })
     }
 
     /// Signs what came of it, and has the other side sign. `false` when it finds something else by now.

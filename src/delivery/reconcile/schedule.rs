@@ -15,6 +15,8 @@ use crate::time::{SystemClock, random};
 
 /// How often peers that have signed a new head are asked to prove that their ledger only grew.
 const LEDGERS_EVERY: Duration = Duration::from_secs(300);
+/// How often a county asks the node above it what lies for it: it may not be possible to call it.
+const COLLECT_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether a run is due.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
 
@@ -45,6 +47,21 @@ impl Reconcile {
                     }
                     if let Err(trouble) = this.report().await {
                         tracing::debug!(%trouble, "the node above has no report");
+                    }
+                }
+            });
+        }
+        if self.above().is_some() {
+            let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
+            let pause = this.0.parts.settings.report_every.min(COLLECT_EVERY);
+            self.0.parts.tasks.spawn("cures that lie above", async move {
+                loop {
+                    tokio::select! {
+                        () = stopping.stopped() => return,
+                        () = tokio::time::sleep(jittered(pause)) => {}
+                    }
+                    if let Err(trouble) = this.collect().await {
+                        tracing::debug!(%trouble, "cures were not collected from the node above");
                     }
                 }
             });

@@ -126,6 +126,37 @@ pub struct SignedStatement {
     pub answerer: Signature,
 }
 
+/// Cures that others have left for a county, in one answer at most.
+pub const LEFT_AT_ONCE: usize = 8;
+
+/// A cure for a county that cannot be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It takes its own message back.
+    TakeBack(Box<HandedBack>),
+    /// It notes that this message was refused.
+    TakeWord(MessageId, Box<ReceiptAgain>),
+}
+
+/// What lies for a county at the node above it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Differences that it is to cure, at most [`CARRY_OUT_AT_ONCE`].
+    pub differences: Vec<Difference>,
+    /// Cures of others, at most [`LEFT_AT_ONCE`].
+    pub left: Vec<Left>,
+    /// Whether the node above wants to know what is new.
+    pub report: bool,
+}
+
+impl Collected {
+    /// Whether nothing lay there.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.differences.is_empty() && self.left.is_empty() && !self.report
+    }
+}
+
 /// Splits differences so that each call has at most [`CARRY_OUT_AT_ONCE`].
 pub fn in_calls(differences: &[Difference]) -> impl Iterator<Item = &[Difference]> {
     differences.chunks(CARRY_OUT_AT_ONCE)

@@ -2,11 +2,14 @@
 
 use std::pin::Pin;
 
+use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::digest::Digest;
 use exchange::ledger::LedgerHead;
 use exchange::reconcile::calls::CarriedOut;
+use exchange::reconcile::calls::Collected;
 use exchange::reconcile::calls::HandedBack;
+use exchange::reconcile::calls::Left;
 use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::calls::ReportPart;
 use exchange::reconcile::calls::Signature;
@@ -23,7 +26,9 @@ use super::RECONCILE_BYTES_MAX;
 use super::answer_from_pb;
 use super::ask_to_pb;
 use super::carried_out_from_pb;
+use super::collected_from_pb;
 use super::handed_back_to_pb;
+use super::left_to_pb;
 use super::months_from_pb;
 use super::receipt_again_from_pb;
 use super::receipt_again_to_pb;
@@ -111,6 +116,24 @@ impl ReconcileClient {
         let request = pb::TakeWordRequest { message_id: id.as_bytes().to_vec(), word };
         self.0.take_word(request).await?;
         Ok(())
+    }
+
+    /// Leaves a cure for a county below the callee.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn leave(&mut self, area: AreaCode, left: Left) -> Result<(), CallError> {
+        self.0.leave(left_to_pb(area, left)).await?;
+        Ok(())
+    }
+
+    /// Takes what lies for us at the node above.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn collect(&mut self) -> Result<Collected, CallError> {
+        let response = self.0.collect(pb::CollectRequest {}).await?.into_inner();
+        Ok(collected_from_pb(response)?)
     }
 
     /// Asks the other side to sign a statement; `None` when it finds something else in its books.
