@@ -425,8 +425,11 @@ async fn a_county_that_only_dials_out_gets_its_cures_through_its_province() {
     let run = desk(PROVINCES[0]).json(&format!("reconcile run --with 44 --days {}", days()));
     let run = one(&run);
     assert_eq!(run["state"], "EQUAL", "{run}");
-    let expected = ["MISSING_AT_RECIPIENT 2/2", "MISSING_AT_SENDER 3/3"].map(str::to_owned);
-    assert!(found(run).is_superset(&BTreeSet::from(expected)), "{run}");
+    assert!(found(run).contains("MISSING_AT_SENDER 3/3"), "{run}");
+    // What it lacks may have been seen first before it had reported.
+    let cured =
+        run["differences"].as_array().unwrap().iter().map(|it| it["cured"].as_u64().unwrap());
+    assert_eq!(cured.sum::<u64>(), 5, "{run}");
     let ids = |direction| crate::reconcile::ids(&here, direction);
     let sent = ids(wire::pb::office::Direction::Sent).await;
     assert!(lost.iter().all(|id| sent.contains(id)), "{sent:?}");
