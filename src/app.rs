@@ -35,6 +35,7 @@ pub mod reconcile;
 pub mod registrations;
 pub mod relay;
 pub mod retention;
+pub mod time_known;
 pub mod upkeep;
 
 #[cfg(test)]

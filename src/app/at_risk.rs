@@ -6,9 +6,9 @@ use std::time::Duration;
 use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
 use domain::id::{MessageId, PersonId};
-use domain::message::Content;
 use domain::message::whereabouts::{Stay, shows};
-use domain::person::IdentityDocument;
+use domain::message::{Body, Content, Kind};
+use domain::person::{IdentityDocument, PersonName};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
 use domain::text::{Note, WrittenReason};
@@ -16,6 +16,7 @@ use domain::time::UnixMillis;
 use exchange::lane::{LaneEpoch, LaneSeq};
 use store::access::person_key;
 use store::agreements::ReleaseRow;
+use store::letters::NoticeKind;
 use store::messages::{EnvelopeKey, Side, message_key, peer_area, peer_key};
 use store::records::ReadRecords;
 use store::tables::{ENVELOPE, LANE_EPOCH, LANE_OUT, MESSAGE, RELEASE};
@@ -26,7 +27,7 @@ use wire::decode_header;
 use super::access::{self, Act, Why};
 use super::cases::opening;
 use super::messages::envelope_of;
-use super::{AppError, Ctx, Refusal, letters};
+use super::{AppError, Ctx, Refusal, letters, notices};
 
 /// How long a county may be told after a supervisor has allowed it.
 const RELEASED_FOR: Duration = Duration::from_secs(7 * 86_400);
@@ -65,8 +66,7 @@ pub fn told(
     now: UnixMillis,
 ) -> Result<Option<&'static str>, AppError> {
     let Some(person) = at_risk(unit, content)? else { return Ok(None) };
-    let release = unit.get(&RELEASE, &(person, peer_key(to)))?;
-    if release.is_some_and(|release| now < release.until) {
+    if is_released(unit, person, to, now)? {
         return Ok(None);
     }
     let registrations = unit.registrations_of(person)?;
@@ -76,6 +76,32 @@ pub fn told(
         addresses.map(|address| address.expose(&Purpose::PersonRights)).collect();
     let registered = !registrations.is_empty();
     Ok(shows(content, &Stay { county: own.county(), registered, addresses: &addresses, to }))
+}
+
+/// Whether a county may be told for now where a person at risk is.
+fn is_released(
+    unit: &Unit<'_>,
+    person: PersonId,
+    to: AreaCode,
+    now: UnixMillis,
+) -> Result<bool, AppError> {
+    let release = unit.get(&RELEASE, &(person, peer_key(to)))?;
+    Ok(release.is_some_and(|release| now < release.until))
+}
+
+/// Whether a county must not be told that this person is here, also where a message is about somebody else.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn is_hidden_from(
+    unit: &Unit<'_>,
+    document: &IdentityDocument,
+    to: AreaCode,
+    now: UnixMillis,
+) -> Result<bool, AppError> {
+    let Some(id) = of_document(unit, document)? else { return Ok(false) };
+    let at_risk = unit.person(id)?.is_some_and(|person| person.details().at_risk);
+    Ok(at_risk && !is_released(unit, id, to, now)?)
 }
 
 /// Whether a message is about a person at risk: then its sender is not told either when it was opened here.
@@ -120,6 +146,18 @@ fn person_of(unit: &Unit<'_>, message: MessageId) -> Result<Option<PersonId>, Ap
     Ok(None)
 }
 
+/// How much of what waits is looked through when a person is marked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Lanes.
+    pub lanes: usize,
+    /// Envelopes of one lane.
+    pub envelopes: u64,
+}
+
+/// What one unit looks through.
+const BOUNDS: Bounds = Bounds { lanes: LANES_MAX, envelopes: WAITING_MAX };
+
 /// Takes back what has not arrived yet and would tell where she is: in the unit that says that she is at risk. What a
 /// relay has already is sealed and on its way; it cannot be called back.
 ///
@@ -130,41 +168,77 @@ pub(super) fn hide_waiting(
     ctx: &Ctx,
     person: PersonId,
 ) -> Result<(), AppError> {
+    hide_within(unit, ctx, person, BOUNDS)
+}
+
+/// The same within bounds; when they are met, the office is told that there is more.
+pub(super) fn hide_within(
+    unit: &mut Unit<'_>,
+    ctx: &Ctx,
+    person: PersonId,
+    bounds: Bounds,
+) -> Result<(), AppError> {
+    let name = unit.person(person)?.map(|person| person.details().name.clone());
     let mut lanes = BTreeSet::new();
-    for (peer, epoch) in unit.scan(&LANE_EPOCH, .., LANES_MAX)? {
+    let current = unit.scan(&LANE_EPOCH, .., bounds.lanes)?;
+    // Also those of before, where something has stayed.
+    let before = unit.scan(&LANE_OUT, .., bounds.lanes)?;
+    let mut cut = current.len().max(before.len()) >= bounds.lanes;
+    for (peer, epoch) in current {
         lanes.extend(peer_area(&peer).map(|peer| (peer, epoch)));
     }
-    // Also those of before, where something has stayed.
-    for (([side, peer @ ..], epoch), _) in unit.scan(&LANE_OUT, .., LANES_MAX)? {
+    for (([side, peer @ ..], epoch), _) in before {
         let sent = Side::from_byte(side) == Some(Side::Sent);
         lanes.extend(peer_area(&peer).filter(|_| sent).map(|peer| (peer, epoch)));
     }
     let mut waiting = Vec::new();
     for (peer, epoch) in lanes {
-        waiting.extend(waits(unit, (peer, LaneEpoch::new(epoch)), person)?);
+        let lane = (peer, LaneEpoch::new(epoch));
+        let (found, more) = waits(unit, lane, (person, name.as_ref()), bounds.envelopes)?;
+        waiting.extend(found);
+        cut |= more;
     }
-    for (id, peer, content) in waiting {
-        if told(unit, &content, (ctx.county(), peer), ctx.now)?.is_some() {
+    for Waiting { id, peer, content, names_her } in waiting {
+        let tells = match names_her {
+            true => !is_released(unit, person, peer, ctx.now)?,
+            false => told(unit, &content, (ctx.county(), peer), ctx.now)?.is_some(),
+        };
+        if tells {
             let reason = Note::new(TAKEN_BACK);
             let reason = reason.map_err(|_| AppError::Internal("a fixed text is none"))?;
             letters::stop(unit, ctx, id, reason)?;
         }
     }
+    if cut {
+        notices::raise(unit, ctx.now, NoticeKind::HidingCutShort, &[])?;
+    }
     Ok(())
 }
 
-/// Messages about a person in one lane that have no final answer.
+/// A message that waits.
+struct Waiting {
+    id: MessageId,
+    peer: AreaCode,
+    content: Content,
+    /// Whether it is about somebody else, and names her.
+    names_her: bool,
+}
+
+/// Messages about a person in one lane, or that name her, that have no final answer; and whether there is more to look
+/// at.
 fn waits(
     unit: &Unit<'_>,
     (peer, epoch): (AreaCode, LaneEpoch),
-    person: PersonId,
-) -> Result<Vec<(MessageId, AreaCode, Content)>, AppError> {
+    (person, name): (PersonId, Option<&PersonName>),
+    most: u64,
+) -> Result<(Vec<Waiting>, bool), AppError> {
     let key = EnvelopeKey::of(Side::Sent, peer, epoch).key();
     let lane = unit.get(&LANE_OUT, &key)?.map(|row| row.lane);
     let first = lane.as_ref().map_or(1, |lane| lane.settled_through().next().get());
     let end = unit.next_position(&ENVELOPE, &key)?;
+    let until = end.min(first.saturating_add(most));
     let mut found = Vec::new();
-    for position in first..end.min(first.saturating_add(WAITING_MAX)) {
+    for position in first..until {
         let settled = |lane: &exchange::lane::LaneOut| lane.is_settled(LaneSeq::new(position));
         if lane.as_ref().is_some_and(settled) {
             continue;
@@ -173,15 +247,30 @@ fn waits(
         let Some(header) = envelope.and_then(|e| decode_header(&e.header_bytes).ok()) else {
             continue;
         };
-        let kept = unit.get_personal(&MESSAGE, &message_key(header.message_id, Side::Sent))?;
+        let id = header.message_id;
+        let kept = unit.get_personal(&MESSAGE, &message_key(id, Side::Sent))?;
         let Some(Kept::Value { value, person: whose }) = kept else { continue };
-        if whose == person
+        // A question about one spouse names the other.
+        let may_name = value.kind() == Some(Kind::BirthRegistrationInquiry);
+        if (whose == person || may_name)
             && let Ok(content) = decode_content(&value.content.0)
         {
-            found.push((header.message_id, peer, content));
+            let names_her = whose != person;
+            let spouse = spouse_of(&content);
+            if !names_her || (spouse.is_some() && spouse == name) {
+                found.push(Waiting { id, peer, content, names_her });
+            }
         }
     }
-    Ok(found)
+    Ok((found, until < end))
+}
+
+/// The spouse whom a question about somebody names.
+fn spouse_of(content: &Content) -> Option<&PersonName> {
+    match &content.body {
+        Body::BirthRegistrationInquiry(asked) => asked.spouse_name.as_ref(),
+        _ => None,
+    }
 }
 
 /// Allows that one county is told, for [`RELEASED_FOR`], where a person at risk lives: a supervisor, with a reason that is

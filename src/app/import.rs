@@ -122,7 +122,8 @@ pub struct Put {
 /// `unread` are rows that did not even become values. A batch that is there already changes nothing.
 ///
 /// # Errors
-/// `NOT_FOUND` for an import that is not the caller's; `STATE_FORBIDS` after its end and for a gap in the batches.
+/// `NOT_FOUND` for an import that is not the caller's; `STATE_FORBIDS` after its end and for a gap in the batches;
+/// `READS_TOO_MANY` when it would tell of more persons on record than the caller may look at.
 pub async fn put(
     ctx: &Ctx,
     store: &Store,
@@ -153,20 +154,24 @@ pub async fn put(
             return Ok(Put { wrong: Vec::new(), import: Import { id, row } });
         }
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let why = if kind == Kind::Certificate { CERTIFYING } else { REGISTERING };
         for (line, entry) in prepared {
+            let her = entry.person();
             match entry.check(unit)? {
                 Checked::Right(bytes) if row.dry_run || row.wrong > 0 => drop(bytes),
                 Checked::Right(bytes) => {
                     unit.append(&IMPORT_ROWS, &(id, batch), &bytes)?;
                 }
                 Checked::Wrong(found) => {
+                    // It tells who is on record here: a search for her, counted and shown to her like any other.
+                    let act = Act::on(AccessAction::Search, why, her);
+                    access::note(&caller, unit, act)?;
                     wrong.extend(found.into_iter().map(|trouble| Wrong { line, trouble }));
                 }
             }
         }
-        // What stands in the way tells who is on record: a check is a search, and is in the log as one.
+        // A check is a search, and is in the log as one, also where it finds nobody.
         let action = if row.dry_run { AccessAction::Search } else { AccessAction::Create };
-        let why = if kind == Kind::Certificate { CERTIFYING } else { REGISTERING };
         let act = Act { action, why, person: None, message: None };
         unit.append_access(access::entry(&caller, act))?;
         row.batches = batch;

@@ -52,6 +52,7 @@ impl Notice {
             | NoticeKind::NotOpened { to, .. }
             | NoticeKind::NotAnswered { to, .. }
             | NoticeKind::NotHandedOver { to, .. }
+            | NoticeKind::NotPassedOn { to, .. }
             | NoticeKind::DeadLetter { to } => Some(to),
             NoticeKind::ToAnswer { from, .. } | NoticeKind::CaseWaits { from } => Some(from),
             NoticeKind::Unopened { at, .. } => Some(at),
@@ -66,6 +67,8 @@ impl Notice {
             NoticeKind::ListOld { authority, .. } => authority,
             NoticeKind::Restored { .. }
             | NoticeKind::CardsOld
+            | NoticeKind::ClockDoubted { .. }
+            | NoticeKind::HidingCutShort
             | NoticeKind::UnusualReads { .. } => None,
         }
     }

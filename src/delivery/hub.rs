@@ -206,6 +206,7 @@ impl Hub {
             peer.note(|state| {
                 state.version.clone_from(&hello.version);
                 state.skew_ms = skew_ms;
+                state.skew_at = Some(now);
                 if session.takes_mail() {
                     state.trouble = None;
                 }

@@ -8,7 +8,9 @@ use domain::time::UnixMillis;
 use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
-use crate::app::{access, cases, duties, idempotency, letters, progress, relay, retention};
+use crate::app::{
+    access, cases, duties, idempotency, letters, progress, relay, retention, time_known,
+};
 use crate::config::Settings;
 use crate::tasks::Tasks;
 use crate::time::SystemClock;
@@ -17,6 +19,8 @@ use crate::time::SystemClock;
 const ALARMS_EVERY: Duration = Duration::from_secs(600);
 /// What is old is looked for this often.
 const FORGET_EVERY: Duration = Duration::from_secs(86_400);
+/// A clock that is not believed is looked at again this often: peers may have been connected.
+const DOUBTED_EVERY: Duration = Duration::from_secs(600);
 /// Looks that follow each other at once when much is due.
 const LOOKS_AT_ONCE: usize = 64;
 /// Messages for a retired peer that become dead letters in one go.
@@ -77,10 +81,14 @@ impl Watch {
         let (watch, mut stopping) = (self.clone(), tasks.stopping());
         tasks.spawn("age", async move {
             loop {
-                watch.forget(SystemClock.now()).await;
+                let now = SystemClock.now();
+                let believed = watch.believes(now).await;
+                if believed {
+                    watch.forget(now).await;
+                }
                 tokio::select! {
                     () = stopping.stopped() => return,
-                    () = tokio::time::sleep(FORGET_EVERY) => {}
+                    () = tokio::time::sleep(if believed { FORGET_EVERY } else { DOUBTED_EVERY }) => {}
                 }
             }
         });
@@ -154,6 +162,24 @@ impl Watch {
                 }
             });
             told("mail for a retired peer could not be looked at", lost);
+        }
+    }
+
+    /// Whether anything may be deleted because its time is over.
+    async fn believes(&self, now: UnixMillis) -> bool {
+        let agreed = self.peers.all().iter().any(|peer| peer.state().agrees_on_time(now));
+        match time_known::is_believed(&self.clocks.store, now, agreed).await {
+            Ok(true) => true,
+            Ok(false) => {
+                tracing::error!(
+                    "the clock is far from when it was last believed and nobody confirms it: nothing is deleted; see: liangdi notice list"
+                );
+                false
+            }
+            Err(error) => {
+                told("whether the clock is right could not be looked at", Err(error));
+                false
+            }
         }
     }
 

@@ -233,6 +233,20 @@ pub enum NoticeKind {
         /// Why not.
         reason: Reason,
     },
+    /// What came for a side of a case that was given away cannot go on to whoever holds it now.
+    NotPassedOn {
+        /// Who holds it now.
+        to: AreaCode,
+        /// Why not.
+        reason: Reason,
+    },
+    /// The clock of this node is far from when it was last believed, and nobody confirms it.
+    ClockDoubted {
+        /// When it was last believed.
+        since: UnixMillis,
+    },
+    /// A person was marked as at risk, and more waits to be sent than could be looked through.
+    HidingCutShort,
 }
 
 impl NoticeKind {
@@ -263,6 +277,9 @@ impl NoticeKind {
             Self::WithdrawalRefused { peer } => (40, area(peer), 0),
             Self::AgreementEnds { peer, .. } => (41, area(peer), 0),
             Self::NotHandedOver { to, .. } => (42, area(to), 0),
+            Self::NotPassedOn { to, .. } => (43, area(to), 0),
+            Self::ClockDoubted { .. } => (44, nobody, 0),
+            Self::HidingCutShort => (45, nobody, 0),
         }
     }
 }

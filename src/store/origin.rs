@@ -1,4 +1,4 @@
-//! Where the data of a store came from, when they did not simply grow here.
+//! Where the data of a store came from, when they did not simply grow here, and when its clock was last believed.
 
 use domain::time::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -25,4 +25,13 @@ pub struct RestoredRow {
     pub origin: Option<OriginRow>,
 }
 
-first_layouts!(OriginRow, RestoredRow);
+/// When the clock of this node was last believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeKnownRow {
+    /// The newest time that was believed.
+    pub believed: UnixMillis,
+    /// While it is not: when that was first noticed, and when it was last looked at, by that clock.
+    pub doubted: Option<(UnixMillis, UnixMillis)>,
+}
+
+first_layouts!(OriginRow, RestoredRow, TimeKnownRow);

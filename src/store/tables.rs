@@ -170,6 +170,10 @@ catalogue! {
     /// with [`MESSAGE`], removed when it was looked at.
     CLOCK: Journal<u64> = Journal::new("clock-1", 0x37).removable();
 
+    /// When the clock was last believed, and since when it is not: one row.
+    /// Key: nothing. Value: [`TimeKnownRow`]. Written before content is deleted by its age.
+    TIME_KNOWN: Table<(), TimeKnownRow> = Table::new("time-known-1", 0x56);
+
     /// Up to which place the entries of a second of [`CLOCK`] were looked at, while there are more.
     /// Key: when, second (8). Value: position of the last one (8). Written with what the look came to, deleted with
     /// the journal.

@@ -65,5 +65,8 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::WithdrawalRefused { .. } => pb::NoticeKind::WithdrawalRefused,
         NoticeKind::AgreementEnds { .. } => pb::NoticeKind::AgreementEnds,
         NoticeKind::NotHandedOver { .. } => pb::NoticeKind::NotHandedOver,
+        NoticeKind::NotPassedOn { .. } => pb::NoticeKind::NotPassedOn,
+        NoticeKind::ClockDoubted { .. } => pb::NoticeKind::ClockDoubted,
+        NoticeKind::HidingCutShort => pb::NoticeKind::HidingCutShort,
     }
 }

@@ -23,6 +23,7 @@ use super::opening::must_open;
 use super::steps::{current, inside};
 use super::{case, keep};
 use crate::app::access::{self, Act};
+use crate::app::at_risk;
 use crate::app::idempotency::Once;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
 use crate::app::{AppError, Ctx, Refusal};
@@ -61,17 +62,14 @@ pub async fn ask(
     let own = ctx.county();
     let Application { spouses, idempotency_key, .. } = &application;
     let once = Once::new(idempotency_key, "AskForBirthRegistration", &application)?;
+    let asked = questions(store, outlet, own, spouses, ctx.now).await?;
     let mut outgoing = Vec::new();
-    for (at, (person, origin)) in spouses.iter().enumerate().take(SPOUSES_MAX) {
-        if origin.county() == own {
-            continue;
-        }
-        let other = spouses.iter().enumerate().find(|(other, _)| *other != at);
-        let spouse = other.map(|(_, (other, _))| other.name.clone());
-        let content = question(&application, person.clone(), spouse);
+    for Asked { person, spouse, to } in asked {
+        let name = spouse.as_ref().map(|spouse| spouse.name.clone());
+        let content = question(&application, person, name);
         let act = Act::with(AccessAction::Send, store, &content);
-        let to = outlet.destination(*origin)?;
-        outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
+        let out = Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?;
+        outgoing.push((act, spouse.map(|spouse| (spouse, to)), out));
     }
     if outgoing.is_empty() || spouses.len() > SPOUSES_MAX {
         return Err(Refusal::new(Reason::InvalidField).field("spouses").into());
@@ -82,7 +80,13 @@ pub async fn ask(
             return Ok((first.into_iter().map(CaseId::from_bytes).collect(), Vec::new()));
         }
         let mut sent: Vec<Accepted> = Vec::new();
-        for (act, outgoing) in &mut outgoing {
+        for (act, named, outgoing) in &mut outgoing {
+            if let Some((spouse, to)) = named
+                && at_risk::is_hidden_from(unit, &spouse.document, *to, caller.now)?
+            {
+                // Marked a moment ago: the next call leaves the name out.
+                return Err(Refusal::new(Reason::ResidenceHidden).field("spouses").into());
+            }
             let accepted = outgoing.accept(unit)?;
             access::note(&caller, unit, Act { message: Some(accepted.id), ..*act })?;
             sent.push(accepted);
@@ -104,6 +108,45 @@ pub async fn ask(
     let (cases, sent): (Vec<CaseId>, Vec<Accepted>) = asked.await.map_err(AppError::from)?;
     sent.iter().for_each(|accepted| accepted.nudge(outlet));
     Ok(cases)
+}
+
+/// A question that is to be put.
+struct Asked {
+    /// About whom.
+    person: PersonReference,
+    /// Whom it names as the spouse.
+    spouse: Option<PersonReference>,
+    to: AreaCode,
+}
+
+/// The questions for an application. A spouse at risk is not named where it must not be known that she is here.
+async fn questions(
+    store: &Store,
+    outlet: &dyn Outlet,
+    own: AreaCode,
+    spouses: &[(PersonReference, AreaCode)],
+    now: UnixMillis,
+) -> Result<Vec<Asked>, AppError> {
+    let mut asked = Vec::new();
+    for (at, (person, origin)) in spouses.iter().enumerate().take(SPOUSES_MAX) {
+        if origin.county() == own {
+            continue;
+        }
+        let other = spouses.iter().enumerate().find(|(other, _)| *other != at);
+        let spouse = other.map(|(_, (other, _))| other.clone());
+        asked.push(Asked { person: person.clone(), spouse, to: outlet.destination(*origin)? });
+    }
+    let named = store.commit(move |unit| {
+        for Asked { spouse, to, .. } in &mut asked {
+            if let Some(named) = spouse
+                && at_risk::is_hidden_from(unit, &named.document, *to, now)?
+            {
+                *spouse = None;
+            }
+        }
+        Ok::<_, AppError>(asked)
+    });
+    named.await.map_err(AppError::from)
 }
 
 fn question(

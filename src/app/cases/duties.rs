@@ -9,11 +9,11 @@ use domain::message::{
 };
 use domain::reason::Reason;
 use domain::time::UnixMillis;
-use store::Store;
 use store::cases::CaseRow;
 use store::letters::NoticeKind;
 use store::messages::Side;
 use store::tables::{CASE, CASE_DUTY};
+use store::{Store, Unit};
 
 use super::opening::{Rows, document, opening};
 use super::steps::{between, inside};
@@ -148,36 +148,72 @@ impl Node<'_> {
         Ok(Reason::UnknownCase)
     }
 
-    /// What came for a side that is gone, to whoever holds it now.
+    /// What came for a side that is gone, to whoever holds it now: as much at a time as one message holds. What can never go
+    /// there is told to this office, and stays here.
     async fn pass_on(&self, row: CaseRow) -> Result<bool, AppError> {
         let successor = row.case.successor(self.own);
-        let (seat, term, to) = successor.ok_or(AppError::Internal("a side went to nobody"))?;
-        let passed: Vec<_> = row.to_pass.clone();
-        let mut outgoing = match opening(self.store, row.case.id())? {
-            Some(first) => {
-                let facts = (seat, term, TransferCause::OfficeChanged);
-                let ids = [&[row.case.id().opening_message()][..], &passed].concat();
-                let body = self.hand_over(&row, facts, ids)?;
-                match self.outgoing(to, inside(&first, &row, body.into())) {
-                    Ok(outgoing) => Some(outgoing),
-                    // The ground of the case does not reach whoever holds it now.
-                    Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => None,
-                    Err(error) => return Err(error),
-                }
-            }
+        let (_, _, to) = successor.ok_or(AppError::Internal("a side went to nobody"))?;
+        let mut passed = row.to_pass.clone();
+        let Some(first) = opening(self.store, row.case.id())? else {
             // The person was erased here; there is nothing to pass on.
-            None => None,
+            return self.let_go(&row, passed, None).await;
         };
+        // With what opened the case.
+        passed.truncate(DOCUMENTS_MAX.saturating_sub(1));
+        loop {
+            match self.pass(&row, &first, passed.clone()).await {
+                Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => {
+                    if passed.len() <= 1 {
+                        let what = NoticeKind::NotPassedOn { to, reason: refusal.reason };
+                        return self.let_go(&row, passed, Some(what)).await;
+                    }
+                    // Too much for one message; or one of them keeps the others back.
+                    passed.truncate(passed.len() / 2);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Hands over what opened the case with these messages, and takes them off what is to be passed on.
+    async fn pass(
+        &self,
+        row: &CaseRow,
+        first: &Content,
+        passed: Vec<MessageId>,
+    ) -> Result<bool, AppError> {
+        let successor = row.case.successor(self.own);
+        let (seat, term, to) = successor.ok_or(AppError::Internal("a side went to nobody"))?;
+        let facts = (seat, term, TransferCause::OfficeChanged);
+        let ids = [&[row.case.id().opening_message()][..], &passed].concat();
+        let body = self.hand_over(row, facts, ids)?;
+        let mut outgoing = self.outgoing(to, inside(first, row, body.into()))?;
         let (own, now, id) = (self.own, self.now, row.case.id());
         let sent = self.store.commit(move |unit| {
-            let sent = outgoing.as_mut().map(|outgoing| outgoing.accept(unit)).transpose()?;
-            let row = unit.get(&CASE, id.as_bytes())?;
-            let mut row = row.ok_or(AppError::from(Reason::UnknownCase))?;
-            row.to_pass.retain(|id| !passed.contains(id));
-            keep(unit, row, own, now)?;
+            let sent = outgoing.accept(unit)?;
+            passed_on(unit, id, &passed, (own, now))?;
             Ok::<_, AppError>(sent)
         });
-        Ok(self.nudge(sent.await.map_err(AppError::from)?.iter()))
+        Ok(self.nudge([sent.await.map_err(AppError::from)?].iter()))
+    }
+
+    /// Takes messages off what is to be passed on that nobody gets; this office is told, where there is something to tell.
+    async fn let_go(
+        &self,
+        row: &CaseRow,
+        passed: Vec<MessageId>,
+        what: Option<NoticeKind>,
+    ) -> Result<bool, AppError> {
+        let (own, now, id) = (self.own, self.now, row.case.id());
+        let told = what.is_some();
+        let done = self.store.commit(move |unit| {
+            if let Some(what) = what {
+                notices::raise(unit, now, what, &[id.opening_message()])?;
+            }
+            passed_on(unit, id, &passed, (own, now))
+        });
+        done.await.map_err(AppError::from)?;
+        Ok(told)
     }
 
     /// Nothing is left to do, as far as this moment goes.
@@ -228,6 +264,19 @@ impl Node<'_> {
         sent.iter().for_each(|accepted| accepted.nudge(self.outlet));
         !sent.is_empty()
     }
+}
+
+/// Takes messages off what is to be passed on; what came meanwhile stays.
+fn passed_on(
+    unit: &mut Unit<'_>,
+    id: CaseId,
+    passed: &[MessageId],
+    (own, now): (AreaCode, UnixMillis),
+) -> Result<(), AppError> {
+    let row = unit.get(&CASE, id.as_bytes())?;
+    let mut row = row.ok_or(AppError::from(Reason::UnknownCase))?;
+    row.to_pass.retain(|id| !passed.contains(id));
+    keep(unit, row, own, now)
 }
 
 /// Whom the next word in a case is for.

@@ -52,6 +52,9 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::NotReconciled { .. }
         | NoticeKind::WithdrawalRefused { .. }
         | NoticeKind::AgreementEnds { .. }
+        | NoticeKind::ClockDoubted { .. }
+        | NoticeKind::HidingCutShort
+        | NoticeKind::NotPassedOn { .. }
         | NoticeKind::NotHandedOver { .. } => own,
     }
 }
@@ -173,6 +176,24 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "同意和服务申请只对本人指定的地区有效。本人要由该地区办理的，请其重新同意或申请后另行开案：liangdi consent record；liangdi reason {reason}",
             "A consent or request counts for the county that the person named. If she wants that county to act, record hers anew and open a case with it: liangdi consent record; liangdi reason {reason}",
         ],
+        NoticeKind::NotPassedOn { .. } => [
+            "本办公室已移交的{count}件个案又有来件，不能转给现承办的{name}（{code}）；原因：{reason}。",
+            "Mail has come for {count} case(s) that this office has handed over, and it cannot go on to {name} ({code}), which holds them now: {reason}.",
+            "来件留存在本办公室。请请对方办公室直接发给现承办办公室：liangdi case show 个案编号；liangdi reason {reason}",
+            "It stays with this office. Ask its sender to send it to the office that holds the case: liangdi case show CASE; liangdi reason {reason}",
+        ],
+        NoticeKind::ClockDoubted { .. } => [
+            "本节点的时钟与上次可信的时间（{since}）相差过大，又没有其他节点可以印证；到期的内容一律暂不删除。",
+            "The clock of this node is far from when it was last believed ({since}), and no other node confirms it. Nothing whose time is over is deleted meanwhile.",
+            "请管理员核对系统时间。时间有误的，改正即可；时间无误的，与其他节点连通后，或连续运行七天后，自动恢复。",
+            "Check the time of the machine. If it is wrong, set it right. If it is right, this ends by itself once another node is connected, or after seven days without a break.",
+        ],
+        NoticeKind::HidingCutShort => [
+            "有人员被标记为有受害风险；待发通报过多，未能逐件核查是否会透露其住处。",
+            "A person was marked as at risk, and too much waits to be sent for all of it to be looked through for what tells where she is.",
+            "请督导员查看待发通报，凡会透露其住处的一律放弃：liangdi message list；liangdi dead-letter discard",
+            "Supervisor: look at what waits, and give up what tells where she is: liangdi message list; liangdi dead-letter discard",
+        ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
             "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
@@ -194,7 +215,9 @@ fn fill(text: &str, notice: &Notice, whose: AreaCode) -> String {
     let (before, after) = heads(&notice.row.what);
     let (today, usual) = reads(&notice.row.what);
     let reason = match notice.row.what {
-        NoticeKind::NotHandedOver { reason, .. } => reason.code(),
+        NoticeKind::NotHandedOver { reason, .. } | NoticeKind::NotPassedOn { reason, .. } => {
+            reason.code()
+        }
         _ => "",
     };
     text.replace("{name}", &AreaTable::builtin().full_name(&whose))
@@ -237,6 +260,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::ToAnswer { percent, .. } => (percent, 0, None),
         NoticeKind::Unopened { days, .. } | NoticeKind::Silent { days, .. } => (0, days, None),
         NoticeKind::Restored { backup } => (0, 0, backup),
+        NoticeKind::ClockDoubted { since } => (0, 0, Some(since)),
         NoticeKind::ListOld { issued, .. } => (0, 0, Some(issued)),
         NoticeKind::CertificateEnds { at, .. } | NoticeKind::AgreementEnds { at, .. } => {
             (0, 0, Some(at))
@@ -251,6 +275,8 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::ContentDiffers { .. }
         | NoticeKind::NotReconciled { .. }
         | NoticeKind::WithdrawalRefused { .. }
+        | NoticeKind::HidingCutShort
+        | NoticeKind::NotPassedOn { .. }
         | NoticeKind::NotHandedOver { .. } => (0, 0, None),
     }
 }

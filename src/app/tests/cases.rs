@@ -7,8 +7,10 @@ use domain::id::{CaseId, MessageId};
 use domain::message::{
     Body, ConsentWithdrawal, Content, HandOverAcceptance, HandOverOffer, Kind, Remind,
 };
+use domain::person::PersonDetails;
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
+use domain::registration::RegistrationDetails;
 use domain::time::UnixMillis;
 use store::cases::CaseRow;
 use store::letters::{NoticeKind, NoticeRow};
@@ -22,6 +24,7 @@ use crate::app::AppError;
 use crate::app::cases::duties;
 use crate::app::cases::steps::{self, Action, Order};
 use crate::app::messages::send::Outgoing;
+use crate::app::registrations::{self, Arrival};
 
 /// A county that takes cases over.
 pub(super) const THIRD: &str = "411528";
@@ -201,4 +204,82 @@ async fn cases_of_a_county_that_cannot_be_reached_keep_no_other_waiting() {
     let waits = |case: Case, now: UnixMillis| case.duty(office.area, now).is_some();
     let rows = office.store.scan(&CASE, .., 1_000).unwrap();
     assert_eq!(rows.into_iter().filter(|(_, row)| waits(row.case.clone(), NOW)).count(), 257);
+}
+
+/// The origin has given a case away that a person need not have asked for.
+async fn given_away(office: &Office, post: &Post, asker: &mut Stranger) -> (CaseId, Content) {
+    let question = content_between(1, Kind::ArrivalNotice, HERE, ORIGIN);
+    let case = CaseId::from(asker.says(office, question.clone(), NOW).await);
+    let to = THIRD.parse().unwrap();
+    let (expected, action) =
+        (kept(office, case).version, Action::Offer(to, TransferCause::OfficeChanged, day(3)));
+    let order = Order { case, expected, action, idempotency_key: String::new(), listed: false };
+    steps::take(&office.clerk(), &office.store, post, order).await.unwrap();
+    let accepted = HandOverAcceptance { seat: Seat::Answering, term: 2 };
+    let accepted = Content { step: 2, ..between(Some(case), accepted.into()) };
+    Stranger::of(THIRD).says(office, accepted, NOW).await;
+    assert_eq!(duties::run(office.area, &office.store, post, NOW).await.unwrap(), 1);
+    assert_eq!(kept(office, case).case.view().holder(), Some(to));
+    (case, question)
+}
+
+/// Hand-overs to the third county, with how many documents each.
+fn handed_over(office: &Office) -> Vec<usize> {
+    let sent = office.store.scan_personal(&MESSAGE, .., 500).unwrap();
+    let sent = sent.into_iter().filter(|(key, _)| key.1 == Side::Sent.byte());
+    let contents = sent.filter_map(|(_, kept)| {
+        let row = kept.value()?;
+        wire::content::decode_content(&row.content.0).ok()
+    });
+    let documents = contents.filter_map(|content| match content.body {
+        Body::HandOver(body) => Some(body.documents.len()),
+        _ => None,
+    });
+    documents.collect()
+}
+
+#[tokio::test]
+async fn more_than_one_message_holds_is_passed_on_in_several() {
+    let (office, post, mut asker) = (Office::of(ORIGIN), Post::new(), Stranger::of(HERE));
+    let (case, _) = given_away(&office, &post, &mut asker).await;
+    assert_eq!(handed_over(&office), [1]);
+    for step in 10..80 {
+        let remind = Content { step, ..between(Some(case), Remind { note: None }.into()) };
+        asker.says(&office, remind, NOW).await;
+    }
+    let run = || duties::run(office.area, &office.store, &post, NOW);
+    assert_eq!((run().await.unwrap(), run().await.unwrap()), (1, 1));
+    let documents = handed_over(&office);
+    assert_eq!(documents.iter().sum::<usize>(), 1 + (1 + 63) + (1 + 7), "{documents:?}");
+    run().await.unwrap();
+    assert!(office.store.scan(&CASE_DUTY, .., 10).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_can_never_be_passed_on_is_told_and_does_not_stick() {
+    let (office, post, mut asker) = (Office::of(ORIGIN), Post::new(), Stranger::of(HERE));
+    let (case, question) = given_away(&office, &post, &mut asker).await;
+    // She is registered here meanwhile, and at risk: where her case is says where she is.
+    let her = question.person.unwrap();
+    let details =
+        PersonDetails { document: her.document, name: her.name, at_risk: true, ..super::person(0) };
+    let stay = RegistrationDetails {
+        residence_area: "410522100".parse().unwrap(),
+        origin_area: HERE.parse().unwrap(),
+        ..super::stay()
+    };
+    let arrival = Arrival { details: stay, ..super::arrival(details) };
+    registrations::arrive(&office.clerk(), &office.store, arrival).await.unwrap();
+    let remind = Content { step: 10, ..between(Some(case), Remind { note: None }.into()) };
+    asker.says(&office, remind, NOW).await;
+    let run = || duties::run(office.area, &office.store, &post, NOW);
+    run().await.unwrap();
+    let notices = office.store.scan(&NOTICE, .., 10).unwrap();
+    let to = THIRD.parse().unwrap();
+    let why = NoticeKind::NotPassedOn { to, reason: Reason::ResidenceHidden };
+    let told = |row: &NoticeRow| row.what == why && row.messages == [case.opening_message()];
+    assert!(notices.iter().any(|(_, row)| told(row)), "{notices:?}");
+    assert_eq!(handed_over(&office), [1]);
+    run().await.unwrap();
+    assert!(office.store.scan(&CASE_DUTY, .., 10).unwrap().is_empty());
 }

@@ -1,17 +1,20 @@
 //! A couple with two origins: asked and told together, whatever happens to one of the questions.
 
+use domain::access::Role;
 use domain::id::{CaseId, MessageId};
-use domain::message::{Children, Content, Kind, PrintedNumber, RegistrationResult};
-use domain::person::{PersonDetails, PersonReference};
+use domain::message::{Body, Children, Content, Kind, PrintedNumber, RegistrationResult};
+use domain::person::{PersonDetails, PersonName, PersonReference};
 use domain::purpose::LawfulBasis;
 use domain::reason::Reason;
 use domain::text::WrittenReason;
+use store::letters::NoticeKind;
 use store::messages::Side;
 
 use super::cases::{THIRD, kept};
 use super::mail::{Post, Stranger, content_between, receipt, row};
 use super::{HERE, NOW, ORIGIN, Office, person, refused, today};
 use crate::app::AppError;
+use crate::app::at_risk;
 use crate::app::cases::couple::{self, Application, Decision};
 use crate::app::cases::steps::{self, Action, Order};
 use crate::app::letters::{self, Again};
@@ -155,4 +158,80 @@ async fn another_couple_under_the_same_key_is_a_conflict() {
     let cases = ask(0).await.unwrap();
     assert_eq!(ask(0).await.unwrap(), cases);
     assert_eq!(refused(ask(2).await), (Reason::Conflict, "idempotency_key".to_owned()));
+}
+
+/// She is on record here as at risk, at an address.
+async fn hide(office: &Office, number: usize) {
+    let her = PersonDetails { at_risk: true, ..person(number) };
+    office.arrive(her).await;
+}
+
+/// The spouses whom the questions of these cases name.
+fn named(office: &Office, cases: &[CaseId]) -> Vec<Option<PersonName>> {
+    let spouse = |case: &CaseId| {
+        let row = row(&office.store, case.opening_message(), Side::Sent);
+        let content = wire::content::decode_content(&row.content.0).unwrap();
+        let Body::BirthRegistrationInquiry(asked) = content.body else { panic!("another kind") };
+        asked.spouse_name
+    };
+    cases.iter().map(spouse).collect()
+}
+
+/// The wife's own origin is this county, so that only her husband's is asked.
+fn about_the_husband() -> Application {
+    let mut application = application(0, "");
+    application.spouses[0].1 = HERE.parse().unwrap();
+    application
+}
+
+#[tokio::test]
+async fn a_spouse_at_risk_is_not_named_in_a_question_about_the_other() {
+    let (office, post) = (Office::here(), Post::new());
+    hide(&office, 0).await;
+    let ask = async |application| {
+        couple::ask(&office.clerk(), &office.store, &post, application).await.unwrap()
+    };
+    let cases = ask(about_the_husband()).await;
+    assert_eq!(named(&office, &cases), [None]);
+    // A supervisor lets that county be told.
+    let (supervisor, document) = (office.operator("zhou", Role::Supervisor), person(0).document);
+    let reason = WrittenReason::new("本人要求与丈夫户籍地共同办理。").unwrap();
+    let to = (THIRD.parse().unwrap(), reason);
+    at_risk::release(&supervisor, &office.store, document, to).await.unwrap();
+    let cases = ask(about_the_husband()).await;
+    assert_eq!(named(&office, &cases), [Some(person(0).name)]);
+}
+
+#[tokio::test]
+async fn a_question_that_waits_and_names_her_is_taken_back_when_she_is_marked() {
+    let (office, post) = (Office::here(), Post::new());
+    let asked = couple::ask(&office.clerk(), &office.store, &post, about_the_husband()).await;
+    let waits = asked.unwrap()[0].opening_message();
+    let others = Application { spouses: application(2, "").spouses, ..about_the_husband() };
+    let others = couple::ask(&office.clerk(), &office.store, &post, others).await.unwrap();
+    hide(&office, 0).await;
+    let letter = |id| letters::show(&office.clerk(), &office.store, id, super::LOOKING);
+    letter(waits).await.unwrap();
+    for other in others {
+        assert_eq!(refused(letter(other.opening_message()).await.map(drop)).0, Reason::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn an_office_is_told_when_more_waits_than_could_be_looked_through() {
+    let (office, post) = (Office::here(), Post::new());
+    asked(&office, &post).await;
+    let her = office.arrive(person(5)).await.person.id();
+    let hide = async |lanes, envelopes| {
+        let ctx = office.clerk();
+        let hidden = office.store.commit(move |unit| {
+            at_risk::hide_within(unit, &ctx, her, at_risk::Bounds { lanes, envelopes })
+        });
+        hidden.await.map_err(AppError::from).unwrap();
+        let told = super::notices::all(&office);
+        told.iter().filter(|told| told.row.what == NoticeKind::HidingCutShort).count()
+    };
+    assert_eq!(hide(100, 1).await, 0, "one waits in each lane");
+    asked(&office, &post).await;
+    assert_eq!(hide(100, 1).await, 1);
 }

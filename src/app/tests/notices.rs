@@ -162,6 +162,9 @@ fn every_notice_says_what_happened_whose_turn_it_is_and_what_to_do() {
         (NoticeKind::CardsOld, own),
         (NoticeKind::ContentDiffers { peer }, own),
         (NoticeKind::NotReconciled { with: peer }, own),
+        (NoticeKind::NotPassedOn { to, reason: Reason::TooLarge }, own),
+        (NoticeKind::ClockDoubted { since: NOW }, own),
+        (NoticeKind::HidingCutShort, own),
         (NoticeKind::RolledBack { peer, before: head(120), after: head(90) }, own),
     ];
     let topics: std::collections::HashSet<_> = kinds.iter().map(|(what, _)| what.topic()).collect();

@@ -65,6 +65,9 @@ pub struct Progress {
     pub kept: u64,
 }
 
+/// Two clocks that are no further apart say the same; and what one has said of the other holds for so long.
+const TIME_AGREED: Duration = Duration::from_secs(3_600);
+
 /// What is known of a peer's state.
 #[derive(Clone, Debug, Default)]
 pub struct PeerState {
@@ -76,12 +79,23 @@ pub struct PeerState {
     pub refusal: Option<Refusal>,
     /// Its clock less ours, milliseconds.
     pub skew_ms: i64,
+    /// When that was measured, by our clock.
+    pub skew_at: Option<UnixMillis>,
     /// When its last receipt was kept.
     pub last_receipt: Option<UnixMillis>,
     /// Version of its program.
     pub version: String,
     /// Until when the certificate holds that it showed last.
     pub certificate_until: Option<UnixMillis>,
+}
+
+impl PeerState {
+    /// Whether its clock has said lately that ours is right. What was measured before ours jumped says nothing.
+    #[must_use]
+    pub fn agrees_on_time(&self, now: UnixMillis) -> bool {
+        let lately = self.skew_at.is_some_and(|at| at <= now && now.since(at) <= TIME_AGREED);
+        lately && Duration::from_millis(self.skew_ms.unsigned_abs()) <= TIME_AGREED
+    }
 }
 
 impl Peer {

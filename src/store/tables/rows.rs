@@ -26,7 +26,7 @@ pub(super) use crate::network::{
     PeerHeardRow, RedirectedRow, RevocationListRow,
 };
 pub(super) use crate::old_cases::OldCaseRow;
-pub(super) use crate::origin::{OriginRow, RestoredRow};
+pub(super) use crate::origin::{OriginRow, RestoredRow, TimeKnownRow};
 pub(super) use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
 pub(super) use crate::reconcile::{
     BookCursorRow, BookKey, DifferenceRow, ProvenRow, RefusedRow, ReportedRow, RunRow, StatementRow,
