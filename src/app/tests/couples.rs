@@ -210,7 +210,8 @@ async fn a_question_that_waits_and_names_her_is_taken_back_when_she_is_marked() 
     let others = Application { spouses: application(2, "").spouses, ..about_the_husband() };
     let others = couple::ask(&office.clerk(), &office.store, &post, others).await.unwrap();
     hide(&office, 0).await;
-    let letter = |id| letters::show(&office.clerk(), &office.store, id, super::LOOKING);
+    let clerk = office.clerk();
+    let letter = |id| letters::show(&clerk, &office.store, id, super::LOOKING);
     letter(waits).await.unwrap();
     for other in others {
         assert_eq!(refused(letter(other.opening_message()).await.map(drop)).0, Reason::NotFound);
