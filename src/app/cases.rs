@@ -23,7 +23,7 @@ use store::messages::{Side, message_key};
 use store::tables::{CASE, CASE_DUTY, CASE_TURN, CASE_WAITING, MESSAGE, TODO};
 use store::{Kept, Store, Unit};
 
-use super::messages::{from_and_to, kept_content, send};
+use super::messages::{adopt, from_and_to, kept_content, send};
 use super::{AppError, clocks};
 use opening::Rows;
 
@@ -85,6 +85,11 @@ pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<bool, 
     }
     if let Some(body) = brings.filter(|_| counts) {
         bring(&mut row, came.id, body, came.own());
+    }
+    let opens = matches!(deed, Deed::Open { .. }) || row.brought.contains(&came.id);
+    if opens && row.case.steps().len() > 1 {
+        // It is known now whom the case is about.
+        adopt(unit, &row)?;
     }
     if came.side == Side::Sent && matches!(deed, Deed::Accept { .. }) {
         take_what_waited(unit, &mut row, &came)?;

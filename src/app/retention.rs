@@ -14,6 +14,7 @@ use store::tables::{CONSENT_USE, FORGOTTEN, MESSAGE, RETENTION};
 use store::{Kept, Store, Unit};
 
 use super::AppError;
+use super::cases::opening;
 use super::each::{Each, First, each};
 use super::messages::{delete, kept_content};
 
@@ -135,7 +136,7 @@ fn entry(
     now: UnixMillis,
 ) -> Result<AccessEntry, AppError> {
     let operator = BY_ITSELF.parse();
-    let person = content.person.as_ref();
+    let person = opening::about(unit, content)?;
     Ok(AccessEntry {
         number: 0,
         previous: [0; 32],

@@ -383,6 +383,10 @@ catalogue! {
     /// Key: person id, peer (6). Value: [`ReleaseRow`], sealed. Written by supervisors.
     RELEASE: Table<(PersonId, PeerKey), ReleaseRow, Sealed> = Table::new("release-1", 0x6F);
 
+    /// Persons who were erased, without any of them.
+    /// Key: erasure id (16). Value: [`ErasureRow`], sealed. Written with the erasure.
+    ERASURE: Table<[u8; 16], ErasureRow, Sealed> = Table::new("erasure-1", 0x8B);
+
     /// Hand-overs of many cases: proposed, approved, carried out.
     /// Key: list id (16). Value: [`BulkRow`], sealed. Written at each of these, and with what became of each case.
     BULK: Table<[u8; 16], BulkRow, Sealed> = Table::new("bulk-1", 0x88);

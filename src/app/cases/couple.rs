@@ -69,7 +69,7 @@ pub async fn ask(
         let other = spouses.iter().enumerate().find(|(other, _)| *other != at);
         let spouse = other.map(|(_, (other, _))| other.name.clone());
         let content = question(&application, person.clone(), spouse);
-        let act = Act::with(AccessAction::Send, store, &content);
+        let act = Act::with(AccessAction::Send, store, &content)?;
         let to = outlet.destination(*origin)?;
         outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
     }
@@ -180,7 +180,7 @@ pub async fn decide(
             reason: reason.clone(),
         };
         let content = Content { person: first.person.clone(), ..inside(&first, &row, body.into()) };
-        let act = Act::with(AccessAction::Send, store, &content);
+        let act = Act::with(AccessAction::Send, store, &content)?;
         let to = outlet.destination(super::opposite(&row.case, Seat::Asking)?)?;
         outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
         seen.push((row.case.id(), row.version));

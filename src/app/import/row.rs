@@ -150,6 +150,11 @@ impl Row {
 }
 
 impl Prepared {
+    /// The document of the person whom the row is about.
+    pub(super) const fn document(&self) -> PersonHash {
+        self.document
+    }
+
     /// Looks whether what is on record is in the way.
     ///
     /// # Errors
