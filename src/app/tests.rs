@@ -14,6 +14,7 @@ mod erasing;
 mod letters;
 mod lost_memory;
 mod mail;
+mod measured;
 mod notices;
 mod papers;
 mod progress;
