@@ -90,8 +90,9 @@ async fn refusals_stop_at_the_limit_of_reads() {
     office.arrive(her.clone()).await;
     limit(&office, 2).await;
     for wanted in [Reason::AlreadyExists, Reason::AlreadyExists, Reason::ReadsTooMany] {
-        let told = registrations::arrive(&office.clerk(), &office.store, arrival(her.clone()));
-        assert_eq!(refused(told.await).0, wanted);
+        let clerk = office.clerk();
+        let told = registrations::arrive(&clerk, &office.store, arrival(her.clone())).await;
+        assert_eq!(refused(told).0, wanted);
     }
 }
 
