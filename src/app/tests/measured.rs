@@ -4,9 +4,10 @@ use domain::case::{Seat, TransferCause};
 use domain::id::CaseId;
 use domain::indicator::Indicator;
 use domain::message::{Content, Forward, Kind};
+use store::cases::OURS;
 
-use super::cases::{THIRD, between};
-use super::mail::{Post, Stranger, content_between};
+use super::cases::{THIRD, between, kept};
+use super::mail::{Post, Stranger, content, content_between, send};
 use super::rogues::{accept, asked, hand_over, offer};
 use super::*;
 use crate::app::cases::steps;
@@ -60,4 +61,22 @@ async fn whoever_took_a_case_over_counts_it_as_its_own() {
     // What is passed on later is the same case.
     holder.says(&office, hand_over(case, 2, Vec::new()), NOW).await;
     assert_eq!(feedback(&office, THIRD), Some((0, 1)));
+}
+
+#[tokio::test]
+async fn what_became_of_a_birth_registration_is_due_fifteen_working_days_after_the_answer() {
+    let (office, post) = (Office::here(), Post::new());
+    let question = content(3, Kind::BirthRegistrationInquiry);
+    let asked = send(&office, &office.clerk(), &post, question).await;
+    let answer = Content {
+        case: Some(asked.case),
+        in_reply_to: Some(asked.id),
+        step: 1,
+        ..content_between(3, Kind::BirthRegistrationStatement, ORIGIN, HERE)
+    };
+    Stranger::of(ORIGIN).says(&office, answer, NOW).await;
+    // Sunday 2026-03-01, and three whole weeks of five working days.
+    let (whose, due) = kept(&office, asked.case).turn.unwrap();
+    let last = UnixMillis::new(due - 1).date();
+    assert_eq!((whose, last), (OURS, "2026-03-20".parse().unwrap()));
 }
