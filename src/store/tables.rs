@@ -245,8 +245,7 @@ catalogue! {
         Table::new("registration-of-person-1", 0x44);
 
     /// Certificates issued here, with their history.
-    /// Key: the 17 digits. Value: [`CertificateRow`], under the person's key. Written by
-    /// `Unit::keep_certificate`.
+    /// Key: the 17 digits. Value: [`CertificateRow`], under the person's key. Written by `Unit::keep_certificate`.
     CERTIFICATE: Table<NumberKey, CertificateRow, Personal> = Table::new("certificate-1", 0x45);
 
     /// Certificates by person, in the order of their numbers.
@@ -259,8 +258,7 @@ catalogue! {
     CERTIFICATE_SERIAL: Table<u16, u64> = Table::new("certificate-serial-1", 0x47);
 
     /// Checks made here of certificates that persons showed.
-    /// Key: endorsement id. Value: [`EndorsementRow`], under the person's key. Written by
-    /// `Unit::keep_endorsement`.
+    /// Key: endorsement id. Value: [`EndorsementRow`], under the person's key. Written by `Unit::keep_endorsement`.
     ENDORSEMENT: Table<EndorsementId, EndorsementRow, Personal> = Table::new("endorsement-1", 0x48);
 
     /// Checks by person, in the order they were made.
@@ -269,8 +267,7 @@ catalogue! {
         Table::new("endorsement-of-person-1", 0x49);
 
     /// Consents.
-    /// Key: consent id. Value: [`ConsentRow`], under the person's key. Written by
-    /// `Unit::keep_consent`.
+    /// Key: consent id. Value: [`ConsentRow`], under the person's key. Written by `Unit::keep_consent`.
     CONSENT: Table<ConsentId, ConsentRow, Personal> = Table::new("consent-1", 0x4A);
 
     /// Consents by person, in the order they were noted.
@@ -289,8 +286,7 @@ catalogue! {
         Table::new("service-request-of-person-1", 0x4D);
 
     /// What came of calls that named an idempotency key.
-    /// Key: keyed hash of operator and key (16). Value: [`IdempotencyRow`], sealed. Written by
-    /// `Unit::keep_outcome`.
+    /// Key: keyed hash of operator and key (16). Value: [`IdempotencyRow`], sealed. Written by `Unit::keep_outcome`.
     IDEMPOTENCY: Table<PersonHash, IdempotencyRow, Sealed> = Table::new("idempotency-1", 0x4E);
 
     /// The access log: every view, search and change of a person's records, chained by hash.
