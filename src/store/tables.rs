@@ -36,8 +36,7 @@ catalogue! {
     SUBJECT_KEY: Table<PersonId, SubjectKey, Sealed> = Table::new("subject-key-1", 0x03);
 
     /// The ledger: what a third party may see of every envelope sent or received.
-    /// Key: nothing; positions from 0. Entries: canonical bytes of `exchange::ledger::LedgerEntry`.
-    /// Written by `Unit::append_ledger`.
+    /// Key: nothing; positions from 0. Entries: canonical bytes of `LedgerEntry`. Written by `Unit::append_ledger`.
     LEDGER: Journal<()> = Journal::new("ledger-1", 0x04).packed().starting_at(0);
 
     /// The hash tree over the ledger, before and after the last group that wrote to it: one row.
@@ -362,8 +361,7 @@ catalogue! {
         Table::new("report-of-person-1", 0x6D);
 
     /// What this node has to send by itself.
-    /// Key: what (1), id of a consent, request or message (16), peer (6). Value: [`DutyRow`]. Written when it comes
-    /// up, deleted when it is sent.
+    /// Key: what (1), id it is about (16), peer (6). Value: [`DutyRow`]. Written when it comes up, deleted when sent.
     DUTY: Table<(u8, [u8; 16], PeerKey), DutyRow> = Table::new("duty-1", 0x6E);
 
     /// Words about withdrawals that their recipients did not take.
