@@ -21,6 +21,7 @@ pub mod clocks;
 pub mod consents;
 pub mod draws;
 pub mod duties;
+pub mod erasure;
 pub mod heard;
 pub mod import;
 pub mod indicators;

@@ -9,6 +9,7 @@ mod given;
 mod label;
 pub(crate) mod qr;
 mod trusted;
+mod usage;
 mod view;
 
 mod agreement;
@@ -50,8 +51,10 @@ mod statement;
 mod status;
 mod store;
 
+use std::ffi::OsString;
 use std::future::Future;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use self::exit::{Exit, Failure};
@@ -148,6 +151,29 @@ enum Command {
     Pki(pki::Args),
     /// Completions for a shell 命令补全
     Completions(completions::Args),
+}
+
+/// Reads what was typed, runs it and prints its outcome; what cannot be read is told in both languages.
+pub fn start(typed: impl IntoIterator<Item = OsString>) -> Exit {
+    let typed: Vec<OsString> = typed.into_iter().collect();
+    match Cli::try_parse_from(&typed) {
+        Ok(cli) => run(cli),
+        Err(error) if asks_for_help(&error) => {
+            // Nobody is left to be told when this cannot be written.
+            let _unheard = error.print().is_err();
+            if error.use_stderr() { Exit::Usage } else { Exit::Done }
+        }
+        Err(error) => {
+            let json = typed.iter().any(|argument| argument == "--json");
+            Output::standard(json).trouble(&usage::failure(&error));
+            Exit::Usage
+        }
+    }
+}
+
+fn asks_for_help(error: &clap::Error) -> bool {
+    let missing = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    !error.use_stderr() || error.kind() == missing
 }
 
 /// Runs a command and prints its outcome.

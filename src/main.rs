@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use liangdi::cli::{self, Cli};
+use liangdi::cli;
 
 /// What one thread takes and another gives back, as messages on their way do, leaves holes in the usual one: the memory of
 /// a busy node grew by 14 MB a minute that nothing was using.
@@ -11,5 +10,5 @@ use liangdi::cli::{self, Cli};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::run(Cli::parse()).into()
+    cli::start(std::env::args_os()).into()
 }

@@ -154,6 +154,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::AlreadyAnswered
         | R::HandOverLapsed
         | R::StateForbids
+        | R::ErasureHeld
         | R::AreaSplit
         | R::AreaEnded
         | R::AreaRetired

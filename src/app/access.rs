@@ -17,6 +17,7 @@ use store::oversight::{ReadLimitsRow, ReadsRow, operator_key};
 use store::tables::{READ_LIMITS, READS};
 use store::{Store, Unit};
 
+use super::cases::opening;
 use super::{AppError, Ctx, Refusal, notices};
 
 /// Why a record about a person is read or written.
@@ -61,12 +62,16 @@ impl Act {
 }
 
 impl Act {
-    /// Something done with a message, on the ground that it rests on itself.
-    #[must_use]
-    pub fn with(action: AccessAction, store: &Store, content: &Content) -> Self {
-        let person = content.person.as_ref().map(|p| person_key(store.document_hash(&p.document)));
+    /// Something done with a message, on the ground that it rests on itself, and with the person whom it, or its case, is
+    /// about.
+    ///
+    /// # Errors
+    /// When rows cannot be read.
+    pub fn with(action: AccessAction, store: &Store, content: &Content) -> Result<Self, AppError> {
+        let about = opening::about(store, content)?;
+        let person = about.map(|about| person_key(store.document_hash(&about.document)));
         let why = Why { basis: content.basis, purpose: content.purpose };
-        Self { action, why, person, message: None }
+        Ok(Self { action, why, person, message: None })
     }
 }
 
@@ -173,6 +178,41 @@ pub async fn read<T>(
     let logged = store.commit(move |unit| note(&caller, unit, act));
     logged.await?;
     found.ok_or_else(|| Reason::NotFound.into())
+}
+
+/// Hands on what a call came to. A refusal that tells who is on record, or in which state, is in the log first, and counted,
+/// as the search that it amounts to: what the refusing unit had written is gone.
+///
+/// # Errors
+/// What the call came to; `READS_TOO_MANY` in place of a refusal that would tell something to whoever has asked too much.
+pub async fn told<T>(
+    ctx: &Ctx,
+    store: &Store,
+    (why, person): (Why, Option<PersonKey>),
+    done: Result<T, AppError>,
+) -> Result<T, AppError> {
+    let tells = matches!(&done, Err(AppError::Refused(refusal)) if tells(refusal.reason));
+    if tells {
+        let (caller, action) = (ctx.clone(), AccessAction::Search);
+        let act = Act { action, why, person, message: None };
+        store.commit(move |unit| note(&caller, unit, act)).await.map_err(AppError::from)?;
+    }
+    done
+}
+
+/// Whether a refusal says something of what is on record, and not only of what was asked.
+const fn tells(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::AlreadyExists
+            | Reason::NotFound
+            | Reason::StateForbids
+            | Reason::ErasureHeld
+            | Reason::StaleVersion
+            | Reason::ResidenceHidden
+            | Reason::AlreadyAnswered
+            | Reason::ConsentWithdrawn
+    )
 }
 
 /// A page of the access log after entry `after`, oldest first, at most `limit` entries; 0 for as many as a page has.

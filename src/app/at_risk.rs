@@ -38,6 +38,9 @@ const WAITING_MAX: u64 = 100_000;
 /// Why a message that waits is not sent any more, in the words of the list of dead letters.
 const TAKEN_BACK: &str = "此人已标记有受害风险，居住地不再告知";
 
+/// Letting a county be told is for her own good.
+const RELEASING: Why = Why { basis: LawfulBasis::StatutoryDuty, purpose: Purpose::PersonRights };
+
 /// Refuses a message that would tell where a person at risk lives or went, unless a supervisor has allowed that this
 /// county is told. Asked inside the unit that sends, so that a flag set a moment before counts.
 ///
@@ -279,13 +282,14 @@ fn spouse_of(content: &Content) -> Option<&PersonName> {
 /// # Errors
 /// `ROLE_REQUIRED`; `NOT_FOUND` when she is not on record or not at risk.
 pub async fn release(
-    ctx: &Ctx,
+    caller: &Ctx,
     store: &Store,
     document: IdentityDocument,
     (to, reason): (AreaCode, WrittenReason),
 ) -> Result<ReleaseRow, AppError> {
-    ctx.must(Permission::DecideAgreements)?;
-    let ctx = ctx.clone();
+    caller.must(Permission::DecideAgreements)?;
+    let key = person_key(store.document_hash(&document));
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let hash = unit.document_hash(&document);
         let unknown = || AppError::from(Refusal::new(Reason::NotFound).field("document.number"));
@@ -297,9 +301,9 @@ pub async fn release(
         let (by, at) = (ctx.caller.operator.clone(), ctx.now);
         let row = ReleaseRow { by, at, until: at.saturating_add(RELEASED_FOR), reason };
         unit.put(&RELEASE, &(subject.person(), peer_key(to)), &row)?;
-        let why = Why { basis: LawfulBasis::StatutoryDuty, purpose: Purpose::PersonRights };
-        access::note(&ctx, unit, Act::on(AccessAction::Release, why, person_key(hash)))?;
+        access::note(&ctx, unit, Act::on(AccessAction::Release, RELEASING, key))?;
         Ok(row)
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (RELEASING, Some(key)), done).await
 }

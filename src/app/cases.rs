@@ -14,6 +14,7 @@ pub mod steps;
 
 use domain::area::AreaCode;
 use domain::case::{Case, Deed, Seat, Stage, Step, View};
+use domain::clock::table::{Duty, of_duty};
 use domain::id::{CaseId, MessageId};
 use domain::message::{Body, Content, HandOver, Kind};
 use domain::reason::Reason;
@@ -23,7 +24,7 @@ use store::messages::{Side, message_key};
 use store::tables::{CASE, CASE_DUTY, CASE_TURN, CASE_WAITING, MESSAGE, TODO};
 use store::{Kept, Store, Unit};
 
-use super::messages::{from_and_to, kept_content, send};
+use super::messages::{adopt, from_and_to, kept_content, send};
 use super::{AppError, clocks};
 use opening::Rows;
 
@@ -85,6 +86,11 @@ pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<bool, 
     }
     if let Some(body) = brings.filter(|_| counts) {
         bring(&mut row, came.id, body, came.own());
+    }
+    let opens = matches!(deed, Deed::Open { .. }) || row.brought.contains(&came.id);
+    if opens && row.case.steps().len() > 1 {
+        // It is known now whom the case is about.
+        adopt(unit, &row)?;
     }
     if came.side == Side::Sent && matches!(deed, Deed::Accept { .. }) {
         take_what_waited(unit, &mut row, &came)?;
@@ -271,7 +277,7 @@ fn keep(
     if let Some((whose, at)) = row.turn.take() {
         unit.delete(&CASE_TURN, &(whose, at, key));
     }
-    row.turn = turn(&view, own, now);
+    row.turn = turn(&row.case, &view, own, now);
     if opening::is_deleted(unit, row.case.id().opening_message())? {
         // Nobody can act on what nobody can read.
         row.turn = None;
@@ -288,12 +294,20 @@ fn keep(
 }
 
 /// Where a case stands in the index of turns: by its due time, or by when it came to this turn.
-fn turn(view: &View, own: AreaCode, now: UnixMillis) -> Option<(u8, u64)> {
+fn turn(case: &Case, view: &View, own: AreaCode, now: UnixMillis) -> Option<(u8, u64)> {
     let seat = view.turn()?;
     let whose = if view.sits(own, seat) { OURS } else { THEIRS };
     let involved = Seat::ALL.iter().any(|seat| view.sits(own, *seat));
-    let due = view.due.map_or(now.get(), UnixMillis::get);
+    let due = result_due(case, view).or(view.due).map_or(now.get(), UnixMillis::get);
     involved.then_some((whose, due))
+}
+
+/// By when the origin areas of a birth registration have to hear what became of it, once this one has answered.
+fn result_due(case: &Case, view: &View) -> Option<UnixMillis> {
+    let asked = view.kind == Some(Kind::BirthRegistrationInquiry);
+    let answer = view.answer.filter(|_| asked && view.stage == Stage::Answered)?;
+    let answered = case.steps().into_iter().find(|step| step.id == answer)?.created;
+    Some(of_duty(Duty::TellResult).due(answered).at())
 }
 
 /// Brings the message of the question to what its case says: answered, due later, or not due while the clock stands still

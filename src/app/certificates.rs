@@ -14,6 +14,7 @@ use domain::reason::Reason;
 use domain::record::Version;
 use domain::text::{Note, WrittenReason};
 use serde::{Deserialize, Serialize};
+use store::access::person_key;
 use store::records::ReadRecords;
 use store::{Store, Subject, Unit};
 
@@ -70,17 +71,18 @@ struct FirstOutcome {
 /// # Errors
 /// `ROLE_REQUIRED`; findings; `ALREADY_EXISTS`; `CONFLICT` for an idempotency key that was used for something else.
 pub async fn issue(
-    ctx: &Ctx,
+    caller: &Ctx,
     store: &Store,
     application: Application,
 ) -> Result<Certificate, AppError> {
-    ctx.must(Permission::WriteRecords)?;
-    let findings = persons::findings(&application.person, ctx.today());
+    caller.must(Permission::WriteRecords)?;
+    let findings = persons::findings(&application.person, caller.today());
     if !findings.is_empty() {
         return Err(findings.into());
     }
     let once = Once::new(&application.idempotency_key, "issue certificate", &application.person)?;
-    let ctx = ctx.clone();
+    let key = person_key(store.document_hash(&application.person.document));
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| match once.first::<FirstOutcome>(&ctx, unit)? {
         Some(first) => unit.certificate(&first.number)?.ok_or_else(|| Reason::NotFound.into()),
         None => {
@@ -89,7 +91,8 @@ pub async fn issue(
             Ok(certificate)
         }
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (CERTIFYING, Some(key)), done).await
 }
 
 fn issue_in(
@@ -217,7 +220,7 @@ pub async fn get(
 
 /// Reads, lets `step` decide, and keeps what it gives, all in one unit.
 async fn edit<F>(
-    ctx: &Ctx,
+    caller: &Ctx,
     store: &Store,
     number: CertificateNumber,
     why: Why,
@@ -228,8 +231,8 @@ where
         + Send
         + 'static,
 {
-    ctx.must(Permission::WriteRecords)?;
-    let ctx = ctx.clone();
+    caller.must(Permission::WriteRecords)?;
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let before = unit.certificate(&number)?.ok_or(Reason::NotFound)?;
         let subject = unit.subject_of(before.person())?.ok_or(Reason::NotFound)?;
@@ -241,7 +244,8 @@ where
         access::note(&ctx, unit, Act { action, why, person, message: None })?;
         Ok(after)
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (why, None), done).await
 }
 
 fn refused(error: CertificateError) -> AppError {

@@ -55,14 +55,15 @@ pub struct Allowed {
 /// # Errors
 /// `ROLE_REQUIRED`; `NOT_FOUND` when she is not on record; findings.
 pub async fn record(
-    ctx: &Ctx,
+    caller: &Ctx,
     store: &Store,
     document: IdentityDocument,
     terms: ConsentTerms,
 ) -> Result<Consent, AppError> {
-    ctx.must(Permission::WriteRecords)?;
-    let id = ConsentId::new(ctx.now, random());
-    let ctx = ctx.clone();
+    caller.must(Permission::WriteRecords)?;
+    let id = ConsentId::new(caller.now, random());
+    let key = person_key(store.document_hash(&document));
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let (subject, key) = on_record(unit, &document)?;
         let author = ctx.author(None, "本人同意")?;
@@ -72,7 +73,8 @@ pub async fn record(
         access::note(&ctx, unit, Act::on(AccessAction::Create, NOTING, key))?;
         Ok(consent)
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (NOTING, Some(key)), done).await
 }
 
 /// Withdraws a consent: from the moment this returns nothing is sent on its strength, what still waits is stopped, and
@@ -107,14 +109,14 @@ pub async fn withdraw_request(
 }
 
 async fn take_back(
-    ctx: &Ctx,
+    caller: &Ctx,
     store: &Store,
     ground: Ground,
     withdrawal: Withdrawal,
 ) -> Result<(), AppError> {
-    ctx.must(Permission::WriteRecords)?;
-    catch_up::catch_up(store, ctx.county(), ctx.now).await?;
-    let ctx = ctx.clone();
+    caller.must(Permission::WriteRecords)?;
+    catch_up::catch_up(store, caller.county(), caller.now).await?;
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let (person, recipient) = of_record(unit, ground)?.ok_or(Reason::NotFound)?;
         let subject = unit.subject_of(person)?.ok_or(Reason::NotFound)?;
@@ -123,7 +125,8 @@ async fn take_back(
         spread::begin(unit, &ctx, ground, recipient)?;
         note_change(unit, &ctx, person)
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (NOTING, None), done).await
 }
 
 /// Whose a consent or request on record is, and the county that it names.
@@ -183,7 +186,8 @@ pub async fn request(
     document: IdentityDocument,
     request: Request,
 ) -> Result<KeptServiceRequest, AppError> {
-    keep_request(ctx, store, request, move |_, unit| on_record(unit, &document)).await
+    let key = person_key(store.document_hash(&document));
+    keep_request(ctx, store, (request, key), move |_, unit| on_record(unit, &document)).await
 }
 
 /// The same for a person who may not be on record yet: she is entered with what she states.
@@ -200,26 +204,27 @@ pub async fn first_request(
     if !findings.is_empty() {
         return Err(findings.into());
     }
+    let key = person_key(store.document_hash(&person.document));
     let enter = move |ctx: &Ctx, unit: &mut Unit<'_>| {
         let Entered { subject, key, .. } = persons::enter(ctx, unit, person, None, ASKS)?;
         Ok((subject, key))
     };
-    keep_request(ctx, store, request, enter).await
+    keep_request(ctx, store, (request, key), enter).await
 }
 
 async fn keep_request(
-    ctx: &Ctx,
+    caller: &Ctx,
     store: &Store,
-    request: Request,
+    (request, key): (Request, PersonKey),
     whose: impl FnOnce(&Ctx, &mut Unit<'_>) -> Result<(Subject, PersonKey), AppError> + Send + 'static,
 ) -> Result<KeptServiceRequest, AppError> {
-    ctx.must(Permission::WriteRecords)?;
-    if request.requested_on > ctx.today() {
+    caller.must(Permission::WriteRecords)?;
+    if request.requested_on > caller.today() {
         let finding = ConsentError::GivenInFuture.at("service_request.requested_on");
         return Err(finding.into());
     }
-    let id = RequestId::new(ctx.now, random());
-    let ctx = ctx.clone();
+    let id = RequestId::new(caller.now, random());
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let (subject, key) = whose(&ctx, unit)?;
         let Request { service, requested_on, given, recipient } = request;
@@ -232,7 +237,8 @@ async fn keep_request(
         access::note(&ctx, unit, Act::on(AccessAction::Create, NOTING, key))?;
         Ok(kept)
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (NOTING, Some(key)), done).await
 }
 
 /// A person's consents and requests.

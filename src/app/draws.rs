@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use domain::access::Permission;
 use domain::draw::{Frame, SIZE_MAX};
 use domain::id::MessageId;
-use domain::indicator::Period;
+use domain::indicator::{Period, SMALL};
 use domain::message::Kind;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
@@ -216,11 +216,11 @@ pub fn list(ctx: &Ctx, store: &Store) -> Result<Vec<Draw>, AppError> {
     Ok(rows.into_iter().map(|(id, row)| Draw { id, row }).collect())
 }
 
-/// The ids that a published draw drew from, after `after`, at most [`POPULATION_PAGE`]. What was erased since is not
+/// The ids that a published draw drew from, for its file, after `after`, at most [`POPULATION_PAGE`]. What was erased since is not
 /// there. Reads every message of the time: not for a thread that must not block.
 ///
 /// # Errors
-/// `ROLE_REQUIRED`; `NOT_FOUND`; `STATE_FORBIDS` before it is published.
+/// `ROLE_REQUIRED`; `NOT_FOUND`; `STATE_FORBIDS` before it is published, and for one from fewer than five.
 pub fn drawn_from(
     ctx: &Ctx,
     store: &Store,
@@ -231,6 +231,11 @@ pub fn drawn_from(
     let row = store.get(&DRAW, &id)?.ok_or(AppError::from(Reason::NotFound))?;
     if row.published.is_none() {
         return Err(Reason::StateForbids.into());
+    }
+    if row.population < SMALL {
+        let detail =
+            "it was drawn from fewer than five: what counts so few leaves the node in no file";
+        return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
     }
     let period = row.period.parse().map_err(|_| AppError::Internal("a draw without a period"))?;
     let frame = Frame::from_number(row.frame).ok_or(AppError::Internal("a draw from nothing"))?;

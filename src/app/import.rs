@@ -7,17 +7,21 @@
 
 mod row;
 
+use std::time::Duration;
+
 use domain::access::{AccessAction, Permission};
 use domain::id::MessageId;
 use domain::numbered::Numbered as _;
 use domain::reason::Reason;
+use domain::time::UnixMillis;
+use store::access::person_key;
 use store::oversight::{ImportRow, ImportState};
 use store::tables::{IMPORT, IMPORT_ROWS};
 use store::{Store, Unit};
 
 pub use row::{Checked, Kind, Record, Row, Trouble, Wrong};
 
-use super::access::{self, Act, CERTIFYING, REGISTERING};
+use super::access::{self, Act, CERTIFYING, REGISTERING, Why};
 use super::{AppError, Ctx, Refusal};
 use crate::time::{SystemClock, random};
 
@@ -25,8 +29,10 @@ use crate::time::{SystemClock, random};
 pub const BATCH_ROWS_MAX: usize = 500;
 /// Lines of rows that were not written, of which an import keeps the numbers.
 const SKIPPED_LINES_MAX: usize = 200;
-/// Imports that are looked through for one to go on with.
-const IMPORTS_MAX: usize = 10_000;
+/// Imports that are looked through in one go.
+const IMPORTS_AT_ONCE: usize = 500;
+/// How long an import may lie aside without being decided.
+pub const STAGED_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// Bytes of a batch that are read at one time: more than it can have.
 const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -61,17 +67,18 @@ pub async fn begin(ctx: &Ctx, store: &Store, begin: Begin) -> Result<Import, App
     ctx.must(Permission::WriteRecords)?;
     let own = |row: &ImportRow| {
         let same = row.by.operator == ctx.caller.operator && row.kind == begin.kind.number();
-        same && row.state != ImportState::Done
+        same && matches!(row.state, ImportState::Staging | ImportState::Committed)
     };
-    let rows = store.scan(&IMPORT, .., IMPORTS_MAX)?;
-    let open: Vec<_> = rows.into_iter().filter(|(_, row)| own(row)).collect();
+    let open = all(store, own)?;
     if begin.resume {
         let same = open.into_iter().find(|(_, row)| row.file == begin.file && !row.dry_run);
         let (id, row) = same.ok_or_else(|| AppError::from(Reason::NotFound))?;
         return Ok(Import { id, row });
     }
-    for (id, row) in open.into_iter().filter(|(_, row)| row.state == ImportState::Staging) {
-        give_up(store, id, row.batches).await?;
+    for (id, row) in open {
+        if row.state == ImportState::Staging {
+            give_up(store, id).await?;
+        }
     }
     let id = *MessageId::new(ctx.now, random()).as_bytes();
     let row = ImportRow {
@@ -95,7 +102,35 @@ pub async fn begin(ctx: &Ctx, store: &Store, begin: Begin) -> Result<Import, App
     Ok(Import { id, row })
 }
 
-async fn give_up(store: &Store, id: [u8; 16], batches: u64) -> Result<(), AppError> {
+/// Imports, all of them, of which `wanted` says so.
+fn all(
+    store: &Store,
+    wanted: impl Fn(&ImportRow) -> bool,
+) -> Result<Vec<([u8; 16], ImportRow)>, AppError> {
+    let mut found = Vec::new();
+    for page in store.pages(&IMPORT, .., IMPORTS_AT_ONCE) {
+        found.extend(page?.into_iter().filter(|(_, row)| wanted(row)));
+    }
+    Ok(found)
+}
+
+/// Removes an import that was not decided, with its rows. It is said first, so that no row is ever without its import and
+/// an interrupted removal goes on.
+async fn give_up(store: &Store, id: [u8; 16]) -> Result<(), AppError> {
+    let said = store.commit(move |unit| {
+        let Some(mut row) = unit.get(&IMPORT, &id)? else { return Ok(None) };
+        match row.state {
+            ImportState::Staging => {
+                row.state = ImportState::GivenUp;
+                unit.put(&IMPORT, &id, &row)?;
+            }
+            ImportState::GivenUp => {}
+            // Somebody has decided it meanwhile.
+            ImportState::Committed | ImportState::Done => return Ok(None),
+        }
+        Ok::<_, AppError>(Some(row.batches))
+    });
+    let Some(batches) = said.await.map_err(AppError::from)? else { return Ok(()) };
     for batch in 1..=batches {
         let gone = store.commit(move |unit| {
             unit.remove_journal(&IMPORT_ROWS, &(id, batch)).map_err(AppError::from)
@@ -107,6 +142,23 @@ async fn give_up(store: &Store, id: [u8; 16], batches: u64) -> Result<(), AppErr
         Ok::<_, AppError>(())
     });
     gone.await.map_err(AppError::from)
+}
+
+/// Removes what was laid aside and not decided within [`STAGED_FOR`]. Says how many imports that were.
+///
+/// # Errors
+/// When rows cannot be read or written; the rest is removed at the next call.
+pub async fn clear(store: &Store, now: UnixMillis) -> Result<usize, AppError> {
+    let old = all(store, |row| match row.state {
+        ImportState::Staging => now.since(row.begun) >= STAGED_FOR,
+        ImportState::GivenUp => true,
+        ImportState::Committed | ImportState::Done => false,
+    })?;
+    let count = old.len();
+    for (id, _) in old {
+        give_up(store, id).await?;
+    }
+    Ok(count)
 }
 
 /// What came of a batch.
@@ -123,7 +175,7 @@ pub struct Put {
 ///
 /// # Errors
 /// `NOT_FOUND` for an import that is not the caller's; `STATE_FORBIDS` after its end and for a gap in the batches;
-/// `READS_TOO_MANY` when it would tell of more persons on record than the caller may look at.
+/// `READS_TOO_MANY` when more rows meet somebody on record than one may look at.
 pub async fn put(
     ctx: &Ctx,
     store: &Store,
@@ -145,6 +197,7 @@ pub async fn put(
         }
     }
     let caller = ctx.clone();
+    let why = if kind == Kind::Certificate { CERTIFYING } else { REGISTERING };
     let work = move |unit: &mut Unit<'_>| {
         let mut row = own(&caller, unit.get(&IMPORT, &id)?)?;
         if row.state != ImportState::Staging || batch > row.batches.saturating_add(1) {
@@ -154,33 +207,42 @@ pub async fn put(
             return Ok(Put { wrong: Vec::new(), import: Import { id, row } });
         }
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let why = if kind == Kind::Certificate { CERTIFYING } else { REGISTERING };
         for (line, entry) in prepared {
-            let her = entry.person();
+            let document = entry.document();
             match entry.check(unit)? {
                 Checked::Right(bytes) if row.dry_run || row.wrong > 0 => drop(bytes),
                 Checked::Right(bytes) => {
                     unit.append(&IMPORT_ROWS, &(id, batch), &bytes)?;
                 }
                 Checked::Wrong(found) => {
-                    // It tells who is on record here: a search for her, counted and shown to her like any other.
-                    let act = Act::on(AccessAction::Search, why, her);
+                    // What stands in the way tells who is on record: such a row is a search like any other.
+                    let act = Act::on(AccessAction::Search, why, person_key(document));
                     access::note(&caller, unit, act)?;
                     wrong.extend(found.into_iter().map(|trouble| Wrong { line, trouble }));
                 }
             }
         }
-        // A check is a search, and is in the log as one, also where it finds nobody.
-        let action = if row.dry_run { AccessAction::Search } else { AccessAction::Create };
-        let act = Act { action, why, person: None, message: None };
-        unit.append_access(access::entry(&caller, act))?;
+        unit.append_access(access::entry(&caller, checking(row.dry_run, why)))?;
         row.batches = batch;
         row.rows = row.rows.saturating_add(count(total));
         row.wrong = row.wrong.saturating_add(count(lines_of(&wrong)));
         unit.put(&IMPORT, &id, &row)?;
         Ok(Put { wrong, import: Import { id, row } })
     };
-    store.commit(work).await.map_err(AppError::from)
+    let done = store.commit(work).await.map_err(AppError::from);
+    if matches!(&done, Err(error) if error.reason() == Reason::ReadsTooMany) {
+        // The unit is gone with its entries; that somebody tried is not.
+        let tried = access::entry(ctx, checking(true, why));
+        let logged = store.commit(move |unit| unit.append_access(tried).map_err(AppError::from));
+        logged.await.map_err(AppError::from)?;
+    }
+    done
+}
+
+/// A batch that is checked, for the log.
+const fn checking(dry_run: bool, why: Why) -> Act {
+    let action = if dry_run { AccessAction::Search } else { AccessAction::Create };
+    Act { action, why, person: None, message: None }
 }
 
 fn lines_of(wrong: &[Wrong]) -> usize {
@@ -189,7 +251,8 @@ fn lines_of(wrong: &[Wrong]) -> usize {
 }
 
 fn own(ctx: &Ctx, row: Option<ImportRow>) -> Result<ImportRow, AppError> {
-    let row = row.filter(|row| row.by.operator == ctx.caller.operator);
+    let row = row
+        .filter(|row| row.by.operator == ctx.caller.operator && row.state != ImportState::GivenUp);
     row.ok_or_else(|| Reason::NotFound.into())
 }
 
@@ -229,9 +292,8 @@ pub fn get(ctx: &Ctx, store: &Store, id: [u8; 16]) -> Result<Import, AppError> {
 /// # Errors
 /// Rows that cannot be read.
 pub fn unfinished(store: &Store) -> Result<Vec<[u8; 16]>, AppError> {
-    let rows = store.scan(&IMPORT, .., IMPORTS_MAX)?;
-    let open = rows.into_iter().filter(|(_, row)| row.state == ImportState::Committed);
-    Ok(open.map(|(id, _)| id).collect())
+    let open = all(store, |row| row.state == ImportState::Committed)?;
+    Ok(open.into_iter().map(|(id, _)| id).collect())
 }
 
 /// Writes the records of a decided import from where it stands to its end, a unit a batch.

@@ -2,7 +2,7 @@
 
 pub mod facts;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -135,12 +135,22 @@ fn of_messages(
     let mut told = Told::new();
     let mut differing = facts::differing(store, ctx.county())?;
     let until = bounds.1.saturating_add(FOLLOWED);
+    let mut brought = BTreeSet::new();
     let time = (bounds.0.saturating_sub(LONGEST), until);
     facts::messages(store, time, &mut |key, person, row| {
         let differs = differing.remove(&key.0).is_some();
         let Some(kind) = row.kind().filter(|kind| !kind.is_sent_by_nodes()) else {
             return Ok(ControlFlow::Continue(()));
         };
+        if let Some(handed) = facts::handed(store, ctx.county(), key, row)?
+            && brought.insert(handed.id)
+        {
+            for indicator in [Indicator::Feedback, Indicator::Timeliness] {
+                if let Some(counted) = indicator.of_message(&handed.fact, bounds) {
+                    count((indicator.number(), handed.by, Some(handed.kind)), handed.id, counted);
+                }
+            }
+        }
         let fact = facts::message(store, key, row, differs)?;
         if fact.sent && kind == Kind::ArrivalNotice {
             told.entry(person).or_default().push((row.created, row.peer));

@@ -197,6 +197,20 @@ fn sent(unit: &Unit<'_>, id: MessageId) -> Result<Option<MessageRow>, AppError> 
     Ok(unit.get_personal(&MESSAGE, &message_key(id, Side::Sent))?.and_then(Kept::value))
 }
 
+/// Whether a message of ours has not arrived yet, or needs somebody.
+///
+/// # Errors
+/// When rows cannot be read.
+pub(crate) fn is_waiting(unit: &Unit<'_>, id: MessageId) -> Result<bool, AppError> {
+    if let Some(letter) = unit.get(&DEAD_LETTER, id.as_bytes())? {
+        return Ok(letter.state == DeadState::Open);
+    }
+    Ok(match sent(unit, id)? {
+        Some(row) => !is_settled(unit, &row)?,
+        None => false,
+    })
+}
+
 /// Whether the recipient's final word about a message of ours is on disk.
 fn is_settled(unit: &Unit<'_>, row: &MessageRow) -> Result<bool, AppError> {
     let lane = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();

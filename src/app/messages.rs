@@ -17,52 +17,88 @@ pub mod track;
 pub mod turned_back;
 
 use domain::area::AreaCode;
-use domain::id::MessageId;
+use domain::id::{CaseId, MessageId, PersonId};
 use domain::message::Content;
-use domain::person::PersonReference;
 use domain::reason::Reason;
+use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::envelope::{Body, SealedEnvelope};
+use store::cases::CaseRow;
 use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
 use store::tables::{ENVELOPE, FORGOTTEN, MESSAGE};
-use store::{Kept, PersonHash, Store, StoreError, Subject, Unit};
+use store::{Kept, PersonHash, Store, Subject, Unit};
 use wire::content::decode_content;
 
+use crate::app::cases::opening;
 use crate::app::{AppError, Refusal};
 
 /// What stands for "no person" where a value needs somebody's key: messages between offices.
 const OFFICE: &[u8] = b"liangdi/office";
 
-/// Key under which the content of a message about `person` is kept.
-fn subject_hash(store: &Store, person: Option<&PersonReference>) -> PersonHash {
-    match person {
-        Some(person) => store.document_hash(&person.document),
-        None => store.person_hash(OFFICE),
-    }
-}
-
-/// Random parts of a person's record, should one have to be made.
+/// Whose key seals a content, with the random parts of a record, should one have to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct NewSubject {
     hash: PersonHash,
-    id: domain::id::PersonId,
+    id: PersonId,
+    /// The case whose person it is about, where the content names nobody.
+    case: Option<CaseId>,
 }
 
 impl NewSubject {
-    pub(crate) fn of(
-        store: &Store,
-        person: Option<&PersonReference>,
-        now: domain::time::UnixMillis,
-    ) -> Self {
-        Self {
-            hash: subject_hash(store, person),
-            id: domain::id::PersonId::new(now, crate::time::random()),
-        }
+    pub(crate) fn of(store: &Store, content: Option<&Content>, now: UnixMillis) -> Self {
+        let person = content.and_then(|content| content.person.as_ref());
+        let hash = match person {
+            Some(person) => store.document_hash(&person.document),
+            None => store.person_hash(OFFICE),
+        };
+        let case = content.filter(|_| person.is_none()).and_then(|content| content.case);
+        Self { hash, id: PersonId::new(now, crate::time::random()), case }
     }
 
-    pub(crate) fn get(&self, unit: &mut Unit<'_>) -> Result<Subject, StoreError> {
-        unit.subject(self.hash, self.id)
+    pub(crate) fn get(&self, unit: &mut Unit<'_>) -> Result<Subject, AppError> {
+        let about = match self.case {
+            Some(case) => whose(unit, case)?,
+            None => None,
+        };
+        match about {
+            Some(subject) => Ok(subject),
+            None => Ok(unit.subject(self.hash, self.id)?),
+        }
     }
+}
+
+/// Whose key seals what is said in a case: that of whoever the case is about. None while what opened it is not here, or
+/// when she was erased.
+fn whose(unit: &mut Unit<'_>, case: CaseId) -> Result<Option<Subject>, AppError> {
+    for side in [Side::Received, Side::Sent] {
+        let key = message_key(case.opening_message(), side);
+        if let Some(Kept::Value { person, .. }) = unit.get_personal(&MESSAGE, &key)? {
+            return Ok(unit.subject_of(person)?);
+        }
+    }
+    let brought = opening::opening(unit, case)?.and_then(|first| first.person);
+    Ok(match brought {
+        Some(person) => unit.find_subject(unit.document_hash(&person.document))?,
+        None => None,
+    })
+}
+
+/// What was said in a case before it was known whom it is about is sealed under her key, now that it is.
+pub(crate) fn adopt(unit: &mut Unit<'_>, row: &CaseRow) -> Result<(), AppError> {
+    let Some(subject) = whose(unit, row.case.id())? else { return Ok(()) };
+    for step in row.case.steps() {
+        for side in [Side::Received, Side::Sent] {
+            let key = message_key(step.id, side);
+            let Some(Kept::Value { value, person }) = unit.get_personal(&MESSAGE, &key)? else {
+                continue;
+            };
+            let names_nobody = value.kind().is_some_and(|kind| !kind.needs_person());
+            if person != subject.person() && names_nobody {
+                unit.put_personal(&MESSAGE, &subject, &key, &value)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Set in the length of the header where the hash of the sealed body lies in place of it. No header comes near it.

@@ -75,13 +75,18 @@ pub async fn find(
 ///
 /// # Errors
 /// `ROLE_REQUIRED`, `NOT_FOUND`, `STALE_VERSION`; `ALREADY_EXISTS` when the new document is another person's; findings.
-pub async fn correct(ctx: &Ctx, store: &Store, correction: Correction) -> Result<Person, AppError> {
-    ctx.must(Permission::WriteRecords)?;
-    let findings = findings(&correction.details, ctx.today());
+pub async fn correct(
+    caller: &Ctx,
+    store: &Store,
+    correction: Correction,
+) -> Result<Person, AppError> {
+    caller.must(Permission::WriteRecords)?;
+    let findings = findings(&correction.details, caller.today());
     if !findings.is_empty() {
         return Err(findings.into());
     }
-    let ctx = ctx.clone();
+    let key = person_key(store.document_hash(&correction.details.document));
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let Correction { id, seen, mut details, why } = correction;
         let before = unit.person(id)?.ok_or(Reason::NotFound)?;
@@ -106,7 +111,8 @@ pub async fn correct(ctx: &Ctx, store: &Store, correction: Correction) -> Result
         access::note(&ctx, unit, Act::on(AccessAction::Change, REGISTERING, key))?;
         Ok(person)
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (REGISTERING, Some(key)), done).await
 }
 
 /// A person inside a unit of work, with what opens and names her records.

@@ -11,6 +11,7 @@ use domain::rule::Violation;
 use domain::text::Note;
 use domain::time::Date;
 use serde::{Deserialize, Serialize};
+use store::access::person_key;
 use store::records::ReadRecords;
 use store::{Store, Unit};
 
@@ -92,6 +93,7 @@ pub async fn arrive(ctx: &Ctx, store: &Store, arrival: Arrival) -> Result<Regist
     let content = (&arrival.person, &arrival.details, &arrival.why);
     let once = Once::new(&arrival.idempotency_key, "register arrival", &content)?;
     let id = RegistrationId::new(ctx.now, random());
+    let key = person_key(store.document_hash(&arrival.person.document));
     let echo = (!ctx.caller.may(Permission::ReadPerson)).then(|| arrival.clone());
     let inner = ctx.clone();
     let work = move |unit: &mut Unit<'_>| match once.first::<FirstOutcome>(&inner, unit)? {
@@ -102,7 +104,8 @@ pub async fn arrive(ctx: &Ctx, store: &Store, arrival: Arrival) -> Result<Regist
             Ok(done)
         }
     };
-    let done = store.commit(work).await?;
+    let done = store.commit(work).await.map_err(AppError::from);
+    let done = access::told(ctx, store, (REGISTERING, Some(key)), done).await?;
     match echo {
         Some(arrival) => as_entered(ctx, arrival, &done),
         None => Ok(done),
@@ -201,13 +204,13 @@ pub async fn get(
 
 /// Reads, lets `step` decide, and keeps the next version, all in one unit.
 async fn edit(
-    ctx: &Ctx,
+    caller: &Ctx,
     store: &Store,
     id: RegistrationId,
     step: impl FnOnce(&Ctx, &Registration) -> Result<Registration, AppError> + Send + 'static,
 ) -> Result<Registration, AppError> {
-    ctx.must(Permission::WriteRecords)?;
-    let ctx = ctx.clone();
+    caller.must(Permission::WriteRecords)?;
+    let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let before = unit.registration(id)?.ok_or(Reason::NotFound)?;
         let subject = unit.subject_of(before.person())?.ok_or(Reason::NotFound)?;
@@ -219,7 +222,8 @@ async fn edit(
         access::note(&ctx, unit, Act { action, why: REGISTERING, person, message: None })?;
         Ok(after)
     };
-    Ok(store.commit(work).await?)
+    let done = store.commit(work).await.map_err(AppError::from);
+    access::told(caller, store, (REGISTERING, None), done).await
 }
 
 fn refused(error: RegistrationError) -> AppError {

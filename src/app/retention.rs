@@ -5,7 +5,7 @@
 
 use domain::access::{AccessAction, AccessEntry, Role};
 use domain::area::AreaCode;
-use domain::id::MessageId;
+use domain::id::{MessageId, OperatorName};
 use domain::message::Content;
 use domain::time::{Date, UnixMillis};
 use store::access::person_key;
@@ -14,6 +14,7 @@ use store::tables::{CONSENT_USE, FORGOTTEN, MESSAGE, RETENTION};
 use store::{Kept, Store, Unit};
 
 use super::AppError;
+use super::cases::opening;
 use super::each::{Each, First, each};
 use super::messages::{delete, kept_content};
 
@@ -21,8 +22,6 @@ use super::messages::{delete, kept_content};
 const MESSAGES_AT_ONCE: usize = 128;
 /// Days that are looked at in one go; one that cannot be read holds none of the others up.
 const DAYS_AT_ONCE: usize = 10_000;
-/// In the access log for what a node does by itself.
-const BY_ITSELF: &str = "node";
 
 /// Notes from which day the content of a received message is not kept any more, in the unit that stores it.
 ///
@@ -134,13 +133,12 @@ fn entry(
     content: &Content,
     now: UnixMillis,
 ) -> Result<AccessEntry, AppError> {
-    let operator = BY_ITSELF.parse();
-    let person = content.person.as_ref();
+    let person = opening::about(unit, content)?;
     Ok(AccessEntry {
         number: 0,
         previous: [0; 32],
         at: now,
-        operator: operator.map_err(|_| AppError::Internal("a fixed name is none"))?,
+        operator: OperatorName::node(),
         area: own,
         role: Role::Administrator,
         action: AccessAction::Erase,

@@ -6,6 +6,7 @@ mod state;
 
 use domain::case::{Seat, TransferCause};
 use domain::consent::{ConsentScope, Given};
+use domain::erasure::{ErasureHold, ErasureRest};
 use domain::message::{
     ArrivalOutcome, CertificateClaim, CertificateEvent, CertificateState, ContraceptiveMethod,
     FeedbackOutcome, Kind, OutflowOutcome, ReferralOutcome, RegistrationResult, ResidenceReason,
@@ -94,6 +95,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("corrected_name", "更正姓名"),
     ("correction", "更正内容"),
     ("corrects_id", "所更正的通报"),
+    ("counties", "涉及的地区"),
     ("created_ms", "受理时间"),
     ("credential", "二维码内容"),
     ("credential_svg", "二维码图片"),
@@ -134,6 +136,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("endpoint", "地址"),
     ("endpoints", "地址"),
     ("entries", "名片与名单"),
+    ("erased_ms", "删除时间"),
+    ("erasure_id", "删除记录编号"),
     ("event", "事项"),
     ("evidence", "存证"),
     ("expected_month", "预产月份"),
@@ -156,7 +160,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("hand_over", "移交"),
     ("heard_from", "来源节点"),
     ("held_ms", "承运时间"),
+    ("hold", "未了结事项"),
     ("holder_name", "持证人"),
+    ("holds", "未了结事项"),
     ("hops", "经过"),
     ("in_flight", "在途"),
     ("in_force", "有效"),
@@ -241,6 +247,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("reason_zh", "原因(中)"),
     ("received_ms", "收到时间"),
     ("recipient", "告知对象"),
+    ("records", "记录数"),
     ("refers_to", "所指步骤"),
     ("refused", "退回"),
     ("refused_ms", "对方拒收时间"),
@@ -257,6 +264,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("residence_area", "现居住地"),
     ("restored_backup_ms", "所恢复备份的时间"),
     ("restored_ms", "恢复时间"),
+    ("rests", "保留的内容"),
     ("result", "结果"),
     ("retention_months", "保存月数"),
     ("retired_ms", "停办时间"),
@@ -366,6 +374,8 @@ pub(super) fn of_value(list: &str, number: i32) -> Option<&'static str> {
         "ContraceptiveMethod" => find(number, ContraceptiveMethod::chinese),
         "DocumentKind" => find(number, DocumentKind::chinese),
         "EndorsementResult" => endorsement(number),
+        "ErasureHold" => find(number, ErasureHold::chinese),
+        "ErasureRest" => find(number, ErasureRest::chinese),
         "FeedbackOutcome" => find(number, FeedbackOutcome::chinese),
         "LawfulBasis" => find(number, LawfulBasis::chinese),
         "MaritalStatus" => find(number, MaritalStatus::chinese),

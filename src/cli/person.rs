@@ -2,6 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaCode;
+use domain::erasure::ErasureGround;
 use domain::person::MaritalStatus;
 use domain::time::Date;
 
@@ -28,6 +29,23 @@ enum Verb {
     Change(Box<Change>),
     /// Let one county be told, for seven days, where a person at risk lives 批准告知居住地
     ReleaseResidence(Release),
+    /// Erase what is held of a person here; without --confirm, say what is held and what stands against it 删除个人资料
+    Erase(Erase),
+}
+
+#[derive(ClapArgs, Debug)]
+struct Erase {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// Lawful ground 删除依据
+    #[arg(long, value_parser = choice(ErasureGround::chinese))]
+    ground: Option<ErasureGround>,
+    /// Why, kept without her 原因
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Erase her; nothing brings it back 确认删除
+    #[arg(long, requires = "ground", requires = "reason")]
+    confirm: bool,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -97,6 +115,15 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
             Ok(view::answer(&find(&office, document, &given.access).await?))
         }
         Verb::Change(given) => change(&office, *given).await,
+        Verb::Erase(given) => {
+            let request = office::ErasePersonRequest {
+                document: Some(given.document.read()?),
+                ground: number(given.ground),
+                reason: given.reason,
+                preview: !given.confirm,
+            };
+            Ok(view::answer(&office.registrations().erase_person(request).await?.into_inner()))
+        }
         Verb::ReleaseResidence(given) => {
             let request = office::ReleaseResidenceRequest {
                 document: Some(given.document.read()?),

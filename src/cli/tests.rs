@@ -72,6 +72,11 @@ fn what_a_clerk_types_is_understood() {
             "certificate replace {number} --seen-version 1 --cause changed --reason 结婚 {person} {office}"
         ),
         format!(
+            "person erase --document X --ground purpose-over --reason 本人申请 --confirm {office}"
+        ),
+        format!("request withdraw {id} --form online {office}"),
+        format!("request withdrawal {id} {office}"),
+        format!(
             "person change --document X --marital-status divorced --reason 更正 {access} {office}"
         ),
         "message list --sent --peer 410522 --limit 10 --profile office.toml".to_owned(),

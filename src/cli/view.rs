@@ -46,6 +46,7 @@ shown! {
     Reconciliation ReconciliationDifference StatementSummary
     Agreement
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
+    ErasePersonResponse
     DecideAgreementResponse DiscardDeadLetterResponse Draw EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
     FindPersonResponse GetAgreementResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
     GetMessageResponse OldCase GetPeerResponse GetRegistrationResponse GetStatusResponse

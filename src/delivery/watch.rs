@@ -9,7 +9,7 @@ use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
 use crate::app::{
-    access, cases, duties, idempotency, letters, progress, relay, retention, time_known,
+    access, cases, duties, idempotency, import, letters, progress, relay, retention, time_known,
 };
 use crate::config::Settings;
 use crate::tasks::Tasks;
@@ -206,6 +206,12 @@ impl Watch {
             }
         });
         told("keys of calls could not be forgotten", keys);
+        let staged = import::clear(store, now).await.map(|count| {
+            if count > 0 {
+                tracing::info!(count, "imports that nobody has decided are removed");
+            }
+        });
+        told("imports that nobody has decided could not be removed", staged);
         let followed = access::forget(store, now).await.map(drop);
         told("what was followed could not be forgotten", followed);
     }

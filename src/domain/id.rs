@@ -6,7 +6,7 @@ mod operator;
 
 pub use certificate_number::{CertificateNumber, CertificateNumberError};
 pub use message_ids::MessageIds;
-pub use operator::{OperatorName, OperatorNameError};
+pub use operator::{NODE_ITSELF, OperatorName, OperatorNameError};
 
 use std::fmt;
 use std::str::FromStr;

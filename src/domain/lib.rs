@@ -12,6 +12,7 @@ pub mod certificate;
 pub mod clock;
 pub mod consent;
 pub mod draw;
+pub mod erasure;
 pub mod fault;
 pub mod hex;
 pub mod id;

@@ -128,6 +128,8 @@ coded! {
         AlreadyExists = "ALREADY_EXISTS";
         /// The record's state does not allow this step.
         StateForbids = "STATE_FORBIDS";
+        /// Something about a person has to come to its end before she is erased.
+        ErasureHeld = "ERASURE_HELD";
         /// The record belongs to another area.
         NotOwner = "NOT_OWNER";
         /// The caller's role does not allow this.

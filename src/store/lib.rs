@@ -57,6 +57,7 @@ pub mod agreements;
 pub mod bulk;
 pub mod cases;
 pub mod draws;
+pub mod erasures;
 pub mod letters;
 pub mod messages;
 pub mod network;

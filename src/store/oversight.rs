@@ -39,6 +39,8 @@ pub enum ImportState {
     Committed,
     /// Every record is written.
     Done,
+    /// It was not decided; its rows are being removed.
+    GivenUp,
 }
 
 /// An import: whose it is and how far.

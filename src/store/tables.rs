@@ -36,8 +36,7 @@ catalogue! {
     SUBJECT_KEY: Table<PersonId, SubjectKey, Sealed> = Table::new("subject-key-1", 0x03);
 
     /// The ledger: what a third party may see of every envelope sent or received.
-    /// Key: nothing; positions from 0. Entries: canonical bytes of `exchange::ledger::LedgerEntry`.
-    /// Written by `Unit::append_ledger`.
+    /// Key: nothing; positions from 0. Entries: canonical bytes of `LedgerEntry`. Written by `Unit::append_ledger`.
     LEDGER: Journal<()> = Journal::new("ledger-1", 0x04).packed().starting_at(0);
 
     /// The hash tree over the ledger, before and after the last group that wrote to it: one row.
@@ -249,8 +248,7 @@ catalogue! {
         Table::new("registration-of-person-1", 0x44);
 
     /// Certificates issued here, with their history.
-    /// Key: the 17 digits. Value: [`CertificateRow`], under the person's key. Written by
-    /// `Unit::keep_certificate`.
+    /// Key: the 17 digits. Value: [`CertificateRow`], under the person's key. Written by `Unit::keep_certificate`.
     CERTIFICATE: Table<NumberKey, CertificateRow, Personal> = Table::new("certificate-1", 0x45);
 
     /// Certificates by person, in the order of their numbers.
@@ -263,8 +261,7 @@ catalogue! {
     CERTIFICATE_SERIAL: Table<u16, u64> = Table::new("certificate-serial-1", 0x47);
 
     /// Checks made here of certificates that persons showed.
-    /// Key: endorsement id. Value: [`EndorsementRow`], under the person's key. Written by
-    /// `Unit::keep_endorsement`.
+    /// Key: endorsement id. Value: [`EndorsementRow`], under the person's key. Written by `Unit::keep_endorsement`.
     ENDORSEMENT: Table<EndorsementId, EndorsementRow, Personal> = Table::new("endorsement-1", 0x48);
 
     /// Checks by person, in the order they were made.
@@ -273,8 +270,7 @@ catalogue! {
         Table::new("endorsement-of-person-1", 0x49);
 
     /// Consents.
-    /// Key: consent id. Value: [`ConsentRow`], under the person's key. Written by
-    /// `Unit::keep_consent`.
+    /// Key: consent id. Value: [`ConsentRow`], under the person's key. Written by `Unit::keep_consent`.
     CONSENT: Table<ConsentId, ConsentRow, Personal> = Table::new("consent-1", 0x4A);
 
     /// Consents by person, in the order they were noted.
@@ -293,8 +289,7 @@ catalogue! {
         Table::new("service-request-of-person-1", 0x4D);
 
     /// What came of calls that named an idempotency key.
-    /// Key: keyed hash of operator and key (16). Value: [`IdempotencyRow`], sealed. Written by
-    /// `Unit::keep_outcome`.
+    /// Key: keyed hash of operator and key (16). Value: [`IdempotencyRow`], sealed. Written by `Unit::keep_outcome`.
     IDEMPOTENCY: Table<PersonHash, IdempotencyRow, Sealed> = Table::new("idempotency-1", 0x4E);
 
     /// The access log: every view, search and change of a person's records, chained by hash.
@@ -370,8 +365,7 @@ catalogue! {
         Table::new("report-of-person-1", 0x6D);
 
     /// What this node has to send by itself.
-    /// Key: what (1), id of a consent, request or message (16), peer (6). Value: [`DutyRow`]. Written when it comes
-    /// up, deleted when it is sent.
+    /// Key: what (1), id it is about (16), peer (6). Value: [`DutyRow`]. Written when it comes up, deleted when sent.
     DUTY: Table<(u8, [u8; 16], PeerKey), DutyRow> = Table::new("duty-1", 0x6E);
 
     /// Words about withdrawals that their recipients did not take.
@@ -386,6 +380,10 @@ catalogue! {
     /// Persons at risk of whom one county may be told where they live.
     /// Key: person id, peer (6). Value: [`ReleaseRow`], sealed. Written by supervisors.
     RELEASE: Table<(PersonId, PeerKey), ReleaseRow, Sealed> = Table::new("release-1", 0x6F);
+
+    /// Persons who were erased, without any of them.
+    /// Key: erasure id (16). Value: [`ErasureRow`], sealed. Written with the erasure.
+    ERASURE: Table<[u8; 16], ErasureRow, Sealed> = Table::new("erasure-1", 0x8B);
 
     /// Hand-overs of many cases: proposed, approved, carried out.
     /// Key: list id (16). Value: [`BulkRow`], sealed. Written at each of these, and with what became of each case.

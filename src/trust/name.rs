@@ -15,7 +15,11 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
-use domain::{access::Role, area::AreaCode, id::OperatorName};
+use domain::{
+    access::Role,
+    area::AreaCode,
+    id::{NODE_ITSELF, OperatorName},
+};
 
 /// The suffix used where the configuration names no other.
 pub const SUFFIX_DEFAULT: &str = "liangdi.internal";
@@ -46,6 +50,9 @@ pub enum NameError {
     /// The operator's name is not a DNS label.
     #[error("an operator's name must be lower-case letters, digits and hyphens")]
     Operator,
+    /// The operator has the name under which a node notes in the access log what it does by itself.
+    #[error("no operator may be named `{NODE_ITSELF}`")]
+    Reserved,
 }
 
 /// The private DNS name under which all names of one network lie.
@@ -161,7 +168,7 @@ impl CertificateName {
     /// The DNS name under a suffix.
     ///
     /// # Errors
-    /// [`NameError::Area`] or [`NameError::Operator`] when it cannot be written as one.
+    /// [`NameError::Area`], [`NameError::Operator`] or [`NameError::Reserved`] when it cannot be written as one.
     pub fn to_dns(&self, suffix: &Suffix) -> Result<String, NameError> {
         let area = self.area();
         if area.as_str().len() != 6 {
@@ -170,6 +177,7 @@ impl CertificateName {
         let node = format!("{area}.{}", suffix.province(area));
         match self {
             Self::Node(_) => Ok(node),
+            Self::Operator { name, .. } if name.is_node() => Err(NameError::Reserved),
             Self::Operator { name, .. } if is_label(name.as_str()) => {
                 Ok(format!("{}.{OPERATORS}.{node}", name.as_str()))
             }
@@ -209,7 +217,8 @@ fn operator(text: &str) -> Result<OperatorName, NameError> {
     if !is_label(text) {
         return Err(NameError::Operator);
     }
-    text.parse().map_err(|_| NameError::Operator)
+    let name: OperatorName = text.parse().map_err(|_| NameError::Operator)?;
+    if name.is_node() { Err(NameError::Reserved) } else { Ok(name) }
 }
 
 /// A lower-case DNS label.

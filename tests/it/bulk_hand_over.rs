@@ -50,6 +50,10 @@ async fn two_supervisors_approve_and_a_clerk_carries_out() {
         shows(&clerk, case, &|shown| shown["stage"] == "ASKED");
     }
 
+    // The office that is to take over is known here.
+    let giving = office::connect(&network.operator("alice", ORIGIN, Role::Clerk)).await;
+    let notice = office::message(9, ORIGIN, THIRD, Kind::ArrivalNotice);
+    office::send_when_known(&giving, THIRD, &notice).await;
     let list = network.path("cases.txt");
     std::fs::write(&list, format!("{}\n{}\n", cases[0], cases[1])).unwrap();
     let propose = format!(

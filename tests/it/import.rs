@@ -108,8 +108,13 @@ async fn a_file_with_a_wrong_line_is_told_line_by_line_and_nothing_of_it_is_take
         assert!(is_here(&clerk, number).await);
     }
     let again = desk.run(&format!("import registrations --file {good}"));
+    // So many who are on record are as many searches, and nobody makes so many in an hour.
+    assert!(again.exit != 0 && again.err.contains("READS_TOO_MANY"), "{}", again.err);
+    let (first, _) = right.split_at(3);
+    let few = file(&network, "few.csv", first);
+    let again = desk.run(&format!("import registrations --file {few}"));
     assert_eq!(again.exit, 3);
-    assert!(again.out.contains("ALREADY_EXISTS") && again.out.contains("1200"), "{}", again.out);
+    assert!(again.out.contains("ALREADY_EXISTS"), "{}", again.out);
     node.never_panicked();
 }
 

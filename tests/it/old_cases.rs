@@ -100,7 +100,11 @@ fn old_cases_are_taken_in_all_or_none_and_looked_up_one_person_at_a_time() {
     let auditor = Desk::of(&network, HERE, Role::Auditor);
     let looked = auditor.json("audit list --operator alice --action search");
     let looked = looked["entries"].as_array().unwrap().iter().filter(|e| e["role"] == "CLERK");
-    assert_eq!(looked.count(), 4, "two persons looked up and two files checked are in the log");
+    assert_eq!(
+        looked.count(),
+        7,
+        "two persons looked up, two files checked, three lines that met somebody"
+    );
     let supervisor = Desk::of(&network, HERE, Role::Supervisor);
     let person = office::arrival(1, HERE, THERE).person.unwrap().document.unwrap().number;
     let line =

@@ -201,7 +201,8 @@ fn to_pb(import: &Import) -> pb::Import {
     let row = &import.row;
     let state = match row.state {
         ImportState::Staging if row.dry_run => pb::ImportState::CheckOnly,
-        ImportState::Staging => pb::ImportState::Staging,
+        // One that is given up is shown to nobody.
+        ImportState::Staging | ImportState::GivenUp => pb::ImportState::Staging,
         ImportState::Committed => pb::ImportState::Committed,
         ImportState::Done => pb::ImportState::Done,
     };

@@ -1,6 +1,8 @@
 //! Registrations and persons on the office API.
 
 use domain::area::AreaCode;
+use domain::erasure::ErasureHold;
+use domain::id::MessageId;
 use domain::purpose::Purpose;
 use domain::record::Version;
 use domain::rule::Rule;
@@ -18,6 +20,7 @@ use super::Parts;
 use super::access::why;
 use crate::api::caller::operator;
 use crate::api::status::of_findings;
+use crate::app::erasure::{self, Demand, Held};
 use crate::app::persons::{self, Correction};
 use crate::app::registrations::{self, Arrival, Change, End};
 
@@ -98,6 +101,32 @@ impl RegistrationService for Registrations {
         Ok(Response::new(office::ChangeRegistrationResponse { registration }))
     }
 
+    async fn erase_person(
+        &self,
+        request: Request<office::ErasePersonRequest>,
+    ) -> Result<Response<office::ErasePersonResponse>, Status> {
+        let ctx = operator(request.extensions(), self.area)?;
+        let office::ErasePersonRequest { document, ground, reason, preview } = request.into_inner();
+        let mut form = Form::new();
+        let document = form.document("document", document);
+        if preview {
+            let document = form.finish(document).map_err(of_findings)?;
+            let held = erasure::preview(&ctx, &self.store, &document).await?;
+            return Ok(Response::new(held_to_pb(&held)));
+        }
+        let ground = form.chosen("ground", ground);
+        let reason = form.reason("reason", &reason);
+        let whole = document.zip(ground).zip(reason);
+        let ((document, ground), reason) = form.finish(whole).map_err(of_findings)?;
+        let demand = Demand { document, ground, reason };
+        let erased = erasure::erase(&ctx, &self.store, demand).await?;
+        Ok(Response::new(office::ErasePersonResponse {
+            erasure_id: MessageId::from_bytes(erased.id).to_string(),
+            erased_ms: ctx.now.get(),
+            ..held_to_pb(&erased.held)
+        }))
+    }
+
     async fn end_registration(
         &self,
         request: Request<office::EndRegistrationRequest>,
@@ -145,6 +174,22 @@ impl RegistrationService for Registrations {
             certificates: certificates.map(|c| certificate_to_pb(c, today, purpose)).collect(),
             endorsements: endorsements.map(|e| endorsement(e, purpose)).collect(),
         }))
+    }
+}
+
+fn held_to_pb(held: &Held) -> office::ErasePersonResponse {
+    let hold = |(hold, id): &(ErasureHold, String)| office::ErasureHeld {
+        hold: hold.number().into(),
+        id: id.clone(),
+    };
+    office::ErasePersonResponse {
+        erasure_id: String::new(),
+        erased_ms: 0,
+        records: held.records,
+        messages: held.messages,
+        holds: held.holds.iter().map(hold).collect(),
+        rests: held.rests().into_iter().map(|rest| rest.number().into()).collect(),
+        counties: held.counties.iter().map(ToString::to_string).collect(),
     }
 }
 

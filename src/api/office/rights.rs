@@ -79,6 +79,7 @@ const SENDS: &[Permission] = &[P::ExchangeMessages, P::DecideAgreements];
 pub const RIGHTS: &[Right] = &[
     call("RegistrationService", "RegisterArrival", Changes, &[P::EnterRegistration]),
     call("RegistrationService", "ChangePerson", Changes, &[P::WriteRecords]),
+    call("RegistrationService", "ErasePerson", Changes, &[P::ServeRights]),
     call("RegistrationService", "ChangeRegistration", Changes, &[P::WriteRecords]),
     call("RegistrationService", "EndRegistration", Changes, &[P::WriteRecords]),
     call("RegistrationService", "GetRegistration", Reads, &[P::ReadPerson]),

@@ -69,12 +69,14 @@ impl Followed {
         Ok(match self {
             Self::Message(id) => {
                 let content = kept(store, id)?.and_then(|row| decode_content(&row.content.0).ok());
-                let act = content.map(|content| Act::with(AccessAction::Follow, store, &content));
+                let with = |content| Act::with(AccessAction::Follow, store, &content);
+                let act = content.map(with).transpose()?;
                 Act { message: Some(id), ..act.unwrap_or(nobody) }
             }
             Self::Case(id) => {
                 let first = opening::opening(store, id).unwrap_or_default();
-                let act = first.map(|content| Act::with(AccessAction::Follow, store, &content));
+                let with = |content| Act::with(AccessAction::Follow, store, &content);
+                let act = first.map(with).transpose()?;
                 Act { message: Some(id.opening_message()), ..act.unwrap_or(nobody) }
             }
             Self::Ground(ground) => {

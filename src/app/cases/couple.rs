@@ -67,7 +67,7 @@ pub async fn ask(
     for Asked { person, spouse, to } in asked {
         let name = spouse.as_ref().map(|spouse| spouse.name.clone());
         let content = question(&application, person, name);
-        let act = Act::with(AccessAction::Send, store, &content);
+        let act = Act::with(AccessAction::Send, store, &content)?;
         let out = Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?;
         outgoing.push((act, spouse.map(|spouse| (spouse, to)), out));
     }
@@ -223,7 +223,7 @@ pub async fn decide(
             reason: reason.clone(),
         };
         let content = Content { person: first.person.clone(), ..inside(&first, &row, body.into()) };
-        let act = Act::with(AccessAction::Send, store, &content);
+        let act = Act::with(AccessAction::Send, store, &content)?;
         let to = outlet.destination(super::opposite(&row.case, Seat::Asking)?)?;
         outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
         seen.push((row.case.id(), row.version));

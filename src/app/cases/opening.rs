@@ -2,6 +2,7 @@
 
 use domain::id::{CaseId, MessageId};
 use domain::message::{Body, Content};
+use domain::person::PersonReference;
 use domain::reason::Reason;
 use store::cases::CaseRow;
 use store::messages::{MessageRow, Side, message_key};
@@ -36,6 +37,18 @@ rows!(Store, Unit<'_>);
 /// The content that opened a case; none when the person was erased, it was deleted or it is not here.
 pub(crate) fn opening(rows: &impl Rows, case: CaseId) -> Result<Option<Content>, AppError> {
     document(rows, case, case.opening_message())
+}
+
+/// Whom a content is about. A word inside a case names nobody, and is about whom the case is about.
+pub(crate) fn about(
+    rows: &impl Rows,
+    content: &Content,
+) -> Result<Option<PersonReference>, AppError> {
+    match (&content.person, content.case) {
+        (Some(person), _) => Ok(Some(person.clone())),
+        (None, Some(case)) => Ok(opening(rows, case)?.and_then(|first| first.person)),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The content of a message of a case.

@@ -96,7 +96,7 @@ pub async fn take(
     }
     let own = ctx.county();
     let opening = opening(store, id)?;
-    let act = opening.map(|content| Act::with(AccessAction::Send, store, &content));
+    let act = opening.map(|content| Act::with(AccessAction::Send, store, &content)).transpose()?;
     let (deed, mut outgoing) = match plan(ctx, store, &row, action)? {
         Plan::Work(work) => return do_work(ctx, store, (id, expected), work, once).await,
         Plan::Send { to, deed, content } => {

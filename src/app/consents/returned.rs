@@ -16,8 +16,6 @@ use super::spread;
 use crate::app::duties::Duty;
 use crate::app::{AppError, Ctx};
 
-/// Who withdraws it: nobody knows any more which clerk it was.
-const NODE: &str = "node";
 /// Why, in the words of the record.
 const RETURNED: &str = "数据恢复后由对方交还的撤回通报";
 
@@ -36,7 +34,9 @@ pub fn withdrawal(
     let ground = said.ground;
     let ended = (ground.bytes(), peer_key(own));
     if unit.get(&CONSENT_ENDED, &ended)?.is_none() {
-        let ctx = node(own, now)?;
+        // Nobody knows any more which clerk it was.
+        let caller = Caller { operator: OperatorName::node(), role: Role::Clerk, area: own };
+        let ctx = Ctx { caller, now };
         let recipient = on_record(unit, &ctx, ground, said.withdrawn)?.unwrap_or(to);
         spread::begin(unit, &ctx, ground, recipient)?;
         let row = ConsentEndedRow { withdrawn: said.withdrawn, deleted: now, messages: 0 };
@@ -44,12 +44,6 @@ pub fn withdrawal(
     }
     unit.delete(&DUTY, &Duty::Withdrawal(ground).key(to));
     spread::was_told(unit, ground, to, (message, sent))
-}
-
-fn node(area: AreaCode, now: UnixMillis) -> Result<Ctx, AppError> {
-    let operator = NODE.parse::<OperatorName>();
-    let operator = operator.map_err(|_| AppError::Internal("a fixed name is none"))?;
-    Ok(Ctx { caller: Caller { operator, role: Role::Clerk, area }, now })
 }
 
 /// Withdraws the consent or request itself, if it is on record; the county that it names.

@@ -151,9 +151,9 @@ impl Row {
 }
 
 impl Prepared {
-    /// Whom it is about, as the access log names her.
-    pub(super) fn person(&self) -> PersonKey {
-        person_key(self.document)
+    /// The document of the person whom the row is about.
+    pub(super) const fn document(&self) -> PersonHash {
+        self.document
     }
 
     /// Looks whether what is on record is in the way.

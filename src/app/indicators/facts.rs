@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, ControlFlow};
 
 use domain::area::AreaCode;
-use domain::case::Pairing;
+use domain::case::{Pairing, Seat};
 use domain::draw::Frame;
 use domain::id::{MessageId, PersonId, RegistrationId, RequestId};
 use domain::indicator::{ApplicationFact, MessageFact};
@@ -53,6 +53,66 @@ pub(super) fn message(
         paired: paired(store, key, row)?,
         differs,
     })
+}
+
+/// A question whose answering side was handed over: another office than the one that was asked has to answer.
+pub(super) struct Handed {
+    /// The case.
+    pub(super) id: [u8; 16],
+    /// Kind of the question.
+    pub(super) kind: Kind,
+    /// The office that has to answer.
+    pub(super) by: AreaCode,
+    /// What is known of the answer.
+    pub(super) fact: MessageFact,
+}
+
+/// The question of a case, where the message that asked it does not say who answers by when: at the office that asked, and
+/// at the one that took the case over.
+pub(super) fn handed(
+    store: &Store,
+    own: AreaCode,
+    key: MessageKey,
+    row: &MessageRow,
+) -> Result<Option<Handed>, AppError> {
+    let asked = Side::from_byte(key.1) == Some(Side::Sent) && row.due.is_none();
+    let asked = asked && row.kind().and_then(Kind::answered_by).is_some();
+    let brought =
+        Side::from_byte(key.1) == Some(Side::Received) && row.kind() == Some(Kind::HandOver);
+    if !asked && !brought {
+        return Ok(None);
+    }
+    let id = *row.case.as_bytes();
+    let Some(case) = store.get(&CASE, &id)? else { return Ok(None) };
+    let view = case.case.view();
+    let (Some(kind), Some(held)) = (view.kind, view.answering) else { return Ok(None) };
+    let by = held.area.county();
+    let ours = Seat::ALL.iter().any(|seat| view.sits(own, *seat));
+    let counted_there = match brought {
+        // Whoever has the question itself counts by that.
+        true => [Side::Sent, Side::Received].iter().try_fold(false, |found, side| {
+            Ok::<_, AppError>(found || store.get_personal(&MESSAGE, &(id, side.byte()))?.is_some())
+        })?,
+        false => by == row.peer.county(),
+    };
+    if !ours || counted_there || kind.answered_by().is_none() {
+        return Ok(None);
+    }
+    let at = |id: MessageId| {
+        let step = case.case.steps().into_iter().find(|step| step.id == id).cloned();
+        step.map(|step| step.created)
+    };
+    let fact = MessageFact {
+        sent: by != own,
+        created: row.created,
+        stored: None,
+        opened: None,
+        answered: view.answer.and_then(at),
+        due: view.due.filter(|_| view.paused.is_none()),
+        paired: None,
+        differs: false,
+    };
+    Ok(Some(Handed { id, kind, by, fact }))
 }
 
 /// Whether one person was found for a question that came; nothing where nobody is to be looked for.

@@ -143,7 +143,7 @@ pub async fn discard(ctx: &Ctx, store: &Store, given: Discard) -> Result<Letter,
     let Discard { id, reason, idempotency_key } = given;
     let found = message(store, id)?.ok_or(AppError::from(Reason::NotFound))?;
     ctx.must(found.kind().map_or(Permission::ExchangeMessages, permission))?;
-    let act = Act::with(AccessAction::Discard, store, &content_of(store, id, &found)?);
+    let act = Act::with(AccessAction::Discard, store, &content_of(store, id, &found)?)?;
     let once = Once::new(&idempotency_key, "DiscardDeadLetter", &(id, &reason))?;
     let caller = ctx.clone();
     store

@@ -112,13 +112,8 @@ pub async fn show(
 ) -> Result<(Letter, Content), AppError> {
     let (row, message) = letter(store, id)?;
     let content = content_of(store, id, &message)?;
-    let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
-    let act = Act {
-        action: AccessAction::View,
-        why,
-        person: person.map(store::access::person_key),
-        message: Some(id),
-    };
+    let act = Act::with(AccessAction::View, store, &content)?;
+    let act = Act { why, message: Some(id), ..act };
     let found = || {
         let discard_reason = discard_reason(store, id)?;
         let track = track::of(store, ctx.county(), id, Side::Sent, &message)?;

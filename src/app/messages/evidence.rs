@@ -59,7 +59,7 @@ pub async fn export(
         [] => Act { action: AccessAction::Export, why: NOTING, person: None, message: None },
         bytes => {
             let content = decode_content(bytes).map_err(|_| UNREADABLE)?;
-            Act::with(AccessAction::Export, store, &content)
+            Act::with(AccessAction::Export, store, &content)?
         }
     };
     let act = Act { message: Some(id), ..act };

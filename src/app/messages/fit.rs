@@ -43,7 +43,7 @@ impl Fit {
             case: content.case.map(|case| case.opening_message()),
             in_reply_to: content.in_reply_to,
             content: bytes,
-            subject: NewSubject::of(store, content.person.as_ref(), now),
+            subject: NewSubject::of(store, Some(&content), now),
             openings: match &content.body {
                 Body::ProgressReport(report) => report.openings.clone(),
                 _ => Openings::new(),

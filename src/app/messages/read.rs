@@ -41,13 +41,8 @@ pub async fn get(
     ctx.must(Permission::ExchangeMessages)?;
     let (side, row) = super::find(store, id)?;
     let content = super::content_of(store, id, &row)?;
-    let person = content.person.as_ref().map(|p| store.document_hash(&p.document));
-    let act = Act {
-        action: AccessAction::View,
-        why,
-        person: person.map(store::access::person_key),
-        message: Some(id),
-    };
+    let act = Act::with(AccessAction::View, store, &content)?;
+    let act = Act { why, message: Some(id), ..act };
     let caller = ctx.clone();
     let first = side == Side::Received && row.opened.is_none();
     let (peer, is_report) = (row.peer, row.kind().is_some_and(Kind::is_sent_by_nodes));

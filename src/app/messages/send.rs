@@ -107,14 +107,15 @@ pub async fn send(
         return Err(Refusal::new(Reason::FieldNotAllowed).field("content.replaces").into());
     }
     let mut prepared = prepare(ctx, store, outlet, draft, "SendMessage")?;
-    let caller = ctx.clone();
+    let (caller, about) = (ctx.clone(), (prepared.act.why, prepared.act.person));
     let accepted = store
         .commit(move |unit| match prepared.first(&caller, unit)? {
             Some(first) => Ok(first),
             None => prepared.accept(&caller, unit),
         })
         .await
-        .map_err(AppError::from)?;
+        .map_err(AppError::from);
+    let accepted = access::told(ctx, store, about, accepted).await?;
     accepted.nudge(outlet);
     Ok(accepted)
 }
@@ -156,7 +157,7 @@ pub(crate) fn prepare(
     let once = Once::new(&idempotency_key, name, &(to, &content, grounds, expires))?;
     grounds::complete(store, &mut content, grounds)?;
     cases::number(store, &mut content)?;
-    let act = Act::with(AccessAction::Send, store, &content);
+    let act = Act::with(AccessAction::Send, store, &content)?;
     let addressed = (outlet.destination(to)?, content);
     let mut outgoing = Outgoing::new(ctx.county(), store, outlet, addressed, expires, ctx.now)?;
     outgoing.addressed_to = to;
@@ -227,7 +228,7 @@ impl Outgoing {
             now,
             expires,
             new_epoch: u64::from_be_bytes(crate::time::random()),
-            subject: NewSubject::of(store, content.person.as_ref(), now),
+            subject: NewSubject::of(store, Some(&content), now),
             clock: content.body.clock(),
             content,
             bytes,

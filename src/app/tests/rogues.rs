@@ -26,7 +26,7 @@ use crate::app::reconcile::cures;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A question from here to the origin.
-async fn asked(office: &Office, post: &Post) -> Accepted {
+pub(super) async fn asked(office: &Office, post: &Post) -> Accepted {
     send(office, &office.clerk(), post, content(3, Kind::CertificateInquiry)).await
 }
 
@@ -41,7 +41,7 @@ fn step(from: &str, to: &str, place: u32, deed: Deed) -> Step {
 }
 
 /// A hand-over of the answering side of a case between here and the origin, with whatever somebody says was done in it.
-fn hand_over(case: CaseId, term: u32, said: Vec<Step>) -> Content {
+pub(super) fn hand_over(case: CaseId, term: u32, said: Vec<Step>) -> Content {
     let due = Some(NOW.saturating_add(5 * DAY));
     let open = Deed::Open { kind: Kind::CertificateInquiry, due };
     let open = Step { id: case.opening_message(), ..step(HERE, ORIGIN, 0, open) };
@@ -100,7 +100,7 @@ async fn whoever_sits_in_a_case_takes_no_other_side_of_it() {
     assert_eq!(taken.unwrap_err().reason(), Reason::StateForbids);
 }
 
-fn offer(case: CaseId) -> Content {
+pub(super) fn offer(case: CaseId) -> Content {
     let body = HandOverOffer {
         seat: Seat::Answering,
         term: 2,
@@ -112,7 +112,7 @@ fn offer(case: CaseId) -> Content {
     between(Some(case), body.into())
 }
 
-fn accept(office: &Office, case: CaseId) -> Order {
+pub(super) fn accept(office: &Office, case: CaseId) -> Order {
     let expected = kept(office, case).version;
     Order { case, expected, action: Action::Accept, idempotency_key: String::new(), listed: false }
 }

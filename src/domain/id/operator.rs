@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// In the access log for what a node does by itself; no operator may have this name.
+pub const NODE_ITSELF: &str = "node";
 /// Longest name, in characters: a DNS label.
 const CHARS_MAX: usize = 63;
 
@@ -24,6 +26,18 @@ impl OperatorName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What stands for the node itself, and for no operator.
+    #[must_use]
+    pub fn node() -> Self {
+        Self(NODE_ITSELF.to_owned())
+    }
+
+    /// Whether it stands for the node itself.
+    #[must_use]
+    pub fn is_node(&self) -> bool {
+        self.0 == NODE_ITSELF
     }
 }
 

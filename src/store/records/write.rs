@@ -121,6 +121,28 @@ impl Unit<'_> {
         rows.into_iter().filter_map(|((_, key), ())| read(key).transpose()).collect()
     }
 
+    /// A person's consents, oldest first, at most [`RECORDS_OF_PERSON_MAX`].
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn consents_of(&self, person: PersonId) -> Result<Vec<Consent>, StoreError> {
+        let rows = self.scan_under(&CONSENT_OF_PERSON, &(person,), None, RECORDS_OF_PERSON_MAX)?;
+        rows.into_iter().filter_map(|((_, id), ())| self.consent(id).transpose()).collect()
+    }
+
+    /// A person's requests for services, oldest first, at most [`RECORDS_OF_PERSON_MAX`].
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn service_requests_of(
+        &self,
+        person: PersonId,
+    ) -> Result<Vec<KeptServiceRequest>, StoreError> {
+        let limit = RECORDS_OF_PERSON_MAX;
+        let rows = self.scan_under(&SERVICE_REQUEST_OF_PERSON, &(person,), None, limit)?;
+        rows.into_iter().filter_map(|((_, id), ())| self.service_request(id).transpose()).collect()
+    }
+
     /// The next serial of certificates in a year, from 1. A unit that is refused gives it back, so
     /// that numbers have no gaps.
     ///

@@ -11,6 +11,7 @@ pub(super) use crate::agreements::{
 pub(super) use crate::bulk::{BulkRow, OffersRow};
 pub(super) use crate::cases::{CaseKey, CaseRow, CaseTurnKey};
 pub(super) use crate::draws::DrawRow;
+pub(super) use crate::erasures::ErasureRow;
 pub(super) use crate::gate::{Gate, RunState};
 pub(super) use crate::journal::Journal;
 pub(super) use crate::ledger::StoredFrontier;

@@ -48,10 +48,14 @@ fn everything_else_is_refused() {
         ("*.operators.410522.41.liangdi.internal", NameError::Operator),
         ("-a.operators.410522.41.liangdi.internal", NameError::Operator),
         (".operators.410522.41.liangdi.internal", NameError::Operator),
+        // So the access log calls what the node does by itself.
+        ("node.operators.410522.41.liangdi.internal", NameError::Reserved),
     ] {
         assert_eq!(suffix.parse(dns), Err(error), "{dns:?}");
     }
     assert_eq!(suffix.node(area("410522001")), Err(NameError::Area));
+    let node = CertificateName::Operator { name: OperatorName::node(), area: area("410522") };
+    assert_eq!(node.to_dns(&suffix), Err(NameError::Reserved));
 }
 
 #[test]

@@ -304,8 +304,7 @@ fn put(
         answered: None,
         content: Blob(content.map(encode_content).unwrap_or_default()),
     };
-    let person = content.and_then(|content| content.person.as_ref());
-    let subject = NewSubject::of(store, person, now).get(unit)?;
+    let subject = NewSubject::of(store, content, now).get(unit)?;
     unit.put_personal(&MESSAGE, &subject, &message_key(id, Side::Sent), &row)?;
     Ok((sequence, row, subject.person()))
 }
