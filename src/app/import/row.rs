@@ -1,6 +1,6 @@
 //! One row of an import: what it says, what is wrong with it, and how it becomes a record.
 
-use domain::access::{AccessAction, PersonKey};
+use domain::access::AccessAction;
 use domain::certificate::{Certificate, CertificateFacts};
 use domain::id::{CertificateNumber, RegistrationId};
 use domain::numbered::Numbered;
@@ -13,7 +13,6 @@ use domain::rule::{Finding, Rule, Violation as _};
 use domain::text::Note;
 use domain::time::Date;
 use serde::{Deserialize, Serialize};
-use store::access::person_key;
 use store::records::ReadRecords as _;
 use store::tables::CERTIFICATE_SERIAL;
 use store::{PersonHash, Store, Unit};
