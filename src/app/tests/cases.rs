@@ -261,8 +261,11 @@ async fn what_can_never_be_passed_on_is_told_and_does_not_stick() {
     let (case, question) = given_away(&office, &post, &mut asker).await;
     // She is registered here meanwhile, and at risk: where her case is says where she is.
     let her = question.person.unwrap();
+    let number = her.document.resident_id().unwrap();
+    let (birth_date, sex) = (number.birth_date(), number.sex());
+    let (document, name) = (her.document.clone(), her.name.clone());
     let details =
-        PersonDetails { document: her.document, name: her.name, at_risk: true, ..super::person(0) };
+        PersonDetails { document, name, birth_date, sex, at_risk: true, ..super::person(0) };
     let stay = RegistrationDetails {
         residence_area: "410522100".parse().unwrap(),
         origin_area: HERE.parse().unwrap(),
