@@ -3,12 +3,17 @@
 use std::io::IsTerminal as _;
 
 use clap::ValueEnum;
+use tracing::Subscriber;
+use tracing_log::{AsLog as _, LogTracer};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Environment variable that chooses what is logged, such as `info,liangdi=debug`.
 const FILTER_VARIABLE: &str = "LIANGDI_LOG";
-/// Sled tells its own story at `info` on every start; clerks and operators do not need it.
-const FILTER_DEFAULT: &str = "info,sled=warn";
+const FILTER_DEFAULT: &str = "info";
+/// The crate whose lines are never taken: it prints whole rows, and it goes on printing while threads end, when nothing can
+/// be written any more and the attempt ends the process. Its errors come as results.
+const SILENT: &str = "sled";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -43,9 +48,15 @@ pub fn start(format: LogFormat) -> Result<(), LogError> {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    let started = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
-    started.map_err(|_| LogError::Started)
+    match format {
+        LogFormat::Text => install(log.finish()),
+        LogFormat::Json => install(log.json().flatten_event(true).finish()),
+    }
+}
+
+fn install(log: impl Subscriber + Send + Sync) -> Result<(), LogError> {
+    tracing::subscriber::set_global_default(log).map_err(|_| LogError::Started)?;
+    let others = LogTracer::builder().ignore_crate(SILENT);
+    let others = others.with_max_level(LevelFilter::current().as_log());
+    others.init().map_err(|_| LogError::Started)
 }

@@ -148,6 +148,7 @@ async fn nothing_about_a_person_is_in_logs_or_readable_on_disk() {
         assert!(node.stop().success());
         node.never_panicked();
         assert!(node.log().contains("\"TRACE\""), "the test has looked at a log of everything");
+        assert!(!node.log().contains("sled::"), "the engine prints rows");
         let mut control = Secrets::default();
         control.add("安阳");
         assert!(found_in(&control.finder(), &home_log).is_some(), "what is there is found");
