@@ -49,8 +49,9 @@ pub(crate) const TIDY_FOR_BYTES: usize = 1024;
 pub(crate) const TIDY_STEP_PAGES: usize = 8;
 /// About what a page has, in bytes.
 pub(crate) const TIDY_PAGE_BYTES: usize = 16 * 1024;
-/// Most pages that wait to be moved; after a night they have been.
-pub(crate) const TIDY_PAGES_MAX: usize = 262_144;
+/// Most pages that wait to be moved: some seconds of work. Whether there is anything to move cannot be asked, so that more
+/// would be mostly in vain after a busy hour.
+pub(crate) const TIDY_PAGES_MAX: usize = 16_384;
 
 /// Bytes that are packed or moved before they are made to reach the disk.
 pub(crate) const PACK_SYNC_BYTES: usize = 1024 * 1024;
