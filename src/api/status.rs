@@ -129,6 +129,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::Malformed
         | R::TooLarge
         | R::ForbiddenText
+        | R::NamesPerson
         | R::ReasonTextRequired
         | R::InvalidField
         | R::FieldRequired

@@ -208,6 +208,7 @@ const fn tells(reason: Reason) -> bool {
             | Reason::NotFound
             | Reason::StateForbids
             | Reason::ErasureHeld
+            | Reason::NamesPerson
             | Reason::StaleVersion
             | Reason::ResidenceHidden
             | Reason::AlreadyAnswered

@@ -1,6 +1,5 @@
 //! Consents and requests: what a person allows to be told and to whom, and what she asks for.
 
-pub mod catch_up;
 pub mod refused;
 pub mod returned;
 pub mod spread;
@@ -115,7 +114,6 @@ async fn take_back(
     withdrawal: Withdrawal,
 ) -> Result<(), AppError> {
     caller.must(Permission::WriteRecords)?;
-    catch_up::catch_up(store, caller.county(), caller.now).await?;
     let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
         let (person, recipient) = of_record(unit, ground)?.ok_or(Reason::NotFound)?;

@@ -15,7 +15,7 @@ use store::agreements::GroundKey;
 use store::messages::{PeerKey, peer_area, peer_key};
 use store::tables::DUTY;
 
-use super::consents::{catch_up, refused, spread};
+use super::consents::{refused, spread};
 use super::each::First;
 use super::messages::send::{Accepted, Outgoing, Outlet};
 use super::{AppError, asked};
@@ -79,15 +79,13 @@ pub async fn perform(
     outlet: &dyn Outlet,
     now: UnixMillis,
 ) -> Result<usize, AppError> {
-    // Nobody is told that everything is deleted while there may be more; the rest does not wait for that.
-    let caught_up = catch_up::catch_up(store, own, now).await;
     let again = refused::say_again(store, now).await;
     let mut node = Node::new(own, store, outlet, now);
     let (mut sent, mut first) = (0, First::default());
     for page in store.pages(&DUTY, .., DUTIES_AT_ONCE) {
         for (key, row) in page? {
             let (Some(duty), Some(peer)) = (Duty::of(&key), peer_area(&key.2)) else { continue };
-            if !node.reaches(peer) || (matches!(duty, Duty::Deleted(_)) && caught_up.is_err()) {
+            if !node.reaches(peer) {
                 continue;
             }
             let done = match duty {
@@ -106,7 +104,6 @@ pub async fn perform(
         }
     }
     again?;
-    caught_up?;
     first.end().map(|()| sent)
 }
 

@@ -14,7 +14,8 @@ use domain::consent::Ground;
 use domain::erasure::{ErasureGround, ErasureHold, ErasureRest};
 use domain::id::{MessageId, PersonId};
 use domain::message::CertificateState;
-use domain::person::IdentityDocument;
+use domain::message::screen::names as names_in;
+use domain::person::{IdentityDocument, PersonName};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
 use domain::registration::Stay;
@@ -26,6 +27,7 @@ use store::messages::{MessageKey, Side, message_key};
 use store::records::ReadRecords as _;
 use store::tables::{CASE, CONSENT_SPREAD, ERASURE, LEDGER, MESSAGE, RELEASE};
 use store::{Kept, Store, Unit};
+use wire::content::decode_content;
 
 use super::access::{self, Act, Why};
 use super::cases::opening;
@@ -51,7 +53,7 @@ pub struct Demand {
     pub document: IdentityDocument,
     /// The lawful ground.
     pub ground: ErasureGround,
-    /// Why, in words that are kept.
+    /// Why, in words that are kept, and do not lead back to her.
     pub reason: WrittenReason,
 }
 
@@ -118,8 +120,8 @@ pub async fn preview(
 /// Erases a person. In the access log before it returns.
 ///
 /// # Errors
-/// `ROLE_REQUIRED`; `NOT_FOUND`; `ERASURE_HELD` with what has to come to its end first; `BUSY` while messages about her
-/// keep coming.
+/// `ROLE_REQUIRED`; `NOT_FOUND`; `NAMES_PERSON` when the reason would lead back to her; `ERASURE_HELD` with what has to
+/// come to its end first; `BUSY` while messages about her keep coming.
 pub async fn erase(ctx: &Ctx, store: &Store, demand: Demand) -> Result<Erased, AppError> {
     ctx.must(Permission::ServeRights)?;
     let key = person_key(store.document_hash(&demand.document));
@@ -133,7 +135,11 @@ async fn erase_now(ctx: &Ctx, store: &Store, demand: &Demand) -> Result<Erased, 
         let seen = store.ledger_head().size;
         let found = gather(store, person).await?;
         let (caller, all) = (ctx.clone(), found.clone());
-        let held = store.commit(move |unit| free(unit, &caller, person, &all));
+        let reason = demand.reason.clone();
+        let held = store.commit(move |unit| {
+            forgets(unit, &reason, person, &all.names)?;
+            free(unit, &caller, person, &all)
+        });
         let held = held.await.map_err(AppError::from)?;
         for some in found.messages.chunks(DELETED_AT_ONCE) {
             let (some, own, now) = (some.to_vec(), ctx.county(), ctx.now);
@@ -218,6 +224,8 @@ fn unknown() -> AppError {
 #[derive(Clone, Debug, Default)]
 struct Gathered {
     messages: Vec<MessageKey>,
+    /// What she is called in them.
+    names: BTreeSet<PersonName>,
     cases: BTreeSet<MessageId>,
     counties: BTreeSet<AreaCode>,
 }
@@ -243,6 +251,8 @@ fn look_through(store: &Store, person: PersonId) -> Result<Gathered, AppError> {
                 found.messages.push(key);
                 found.cases.insert(value.case);
                 found.counties.insert(value.peer);
+                let said = decode_content(&value.content.0).ok().and_then(|said| said.person);
+                found.names.extend(said.map(|her| her.name));
             }
         }
     }
@@ -260,6 +270,22 @@ fn look_through(store: &Store, person: PersonId) -> Result<Gathered, AppError> {
         }
     }
     Ok(found)
+}
+
+/// The reason stays when she is gone: nothing in it may lead back to her.
+fn forgets(
+    unit: &Unit<'_>,
+    reason: &WrittenReason,
+    person: PersonId,
+    called: &BTreeSet<PersonName>,
+) -> Result<(), AppError> {
+    let record = unit.person(person)?;
+    let details = record.iter().flat_map(|record| record.history().iter()).map(|it| &it.value);
+    let names = details.flat_map(|her| {
+        [Some(&her.name), her.spouse.as_ref().map(|spouse| &spouse.name)].into_iter().flatten()
+    });
+    let tells = names_in(reason.expose(&ERASING.purpose), names.chain(called));
+    if tells { Err(Refusal::new(Reason::NamesPerson).field("reason").into()) } else { Ok(()) }
 }
 
 /// What is held, when nothing stands against erasing it.

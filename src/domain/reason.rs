@@ -72,6 +72,8 @@ coded! {
         AlreadyAnswered = "ALREADY_ANSWERED";
         /// Free text demands a return, an appearance or money, or speaks of penalties.
         ForbiddenText = "FORBIDDEN_TEXT";
+        /// A text that outlives the records of a person leads back to her.
+        NamesPerson = "NAMES_PERSON";
         /// A written reason is missing.
         ReasonTextRequired = "REASON_TEXT_REQUIRED";
         /// A field has a value that is not allowed.

@@ -1,7 +1,5 @@
 //! Values of the tables about agreements, withdrawn consents, and what a node has to send by itself because of them.
 
-mod v1;
-
 use domain::agreement::{Agreement, OfficeSignature};
 use domain::area::AreaCode;
 use domain::id::{MessageId, OperatorName};
@@ -10,8 +8,7 @@ use domain::text::{Note, WrittenReason};
 use domain::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use crate::messages::MessageKey;
-use crate::value::{Versioned, first_layouts};
+use crate::value::first_layouts;
 
 /// A version of an agreement, with the words of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,17 +120,6 @@ pub struct RefusedWordRow {
     pub resting: bool,
 }
 
-/// How far the messages from before it was noted on which consent or request each rests have been looked through.
-///
-/// In its first layout consents only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CaughtUpRow {
-    /// The last message that was looked at.
-    pub through: Option<MessageKey>,
-    /// Nothing is left.
-    pub done: bool,
-}
-
 /// That a supervisor has let one county be told where a person at risk lives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseRow {
@@ -157,12 +143,3 @@ first_layouts!(
     RefusedWordRow,
     ReleaseRow,
 );
-
-impl Versioned for CaughtUpRow {
-    const VERSION: u8 = 2;
-    type Older = v1::CaughtUpRow;
-    /// Requests were not noted: all is looked through once more.
-    fn upgrade(_: v1::CaughtUpRow) -> Self {
-        Self::default()
-    }
-}

@@ -373,10 +373,6 @@ catalogue! {
     /// withdrawal is answered.
     REFUSED_WORD: Table<(u8, [u8; 16], PeerKey), RefusedWordRow> = Table::new("refused-word-1", 0x86);
 
-    /// How far [`CONSENT_USE`] was written for messages from before it: one row.
-    /// Key: nothing. Value: [`CaughtUpRow`]. Written at the start until nothing is left.
-    CAUGHT_UP: Table<(), CaughtUpRow> = Table::new("caught-up-1", 0x87);
-
     /// Persons at risk of whom one county may be told where they live.
     /// Key: person id, peer (6). Value: [`ReleaseRow`], sealed. Written by supervisors.
     RELEASE: Table<(PersonId, PeerKey), ReleaseRow, Sealed> = Table::new("release-1", 0x6F);

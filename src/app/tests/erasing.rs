@@ -25,7 +25,15 @@ async fn preview(office: &Office, document: &IdentityDocument) -> Held {
 }
 
 async fn erase(office: &Office, document: &IdentityDocument) -> Result<erasure::Erased, AppError> {
-    let reason = WrittenReason::new("本人书面申请，目的已实现。").unwrap();
+    erase_because(office, document, "本人书面申请，目的已实现。").await
+}
+
+async fn erase_because(
+    office: &Office,
+    document: &IdentityDocument,
+    reason: &str,
+) -> Result<erasure::Erased, AppError> {
+    let reason = WrittenReason::new(reason).unwrap();
     let (document, ground) = (document.clone(), ErasureGround::PurposeOver);
     let demand = Demand { document, ground, reason };
     erasure::erase(&office.clerk(), &office.store, demand).await
@@ -84,6 +92,11 @@ async fn what_has_to_end_first_stands_against_it_and_then_nothing_can_be_read() 
         crate::app::messages::send::Accepted { id: void, case: asked.case, to, epoch, sequence };
     receipt(&office, &[(void, None)], NOW).await;
 
+    let (name, number) = (her.name.expose(&LOOKING.purpose), her.document.expose(&LOOKING.purpose));
+    for tells in [format!("{name}本人书面申请"), format!("证件 {number} 持有人申请")] {
+        let told = erase_because(&office, &her.document, &tells).await;
+        assert_eq!(refused(told).0, Reason::NamesPerson, "what stays does not lead back to her");
+    }
     let erased = erase(&office, &her.document).await.unwrap();
     assert_eq!((erased.held.records, erased.held.messages), (2, 3));
     assert_eq!(erased.held.rests(), ErasureRest::ALL);

@@ -1,5 +1,4 @@
-//! A withdrawal that the other county does not take, messages from before withdrawals were looked for, and what is not
-//! told again after one.
+//! A withdrawal that the other county does not take, and what is not told again after one.
 
 use domain::consent::{ConsentScope, ConsentTerms, Given, Ground};
 use domain::message::{Body, Content, Kind, PregnancyReport};
@@ -7,14 +6,13 @@ use domain::person::PersonReference;
 use domain::service::Service;
 use exchange::lane::LaneEpoch;
 use store::letters::NoticeKind;
-use store::messages::{Side, message_key};
-use store::tables::{CAUGHT_UP, CONSENT_USE, NOTICE};
+use store::messages::Side;
+use store::tables::NOTICE;
 
-use super::mail::{Post, agree, content, deliver, draft, receipt, row, send};
+use super::mail::{Post, agree, content, draft, receipt, row, send};
 use super::*;
-use crate::app::consents::{self, Request, catch_up, refused as words, spread};
+use crate::app::consents::{self, Request, refused as words, spread};
 use crate::app::duties;
-use crate::app::letters;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::{self as sending, Accepted, Draft, Outlet as _};
 use crate::app::reconcile::cures::{Delivering, deliver_again};
@@ -149,55 +147,6 @@ async fn a_withdrawal_that_is_refused_is_told_to_a_person_and_said_again() {
     take.await.map_err(AppError::from).unwrap();
     assert!(spread().refused.is_none() && spread().row.done.is_some());
     assert!(words::unanswered(store, after(DAY)).unwrap().is_empty());
-}
-
-/// As the store of an older version has them: nothing is noted beside the message.
-async fn forget_notes(office: &Office, ground: Ground, id: domain::id::MessageId, side: Side) {
-    let gone = office.store.commit(move |unit| {
-        unit.delete(&CONSENT_USE, &(ground.bytes(), message_key(id, side)));
-        unit.delete(&CAUGHT_UP, &());
-        Ok::<_, AppError>(())
-    });
-    gone.await.map_err(AppError::from).unwrap();
-}
-
-#[tokio::test]
-async fn messages_from_before_it_was_noted_are_found() {
-    for sort in Sort::ALL {
-        older_messages_are_found(sort).await;
-    }
-}
-
-async fn older_messages_are_found(sort: Sort) {
-    let (here, there, post) = (Office::here(), Office::of(ORIGIN), Post::new());
-    agree(&here, ORIGIN, &[Kind::PregnancyReport], 12).await;
-    agree(&there, HERE, &[Kind::PregnancyReport], 12).await;
-    let consent = ground(&here, sort).await;
-    let (arrived, waits) =
-        (report(&here, &post, consent).await, report(&here, &post, consent).await);
-    deliver(&here, &post, &there, &[arrived.id], NOW).await;
-    receipt(&here, &[(arrived, None)], NOW).await;
-    for (office, id, side) in [
-        (&here, arrived.id, Side::Sent),
-        (&here, waits.id, Side::Sent),
-        (&there, arrived.id, Side::Received),
-    ] {
-        forget_notes(office, consent, id, side).await;
-    }
-    withdraw(&here, consent).await.unwrap();
-    let stopped = letters::show(&here.clerk(), &here.store, waits.id, LOOKING).await;
-    assert!(stopped.is_ok(), "what waits is given up");
-    assert!(catch_up::is_done(&here.store).unwrap());
-
-    // The other side takes the word before it has looked through its messages.
-    let said = domain::message::ConsentWithdrawal { ground: consent, withdrawn: NOW };
-    let take = there
-        .store
-        .commit(move |unit| spread::take_withdrawal(unit, (area(HERE), area(ORIGIN)), &said, NOW));
-    take.await.map_err(AppError::from).unwrap();
-    assert!(!row(&there.store, arrived.id, Side::Received).content.0.is_empty(), "not found yet");
-    duties::perform(there.area, &there.store, &post, NOW).await.unwrap();
-    assert!(row(&there.store, arrived.id, Side::Received).content.0.is_empty(), "deleted");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::catalogue::built_in;
 use crate::numbered::numbered;
+use crate::person::PersonName;
 use crate::text::{fold_width, is_invisible};
 
 numbered! {
@@ -26,6 +27,9 @@ numbered! {
         Press = 4, "PRESS", "处罚或施压";
     }
 }
+
+/// A number with so many digits is a postcode, an area code, a telephone or the number of a document.
+const DIGITS_MIN: usize = 6;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +95,14 @@ fn first(phrases: &AhoCorasick, demands: &[Demand], text: &str) -> Option<Demand
     found.filter_map(|hit| demands.get(hit.pattern().as_usize()).copied()).min()
 }
 
+/// Whether a text leads back to one of those persons: it has the name of one, or a number as long as a telephone's.
+/// Blanks, punctuation, width and case in a name make no difference.
+pub fn names<'a>(text: &str, persons: impl IntoIterator<Item = &'a PersonName>) -> bool {
+    let folded = dense(text);
+    let mut called = persons.into_iter().map(|name| dense(name.raw()));
+    has_number(text) || called.any(|name| !name.is_empty() && folded.contains(&name))
+}
+
 /// The letters and digits of a text, in small letters and of one width.
 pub(super) fn dense(text: &str) -> String {
     Folded::of(text).dense
@@ -140,6 +152,36 @@ fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
         let as_it_is = is_common_chinese(letter).then_some(letter);
         as_it_is.into_iter().chain(small.into_iter().flatten())
     })
+}
+
+/// Whether a text has a number as long as a postcode or a telephone, with blanks and hyphens in it or without; a day is
+/// none.
+pub(super) fn has_number(text: &str) -> bool {
+    let mut digits = 0;
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        if let Some(after) = without_day(rest) {
+            (digits, rest) = (0, after);
+            continue;
+        }
+        match letter {
+            letter if letter.is_numeric() => digits += 1,
+            ' ' | '-' | '－' | '—' | '　' => {}
+            _ => digits = 0,
+        }
+        if digits >= DIGITS_MIN {
+            return true;
+        }
+        rest = rest.get(letter.len_utf8()..).unwrap_or_default();
+    }
+    false
+}
+
+/// What follows a day that a text begins with, such as 2026-03-01.
+fn without_day(text: &str) -> Option<&str> {
+    let (day, after) = text.split_at_checked(10)?;
+    let is_day = day.parse::<crate::time::Date>().is_ok();
+    is_day.then_some(after)
 }
 
 #[cfg(test)]
@@ -201,6 +243,20 @@ mod tests {
             "She will be fine with any day.",
         ] {
             assert_eq!(demand(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_a_text_names_is_found() {
+        let names = ["王小芳", "Li Na"].map(|name| PersonName::parse(name).unwrap());
+        for text in
+            ["王小芳本人申请", "本人王 小 芳。", "applied for by LI  NA", "电话 138 0013 8000"]
+        {
+            assert!(super::names(text, &names), "{text}");
+        }
+        for text in ["本人书面申请，目的已实现。", "王女士申请", "2026-03-01 提出，共 3 份材料"]
+        {
+            assert!(!super::names(text, &names), "{text}");
         }
     }
 

@@ -14,14 +14,12 @@ use crate::text::Note;
 use super::check::texts;
 use super::content::{Body, Content};
 use super::outcome::{OutflowOutcome, ReferralOutcome, StatementOutcome};
-use super::screen::dense;
+use super::screen::{dense, has_number};
 
 /// What stands in place of where somebody at risk is seen: she herself is told.
 pub const PLACE_TOLD_TO_HER: &str = "地点另行告知本人";
 /// The same in English.
 const TOLD_SEPARATELY: &str = "told to her separately";
-/// A number with so many digits is a postcode, an area code or a telephone.
-const DIGITS_MIN: usize = 6;
 /// So many letters together, taken from an address, give it away.
 const PIECE: usize = 3;
 /// Ends of the names of areas that people leave out.
@@ -191,36 +189,6 @@ fn pieces(address: &str) -> Vec<String> {
     let letters: Vec<char> = dense(address).chars().collect();
     let telling = |piece: &&[char]| piece.iter().filter(|c| !c.is_ascii_digit()).count() >= 2;
     letters.windows(PIECE).filter(telling).map(|piece| piece.iter().collect()).collect()
-}
-
-/// Whether a text has a number as long as a postcode or a telephone, with blanks and hyphens in it or without; a day is
-/// none.
-fn has_number(text: &str) -> bool {
-    let mut digits = 0;
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        if let Some(after) = without_day(rest) {
-            (digits, rest) = (0, after);
-            continue;
-        }
-        match letter {
-            letter if letter.is_numeric() => digits += 1,
-            ' ' | '-' | '－' | '—' | '　' => {}
-            _ => digits = 0,
-        }
-        if digits >= DIGITS_MIN {
-            return true;
-        }
-        rest = rest.get(letter.len_utf8()..).unwrap_or_default();
-    }
-    false
-}
-
-/// What follows a day that a text begins with, such as 2026-03-01.
-fn without_day(text: &str) -> Option<&str> {
-    let (day, after) = text.split_at_checked(10)?;
-    let is_day = day.parse::<crate::time::Date>().is_ok();
-    is_day.then_some(after)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ pub(super) use domain::id::{
 };
 
 pub(super) use crate::agreements::{
-    AgreedRow, AgreementRow, CaughtUpRow, ConsentEndedRow, ConsentUseRow, DutyRow, GroundKey,
-    RefusedWordRow, ReleaseRow, SpreadRow,
+    AgreedRow, AgreementRow, ConsentEndedRow, ConsentUseRow, DutyRow, GroundKey, RefusedWordRow,
+    ReleaseRow, SpreadRow,
 };
 pub(super) use crate::bulk::{BulkRow, OffersRow};
 pub(super) use crate::cases::{CaseKey, CaseRow, CaseTurnKey};
