@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod bulk;
 pub mod couple;
 pub mod duties;
+pub(crate) mod ground;
 pub mod opening;
 pub mod read;
 pub mod steps;
@@ -278,8 +279,9 @@ fn keep(
         unit.delete(&CASE_TURN, &(whose, at, key));
     }
     row.turn = turn(&row.case, &view, own, now);
-    if opening::is_deleted(unit, row.case.id().opening_message())? {
-        // Nobody can act on what nobody can read.
+    let gone = ground::is_gone(unit, &row)?;
+    if gone || opening::is_deleted(unit, row.case.id().opening_message())? {
+        // Nobody can act on what nobody can read, or on what the person has taken back.
         row.turn = None;
     }
     if let Some((whose, at)) = row.turn {
@@ -290,7 +292,7 @@ fn keep(
         false => unit.delete(&CASE_DUTY, &key),
     }
     unit.put(&CASE, &key, &row)?;
-    follow(unit, row.case.id().opening_message(), &view, own, now)
+    follow(unit, row.case.id().opening_message(), (&view, gone), own, now)
 }
 
 /// Where a case stands in the index of turns: by its due time, or by when it came to this turn.
@@ -310,12 +312,12 @@ fn result_due(case: &Case, view: &View) -> Option<UnixMillis> {
     Some(of_duty(Duty::TellResult).due(answered).at())
 }
 
-/// Brings the message of the question to what its case says: answered, due later, or not due while the clock stands still
-/// or another office answers.
+/// Brings the message of the question to what its case says: answered, due later, or not due while the clock stands still,
+/// another office answers, or the case rests on nothing any more.
 fn follow(
     unit: &mut Unit<'_>,
     question: MessageId,
-    view: &View,
+    (view, gone): (&View, bool),
     own: AreaCode,
     now: UnixMillis,
 ) -> Result<(), AppError> {
@@ -333,7 +335,7 @@ fn follow(
         }
         let between = view.answering.is_some_and(|held| held.area.county() == row.peer.county())
             || view.sits(own, Seat::Answering);
-        let runs = view.stage == Stage::Asked && between;
+        let runs = view.stage == Stage::Asked && between && !gone;
         let due = view.due.filter(|_| runs);
         if due == row.due {
             continue;

@@ -17,6 +17,7 @@ mod letters;
 mod lost_memory;
 mod mail;
 mod measured;
+mod moving;
 mod notices;
 mod papers;
 mod progress;

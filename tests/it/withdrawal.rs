@@ -286,6 +286,80 @@ async fn a_case_is_not_offered_to_a_county_that_she_has_not_named() {
     }
 }
 
+/// She moves again: her case goes to the third county under the consent that she gives to that one, and what she then takes
+/// back is gone there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn her_case_follows_her_to_a_third_county_and_a_withdrawal_follows_it() {
+    const THIRD: &str = "411528";
+    let network = Network::new();
+    let counties = [HOME, AWAY, THIRD];
+    let mut nodes = counties.map(|own| {
+        let others: Vec<_> = counties.into_iter().filter(|other| *other != own).collect();
+        network.node(own, &others)
+    });
+    nodes.iter_mut().for_each(|node| node.start());
+    let [home, away, third] = counties.map(|county| Desk::at(&network, county));
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let arrival = office::arrival(51, HOME, AWAY);
+    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+    let kinds = terms(&[Kind::PregnancyReport, Kind::PregnancyFeedback]);
+    for pair in [(AWAY, HOME), (AWAY, THIRD), (HOME, THIRD)] {
+        conclude(&network, pair, "", &kinds).await;
+    }
+    let first = consent(&at_away, &arrival).await;
+    let sent = report(&at_away, &arrival, &first).await.unwrap();
+    office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
+    let case = sent.case_id;
+    let offer = format!("case hand-over {case} --to {THIRD} --cause person-moved");
+    assert_eq!(away.refused(&offer, 3)["fields"][0]["field"], "consent.recipient");
+
+    let number = arrival.person.clone().unwrap().document.unwrap().number;
+    let today = domain::time::Date::from_millis(now());
+    let second = away.json(&format!(
+        "consent record --document {number} --scope pregnancy --recipient {THIRD} \
+         --given-on {today} --valid-until {} --form in-person",
+        today.plus_days(100)
+    ));
+    let second = second["consent"]["consent_id"].as_str().unwrap().to_owned();
+    away.json(&offer);
+    let shows = |desk: &Desk, field: &str, value: &str| {
+        let shown = desk.run(&format!("case show {case} --json"));
+        let shown: serde_json::Value = serde_json::from_str(&shown.out).ok()?;
+        (shown[field] == value).then_some(())
+    };
+    let reaches = async |desk: &Desk, field: &str, value: &str| {
+        eventually_async(&format!("{field} is {value}"), || async { shows(desk, field, value) })
+            .await;
+    };
+    reaches(&third, "stage", "OFFERED").await;
+    third.json(&format!("case accept {case}"));
+    reaches(&third, "stage", "ASKED").await;
+    reaches(&home, "asking", THIRD).await;
+    home.json(&format!("case answer {case} --set outcome=RECORDED"));
+    reaches(&third, "stage", "ANSWERED").await;
+    let kept = third.json(&format!("case show {case}"));
+    let answer = kept["answer_id"].as_str().unwrap().to_owned();
+    let at_third = office::connect(&network.operator("wu", THIRD, Role::Clerk)).await;
+    let under = read(&at_third, &answer).await.unwrap().consent.unwrap().consent_id;
+    let named: domain::id::ConsentId = second.parse().unwrap();
+    assert_eq!(under, named.as_bytes(), "the answer goes under what she has allowed that county");
+
+    withdraw(&at_away, &second).await;
+    eventually_async("both have deleted it", || async {
+        let spread = spread(&at_away, &second).await;
+        assert!(spread.len() <= 2, "{spread:?}");
+        let done = spread.iter().filter(|at| at.acknowledged_ms > 0).count();
+        (done == 2).then_some(())
+    })
+    .await;
+    assert_eq!(read(&at_third, &answer).await.unwrap_err(), "CONSENT_WITHDRAWN");
+    third.json(&format!("case close {case}"));
+    reaches(&home, "stage", "CLOSED").await;
+    for node in &nodes {
+        node.never_panicked();
+    }
+}
+
 /// The clerk's way: at the command line, and the other county forgets what came under the request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_taken_back_at_the_command_line() {

@@ -19,9 +19,8 @@ use store::cases::CaseRow;
 use store::tables::{CASE, CASE_TOGETHER};
 use store::{Store, Unit};
 
-use super::opening::must_open;
 use super::steps::{current, inside};
-use super::{case, keep};
+use super::{case, ground, keep};
 use crate::app::access::{self, Act};
 use crate::app::at_risk;
 use crate::app::idempotency::Once;
@@ -211,7 +210,7 @@ pub async fn decide(
     let Decision { case: id, result, decided_on, reason, .. } = decision;
     let (mut outgoing, mut seen) = (Vec::new(), Vec::new());
     for row in to_decide(store, own, id, result)? {
-        let first = must_open(store, row.case.id())?;
+        let first = ground::must_stand(store, &row)?;
         let Body::BirthRegistrationInquiry(asked) = &first.body else {
             return Err(Refusal::new(Reason::StateForbids).field("case_id").into());
         };

@@ -17,7 +17,7 @@ use store::{Store, Unit};
 
 use super::opening::{Rows, document, opening};
 use super::steps::{between, inside};
-use super::{keep, opposite};
+use super::{ground, keep, opposite};
 use crate::app::duties::Node;
 use crate::app::each::First;
 use crate::app::messages::content_of;
@@ -73,17 +73,14 @@ impl Node<'_> {
 
     /// Gives the side away: the message that brings it, the word to the other side and the end of our term, in one unit.
     async fn give_away(&self, row: CaseRow, offer: Offer) -> Result<bool, AppError> {
-        let Some(first) = opening(self.store, row.case.id())? else {
+        if opening(self.store, row.case.id())?.is_none() {
             let why = self.why_gone(row.case.id())?;
             return self.tell_lapsed(row, offer, Some(why)).await;
-        };
+        }
         let cause = cause(self.store, &offer)?;
-        let all = row.case.steps().into_iter().map(|step| step.id).collect();
-        let body = self.hand_over(&row, (offer.seat, offer.term, cause), all)?;
-        let hand_over = self.outgoing(offer.to, inside(&first, &row, body.into()));
-        let mut hand_over = match hand_over {
-            Ok(hand_over) => hand_over,
-            // The ground of the case does not reach that office: it is not handed over, and the other is told.
+        let (first, mut hand_over) = match self.packed(&row, offer, cause) {
+            Ok(packed) => packed,
+            // Nothing that the person has allowed reaches that office: it is not handed over, and the other is told.
             Err(AppError::Refused(refusal)) if !refusal.reason.retry_helps() => {
                 return self.tell_lapsed(row, offer, Some(refusal.reason)).await;
             }
@@ -114,6 +111,20 @@ impl Node<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The message that brings a side to whoever has accepted it, with what it rests on.
+    fn packed(
+        &self,
+        row: &CaseRow,
+        offer: Offer,
+        cause: TransferCause,
+    ) -> Result<(Content, Outgoing), AppError> {
+        let first = ground::for_county(self.store, row, offer.to, self.now)?;
+        let all = row.case.steps().into_iter().map(|step| step.id).collect();
+        let body = self.hand_over(row, &first, (offer.seat, offer.term, cause), all)?;
+        let hand_over = self.outgoing(offer.to, inside(&first, row, body.into()))?;
+        Ok((first, hand_over))
     }
 
     /// Ends an offer that comes to nothing. Where that is no matter of time, this office is told why, too.
@@ -154,9 +165,15 @@ impl Node<'_> {
         let successor = row.case.successor(self.own);
         let (_, _, to) = successor.ok_or(AppError::Internal("a side went to nobody"))?;
         let mut passed = row.to_pass.clone();
-        let Some(first) = opening(self.store, row.case.id())? else {
+        let first = match ground::standing(self.store, &row) {
+            Ok(Some(first)) => first,
             // The person was erased here; there is nothing to pass on.
-            return self.let_go(&row, passed, None).await;
+            Ok(None) => return self.let_go(&row, passed, None).await,
+            Err(AppError::Refused(refusal)) => {
+                let what = NoticeKind::NotPassedOn { to, reason: refusal.reason };
+                return self.let_go(&row, passed, Some(what)).await;
+            }
+            Err(error) => return Err(error),
         };
         // With what opened the case.
         passed.truncate(DOCUMENTS_MAX.saturating_sub(1));
@@ -186,7 +203,7 @@ impl Node<'_> {
         let (seat, term, to) = successor.ok_or(AppError::Internal("a side went to nobody"))?;
         let facts = (seat, term, TransferCause::OfficeChanged);
         let ids = [&[row.case.id().opening_message()][..], &passed].concat();
-        let body = self.hand_over(row, facts, ids)?;
+        let body = self.hand_over(row, first, facts, ids)?;
         let mut outgoing = self.outgoing(to, inside(first, row, body.into()))?;
         let (own, now, id) = (self.own, self.now, row.case.id());
         let sent = self.store.commit(move |unit| {
@@ -241,6 +258,7 @@ impl Node<'_> {
     fn hand_over(
         &self,
         row: &CaseRow,
+        first: &Content,
         (seat, term, cause): (domain::case::Seat, u32, TransferCause),
         ids: Vec<MessageId>,
     ) -> Result<HandOver, AppError> {
@@ -252,8 +270,17 @@ impl Node<'_> {
             let Some(content) = found.filter(is_worth_reading) else {
                 continue;
             };
+            let whole = content.clone();
+            let document = match ground::enclosed(first.consent.as_ref(), (id, content)) {
+                // What the consent does not cover stays here. What opened the case is judged with the message.
+                None if id == row.case.id().opening_message() => {
+                    Document { id, content: Box::new(whole) }
+                }
+                None => continue,
+                Some(document) => document,
+            };
             if documents.len() < DOCUMENTS_MAX {
-                documents.push(Document { id, content: Box::new(content) });
+                documents.push(document);
             }
         }
         Ok(HandOver { seat, term, cause, steps, documents })

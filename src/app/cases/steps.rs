@@ -20,8 +20,8 @@ use store::messages::peer_key;
 use store::tables::{CASE, CONSENT_ENDED};
 use store::{Store, Unit};
 
-use super::opening::{must_open, opening};
-use super::{bulk, case, keep, opposite};
+use super::opening::opening;
+use super::{bulk, case, ground, keep, opposite};
 use crate::app::access::{self, Act};
 use crate::app::idempotency::Once;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
@@ -285,17 +285,21 @@ fn plan(ctx: &Ctx, store: &Store, row: &CaseRow, action: Action) -> Result<Plan,
     };
     let content = match deed {
         Deed::Void | Deed::Close => ending(store, own, row, body)?,
-        _ => inside(&must_open(store, row.case.id())?, row, body),
+        _ => inside(&ground::must_stand(store, row)?, row, body),
     };
     Ok(Plan::Send { to, deed, content: Box::new(content) })
 }
 
 /// A case can be called off or closed also when the person has taken back what it rested on: the word names nobody.
 fn ending(store: &Store, own: AreaCode, row: &CaseRow, body: Body) -> Result<Content, AppError> {
-    let Some(opening) = opening(store, row.case.id())? else { return Ok(between(row, body)) };
-    let ended = match opening.ground() {
+    let Some(first) = opening(store, row.case.id())? else { return Ok(between(row, body)) };
+    let ended = match first.ground() {
         Some(ground) => store.get(&CONSENT_ENDED, &(ground.bytes(), peer_key(own)))?.is_some(),
         None => false,
+    };
+    let (opening, ended) = match ground::is_gone(store, row)? {
+        true => (first, true),
+        false => (ground::must_stand(store, row)?, ended),
     };
     let content = inside(&opening, row, body);
     let purpose = content.purpose;
@@ -344,7 +348,7 @@ fn offer(
     if view.sits(to, seat.other()) || to.county() == own.county() {
         return Err(Refusal::new(Reason::InvalidField).field("hand_over.to").into());
     }
-    let opening = must_open(store, row.case.id())?;
+    let opening = ground::for_county(store, row, to, now)?;
     if opening.person.is_none() {
         // What offices say to each other about no person is nobody else's.
         return Err(Reason::StateForbids.into());
@@ -363,8 +367,10 @@ fn reaches(
     (from, to): (AreaCode, AreaCode),
     now: UnixMillis,
 ) -> Result<(), AppError> {
-    let document =
-        Document { id: row.case.id().opening_message(), content: opening.clone().into() };
+    let id = row.case.id().opening_message();
+    let whole = || Document { id, content: opening.clone().into() };
+    let document = ground::enclosed(opening.consent.as_ref(), (id, opening.clone()));
+    let document = document.unwrap_or_else(whole);
     let (seat, term, cause) = (Seat::Answering, 2, TransferCause::OfficeChanged);
     let steps = row.case.steps().into_iter().cloned().collect();
     let body = HandOver { seat, term, cause, steps, documents: vec![document] };

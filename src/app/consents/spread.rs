@@ -96,7 +96,7 @@ pub fn begin(
     let mut told = BTreeSet::from([recipient.county()]);
     for ((_, (message, side)), row) in unit.scan_under(&CONSENT_USE, &(id,), None, USES_MAX)? {
         told.insert(row.peer);
-        if Side::from_byte(side) == Some(Side::Sent) {
+        if Side::from_byte(side) == Some(Side::Sent) && !only_tells_who_sits(unit, message)? {
             let reason = domain::text::Note::new(TAKEN_BACK);
             let reason = reason.map_err(|_| AppError::Internal("a fixed text is none"))?;
             letters::stop(unit, ctx, MessageId::from_bytes(message), reason)?;
@@ -104,6 +104,13 @@ pub fn begin(
     }
     told.remove(&own);
     told.into_iter().try_for_each(|peer| is_to_hear(unit, ground, peer, ctx.now))
+}
+
+/// Whether a message of ours only says who sits in a case from now on. It names nobody, and whoever does not hear of it
+/// would go on speaking to an office that has left.
+fn only_tells_who_sits(unit: &Unit<'_>, message: [u8; 16]) -> Result<bool, AppError> {
+    let row = Rows::message(unit, MessageId::from_bytes(message), Side::Sent)?;
+    Ok(row.and_then(|row| row.kind()) == Some(Kind::Forward))
 }
 
 /// A county is told, and has to say that it has deleted what it had.
@@ -140,9 +147,10 @@ pub fn take_withdrawal(
         uses.into_iter().partition(|(_, row)| row.peer == peer);
     for ((_, key), row) in others {
         // Nobody takes back what another county was allowed.
-        if let Some(kind) = came_from(unit, key, peer)? {
+        if let Some((kind, side)) = came_from(unit, key, peer)? {
             messages = messages.saturating_add(forget(unit, (id, key), own, now)?);
-            given_to.extend((kind == Kind::HandOver).then_some(row.peer));
+            let given = (kind, side) == (Kind::HandOver, Side::Sent);
+            given_to.extend(given.then_some(row.peer));
         }
     }
     for ((_, key), _) in theirs {
@@ -183,19 +191,20 @@ fn forget(
     Ok(u32::from(deleted))
 }
 
-/// The kind of a message of ours in a case that a county has opened here, or has handed over to us.
+/// The kind of a message in a case that a county has opened here, or has handed over to us, and which way it went: what
+/// others said there under the same consent was said on the strength of that county's word.
 fn came_from(
     unit: &Unit<'_>,
     (id, side): MessageKey,
     peer: AreaCode,
-) -> Result<Option<Kind>, AppError> {
+) -> Result<Option<(Kind, Side)>, AppError> {
     let message = |id: MessageId, side| Rows::message(unit, id, side);
-    let Some(Side::Sent) = Side::from_byte(side) else { return Ok(None) };
-    let Some(row) = message(MessageId::from_bytes(id), Side::Sent)? else { return Ok(None) };
+    let Some(side) = Side::from_byte(side) else { return Ok(None) };
+    let Some(row) = message(MessageId::from_bytes(id), side)? else { return Ok(None) };
     let brought = unit.case(row.case.into())?.map(|case| case.brought).unwrap_or_default();
     for opening in [vec![row.case], brought].concat() {
         if message(opening, Side::Received)?.is_some_and(|opening| opening.peer == peer) {
-            return Ok(row.kind());
+            return Ok(row.kind().map(|kind| (kind, side)));
         }
     }
     Ok(None)

@@ -12,7 +12,7 @@ use store::Unit;
 use store::messages::{MessageRow, Side, message_key};
 
 use crate::app::agreements::rule;
-use crate::app::cases::{self, Came};
+use crate::app::cases::{self, Came, ground};
 use crate::app::consents::{returned, spread};
 use crate::app::{AppError, asked, clocks, retention};
 
@@ -104,6 +104,9 @@ pub(super) fn refused(
     let (peer, own) = (header.from, header.to);
     if let Some(ground) = spread::ended(unit, content, own, peer)? {
         return Ok(Some((Reason::ConsentWithdrawn, ground.field())));
+    }
+    if let Some(refused) = ground::refused(unit, content, now)? {
+        return Ok(Some(refused));
     }
     let refused = rule::refused(unit, (peer, own), content, now)?;
     Ok(refused.map(|refusal| (refusal.reason, refusal.field)))

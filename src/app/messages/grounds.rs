@@ -14,7 +14,7 @@ use store::tables::MESSAGE;
 use store::{Kept, Store, Unit};
 use wire::content::decode_content;
 
-use crate::app::cases::opening;
+use crate::app::cases::{ground, opening};
 use crate::app::consents::spread;
 use crate::app::{AppError, Refusal};
 
@@ -53,7 +53,12 @@ pub(super) fn complete(
     if let Some((row, _)) = &question {
         content.case.get_or_insert(row.case.into());
     }
-    let asked = question.as_ref().map(|(_, content)| content);
+    // In a case that has changed hands an answer rests on what let it go there.
+    let moved = match content.case {
+        Some(case) => ground::of_moved(store, case)?,
+        None => None,
+    };
+    let asked = moved.as_ref().or(question.as_ref().map(|(_, content)| content));
     let by_consent = content.basis == LawfulBasis::Consent;
     let by_request = content.basis == LawfulBasis::ServiceRequest;
     let from_question = asked.and_then(|asked| asked.consent.clone());
@@ -90,15 +95,17 @@ pub(super) fn still_stand(
     if let Some(ground) = spread::ended(unit, content, own, to)? {
         return Err(Refusal::new(Reason::ConsentWithdrawn).field(ground.field()).into());
     }
-    if rests_on_question(unit, content)? || rests_on_case(unit, content)? {
+    if rests_on_case(unit, content)? {
         return Ok(());
     }
+    let about = opening::about(unit, content)?;
+    let about = about.as_ref();
     if let Some(reference) = &content.consent {
         let consent = unit.consent(reference.consent_id)?.ok_or_else(no_consent)?;
         if consent.withdrawn_at().is_some() {
             return Err(Refusal::new(Reason::ConsentWithdrawn).field("consent.consent_id").into());
         }
-        let hers = is_of(unit, content.person.as_ref(), consent.person())?;
+        let hers = is_of(unit, about, consent.person())?;
         if !hers || consent.reference() != *reference {
             return Err(no_consent());
         }
@@ -106,7 +113,7 @@ pub(super) fn still_stand(
     if let Some(reference) = &content.service_request {
         let kept = unit.service_request(reference.request_id)?.ok_or_else(no_request)?;
         let known = kept.request.reference().ok_or_else(withdrawn_request)?;
-        let hers = is_of(unit, content.person.as_ref(), kept.request.person)?;
+        let hers = is_of(unit, about, kept.request.person)?;
         if !hers || known != *reference || kept.recipient != to.county() {
             return Err(no_request());
         }
@@ -126,10 +133,21 @@ fn rests_on_question(unit: &Unit<'_>, content: &Content) -> Result<bool, AppErro
         && question.service_request == content.service_request)
 }
 
-/// A step of a case rests on the ground of the case, unless the person has withdrawn it here.
+/// What is said in a case rests on the ground of the case, unless the person has withdrawn it here: in one that has changed
+/// hands, on what let it go where it is now, and otherwise on that of its first message.
 fn rests_on_case(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError> {
     let Some(case) = content.case else { return Ok(false) };
-    let Some(opening) = opening::opening(unit, case)? else { return Ok(false) };
+    let opening = match ground::of_moved(unit, case) {
+        Ok(Some(opening)) => opening,
+        Ok(None) if rests_on_question(unit, content)? => return Ok(true),
+        Ok(None) => match opening::opening(unit, case)? {
+            Some(opening) => opening,
+            None => return Ok(false),
+        },
+        // What opened it is not here, or was taken back.
+        Err(AppError::Refused(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    };
     let same = opening.consent == content.consent
         && opening.service_request == content.service_request
         && (content.person.is_none() || content.person == opening.person);

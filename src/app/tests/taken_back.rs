@@ -21,7 +21,7 @@ use crate::app::{cases, duties, letters};
 const KINDS: [Kind; 2] = [Kind::PregnancyReport, Kind::PregnancyFeedback];
 
 /// The last message of that kind that an office has sent to a county.
-fn last(office: &Office, to: &str, kind: Kind) -> Option<MessageId> {
+pub(super) fn last(office: &Office, to: &str, kind: Kind) -> Option<MessageId> {
     let rows = office.store.scan_personal(&MESSAGE, .., 100).unwrap();
     let sent = rows.into_iter().filter_map(|((id, side), kept)| Some((id, side, kept.value()?)));
     let sent = sent.filter(|(_, side, _)| *side == Side::Sent.byte());
@@ -29,18 +29,23 @@ fn last(office: &Office, to: &str, kind: Kind) -> Option<MessageId> {
     sent.next_back().map(|(id, _, _)| MessageId::from_bytes(id))
 }
 
-async fn perform(office: &Office, post: &Post) -> usize {
+pub(super) async fn perform(office: &Office, post: &Post) -> usize {
     duties::perform(office.area, &office.store, post, NOW).await.unwrap()
 }
 
 /// An office sends what it has to say of a withdrawal, and the other one has it.
-async fn word(from: &Office, post: &Post, to: (&Office, &str), kind: Kind) {
+pub(super) async fn word(from: &Office, post: &Post, to: (&Office, &str), kind: Kind) {
     assert_eq!(perform(from, post).await, 1);
     let word = last(from, to.1, kind).unwrap();
     deliver(from, post, to.0, &[word], NOW).await;
 }
 
-async fn take(office: &Office, post: &Post, case: CaseId, action: Action) -> Result<(), AppError> {
+pub(super) async fn take(
+    office: &Office,
+    post: &Post,
+    case: CaseId,
+    action: Action,
+) -> Result<(), AppError> {
     let expected = kept(office, case).version;
     let order = Order { case, expected, action, idempotency_key: String::new(), listed: false };
     steps::take(&office.clerk(), &office.store, post, order).await

@@ -42,6 +42,8 @@ pub struct View {
     pub idle: Vec<(MessageId, Reason)>,
     /// Steps that wait: for what opened the case, or for the hand-over that gave their sender its side.
     pub waiting: Vec<MessageId>,
+    /// The steps by which its sides changed hands, in order; of one that was told in several messages, the first.
+    pub moves: Vec<MessageId>,
 }
 
 impl View {
@@ -57,6 +59,7 @@ impl View {
             answer: None,
             idle: Vec::new(),
             waiting: Vec::new(),
+            moves: Vec::new(),
         }
     }
 
@@ -295,6 +298,7 @@ pub(super) fn view(case: &Case) -> View {
             Ok(()) => {
                 if let Deed::Transfer { area, .. } = step.deed {
                     sat.push(area.county());
+                    view.moves.push(step.id);
                 }
             }
             Err(Reason::NotHolder) if !sat.contains(&step.from.county()) => {

@@ -122,17 +122,32 @@ impl Body {
         if let Self::HandOver(body) = self {
             return body.documents.iter().flat_map(|d| d.content.body.reveals()).collect();
         }
-        let none = BTreeSet::new();
-        let services = match self {
-            Self::OutflowNotice(body) => &body.services_wanted,
-            Self::PregnancyReport(body) => &body.services_wanted,
-            Self::ContraceptionReport(body) => &body.services_wanted,
-            Self::PregnancyFeedback(body) => &body.services_arranged,
-            Self::ContraceptionFeedback(body) => &body.services_arranged,
-            _ => &none,
-        };
-        let named = services.iter().copied().chain(self.service());
+        let named = self.services().into_iter().flatten().copied().chain(self.service());
         named.filter_map(Service::reveals).chain(self.kind().needs_consent()).collect()
+    }
+
+    /// The services that the message lists, where it has such a list.
+    const fn services(&self) -> Option<&BTreeSet<Service>> {
+        match self {
+            Self::OutflowNotice(body) => Some(&body.services_wanted),
+            Self::PregnancyReport(body) => Some(&body.services_wanted),
+            Self::ContraceptionReport(body) => Some(&body.services_wanted),
+            Self::PregnancyFeedback(body) => Some(&body.services_arranged),
+            Self::ContraceptionFeedback(body) => Some(&body.services_arranged),
+            _ => None,
+        }
+    }
+
+    /// The same list, to leave something out.
+    const fn services_mut(&mut self) -> Option<&mut BTreeSet<Service>> {
+        match self {
+            Self::OutflowNotice(body) => Some(&mut body.services_wanted),
+            Self::PregnancyReport(body) => Some(&mut body.services_wanted),
+            Self::ContraceptionReport(body) => Some(&mut body.services_wanted),
+            Self::PregnancyFeedback(body) => Some(&mut body.services_arranged),
+            Self::ContraceptionFeedback(body) => Some(&mut body.services_arranged),
+            _ => None,
+        }
     }
 }
 
@@ -180,6 +195,18 @@ impl Content {
     pub fn ground(&self) -> Option<Ground> {
         let consent = self.consent.as_ref().map(|consent| Ground::Consent(consent.consent_id));
         consent.or_else(|| self.service_request.map(|asked| Ground::Request(asked.request_id)))
+    }
+
+    /// As much of it as a consent to that much covers: listed services that would reveal more are left out. None when it
+    /// would reveal more all the same.
+    #[must_use]
+    pub fn within(&self, scopes: &BTreeSet<ConsentScope>) -> Option<Self> {
+        let mut content = self.clone();
+        if let Some(services) = content.body.services_mut() {
+            services
+                .retain(|service| service.reveals().is_none_or(|scope| scopes.contains(&scope)));
+        }
+        content.body.reveals().is_subset(scopes).then_some(content)
     }
 
     /// By when the other office has to answer when the clock starts at `start`.
