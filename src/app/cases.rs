@@ -11,11 +11,11 @@ pub mod duties;
 pub(crate) mod ground;
 pub mod opening;
 pub mod read;
+pub(crate) mod result;
 pub mod steps;
 
 use domain::area::AreaCode;
 use domain::case::{Case, Deed, Seat, Stage, Step, View};
-use domain::clock::table::{Duty, of_duty};
 use domain::id::{CaseId, MessageId};
 use domain::message::{Body, Content, HandOver, Kind};
 use domain::reason::Reason;
@@ -97,7 +97,11 @@ pub fn take(unit: &mut Unit<'_>, came: Came, content: &Content) -> Result<bool, 
         take_what_waited(unit, &mut row, &came)?;
     }
     pass_on(&mut row, &came);
+    let answered = matches!(deed, Deed::Answer { .. }).then(|| row.clone());
     keep(unit, row, came.own(), came.now)?;
+    if let Some(row) = answered {
+        result::wake_together(unit, &row, came.own(), came.now)?;
+    }
     Ok(unit.contains(&CASE_DUTY, id.as_bytes())?)
 }
 
@@ -275,15 +279,19 @@ fn keep(
         true => unit.put(&CASE_WAITING, &(row.since.get(), key), &())?,
         false => unit.delete(&CASE_WAITING, &(row.since.get(), key)),
     }
-    if let Some((whose, at)) = row.turn.take() {
+    let before = row.turn.take();
+    if let Some((whose, at)) = before {
         unit.delete(&CASE_TURN, &(whose, at, key));
     }
-    row.turn = turn(&row.case, &view, own, now);
+    let telling = result::clock(unit, &row, own)?.filter(|telling| telling.told.is_none());
+    row.turn = turn(&view, telling.map(|telling| telling.due), own, now);
     let gone = ground::is_gone(unit, &row)?;
     if gone || opening::is_deleted(unit, row.case.id().opening_message())? {
         // Nobody can act on what nobody can read, or on what the person has taken back.
         row.turn = None;
     }
+    // What was told of one turn says nothing of the next.
+    row.told = row.told && row.turn == before;
     if let Some((whose, at)) = row.turn {
         unit.put(&CASE_TURN, &(whose, at, key), &())?;
     }
@@ -295,21 +303,19 @@ fn keep(
     follow(unit, row.case.id().opening_message(), (&view, gone), own, now)
 }
 
-/// Where a case stands in the index of turns: by its due time, or by when it came to this turn.
-fn turn(case: &Case, view: &View, own: AreaCode, now: UnixMillis) -> Option<(u8, u64)> {
+/// Where a case stands in the index of turns: by when a result is to be told, by its due time, or by when it came to this
+/// turn.
+fn turn(
+    view: &View,
+    telling: Option<UnixMillis>,
+    own: AreaCode,
+    now: UnixMillis,
+) -> Option<(u8, u64)> {
     let seat = view.turn()?;
     let whose = if view.sits(own, seat) { OURS } else { THEIRS };
     let involved = Seat::ALL.iter().any(|seat| view.sits(own, *seat));
-    let due = result_due(case, view).or(view.due).map_or(now.get(), UnixMillis::get);
+    let due = telling.or(view.due).map_or(now.get(), UnixMillis::get);
     involved.then_some((whose, due))
-}
-
-/// By when the origin areas of a birth registration have to hear what became of it, once this one has answered.
-fn result_due(case: &Case, view: &View) -> Option<UnixMillis> {
-    let asked = view.kind == Some(Kind::BirthRegistrationInquiry);
-    let answer = view.answer.filter(|_| asked && view.stage == Stage::Answered)?;
-    let answered = case.steps().into_iter().find(|step| step.id == answer)?.created;
-    Some(of_duty(Duty::TellResult).due(answered).at())
 }
 
 /// Brings the message of the question to what its case says: answered, due later, or not due while the clock stands still,
@@ -328,13 +334,19 @@ fn follow(
         if row.answered.is_some() || !asks {
             continue;
         }
+        // Whoever has left a side is not told of what the others do.
+        let asks = view.sits(own, Seat::Asking) && side == Side::Sent;
+        let between = view.sits(own, Seat::Answering)
+            || asks && view.answering.is_some_and(|held| held.area.county() == row.peer.county());
         if let Some(answer) = view.answer {
             off_the_desk(unit, question, row.due);
-            send::update(unit, question, side, |row| row.answered = Some((answer, now)))?;
+            // The clock may have stood still until the answer; whose answer it was is counted by it.
+            let due = view.due.filter(|_| between);
+            send::update(unit, question, side, |row| {
+                (row.answered, row.due) = (Some((answer, now)), due);
+            })?;
             continue;
         }
-        let between = view.answering.is_some_and(|held| held.area.county() == row.peer.county())
-            || view.sits(own, Seat::Answering);
         let runs = view.stage == Stage::Asked && between && !gone;
         let due = view.due.filter(|_| runs);
         if due == row.due {

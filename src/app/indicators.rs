@@ -135,19 +135,20 @@ fn of_messages(
     let mut told = Told::new();
     let mut differing = facts::differing(store, ctx.county())?;
     let until = bounds.1.saturating_add(FOLLOWED);
-    let mut brought = BTreeSet::new();
+    let mut counted_before = BTreeSet::new();
     let time = (bounds.0.saturating_sub(LONGEST), until);
     facts::messages(store, time, &mut |key, person, row| {
         let differs = differing.remove(&key.0).is_some();
         let Some(kind) = row.kind().filter(|kind| !kind.is_sent_by_nodes()) else {
             return Ok(ControlFlow::Continue(()));
         };
-        if let Some(handed) = facts::handed(store, ctx.county(), key, row)?
-            && brought.insert(handed.id)
-        {
+        for owed in facts::owed(store, ctx.county(), key, row)? {
+            if !counted_before.insert((owed.id, owed.by, owed.kind.number())) {
+                continue;
+            }
             for indicator in [Indicator::Feedback, Indicator::Timeliness] {
-                if let Some(counted) = indicator.of_message(&handed.fact, bounds) {
-                    count((indicator.number(), handed.by, Some(handed.kind)), handed.id, counted);
+                if let Some(counted) = indicator.of_message(&owed.fact, bounds) {
+                    count((indicator.number(), owed.by, Some(owed.kind)), owed.id, counted);
                 }
             }
         }

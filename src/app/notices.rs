@@ -53,6 +53,7 @@ impl Notice {
             | NoticeKind::NotAnswered { to, .. }
             | NoticeKind::NotHandedOver { to, .. }
             | NoticeKind::NotPassedOn { to, .. }
+            | NoticeKind::ResultToTell { to }
             | NoticeKind::DeadLetter { to } => Some(to),
             NoticeKind::ToAnswer { from, .. } | NoticeKind::CaseWaits { from } => Some(from),
             NoticeKind::Unopened { at, .. } => Some(at),

@@ -11,7 +11,7 @@ mod hand_over;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{Held, View};
+pub use fold::{Held, Move, View};
 pub use hand_over::{Duty, Offer, OfferState};
 
 use std::collections::BTreeMap;

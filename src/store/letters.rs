@@ -247,6 +247,11 @@ pub enum NoticeKind {
     },
     /// A person was marked as at risk, and more waits to be sent than could be looked through.
     HidingCutShort,
+    /// An origin has not been told in time what became of a birth registration.
+    ResultToTell {
+        /// The origin.
+        to: AreaCode,
+    },
 }
 
 impl NoticeKind {
@@ -280,6 +285,7 @@ impl NoticeKind {
             Self::NotPassedOn { to, .. } => (43, area(to), 0),
             Self::ClockDoubted { .. } => (44, nobody, 0),
             Self::HidingCutShort => (45, nobody, 0),
+            Self::ResultToTell { to } => (46, area(to), 0),
         }
     }
 }

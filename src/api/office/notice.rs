@@ -68,5 +68,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::NotPassedOn { .. } => pb::NoticeKind::NotPassedOn,
         NoticeKind::ClockDoubted { .. } => pb::NoticeKind::ClockDoubted,
         NoticeKind::HidingCutShort => pb::NoticeKind::HidingCutShort,
+        NoticeKind::ResultToTell { .. } => pb::NoticeKind::ResultToTell,
     }
 }

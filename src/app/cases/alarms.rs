@@ -1,5 +1,5 @@
-//! Alarms about cases that no message's own clock speaks of: a side that was handed over and is late, and steps whose case
-//! never came. Offices are named, persons never.
+//! Alarms about cases that no message's own clock speaks of: a side that was handed over and is late, a result that the
+//! origin has not been told in time, and steps whose case never came. Offices are named, persons never.
 
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use store::letters::NoticeKind;
 use store::tables::{CASE, CASE_TURN, CASE_WAITING};
 use store::{Store, Unit};
 
+use super::opening::Rows;
+use super::result::{self, Telling};
 use crate::app::each::each;
 use crate::app::{AppError, notices};
 
@@ -32,12 +34,12 @@ pub async fn look(own: AreaCode, store: &Store, now: UnixMillis) -> Result<usize
         let range = (whose, 0, [0; 16])..=(whose, now.get(), [0xFF; 16]);
         for page in store.pages(&CASE_TURN, range, CASES_AT_ONCE) {
             let keys = page?.into_iter().map(|((_, _, key), ())| key);
-            take_untold(store, own, keys, &mut open)?;
+            take_untold(store, (own, now), keys, &mut open)?;
         }
     }
     let since = now.saturating_sub(WAITS_FOR).get();
     for page in store.pages(&CASE_WAITING, ..=(since, [0xFF; 16]), CASES_AT_ONCE) {
-        take_untold(store, own, page?.into_iter().map(|((_, key), ())| key), &mut open)?;
+        take_untold(store, (own, now), page?.into_iter().map(|((_, key), ())| key), &mut open)?;
     }
     if open.is_empty() {
         return Ok(0);
@@ -55,7 +57,7 @@ fn unread(key: CaseKey, error: &AppError) {
 /// Adds those that there is something to tell of, while there is room for more.
 fn take_untold(
     store: &Store,
-    own: AreaCode,
+    (own, now): (AreaCode, UnixMillis),
     keys: impl Iterator<Item = CaseKey>,
     open: &mut Vec<CaseKey>,
 ) -> Result<(), AppError> {
@@ -63,8 +65,10 @@ fn take_untold(
         if open.len() >= CASES_AT_ONCE {
             break;
         }
-        match store.get(&CASE, &key).map_err(AppError::from) {
-            Ok(row) => open.extend(row.and_then(|row| news(&row, own)).map(|_| key)),
+        let row = store.get(&CASE, &key).map_err(AppError::from);
+        let news = row.and_then(|row| row.map_or(Ok(None), |row| news(store, &row, own, now)));
+        match news {
+            Ok(news) => open.extend(news.map(|_| key)),
             // The others are told of all the same.
             Err(error) if error.is_of_one() => unread(key, &error),
             Err(error) => return Err(error),
@@ -80,7 +84,7 @@ fn tell(
     now: UnixMillis,
 ) -> Result<usize, AppError> {
     let Some(mut row) = unit.get(&CASE, key)? else { return Ok(0) };
-    let Some((what, message)) = news(&row, own) else { return Ok(0) };
+    let Some((what, message)) = news(&*unit, &row, own, now)? else { return Ok(0) };
     row.told = true;
     unit.put(&CASE, key, &row)?;
     notices::raise(unit, now, what, &[message])?;
@@ -88,14 +92,25 @@ fn tell(
 }
 
 /// What there is to tell of a case, with the message that it is about; none when the office was told.
-fn news(row: &CaseRow, own: AreaCode) -> Option<(NoticeKind, MessageId)> {
+fn news(
+    rows: &impl Rows,
+    row: &CaseRow,
+    own: AreaCode,
+    now: UnixMillis,
+) -> Result<Option<(NoticeKind, MessageId)>, AppError> {
     if row.told {
-        return None;
+        return Ok(None);
     }
     let view = row.case.view();
     let moved = Seat::ALL.iter().any(|seat| view.held(*seat).is_some_and(|held| held.term > 1));
     let first = row.case.steps().first().map(|step| (step.from, step.id));
-    match (view.stage, view.asking, view.answering, first) {
+    Ok(match (view.stage, view.asking, view.answering, first) {
+        (Stage::Answered, _, Some(answering), _) => {
+            let late = |telling: &Telling| telling.told.is_none() && telling.due <= now;
+            let what = NoticeKind::ResultToTell { to: answering.area };
+            let id = row.case.id().opening_message();
+            result::clock(rows, row, own)?.filter(late).map(|_| (what, id))
+        }
         (Stage::Asked, Some(asking), Some(answering), _) if moved => {
             let ours = view.sits(own, Seat::Answering);
             let what = if ours {
@@ -108,5 +123,5 @@ fn news(row: &CaseRow, own: AreaCode) -> Option<(NoticeKind, MessageId)> {
         (Stage::Waiting, _, _, Some((from, id))) => Some((NoticeKind::CaseWaits { from }, id)),
         // The message's own clock has told it, or nobody has to answer.
         _ => None,
-    }
+    })
 }

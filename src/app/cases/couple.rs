@@ -19,6 +19,7 @@ use store::cases::CaseRow;
 use store::tables::{CASE, CASE_TOGETHER};
 use store::{Store, Unit};
 
+use super::opening::{Rows as _, SPOUSES_MAX};
 use super::steps::{current, inside};
 use super::{case, ground, keep};
 use crate::app::access::{self, Act};
@@ -26,9 +27,6 @@ use crate::app::at_risk;
 use crate::app::idempotency::Once;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
 use crate::app::{AppError, Ctx, Refusal};
-
-/// Spouses whose origins are asked, and so cases that belong together.
-const SPOUSES_MAX: usize = 2;
 
 /// What a couple applies for.
 #[derive(Debug, Serialize)]
@@ -205,7 +203,7 @@ pub async fn decide(
     let own = ctx.county();
     let once = Once::new(&decision.idempotency_key, "DecideBirthRegistration", &decision)?;
     if !decision.idempotency_key.is_empty() && was_done(ctx, store, once.clone()).await? {
-        return together(store, &case(store, decision.case)?);
+        return Ok(store.together(&case(store, decision.case)?)?);
     }
     let Decision { case: id, result, decided_on, reason, .. } = decision;
     let (mut outgoing, mut seen) = (Vec::new(), Vec::new());
@@ -261,7 +259,7 @@ fn to_decide(
 ) -> Result<Vec<CaseRow>, AppError> {
     let forbidden = || AppError::from(Refusal::new(Reason::StateForbids).field("result"));
     let mut rows = Vec::new();
-    for id in together(store, &case(store, id)?)? {
+    for id in store.together(&case(store, id)?)? {
         let row = store.get(&CASE, id.as_bytes())?;
         let answered = row.as_ref().is_some_and(|row| row.case.view().answer.is_some());
         if !answered && result != RegistrationResult::Withdrawn {
@@ -322,11 +320,4 @@ pub fn replace(
     let first = CaseId::from_bytes(first);
     bind(unit, first, new)?;
     keep(unit, CaseRow { together: Some(first), ..row }, own, now)
-}
-
-/// The cases that belong together with one, itself among them, also one whose question was refused.
-pub(super) fn together(store: &Store, row: &CaseRow) -> Result<Vec<CaseId>, AppError> {
-    let Some(first) = row.together else { return Ok(vec![row.case.id()]) };
-    let rows = store.scan_under(&CASE_TOGETHER, &(*first.as_bytes(),), None, SPOUSES_MAX)?;
-    Ok(rows.into_iter().map(|((_, id), ())| CaseId::from_bytes(id)).collect())
 }

@@ -32,9 +32,9 @@ enum Moved {
 }
 
 fn moved(rows: &impl Rows, row: &CaseRow) -> Result<Moved, AppError> {
-    for id in row.case.view().moves.into_iter().rev() {
+    for moved in row.case.view().moves.into_iter().rev() {
         for side in [Side::Received, Side::Sent] {
-            if let Some(message) = rows.message(id, side)? {
+            if let Some(message) = rows.message(moved.id, side)? {
                 let content = kept_content(&message)?;
                 return Ok(content.map_or(Moved::Gone, |it| Moved::With(Box::new(it))));
             }
@@ -161,10 +161,9 @@ pub(crate) fn refused(
         return Ok(None);
     }
     let view = row.case.view();
-    let Some(brought) = view.moves.iter().rev().find(|id| row.brought.contains(id)) else {
-        return Ok(None);
-    };
-    let Some(message) = unit.message(*brought, Side::Received)? else { return Ok(None) };
+    let mut brought = view.moves.iter().rev().map(|moved| moved.id);
+    let Some(brought) = brought.find(|id| row.brought.contains(id)) else { return Ok(None) };
+    let Some(message) = unit.message(brought, Side::Received)? else { return Ok(None) };
     let Some(hand_over) = kept_content(&message)? else {
         let over = unit.get(&FORGOTTEN, brought.as_bytes())?.is_some();
         return Ok((!over).then_some((Reason::ConsentWithdrawn, "consent.consent_id")));

@@ -6,11 +6,14 @@ use domain::person::PersonReference;
 use domain::reason::Reason;
 use store::cases::CaseRow;
 use store::messages::{MessageRow, Side, message_key};
-use store::tables::{CASE, MESSAGE};
+use store::tables::{CASE, CASE_TOGETHER, MESSAGE};
 use store::{Kept, Store, StoreError, Unit};
 
 use crate::app::AppError;
 use crate::app::messages::kept_content;
+
+/// Spouses whose origins are asked, and so cases that belong together.
+pub(super) const SPOUSES_MAX: usize = 2;
 
 /// Reads rows, from the store or in a unit.
 pub(crate) trait Rows {
@@ -18,6 +21,8 @@ pub(crate) trait Rows {
     fn message(&self, id: MessageId, side: Side) -> Result<Option<MessageRow>, StoreError>;
     /// A case.
     fn case(&self, id: CaseId) -> Result<Option<CaseRow>, StoreError>;
+    /// The cases that belong together with one, itself among them, also one whose question was refused.
+    fn together(&self, row: &CaseRow) -> Result<Vec<CaseId>, StoreError>;
 }
 
 macro_rules! rows {
@@ -28,6 +33,12 @@ macro_rules! rows {
             }
             fn case(&self, id: CaseId) -> Result<Option<CaseRow>, StoreError> {
                 self.get(&CASE, id.as_bytes())
+            }
+            fn together(&self, row: &CaseRow) -> Result<Vec<CaseId>, StoreError> {
+                let Some(first) = row.together else { return Ok(vec![row.case.id()]) };
+                let rows =
+                    self.scan_under(&CASE_TOGETHER, &(*first.as_bytes(),), None, SPOUSES_MAX)?;
+                Ok(rows.into_iter().map(|((_, id), ())| CaseId::from_bytes(id)).collect())
             }
         }
     )*};

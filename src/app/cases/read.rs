@@ -13,7 +13,8 @@ use store::Store;
 use store::cases::{CaseRow, OURS, THEIRS};
 use store::tables::{CASE, CASE_TURN, CASE_WAITING};
 
-use super::{case, couple, opening};
+use super::opening::Rows as _;
+use super::{case, opening};
 use crate::app::{AppError, Ctx, Refusal, page_size};
 
 /// A case as an office sees it.
@@ -155,7 +156,7 @@ fn wrong() -> AppError {
 fn shown(store: &Store, own: AreaCode, row: CaseRow, now: UnixMillis) -> Result<Shown, AppError> {
     let view = row.case.view();
     let id = row.case.id();
-    let together = couple::together(store, &row)?.into_iter().filter(|case| *case != id).collect();
+    let together = store.together(&row)?.into_iter().filter(|case| *case != id).collect();
     let mut deleted = Vec::new();
     for step in row.case.steps() {
         if opening::is_deleted(store, step.id)? {

@@ -11,6 +11,7 @@ use domain::indicator::{ApplicationFact, MessageFact};
 use domain::message::Kind;
 use domain::service::Service;
 use domain::time::UnixMillis;
+use store::cases::CaseRow;
 use store::messages::{MessageKey, MessageRow, Side};
 use store::reconcile::DifferenceState;
 use store::records::RegistrationRow;
@@ -18,6 +19,7 @@ use store::tables::{CASE, DIFFERENCE, DRAW, ENDORSEMENT, MESSAGE, REGISTRATION, 
 use store::{Kept, Store};
 
 use crate::app::AppError;
+use crate::app::cases::result;
 use crate::app::messages::track::last_word;
 
 /// Rows that are read at one time.
@@ -55,64 +57,107 @@ pub(super) fn message(
     })
 }
 
-/// A question whose answering side was handed over: another office than the one that was asked has to answer.
-pub(super) struct Handed {
+/// What an office owes in a case, where no message of its own says by when: the answer to a question that was handed over,
+/// or what became of a birth registration.
+pub(super) struct Owed {
     /// The case.
     pub(super) id: [u8; 16],
-    /// Kind of the question.
+    /// Kind of the question, or of what is to be told.
     pub(super) kind: Kind,
-    /// The office that has to answer.
+    /// The office that owes it.
     pub(super) by: AreaCode,
-    /// What is known of the answer.
+    /// What is known of it.
     pub(super) fact: MessageFact,
 }
 
-/// The question of a case, where the message that asked it does not say who answers by when: at the office that asked, and
-/// at the one that took the case over.
-pub(super) fn handed(
+/// What is owed in the case of a message: of a question that was handed over, at the office that asked and at those that
+/// have had it; of a birth registration, at the office that asks.
+pub(super) fn owed(
     store: &Store,
     own: AreaCode,
     key: MessageKey,
     row: &MessageRow,
-) -> Result<Option<Handed>, AppError> {
-    let asked = Side::from_byte(key.1) == Some(Side::Sent) && row.due.is_none();
-    let asked = asked && row.kind().and_then(Kind::answered_by).is_some();
-    let brought =
-        Side::from_byte(key.1) == Some(Side::Received) && row.kind() == Some(Kind::HandOver);
-    if !asked && !brought {
-        return Ok(None);
+) -> Result<Vec<Owed>, AppError> {
+    let kind = row.kind();
+    let asks = kind.and_then(Kind::answered_by).is_some();
+    let side = Side::from_byte(key.1);
+    let brought = side == Some(Side::Received) && kind == Some(Kind::HandOver);
+    let ours = side == Some(Side::Sent) && asks;
+    let result = brought || (ours && kind == Some(Kind::BirthRegistrationInquiry));
+    let moved = brought || (asks && row.due.is_none());
+    if !result && !moved {
+        return Ok(Vec::new());
     }
     let id = *row.case.as_bytes();
-    let Some(case) = store.get(&CASE, &id)? else { return Ok(None) };
-    let view = case.case.view();
-    let (Some(kind), Some(held)) = (view.kind, view.answering) else { return Ok(None) };
-    let by = held.area.county();
-    let ours = Seat::ALL.iter().any(|seat| view.sits(own, *seat));
+    let Some(case) = store.get(&CASE, &id)? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    if moved {
+        all = handed(store, own, (side, row), &case)?;
+    }
+    if result && let Some(telling) = result::clock(store, &case, own)? {
+        let fact = fact(own, (own, row.created), telling.told, Some(telling.due));
+        all.push(Owed { id, kind: Kind::BirthRegistrationResult, by: own.county(), fact });
+    }
+    Ok(all)
+}
+
+/// The answers that offices owe, or have owed, in a case whose answering side was handed over. Whoever gave it away in time
+/// owes none; whoever took it over has the whole clock from then on.
+fn handed(
+    store: &Store,
+    own: AreaCode,
+    (side, row): (Option<Side>, &MessageRow),
+    case: &CaseRow,
+) -> Result<Vec<Owed>, AppError> {
+    let (id, view) = (*case.case.id().as_bytes(), case.case.view());
+    let (Some(kind), Some(held)) = (view.kind, view.answering) else { return Ok(Vec::new()) };
+    let brought = row.kind() == Some(Kind::HandOver);
+    let sits = Seat::ALL.iter().any(|seat| view.sits(own, *seat));
+    let left = side == Some(Side::Received) && !brought;
+    if kind.answered_by().is_none() || (!sits && !left) {
+        return Ok(Vec::new());
+    }
+    let owed = |by: AreaCode, answered, due| {
+        let fact = fact(own, (by, row.created), answered, due);
+        Owed { id, kind, by: by.county(), fact }
+    };
+    let late = view.moves.iter().filter(|moved| moved.due.is_some_and(|due| due <= moved.at));
+    let late = late.filter(|moved| !left || moved.from.county() == own.county());
+    let mut all: Vec<_> = late.map(|moved| owed(moved.from, None, moved.due)).collect();
     let counted_there = match brought {
         // Whoever has the question itself counts by that.
         true => [Side::Sent, Side::Received].iter().try_fold(false, |found, side| {
             Ok::<_, AppError>(found || store.get_personal(&MESSAGE, &(id, side.byte()))?.is_some())
         })?,
-        false => by == row.peer.county(),
+        false => left || held.area.county() == row.peer.county(),
     };
-    if !ours || counted_there || kind.answered_by().is_none() {
-        return Ok(None);
+    if !counted_there {
+        let at = |id: MessageId| {
+            let step = case.case.steps().into_iter().find(|step| step.id == id).cloned();
+            step.map(|step| step.created)
+        };
+        let due = view.counted.filter(|_| view.paused.is_none());
+        all.push(owed(held.area, view.answer.and_then(at), due));
     }
-    let at = |id: MessageId| {
-        let step = case.case.steps().into_iter().find(|step| step.id == id).cloned();
-        step.map(|step| step.created)
-    };
-    let fact = MessageFact {
-        sent: by != own,
-        created: row.created,
+    Ok(all)
+}
+
+fn fact(
+    own: AreaCode,
+    (by, created): (AreaCode, UnixMillis),
+    answered: Option<UnixMillis>,
+    due: Option<UnixMillis>,
+) -> MessageFact {
+    MessageFact {
+        sent: by.county() != own.county(),
+        created,
         stored: None,
         opened: None,
-        answered: view.answer.and_then(at),
-        due: view.due.filter(|_| view.paused.is_none()),
+        answered,
+        due,
         paired: None,
         differs: false,
-    };
-    Ok(Some(Handed { id, kind, by, fact }))
+    }
 }
 
 /// Whether one person was found for a question that came; nothing where nobody is to be looked for.

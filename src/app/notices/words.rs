@@ -54,6 +54,7 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::AgreementEnds { .. }
         | NoticeKind::ClockDoubted { .. }
         | NoticeKind::HidingCutShort
+        | NoticeKind::ResultToTell { .. }
         | NoticeKind::NotPassedOn { .. }
         | NoticeKind::NotHandedOver { .. } => own,
     }
@@ -173,8 +174,8 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
         NoticeKind::NotHandedOver { .. } => [
             "{name}（{code}）已接受移交的{count}件个案不能移交，仍由本办公室承办；原因：{reason}。",
             "{count} case(s) that {name} ({code}) has accepted cannot be handed over and stay with this office: {reason}.",
-            "同意和服务申请只对本人指定的地区有效。本人要由该地区办理的，请其重新同意或申请后另行开案：liangdi consent record；liangdi reason {reason}",
-            "A consent or request counts for the county that the person named. If she wants that county to act, record hers anew and open a case with it: liangdi consent record; liangdi reason {reason}",
+            "同意和服务申请只对本人指定的地区有效。本人要由该地区办理的，请其另行同意后再次移交，申请则由该地区另行开案：liangdi consent record；liangdi reason {reason}",
+            "A consent or request counts for the county that the person named. If she wants that county to act, record her consent to it and offer the case again, or her request and open a case with it: liangdi consent record; liangdi reason {reason}",
         ],
         NoticeKind::NotPassedOn { .. } => [
             "本办公室已移交的{count}件个案又有来件，不能转给现承办的{name}（{code}）；原因：{reason}。",
@@ -193,6 +194,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "A person was marked as at risk, and too much waits to be sent for all of it to be looked through for what tells where she is.",
             "请督导员查看待发通报，凡会透露其住处的一律放弃：liangdi message list；liangdi dead-letter discard",
             "Supervisor: look at what waits, and give up what tells where she is: liangdi message list; liangdi dead-letter discard",
+        ],
+        NoticeKind::ResultToTell { .. } => [
+            "{name}（{code}）已答复的生育服务登记核实，有{count}件逾期仍未由本办公室通报登记结果。",
+            "{name} ({code}) has answered what this office asked for {count} birth registration(s), and has not been told in time what became of them.",
+            "请办理登记并通报结果：liangdi birth-registration decide 个案编号",
+            "Decide and tell the origin: liangdi birth-registration decide CASE",
         ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
@@ -276,6 +283,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::NotReconciled { .. }
         | NoticeKind::WithdrawalRefused { .. }
         | NoticeKind::HidingCutShort
+        | NoticeKind::ResultToTell { .. }
         | NoticeKind::NotPassedOn { .. }
         | NoticeKind::NotHandedOver { .. } => (0, 0, None),
     }

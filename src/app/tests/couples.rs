@@ -2,19 +2,24 @@
 
 use domain::access::Role;
 use domain::id::{CaseId, MessageId};
+use domain::indicator::Indicator;
 use domain::message::{Body, Children, Content, Kind, PrintedNumber, RegistrationResult};
 use domain::person::{PersonDetails, PersonName, PersonReference};
 use domain::purpose::LawfulBasis;
 use domain::reason::Reason;
 use domain::text::WrittenReason;
+use domain::time::{Date, UnixMillis};
 use store::letters::NoticeKind;
 use store::messages::Side;
+use store::tables::NOTICE;
 
 use super::cases::{THIRD, kept};
+use super::clocks::day;
 use super::mail::{Post, Stranger, content_between, receipt, row};
 use super::{HERE, NOW, ORIGIN, Office, person, refused, today};
 use crate::app::AppError;
 use crate::app::at_risk;
+use crate::app::cases::alarms;
 use crate::app::cases::couple::{self, Application, Decision};
 use crate::app::cases::steps::{self, Action, Order};
 use crate::app::letters::{self, Again};
@@ -46,10 +51,14 @@ async fn asked(office: &Office, post: &Post) -> Vec<CaseId> {
 
 /// An origin answers the question of a case.
 async fn answered(office: &Office, case: CaseId, from: &str) {
+    answered_on(office, case, from, NOW).await;
+}
+
+async fn answered_on(office: &Office, case: CaseId, from: &str, at: UnixMillis) {
     let id: MessageId = case.opening_message();
     let said = content_between(1, Kind::BirthRegistrationStatement, from, HERE);
     let said = Content { case: Some(case), in_reply_to: Some(id), step: 1, ..said };
-    Stranger::of(from).says(office, said, NOW).await;
+    Stranger::of(from).says(office, said, at).await;
 }
 
 async fn decide(
@@ -235,4 +244,53 @@ async fn an_office_is_told_when_more_waits_than_could_be_looked_through() {
     assert_eq!(hide(100, 1).await, 0, "one waits in each lane");
     asked(&office, &post).await;
     assert_eq!(hide(100, 1).await, 1);
+}
+
+/// The clock of the result, as the cases stand in the list of turns.
+fn last_days(office: &Office, cases: &[CaseId]) -> Vec<Date> {
+    let due = cases.iter().map(|case| kept(office, *case).turn.unwrap().1);
+    due.map(|due| UnixMillis::new(due - 1).date()).collect()
+}
+
+#[tokio::test]
+async fn the_clock_of_the_result_begins_with_the_last_answer_and_its_alarm_names_the_office() {
+    let (office, post) = (Office::here(), Post::new());
+    let cases = asked(&office, &post).await;
+    answered(&office, cases[0], ORIGIN).await;
+    // Sunday 1 March and fifteen working days: 20 March. It does not run while an answer is missing.
+    let far = day(40);
+    let look = |now| alarms::look(office.area, &office.store, now);
+    assert_eq!(look(far).await.unwrap(), 0, "the other origin has not answered");
+    answered_on(&office, cases[1], THIRD, day(8)).await;
+    // Monday 9 March: the first of the fifteen is the 10th, the last the 30th.
+    let last: Date = "2026-03-30".parse().unwrap();
+    assert_eq!(last_days(&office, &cases), [last, last]);
+    assert_eq!(look(last.begins()).await.unwrap(), 0, "the last day is in time");
+    assert_eq!(look(last.ends()).await.unwrap(), 2);
+    assert_eq!(look(far).await.unwrap(), 0, "it is told once");
+    let notices = office.store.scan(&NOTICE, .., 100).unwrap();
+    for to in [ORIGIN, THIRD] {
+        let what = NoticeKind::ResultToTell { to: to.parse().unwrap() };
+        assert!(notices.iter().any(|(_, row)| row.what == what), "{notices:?}");
+    }
+}
+
+#[tokio::test]
+async fn whether_the_result_was_told_in_time_counts_for_the_office_that_asked() {
+    let counted = |office: &Office, indicator| {
+        super::measured::measured(office, HERE, indicator, Kind::BirthRegistrationResult)
+    };
+    for (answered_at, timely) in [("2026-02-27", true), ("2026-02-02", false)] {
+        let (office, post) = (Office::here(), Post::new());
+        let cases = asked(&office, &post).await;
+        let at = answered_at.parse::<Date>().unwrap().begins();
+        for (case, from) in [(cases[0], ORIGIN), (cases[1], THIRD)] {
+            answered_on(&office, case, from, at).await;
+        }
+        assert_eq!(counted(&office, Indicator::Timeliness), None, "nothing is told yet");
+        decide(&office, &post, cases[0], RegistrationResult::Registered).await.unwrap();
+        let both = if timely { 2 } else { 0 };
+        assert_eq!(counted(&office, Indicator::Timeliness), Some((both, 2)), "{answered_at}");
+        assert_eq!(counted(&office, Indicator::Feedback), Some((2, 2)), "told in the month");
+    }
 }

@@ -3,25 +3,43 @@
 use domain::case::{Seat, TransferCause};
 use domain::id::CaseId;
 use domain::indicator::Indicator;
-use domain::message::{Content, Forward, Kind};
+use domain::message::{Clarify, Content, Forward, HandOverAcceptance, Kind};
+use domain::text::Passage;
 use store::cases::OURS;
+use store::letters::NoticeKind;
+use store::tables::NOTICE;
 
 use super::cases::{THIRD, between, kept};
+use super::clocks::{clocks, day};
 use super::mail::{Post, Stranger, content, content_between, send};
 use super::rogues::{accept, asked, hand_over, offer};
 use super::*;
-use crate::app::cases::steps;
+use crate::app::cases::{alarms, duties, steps};
 use crate::app::indicators;
 
-/// Answered in time, of those that were due in the month: of that office, as this node sees it.
+/// Answered, of those that were due in the month: of that office, as this node sees it.
 fn feedback(office: &Office, of: &str) -> Option<(u64, u64)> {
+    measured(office, of, Indicator::Feedback, Kind::CertificateInquiry)
+}
+
+/// Answered in time, of those that were answered in the month.
+fn timeliness(office: &Office, of: &str) -> Option<(u64, u64)> {
+    measured(office, of, Indicator::Timeliness, Kind::CertificateInquiry)
+}
+
+/// An indicator of an office for a kind in the month, as this node sees it.
+pub(super) fn measured(
+    office: &Office,
+    of: &str,
+    indicator: Indicator,
+    kind: Kind,
+) -> Option<(u64, u64)> {
     let ctx = later(&office.clerk(), Duration::from_secs(30 * 86_400));
     let period = "2026-03".parse().unwrap();
     let numbers = indicators::show(&ctx, &office.store, period, false).unwrap();
     let of: AreaCode = of.parse().unwrap();
     let mut numbers = numbers.into_iter().filter(|number| {
-        let question = number.kind == Some(Kind::CertificateInquiry);
-        number.indicator == Indicator::Feedback && number.area == of && question
+        number.indicator == indicator && number.area == of && number.kind == Some(kind)
     });
     numbers.next().and_then(|number| number.count).map(|it| (it.numerator, it.denominator))
 }
@@ -79,4 +97,109 @@ async fn what_became_of_a_birth_registration_is_due_fifteen_working_days_after_t
     let (whose, due) = kept(&office, asked.case).turn.unwrap();
     let last = UnixMillis::new(due - 1).date();
     assert_eq!((whose, last), (OURS, "2026-03-20".parse().unwrap()));
+}
+
+/// The origin tells that it has given the question away; the third county answers.
+async fn handed_on(given: &str, answered: &str) -> Office {
+    let (office, post) = (Office::here(), Post::new());
+    let at = |day: &str| day.parse::<Date>().unwrap().begins();
+    let question = asked(&office, &post).await;
+    let (seat, term, cause) = (Seat::Answering, 2, TransferCause::WrongCounty);
+    let forward = Forward { seat, term, area: THIRD.parse().unwrap(), cause };
+    let forward = Content { step: 1, ..between(Some(question.case), forward.into()) };
+    Stranger::of(ORIGIN).says(&office, forward, at(given)).await;
+    let answer = Content {
+        case: Some(question.case),
+        in_reply_to: Some(question.id),
+        step: 2,
+        ..content_between(3, Kind::CertificateStatement, THIRD, HERE)
+    };
+    Stranger::of(THIRD).says(&office, answer, at(answered)).await;
+    office
+}
+
+#[tokio::test]
+async fn whoever_gives_a_case_away_in_time_is_not_counted_and_whoever_takes_it_has_the_whole_clock()
+{
+    // Asked on Sunday 1 March; five working days end on Friday 6 March, and five more from that day on Friday 13 March.
+    let office = handed_on("2026-03-06", "2026-03-13").await;
+    assert_eq!(feedback(&office, ORIGIN), None);
+    assert_eq!(
+        (feedback(&office, THIRD), timeliness(&office, THIRD)),
+        (Some((1, 1)), Some((1, 1)))
+    );
+    let office = handed_on("2026-03-06", "2026-03-14").await;
+    assert_eq!(timeliness(&office, THIRD), Some((0, 1)));
+    // Late when it gave the case away: that stays its own.
+    let office = handed_on("2026-03-09", "2026-03-16").await;
+    assert_eq!(feedback(&office, ORIGIN), Some((0, 1)));
+    assert_eq!(
+        (feedback(&office, THIRD), timeliness(&office, THIRD)),
+        (Some((1, 1)), Some((1, 1)))
+    );
+}
+
+#[tokio::test]
+async fn an_office_that_has_left_counts_what_it_left_late_and_nothing_that_others_do() {
+    for (given, counted) in [(0, None), (8, Some((0, 1)))] {
+        let (office, post) = (Office::of(ORIGIN), Post::new());
+        let question = content(3, Kind::CertificateInquiry);
+        let case = CaseId::from(Stranger::of(HERE).says(&office, question, NOW).await);
+        give_away(&office, &post, case, Seat::Answering, given).await;
+        assert_eq!(feedback(&office, ORIGIN), counted, "given away on day {given}");
+        assert_eq!(feedback(&office, THIRD), None);
+    }
+    // The asking side: whoever has left does not count what the origin then says to another.
+    let (office, post) = (Office::here(), Post::new());
+    let question = asked(&office, &post).await;
+    assert_eq!(feedback(&office, ORIGIN), Some((0, 1)));
+    give_away(&office, &post, question.case, Seat::Asking, 0).await;
+    assert_eq!(feedback(&office, ORIGIN), None);
+    for days in 1..12 {
+        clocks(&office).scan(day(days)).await.unwrap();
+        alarms::look(office.area, &office.store, day(days)).await.unwrap();
+    }
+    let notices = office.store.scan(&NOTICE, .., 100).unwrap();
+    let blamed = |what: &NoticeKind| {
+        matches!(what, NoticeKind::NotDelivered { .. } | NoticeKind::NotAnswered { .. })
+    };
+    assert!(!notices.iter().any(|(_, row)| blamed(&row.what)), "{notices:?}");
+}
+
+/// Our side goes to the third county, so many days from now.
+async fn give_away(office: &Office, post: &Post, case: CaseId, seat: Seat, days: u32) {
+    let action = steps::Action::Offer(THIRD.parse().unwrap(), TransferCause::PersonMoved, day(20));
+    let expected = kept(office, case).version;
+    let (idempotency_key, listed) = (String::new(), false);
+    let order = steps::Order { case, expected, action, idempotency_key, listed };
+    steps::take(&office.clerk(), &office.store, post, order).await.unwrap();
+    let accepted = HandOverAcceptance { seat, term: 2 };
+    Stranger::of(THIRD).says(office, between(Some(case), accepted.into()), NOW).await;
+    let done = duties::run(office.area, &office.store, post, day(days)).await;
+    assert_eq!(done.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_while_the_clock_stands_still_is_counted() {
+    let at = |day: &str| day.parse::<Date>().unwrap().begins();
+    // Five working days from Sunday 1 March end on the 6th. From the 5th on the clock stood still for five of them, from
+    // the 9th on, when it had run out, for three.
+    for (clarified, timely) in [("2026-03-05", 1), ("2026-03-09", 0)] {
+        let (office, post) = (Office::here(), Post::new());
+        let question = asked(&office, &post).await;
+        let mut origin = Stranger::of(ORIGIN);
+        let clarify = Clarify { question: Passage::new("请补充证明编号。").unwrap() };
+        let clarify = Content { step: 1, ..between(Some(question.case), clarify.into()) };
+        origin.says(&office, clarify, at(clarified)).await;
+        assert_eq!(feedback(&office, ORIGIN), None, "nobody has to answer while it stands still");
+        let answer = Content {
+            case: Some(question.case),
+            in_reply_to: Some(question.id),
+            step: 2,
+            ..content_between(3, Kind::CertificateStatement, ORIGIN, HERE)
+        };
+        origin.says(&office, answer, at("2026-03-12")).await;
+        assert_eq!(feedback(&office, ORIGIN), Some((1, 1)), "{clarified}");
+        assert_eq!(timeliness(&office, ORIGIN), Some((timely, 1)), "{clarified}");
+    }
 }

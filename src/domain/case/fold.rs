@@ -19,6 +19,22 @@ pub struct Held {
     pub term: u32,
 }
 
+/// A side that has changed hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The step by which it did; of one that was told in several messages, the first.
+    pub id: MessageId,
+    /// Which side.
+    pub seat: Seat,
+    /// Who gave it away.
+    pub from: AreaCode,
+    /// When.
+    pub at: UnixMillis,
+    /// By when whoever gave the answering side away had to have answered, as it is counted (see [`View::counted`]); none
+    /// for the asking side, and while nobody had to answer.
+    pub due: Option<UnixMillis>,
+}
+
 /// How a case stands: the same at every node that has the same steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
@@ -42,8 +58,11 @@ pub struct View {
     pub idle: Vec<(MessageId, Reason)>,
     /// Steps that wait: for what opened the case, or for the hand-over that gave their sender its side.
     pub waiting: Vec<MessageId>,
-    /// The steps by which its sides changed hands, in order; of one that was told in several messages, the first.
-    pub moves: Vec<MessageId>,
+    /// How its sides changed hands, in order.
+    pub moves: Vec<Move>,
+    /// By when the office that answers now has to have answered for its own numbers: a whole clock after it took the side
+    /// over, where that is later than the due time. Nobody is counted for the time in which another had the case.
+    pub counted: Option<UnixMillis>,
 }
 
 impl View {
@@ -60,6 +79,7 @@ impl View {
             idle: Vec::new(),
             waiting: Vec::new(),
             moves: Vec::new(),
+            counted: None,
         }
     }
 
@@ -143,7 +163,7 @@ impl View {
             Deed::Open { .. } => either().and(Err(Reason::StateForbids)),
             Deed::Answer { kind } => {
                 sits(Answering).and_then(|()| over())?;
-                self.answer(id, kind)
+                self.answer(at, id, kind)
             }
             Deed::Clarify => {
                 sits(Answering).and_then(|()| over())?;
@@ -181,12 +201,15 @@ impl View {
         Ok(())
     }
 
-    fn answer(&mut self, id: MessageId, kind: Kind) -> Result<(), Reason> {
+    /// An answer ends a pause, too: the clock is late by what it stood still, and not by more.
+    fn answer(&mut self, at: UnixMillis, id: MessageId, kind: Kind) -> Result<(), Reason> {
         must(self.stage != Stage::Answered, Reason::AlreadyAnswered)?;
         must(matches!(self.stage, Stage::Asked | Stage::Clarifying), Reason::StateForbids)?;
         must(self.kind.and_then(Kind::answered_by) == Some(kind), Reason::StateForbids)?;
-        self.answer = Some(id);
-        (self.stage, self.paused, self.clarify) = (Stage::Answered, None, None);
+        if self.paused.is_some() {
+            self.resume(at);
+        }
+        (self.stage, self.answer) = (Stage::Answered, Some(id));
         Ok(())
     }
 
@@ -213,7 +236,9 @@ impl View {
     /// The clock runs on, as many days later as it stood still.
     fn resume(&mut self, at: UnixMillis) {
         let since = self.paused.take().unwrap_or(at);
-        self.due = self.due.map(|due| prolonged(self.kind.and_then(Kind::clock), due, since, at));
+        let clock = self.kind.and_then(Kind::clock);
+        let later = |due: Option<UnixMillis>| due.map(|due| prolonged(clock, due, since, at));
+        (self.due, self.counted) = (later(self.due), later(self.counted));
         (self.stage, self.clarify) = (Stage::Asked, None);
     }
 
@@ -235,6 +260,26 @@ impl View {
             Seat::Answering => self.answering = held,
         }
         Ok(())
+    }
+}
+
+impl View {
+    /// Notes that a side has changed hands. Whoever answers from now on has as long as whoever was asked had.
+    fn moved(
+        &mut self,
+        step: &Step,
+        seat: Seat,
+        (opened, first_due): (UnixMillis, Option<UnixMillis>),
+    ) {
+        let answers = seat == Seat::Answering;
+        let due = self.counted.filter(|_| answers && self.stage == Stage::Asked);
+        let Step { id, from, created: at, .. } = *step;
+        self.moves.push(Move { id, seat, from, at, due });
+        if answers {
+            let clock = self.kind.and_then(Kind::clock);
+            let own = first_due.map(|due| prolonged(clock, due, opened, at));
+            self.counted = own.max(self.due);
+        }
     }
 }
 
@@ -267,20 +312,21 @@ fn prolonged(
 pub(super) fn view(case: &Case) -> View {
     let opening = case.steps.get(&case.id.opening_message());
     let steps = case.steps();
-    let Some(Step { from, to, deed: Deed::Open { kind, due }, .. }) = opening else {
+    let Some(Step { from, to, created, deed: Deed::Open { kind, due }, .. }) = opening else {
         let offered = steps.iter().any(|step| matches!(step.deed, Deed::Offer { .. }));
         let stage = if offered { Stage::Offered } else { Stage::Waiting };
         let waiting = steps.iter().filter(|step| !step.deed.is_between_two());
         let waiting = waiting.map(|step| step.id).collect();
         return View { stage, waiting, ..View::unknown() };
     };
-    let asked = kind.answered_by().is_some();
+    let (asked, opened) = (kind.answered_by().is_some(), *created);
     let mut view = View {
         stage: if asked { Stage::Asked } else { Stage::Told },
         kind: Some(*kind),
         asking: Some(Held { area: *from, term: 1 }),
         answering: Some(Held { area: *to, term: 1 }),
         due: *due,
+        counted: *due,
         ..View::unknown()
     };
     let mut sat = vec![from.county(), to.county()];
@@ -296,9 +342,9 @@ pub(super) fn view(case: &Case) -> View {
         }
         match view.apply(step.from, step.created, step.id, step.deed) {
             Ok(()) => {
-                if let Deed::Transfer { area, .. } = step.deed {
+                if let Deed::Transfer { seat, area, .. } = step.deed {
                     sat.push(area.county());
-                    view.moves.push(step.id);
+                    view.moved(step, seat, (opened, *due));
                 }
             }
             Err(Reason::NotHolder) if !sat.contains(&step.from.county()) => {

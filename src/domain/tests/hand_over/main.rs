@@ -1,5 +1,5 @@
 //! Handing a case over, with the real rules of `domain::case`, in a small world in which messages are late, doubled, lost and
-//! sent again, offices crash and time passes: every order of events is looked at within bounds.
+//! sent again, offices crash, the network is cut in two and heals, and time passes: every order of events is looked at within bounds.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -19,6 +19,7 @@ use world::{Action, Bounds, World};
 const ONE_HOLDER: &str = "never two holders";
 const AGREE: &str = "whoever has the same messages agrees";
 const ENDS: &str = "every hand-over ends";
+const GIVEN_IN_A_CUT: &str = "it is given away while the network is cut";
 const WRITTEN: &str = "what was written reaches the holder";
 
 struct Exhaustive(Bounds);
@@ -50,6 +51,9 @@ impl Model for Exhaustive {
                 !world.is_at_rest() || world.holder_has_all()
             }),
             Property::sometimes("it is handed over", |_, world: &World| world.was_handed_over()),
+            Property::sometimes(GIVEN_IN_A_CUT, |model: &Self, world: &World| {
+                model.0.cuts == 0 || world.was_handed_over_in_a_cut()
+            }),
             Property::sometimes("it lapses", |_, world: &World| world.has_lapsed()),
             Property::sometimes("it is withdrawn", |_, world: &World| world.was_withdrawn()),
         ]
@@ -71,12 +75,24 @@ fn explore(name: &str, bounds: Bounds, at_least: usize) {
 
 #[test]
 fn one_offer_with_losses_repeats_and_crashes() {
-    let bounds = Bounds { offers: 1, written: 1, repeats: 1, losses: 1, crashes: 1 };
+    let bounds = Bounds { offers: 1, written: 1, repeats: 1, losses: 1, crashes: 1, cuts: 0 };
     explore("one offer", bounds, 1_000);
 }
 
 #[test]
 fn a_second_offer_after_the_first_was_withdrawn() {
-    let bounds = Bounds { offers: 2, written: 0, repeats: 1, losses: 0, crashes: 0 };
+    let bounds = Bounds { offers: 2, written: 0, repeats: 1, losses: 0, crashes: 0, cuts: 0 };
     explore("two offers", bounds, 1_000);
+}
+
+#[test]
+fn one_offer_while_the_network_is_cut_and_heals() {
+    let bounds = Bounds { offers: 1, written: 1, repeats: 0, losses: 0, crashes: 1, cuts: 1 };
+    explore("one cut", bounds, 1_000);
+}
+
+#[test]
+fn a_second_offer_across_a_cut() {
+    let bounds = Bounds { offers: 2, written: 0, repeats: 0, losses: 0, crashes: 0, cuts: 1 };
+    explore("two offers and a cut", bounds, 1_000);
 }

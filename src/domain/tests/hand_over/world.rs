@@ -2,7 +2,8 @@
 //!
 //! What an office has on disk is its steps. A crash loses what it sent and its disk did not take: nothing, since both are one
 //! unit; so a crash here doubles the last message, as a restart does. A lost message is sent again by its outbox, which keeps
-//! it until it was stored; that is one more delivery later, and as good as the message staying under way.
+//! it until it was stored; that is one more delivery later, and as good as the message staying under way. While the network
+//! is cut in two, nothing that was sent on one side arrives on the other; what is for there waits until it heals.
 
 use std::collections::BTreeSet;
 
@@ -33,6 +34,8 @@ pub struct Bounds {
     pub losses: u8,
     /// Crashes.
     pub crashes: u8,
+    /// Times that the network is cut in two.
+    pub cuts: u8,
 }
 
 /// A message under way, or one that is back in its outbox.
@@ -104,7 +107,24 @@ pub struct World {
     letters: Vec<Letter>,
     mail: BTreeSet<Mail>,
     is_late: bool,
+    cut: Option<Cut>,
+    /// Whether the side was given away while the network was cut.
+    was_given_in_a_cut: bool,
 }
+
+/// A cut through the network: which of the [`OFFICES`] are on the first side.
+type Cut = [bool; 4];
+
+/// Each office alone, and each pair apart from the others.
+const CUTS: [Cut; 7] = [
+    [true, false, false, false],
+    [false, true, false, false],
+    [false, false, true, false],
+    [false, false, false, true],
+    [true, true, false, false],
+    [true, false, true, false],
+    [true, false, false, true],
+];
 
 /// What may happen next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +149,10 @@ pub enum Action {
     Crash(usize),
     /// The time of every offer passes.
     Pass,
+    /// The network is cut in two.
+    Cut(Cut),
+    /// The two halves see each other again.
+    Heal,
 }
 
 impl World {
@@ -139,7 +163,8 @@ impl World {
         disks[HOLDER].insert(open.clone());
         let letters = vec![Letter { step: open, brings: Vec::new() }];
         let (brought, mail) = ([false; 4], BTreeSet::new());
-        Self { left, disks, brought, letters, mail, is_late: false }
+        let (is_late, cut, was_given_in_a_cut) = (false, None, false);
+        Self { left, disks, brought, letters, mail, is_late, cut, was_given_in_a_cut }
     }
 
     fn now(&self) -> UnixMillis {
@@ -212,7 +237,7 @@ impl World {
         if self.left.written > 0 {
             all.push(Action::Write);
         }
-        for mail in &self.mail {
+        for mail in self.mail.iter().filter(|mail| self.passes(mail)) {
             all.push(Action::Arrive(mail.to, mail.id));
             if self.left.repeats > 0 {
                 all.push(Action::ArriveTwice(mail.to, mail.id));
@@ -224,7 +249,18 @@ impl World {
         if !self.is_late {
             all.push(Action::Pass);
         }
+        match self.cut {
+            Some(_) => all.push(Action::Heal),
+            None if self.left.cuts > 0 => all.extend(CUTS.map(Action::Cut)),
+            None => {}
+        }
         all
+    }
+
+    /// Whether a message can get through: its sender and its recipient are not on two sides of a cut.
+    fn passes(&self, mail: &Mail) -> bool {
+        let from = self.letters[usize::try_from(mail.id).unwrap() - 1].step.from;
+        self.cut.is_none_or(|side| side[from] == side[mail.to])
     }
 
     pub fn step(&mut self, action: Action) {
@@ -268,6 +304,11 @@ impl World {
                 self.mail.insert(Mail { to, id, is_lost: false });
             }
             Action::Pass => self.is_late = true,
+            Action::Cut(cut) => {
+                self.left.cuts -= 1;
+                self.cut = Some(cut);
+            }
+            Action::Heal => self.cut = None,
         }
     }
 
@@ -301,6 +342,7 @@ impl World {
     fn do_duty(&mut self, at: usize) {
         match self.case(at).duty(Self::area(at), self.now()) {
             Some(Duty::GiveAway(offer)) => {
+                self.was_given_in_a_cut |= self.cut.is_some();
                 let (to, deed) = (Self::at(offer.to), Self::at(offer.to));
                 let brings = self.shared(at);
                 self.send(at, to, DeedData::Transfer(offer.term, deed), brings);
@@ -347,7 +389,7 @@ impl World {
             self.case(at).duty(Self::area(at), self.now()).is_some()
                 || self.has_to_pass(at).is_some()
         });
-        self.mail.is_empty() && self.is_late && !busy
+        self.mail.is_empty() && self.is_late && self.cut.is_none() && !busy
     }
 
     /// One office holds the side, and everybody who is in the case knows which.
@@ -367,6 +409,10 @@ impl World {
 
     pub fn was_handed_over(&self) -> bool {
         self.is_at_rest() && (2..4).any(|at| self.holds(at))
+    }
+
+    pub fn was_handed_over_in_a_cut(&self) -> bool {
+        self.was_handed_over() && self.was_given_in_a_cut
     }
 
     pub fn has_lapsed(&self) -> bool {
