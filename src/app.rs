@@ -7,6 +7,7 @@ pub mod error;
 
 pub mod access;
 pub mod agreements;
+pub mod applications;
 pub mod asked;
 pub mod at_risk;
 pub mod audit;

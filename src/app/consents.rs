@@ -21,7 +21,7 @@ use store::{Store, Subject, Unit};
 
 use super::access::{self, Act, NOTING, Why};
 use super::persons::Entered;
-use super::{AppError, Ctx, Refusal, persons};
+use super::{AppError, Ctx, Refusal, applications, persons};
 use crate::time::random;
 
 /// Why a request is on record.
@@ -158,6 +158,7 @@ fn end(
             let kept = unit.service_request(id)?.ok_or(Reason::NotFound)?;
             match kept.request.withdraw(withdrawal) {
                 Ok(request) => {
+                    applications::settled(unit, &request);
                     unit.keep_service_request(subject, &KeptServiceRequest { request, ..kept })?;
                 }
                 Err(error) => return Ok(Err(error)),
@@ -221,6 +222,10 @@ async fn keep_request(
         let finding = ConsentError::GivenInFuture.at("service_request.requested_on");
         return Err(finding.into());
     }
+    if request.service == Service::BirthRegistration {
+        let field = "service_request.requested_on";
+        applications::check(request.requested_on, caller.today(), field)?;
+    }
     let id = RequestId::new(caller.now, random());
     let ctx = caller.clone();
     let work = move |unit: &mut Unit<'_>| {
@@ -232,6 +237,7 @@ async fn keep_request(
             ServiceRequest { id, person, service, requested_on, given, author, withdrawal };
         let kept = KeptServiceRequest { recipient: recipient.county(), request };
         unit.keep_service_request(&subject, &kept)?;
+        applications::recorded(unit, &kept.request)?;
         access::note(&ctx, unit, Act::on(AccessAction::Create, NOTING, key))?;
         Ok(kept)
     };

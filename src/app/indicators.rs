@@ -16,7 +16,7 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::Store;
 
-use super::{AppError, Ctx, Refusal};
+use super::{AppError, Ctx, Refusal, applications};
 
 /// Cases of one page.
 pub const CASES_MAX: usize = 500;
@@ -117,6 +117,14 @@ fn walk(
         }
     };
     facts::applications(store, ctx.county(), bounds, &mut add)?;
+    // Of a clock that runs yet nobody can say that it was missed.
+    for waiting in applications::waiting(store)?.into_iter().filter(|it| it.due <= ctx.now) {
+        if let Some(counted) = Indicator::Asking.of_asking((waiting.papers_on, None), bounds) {
+            let kind = Some(Kind::BirthRegistrationInquiry);
+            let key = (Indicator::Asking.number(), ctx.county(), kind);
+            count(key, *waiting.request.as_bytes(), counted);
+        }
+    }
     for (id, (kind, right)) in facts::rechecked(store)? {
         if (bounds.0..bounds.1).contains(&facts::time_of(id)) {
             count((Indicator::Accuracy.number(), ctx.county(), kind), id, right);
@@ -142,6 +150,12 @@ fn of_messages(
         let Some(kind) = row.kind().filter(|kind| !kind.is_sent_by_nodes()) else {
             return Ok(ControlFlow::Continue(()));
         };
+        if let Some(asking) = facts::asking(ctx.county(), key, row)?
+            && let Some(counted) =
+                Indicator::Asking.of_asking((asking.papers_on, Some(row.created)), bounds)
+        {
+            count((Indicator::Asking.number(), asking.by, Some(kind)), key.0, counted);
+        }
         for owed in facts::owed(store, ctx.county(), key, row)? {
             if !counted_before.insert((owed.id, owed.by, owed.kind.number())) {
                 continue;

@@ -70,6 +70,7 @@ impl Notice {
             | NoticeKind::CardsOld
             | NoticeKind::ClockDoubted { .. }
             | NoticeKind::HidingCutShort
+            | NoticeKind::OriginsToAsk
             | NoticeKind::UnusualReads { .. } => None,
         }
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod again;
 mod aging;
 mod apart;
+mod asking;
 mod bulk;
 mod carried;
 mod cases;

@@ -18,7 +18,8 @@ use super::output::Answer;
 use super::view;
 
 /// Columns of the couple's cases.
-const COLUMNS: [&str; 6] = ["case_id", "asking", "answering", "stage", "due_on", "together"];
+const COLUMNS: [&str; 7] =
+    ["case_id", "asking", "answering", "stage", "due_on", "result_due_on", "together"];
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]
@@ -55,6 +56,9 @@ struct Ask {
     /// Why it may be asked 合法性基础
     #[arg(long, value_parser = choice(LawfulBasis::chinese), default_value = "own-application")]
     basis: LawfulBasis,
+    /// Day on which both papers were here; that of the application on record when left out, or today 材料收齐日期
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    papers_on: Option<Date>,
     /// Makes a repeated call harmless
     #[arg(long, value_name = "KEY", default_value = "")]
     idempotency_key: String,
@@ -130,6 +134,7 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
                 spouses: couple(given.spouses)?,
                 basis: number(Some(given.basis)),
                 idempotency_key: given.idempotency_key,
+                papers_on: day(given.papers_on),
             };
             let office = args.connect.open().await?;
             let asked = office.cases().ask_for_birth_registration(request).await?;

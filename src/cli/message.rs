@@ -89,6 +89,9 @@ struct List {
 const COLUMNS: &[&str] =
     &["message_id", "kind", "kind_zh", "from", "to", "stage", "due_on", "turn", "reason"];
 
+/// Columns of applications whose origins are to be asked.
+const APPLICATIONS: [&str; 4] = ["request_id", "papers_on", "due_on", "late"];
+
 /// Reads the name of a kind, whatever its capitals.
 pub(super) fn kind(typed: &str) -> Result<Kind, String> {
     let found = Kind::ALL.iter().find(|k| k.name().eq_ignore_ascii_case(typed));
@@ -150,7 +153,15 @@ async fn list(office: &Office, given: List) -> Result<Answer, Failure> {
 async fn todo(office: &Office, page: PageArgs) -> Result<Answer, Failure> {
     let request = office::ListTodoRequest { page_size: page.limit, page_token: page.after };
     let page = office.messages().list_todo(request).await?.into_inner();
-    Ok(paged(&page.messages, &page.next_page_token))
+    let mut answer = paged(&page.messages, &page.next_page_token);
+    let applications = view::rows(&page.applications, &APPLICATIONS);
+    if let Some(all) = answer.json.as_object_mut() {
+        all.insert("applications".to_owned(), applications.json);
+    }
+    if page.applications.is_empty() {
+        return Ok(answer);
+    }
+    Ok(answer.and(&format!("\nOrigins to be asked 待发核实\n{}", applications.text)))
 }
 
 fn paged(messages: &[office::Track], next: &str) -> Answer {

@@ -10,7 +10,7 @@ use domain::time::Date;
 use super::connect::{ConnectArgs, office};
 use super::consent::spread;
 use super::exit::Failure;
-use super::given::{DocumentArgs, choice, number, stated};
+use super::given::{DocumentArgs, choice, day, number, stated};
 use super::output::Answer;
 use super::view;
 
@@ -55,9 +55,9 @@ struct Record {
     /// Service she asks for 服务
     #[arg(long, value_parser = choice(Service::chinese))]
     service: Service,
-    /// Day of the request 申请日期
+    /// Day of the request; for a birth registration, on which the papers came. Today when left out 申请日期（材料收齐日期）
     #[arg(long, value_name = "YYYY-MM-DD")]
-    requested_on: Date,
+    requested_on: Option<Date>,
     /// County that is asked to give it or to be told 告知对象
     #[arg(long, value_name = "CODE")]
     recipient: AreaCode,
@@ -91,7 +91,7 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
 async fn record(connect: ConnectArgs, given: Record) -> Result<Answer, Failure> {
     let service_request = office::ServiceRequest {
         service: number(Some(given.service)),
-        requested_on: given.requested_on.to_string(),
+        requested_on: day(given.requested_on),
         recipient: given.recipient.to_string(),
         ..office::ServiceRequest::default()
     };

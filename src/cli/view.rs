@@ -44,7 +44,7 @@ shown! {
     ChangePersonResponse
     CountyReport GetLedgerHeadResponse GetTwoHeadsResponse ProveEntryResponse ProveGrowthResponse
     Reconciliation ReconciliationDifference StatementSummary
-    Agreement
+    Agreement ApplicationToAsk
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
     ErasePersonResponse
     DecideAgreementResponse DiscardDeadLetterResponse Draw EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse

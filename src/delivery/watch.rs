@@ -9,7 +9,8 @@ use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
 use crate::app::{
-    access, cases, duties, idempotency, import, letters, progress, relay, retention, time_known,
+    access, applications, cases, duties, idempotency, import, letters, progress, relay, retention,
+    time_known,
 };
 use crate::config::Settings;
 use crate::tasks::Tasks;
@@ -144,7 +145,9 @@ impl Watch {
         let alarms = self.clocks.alarms(now).await;
         told("alarms could not be looked at", alarms.map(alarmed));
         let alarms = cases::alarms::look(*own, store, now).await;
+        let unasked = applications::look(store, now).await;
         told("cases that are late could not be looked at", alarms.map(alarmed));
+        told("applications could not be looked at", unasked.map(alarmed));
         let promises = self.clocks.promises(now).await;
         told("what counties have promised could not be looked at", promises.map(alarmed));
         self.look_at_retired(now).await;

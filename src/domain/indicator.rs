@@ -39,6 +39,8 @@ numbered! {
         Issue = 9, "ISSUE", "办证率";
         /// What a random re-check found right, of all that it looked at.
         Accuracy = 10, "ACCURACY", "准确率";
+        /// Origins that were asked about a birth registration in time, of all whose clock ended in the period.
+        Asking = 11, "ASKING", "核实及时率";
     }
 }
 
@@ -212,7 +214,9 @@ impl Indicator {
                 let answered = fact.answered.filter(|at| inside(*at))?;
                 Some(answered < fact.due?)
             }
-            Self::Submission | Self::Endorsement | Self::Issue | Self::Accuracy => None,
+            Self::Submission | Self::Endorsement | Self::Issue | Self::Accuracy | Self::Asking => {
+                None
+            }
         }
     }
 
@@ -238,8 +242,21 @@ impl Indicator {
             | Self::Gap
             | Self::Pairing
             | Self::Issue
-            | Self::Accuracy => None,
+            | Self::Accuracy
+            | Self::Asking => None,
         }
+    }
+
+    /// The same of an origin that has to be asked about a birth registration whose papers came on that day.
+    #[must_use]
+    pub fn of_asking(
+        self,
+        (papers_on, asked): (Date, Option<UnixMillis>),
+        (from, until): (UnixMillis, UnixMillis),
+    ) -> Option<bool> {
+        let due = of_duty(Duty::AskOrigins).due(papers_on.begins()).at();
+        let counted = self == Self::Asking && from <= due && due < until;
+        counted.then_some(asked.is_some_and(|at| at < due))
     }
 
     /// The same of an application for a certificate.

@@ -252,6 +252,8 @@ pub enum NoticeKind {
         /// The origin.
         to: AreaCode,
     },
+    /// The papers for birth registrations are here, and this office has not asked the origins in time.
+    OriginsToAsk,
 }
 
 impl NoticeKind {
@@ -286,6 +288,7 @@ impl NoticeKind {
             Self::ClockDoubted { .. } => (44, nobody, 0),
             Self::HidingCutShort => (45, nobody, 0),
             Self::ResultToTell { to } => (46, area(to), 0),
+            Self::OriginsToAsk => (47, nobody, 0),
         }
     }
 }

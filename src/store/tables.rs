@@ -288,6 +288,11 @@ catalogue! {
     SERVICE_REQUEST_OF_PERSON: Table<(PersonId, RequestId), ()> =
         Table::new("service-request-of-person-1", 0x4D);
 
+    /// Applications for a birth registration whose origins have not been asked yet, by when they have to be.
+    /// Key: due ms (8), request id. Value: when the office was told that it is late, ms (8); 0 for not told. Written with
+    /// [`SERVICE_REQUEST`], deleted when an origin is asked, or the request is taken back.
+    TO_ASK: Table<(u64, RequestId), u64> = Table::new("to-ask-1", 0x8C);
+
     /// What came of calls that named an idempotency key.
     /// Key: keyed hash of operator and key (16). Value: [`IdempotencyRow`], sealed. Written by `Unit::keep_outcome`.
     IDEMPOTENCY: Table<PersonHash, IdempotencyRow, Sealed> = Table::new("idempotency-1", 0x4E);

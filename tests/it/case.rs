@@ -259,6 +259,7 @@ async fn a_couple_has_two_origins_and_both_answers_come_together() {
         spouses: spouses.into(),
         basis: message::LawfulBasis::OwnApplication.into(),
         idempotency_key: "couple".to_owned(),
+        papers_on: String::new(),
     };
     let mut ids = Vec::new();
     for _ in 0..2 {

@@ -171,11 +171,13 @@ fn application(request: pb::AskForBirthRegistrationRequest) -> Result<Applicatio
         spouses,
         basis,
         idempotency_key,
+        papers_on,
     } = request;
     let mut form = Form::new();
     let number =
         form.read("application_number", &application_number, domain::message::PrintedNumber::parse);
     let married_on = form.maybe_parsed("married_on", &married_on);
+    let papers_on = form.maybe_parsed("papers_on", &papers_on);
     let basis = form.chosen("basis", basis);
     let (number, basis) = form.finish(number.zip(basis)).map_err(of_findings)?;
     let children = u8::try_from(children_stated).ok().and_then(|count| count.try_into().ok());
@@ -184,6 +186,7 @@ fn application(request: pb::AskForBirthRegistrationRequest) -> Result<Applicatio
         number,
         married_on,
         children_stated: children.ok_or_else(|| invalid("children_stated"))?,
+        papers_on,
         spouses,
         basis,
         idempotency_key,
@@ -297,6 +300,11 @@ fn to_pb(shown: &Shown) -> pb::Case {
         steps: shown.steps.iter().map(|step| event(shown, step)).collect(),
         together: shown.together.iter().map(ToString::to_string).collect(),
         content_deleted: shown.is_deleted,
+        papers_on: shown.papers_on.map(|day| day.to_string()).unwrap_or_default(),
+        ask_due_on: shown.asked.map(|(due, _)| last_day(due)).unwrap_or_default(),
+        asked_late: shown.asked.is_some_and(|(_, late)| late),
+        result_due_on: shown.result.map(|(due, _)| last_day(due)).unwrap_or_default(),
+        result_late: shown.result.is_some_and(|(_, late)| late),
     }
 }
 

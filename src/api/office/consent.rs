@@ -89,7 +89,10 @@ impl ConsentService for Consents {
         };
         let stated = form.there("service_request", service_request).unwrap_or_default();
         let service = form.chosen("service_request.service", stated.service);
-        let requested_on = form.parsed("service_request.requested_on", &stated.requested_on);
+        let requested_on = match stated.requested_on.as_str() {
+            "" => Some(ctx.today()),
+            day => form.parsed("service_request.requested_on", day),
+        };
         let recipient = form.area("service_request.recipient", &stated.recipient);
         let given = form.given("service_request.form", stated.form);
         let whole = whose.zip(service).zip(requested_on).zip(recipient);

@@ -1,6 +1,7 @@
 //! The message service: convert, call one use case, convert back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::hex::hex;
@@ -19,12 +20,13 @@ use super::field::{self, area, invalid, malformed, maybe_area, message_id, missi
 use super::track;
 use crate::api::caller::operator;
 use crate::app::access::{self, Followed};
+use crate::app::applications::ToAsk;
 use crate::app::messages::evidence;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::read::{self, Filter, Page};
 use crate::app::messages::send::{self, Draft};
 use crate::app::messages::track::Track;
-use crate::app::{Ctx, reading};
+use crate::app::{Ctx, applications, reading};
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::peers::Peers;
 
@@ -142,9 +144,16 @@ impl MessageService for Messages {
         let pb::ListTodoRequest { page_size, page_token } = request.into_inner();
         access::follow(&ctx, &self.store, Followed::List("to-do")).await?;
         let (size, token) = (size(page_size), field::page_token(&page_token)?);
-        let page = reading(&self.store, move |store| read::todo(&ctx, store, size, &token)).await?;
+        let now = ctx.now;
+        let read = move |store: &Store| {
+            let first = token.is_empty();
+            let applications = if first { applications::list(&ctx, store)? } else { Vec::new() };
+            Ok((read::todo(&ctx, store, size, &token)?, applications))
+        };
+        let (page, applications) = reading(&self.store, read).await?;
         let (messages, next_page_token) = self.page(&page);
-        Ok(Response::new(pb::ListTodoResponse { messages, next_page_token }))
+        let applications = applications.iter().map(|it| to_ask(it, now)).collect();
+        Ok(Response::new(pb::ListTodoResponse { messages, next_page_token, applications }))
     }
 
     async fn export_evidence(
@@ -157,6 +166,16 @@ impl MessageService for Messages {
         let (lists, signer) = (material.chains().lists(), material.identity().as_ref());
         let evidence = evidence::export(&ctx, &self.store, lists, signer, id).await?;
         Ok(Response::new(pb::ExportEvidenceResponse { evidence }))
+    }
+}
+
+fn to_ask(application: &ToAsk, now: UnixMillis) -> pb::ApplicationToAsk {
+    let ToAsk { request, papers_on, due } = application;
+    pb::ApplicationToAsk {
+        request_id: request.to_string(),
+        papers_on: papers_on.to_string(),
+        due_on: due.saturating_sub(Duration::from_millis(1)).date().to_string(),
+        late: *due <= now,
     }
 }
 

@@ -69,5 +69,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::ClockDoubted { .. } => pb::NoticeKind::ClockDoubted,
         NoticeKind::HidingCutShort => pb::NoticeKind::HidingCutShort,
         NoticeKind::ResultToTell { .. } => pb::NoticeKind::ResultToTell,
+        NoticeKind::OriginsToAsk => pb::NoticeKind::OriginsToAsk,
     }
 }

@@ -23,10 +23,10 @@ use super::opening::{Rows as _, SPOUSES_MAX};
 use super::steps::{current, inside};
 use super::{case, ground, keep};
 use crate::app::access::{self, Act};
-use crate::app::at_risk;
 use crate::app::idempotency::Once;
 use crate::app::messages::send::{Accepted, Outgoing, Outlet};
 use crate::app::{AppError, Ctx, Refusal};
+use crate::app::{applications, at_risk};
 
 /// What a couple applies for.
 #[derive(Debug, Serialize)]
@@ -37,6 +37,8 @@ pub struct Application {
     pub married_on: Option<Date>,
     /// How many children they stated.
     pub children_stated: Children,
+    /// Day on which both papers were here; none for the day of an application on record, and without one for today.
+    pub papers_on: Option<Date>,
     /// Each spouse with the county of household registration; one whose origin is here is not asked about.
     pub spouses: Vec<(PersonReference, AreaCode)>,
     /// Why it may be asked.
@@ -48,7 +50,7 @@ pub struct Application {
 /// Asks each spouse's origin, in one unit: both or neither. The cases belong together.
 ///
 /// # Errors
-/// `INVALID_FIELD` when there is nobody to ask about elsewhere, and what the messages themselves are refused for.
+/// `INVALID_FIELD` when there is nobody to ask about elsewhere, `DATE_IN_FUTURE` for papers that are still to come, and what the messages themselves are refused for.
 pub async fn ask(
     ctx: &Ctx,
     store: &Store,
@@ -59,11 +61,20 @@ pub async fn ask(
     let own = ctx.county();
     let Application { spouses, idempotency_key, .. } = &application;
     let once = Once::new(idempotency_key, "AskForBirthRegistration", &application)?;
+    let papers_on = match application.papers_on {
+        Some(day) => day,
+        None => {
+            let documents = spouses.iter().map(|(person, _)| &person.document);
+            applications::papers_of(store, documents)?.unwrap_or_else(|| ctx.today())
+        }
+    };
+    applications::check(papers_on, ctx.today(), "papers_on")?;
+    let documents: Vec<_> = spouses.iter().map(|(person, _)| person.document.clone()).collect();
     let asked = questions(store, outlet, own, spouses, ctx.now).await?;
     let mut outgoing = Vec::new();
     for Asked { person, spouse, to } in asked {
         let name = spouse.as_ref().map(|spouse| spouse.name.clone());
-        let content = question(&application, person, name);
+        let content = question(&application, papers_on, person, name);
         let act = Act::with(AccessAction::Send, store, &content)?;
         let out = Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?;
         outgoing.push((act, spouse.map(|spouse| (spouse, to)), out));
@@ -87,6 +98,10 @@ pub async fn ask(
             let accepted = outgoing.accept(unit)?;
             access::note(&caller, unit, Act { message: Some(accepted.id), ..*act })?;
             sent.push(accepted);
+        }
+        for document in &documents {
+            // One whose origin is here is not asked about.
+            applications::asked_for(unit, document)?;
         }
         let cases: Vec<CaseId> = sent.iter().map(|accepted| accepted.case).collect();
         let together = cases.first().copied();
@@ -148,6 +163,7 @@ async fn questions(
 
 fn question(
     application: &Application,
+    papers_on: Date,
     person: PersonReference,
     spouse_name: Option<domain::person::PersonName>,
 ) -> Content {
@@ -156,6 +172,7 @@ fn question(
         spouse_name,
         married_on: application.married_on,
         children_stated: application.children_stated,
+        papers_on: Some(papers_on),
     };
     Content {
         case: None,

@@ -7,15 +7,16 @@ use domain::access::Permission;
 use domain::area::AreaCode;
 use domain::case::{Offer, OfferState, Pairing, Seat, Step, View};
 use domain::id::{CaseId, MessageId};
+use domain::message::{Body, Kind};
 use domain::reason::Reason;
-use domain::time::UnixMillis;
+use domain::time::{Date, UnixMillis};
 use store::Store;
 use store::cases::{CaseRow, OURS, THEIRS};
 use store::tables::{CASE, CASE_TURN, CASE_WAITING};
 
 use super::opening::Rows as _;
-use super::{case, opening};
-use crate::app::{AppError, Ctx, Refusal, page_size};
+use super::{case, opening, result};
+use crate::app::{AppError, Ctx, Refusal, applications, page_size};
 
 /// A case as an office sees it.
 #[derive(Clone, Debug)]
@@ -46,6 +47,12 @@ pub struct Shown {
     pub is_deleted: bool,
     /// Steps of which nobody is to see any more what they said, not even its kind.
     pub deleted: Vec<MessageId>,
+    /// Of a birth registration: when both papers were at the office that asks, as it says.
+    pub papers_on: Option<Date>,
+    /// By when it had to ask, and whether it was late.
+    pub asked: Option<(UnixMillis, bool)>,
+    /// By when this office has to tell the origin what became of it, and whether it is or was late.
+    pub result: Option<(UnixMillis, bool)>,
 }
 
 /// Which cases a list is to hold.
@@ -165,7 +172,24 @@ fn shown(store: &Store, own: AreaCode, row: CaseRow, now: UnixMillis) -> Result<
     }
     let is_deleted = deleted.contains(&id.opening_message());
     let is_late = view.turn() == Some(Seat::Answering) && view.due.is_some_and(|due| due <= now);
+    let papers_on = match (view.kind, opening::opening(store, id)?) {
+        (Some(Kind::BirthRegistrationInquiry), Some(first)) => match first.body {
+            Body::BirthRegistrationInquiry(body) => body.papers_on,
+            _ => None,
+        },
+        _ => None,
+    };
+    let opened = row.case.steps().into_iter().find(|step| step.id == id.opening_message());
+    let asked = papers_on.zip(opened.map(|step| step.created)).map(|(papers_on, at)| {
+        let due = applications::due(papers_on);
+        (due, at >= due)
+    });
+    let told = result::clock(store, &row, own)?;
+    let result = told.map(|it| (it.due, it.told.unwrap_or(now) >= it.due));
     Ok(Shown {
+        papers_on,
+        asked,
+        result,
         id,
         version: row.version,
         ours: Seat::ALL.iter().copied().find(|seat| view.sits(own, *seat)),

@@ -8,9 +8,9 @@ use domain::case::{Pairing, Seat};
 use domain::draw::Frame;
 use domain::id::{MessageId, PersonId, RegistrationId, RequestId};
 use domain::indicator::{ApplicationFact, MessageFact};
-use domain::message::Kind;
+use domain::message::{Body, Kind};
 use domain::service::Service;
-use domain::time::UnixMillis;
+use domain::time::{Date, UnixMillis};
 use store::cases::CaseRow;
 use store::messages::{MessageKey, MessageRow, Side};
 use store::reconcile::DifferenceState;
@@ -20,6 +20,7 @@ use store::{Kept, Store};
 
 use crate::app::AppError;
 use crate::app::cases::result;
+use crate::app::messages::kept_content;
 use crate::app::messages::track::last_word;
 
 /// Rows that are read at one time.
@@ -55,6 +56,33 @@ pub(super) fn message(
         paired: paired(store, key, row)?,
         differs,
     })
+}
+
+/// A question about a birth registration, as far as the clock of asking goes.
+pub(super) struct Asking {
+    /// The office that asked.
+    pub(super) by: AreaCode,
+    /// When the papers were there.
+    pub(super) papers_on: Date,
+}
+
+/// The clock of asking, where a message says when it began. What was asked again in the place of a question that did not
+/// arrive was asked before.
+pub(super) fn asking(
+    own: AreaCode,
+    key: MessageKey,
+    row: &MessageRow,
+) -> Result<Option<Asking>, AppError> {
+    if row.kind() != Some(Kind::BirthRegistrationInquiry) {
+        return Ok(None);
+    }
+    let content = kept_content(row)?.filter(|content| content.replaces.is_none());
+    let Some(Body::BirthRegistrationInquiry(body)) = content.map(|content| content.body) else {
+        return Ok(None);
+    };
+    let sent = Side::from_byte(key.1) == Some(Side::Sent);
+    let by = if sent { own } else { row.peer }.county();
+    Ok(body.papers_on.map(|papers_on| Asking { by, papers_on }))
 }
 
 /// What an office owes in a case, where no message of its own says by when: the answer to a question that was handed over,

@@ -4,7 +4,7 @@
 use domain::agreement::Agreement;
 use domain::area::AreaCode;
 use domain::id::{MessageId, PersonId};
-use domain::message::{Body, Content};
+use domain::message::{Body, Content, Kind};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::envelope::Header;
@@ -14,7 +14,7 @@ use store::messages::{MessageRow, Side, message_key};
 use crate::app::agreements::rule;
 use crate::app::cases::{self, Came, ground};
 use crate::app::consents::{returned, spread};
-use crate::app::{AppError, asked, clocks, retention};
+use crate::app::{AppError, applications, asked, clocks, retention};
 
 /// A message of ours, as it was written.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,9 @@ pub(crate) fn sent(
     let (key, to) = (message_key(id, Side::Sent), row.peer);
     spread::note_use(unit, content, key, to)?;
     asked::note_report(unit, agreed, content, (key, person, to), now)?;
+    if content.kind() == Kind::BirthRegistrationInquiry {
+        applications::asked_about(unit, person)?;
+    }
     clocks::watch(unit, id, Side::Sent, row, now)?;
     let (created, due, side) = (row.created, row.due, Side::Sent);
     let came = Came { id, from: own, to, created, due, side, now };

@@ -55,6 +55,7 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::ClockDoubted { .. }
         | NoticeKind::HidingCutShort
         | NoticeKind::ResultToTell { .. }
+        | NoticeKind::OriginsToAsk
         | NoticeKind::NotPassedOn { .. }
         | NoticeKind::NotHandedOver { .. } => own,
     }
@@ -201,6 +202,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "请办理登记并通报结果：liangdi birth-registration decide 个案编号",
             "Decide and tell the origin: liangdi birth-registration decide CASE",
         ],
+        NoticeKind::OriginsToAsk => [
+            "有生育服务登记申请的材料已收齐，本办公室逾期仍未向户籍地发出核实。",
+            "The papers for a birth registration are here, and this office has not asked the origin in time.",
+            "请查看待办并发出核实：liangdi message todo；liangdi birth-registration ask",
+            "Open the list and ask: liangdi message todo; liangdi birth-registration ask",
+        ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
             "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
@@ -284,6 +291,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::WithdrawalRefused { .. }
         | NoticeKind::HidingCutShort
         | NoticeKind::ResultToTell { .. }
+        | NoticeKind::OriginsToAsk
         | NoticeKind::NotPassedOn { .. }
         | NoticeKind::NotHandedOver { .. } => (0, 0, None),
     }

@@ -26,7 +26,7 @@ use crate::app::letters::{self, Again};
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::Accepted;
 
-fn application(first: usize, key: &str) -> Application {
+pub(super) fn application(first: usize, key: &str) -> Application {
     let spouse = |number, origin: &str| {
         let PersonDetails { document, name, .. } = person(number);
         (PersonReference { document, name }, origin.parse().unwrap())
@@ -36,6 +36,7 @@ fn application(first: usize, key: &str) -> Application {
         number: PrintedNumber::parse("SZ-2026-0042").unwrap(),
         married_on: None,
         children_stated: Children::try_from(1).unwrap(),
+        papers_on: None,
         spouses: vec![wife, husband],
         basis: LawfulBasis::OwnApplication,
         idempotency_key: key.to_owned(),

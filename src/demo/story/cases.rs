@@ -95,6 +95,7 @@ pub(super) async fn couple(cast: &Cast) -> Outcome<[String; 2]> {
     let request = office::AskForBirthRegistrationRequest {
         application_number: "SY-2026-0001".to_owned(),
         married_on: String::new(),
+        papers_on: String::new(),
         children_stated: 0,
         spouses: vec![spouse(&cast.her, cast.origin), spouse(&cast.husband, cast.other_origin)],
         basis: i32::from(LawfulBasis::OwnApplication.number()),

@@ -22,6 +22,8 @@ coded! {
         CheckCertificate = "CHECK_CERTIFICATE";
         /// Issue a certificate that was applied for.
         IssueCertificate = "ISSUE_CERTIFICATE";
+        /// Ask the origin areas what a birth registration needs, once both papers are here.
+        AskOrigins = "ASK_ORIGINS";
         /// Tell the origin areas what became of a birth registration that they were asked about.
         TellResult = "TELL_RESULT";
     }
@@ -198,6 +200,7 @@ mod tests {
             (Duty::OpenMessage, Clock::Days(5)),
             (Duty::CheckCertificate, Clock::WorkingDays(5)),
             (Duty::IssueCertificate, Clock::WorkingDays(1)),
+            (Duty::AskOrigins, Clock::WorkingDays(7)),
             (Duty::TellResult, Clock::WorkingDays(15)),
         ] {
             assert_eq!(of_duty(duty), clock, "{duty}");

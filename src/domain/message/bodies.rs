@@ -132,6 +132,8 @@ pub struct BirthRegistrationInquiry {
     pub married_on: Option<Date>,
     /// How many children the person stated.
     pub children_stated: Children,
+    /// Day on which both papers were here: the clock of asking begins. None where the sender does not say.
+    pub papers_on: Option<Date>,
 }
 
 /// Answer to 生育服务登记核实.

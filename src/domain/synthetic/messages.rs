@@ -261,6 +261,7 @@ impl Messages {
             spouse_name: self.maybe(|m| Some(m.person()?.name)),
             married_on: self.maybe(|m| Some(m.recent())),
             children_stated: self.children()?,
+            papers_on: None,
         })
     }
 

@@ -100,6 +100,7 @@ impl Twin for BirthRegistrationInquiry {
             spouse_name: spouse.map(|name| name.expose(why).to_owned()).unwrap_or_default(),
             married_on: field::maybe_text(self.married_on.as_ref()),
             children_stated: u32::from(self.children_stated.get()),
+            papers_on: field::maybe_text(self.papers_on.as_ref()),
         }
     }
 
@@ -109,12 +110,14 @@ impl Twin for BirthRegistrationInquiry {
             spouse_name,
             married_on,
             children_stated,
+            papers_on,
         } = twin;
         Ok(Self {
             application_number: application_from(&application_number)?,
             spouse_name: field::maybe_read("spouse_name", &spouse_name, PersonName::parse)?,
             married_on: field::maybe_parsed("married_on", &married_on)?,
             children_stated: field::children("children_stated", children_stated)?,
+            papers_on: field::maybe_parsed("papers_on", &papers_on)?,
         })
     }
 }

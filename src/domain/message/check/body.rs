@@ -16,6 +16,8 @@ use super::{CheckContext, Report};
 
 /// How far from today an expected month may lie, months.
 const EXPECTED_MONTHS_MAX: i32 = 12;
+/// How long ago papers may have come, days; what is entered late may also travel for long.
+const PAPERS_OLDEST_DAYS: i32 = 2 * 366;
 
 /// Checks one body; every kind is named, so that a new one does not compile until its rules are written.
 pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
@@ -34,7 +36,13 @@ pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
         }
         Body::CertificateStatement(body) => certificate_statement(body, report),
         Body::CertificateNotice(body) => certificate_notice(body, report),
-        Body::BirthRegistrationInquiry(body) => report.past(body.married_on, context, "married_on"),
+        Body::BirthRegistrationInquiry(body) => {
+            report.past(body.married_on, context, "married_on");
+            report.past(body.papers_on, context, "papers_on");
+            let oldest = context.today().plus_days(-PAPERS_OLDEST_DAYS);
+            let old = body.papers_on.is_some_and(|day| day < oldest);
+            report.refuse_if(old, Reason::InvalidField, "papers_on");
+        }
         Body::BirthRegistrationStatement(body) => {
             report.reasoned(body.outcome != StatementOutcome::Confirmed, &body.reason);
         }
