@@ -278,7 +278,11 @@ async fn nothing_goes_beyond_what_the_new_consent_covers() {
     let id = last(&world.origin, THIRD, Kind::PregnancyFeedback).unwrap();
     withdraw(&world.here, Ground::Consent(second)).await.unwrap();
     perform(&world.here, &world.post).await;
-    world.bring(&world.here, &world.third, THIRD, Kind::ConsentWithdrawal).await;
+    // The word about the other consent goes too, and may be the last.
+    let spread = spread::of(&world.here.clerk(), &world.here.store, Ground::Consent(second));
+    let to_third = |at: &&spread::Spread| at.area == area(THIRD);
+    let (word, _) = spread.unwrap().iter().find(to_third).unwrap().row.told.unwrap();
+    deliver(&world.here, &world.post, &world.third, &[word], NOW).await;
     assert_eq!(offer(&world.origin, &world.post, &world.third, &[id], NOW).await, 0, "too late");
 }
 
