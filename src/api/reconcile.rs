@@ -65,6 +65,16 @@ impl ReconcileService for Service {
         Ok(Response::new(codec::months_to_pb(months)))
     }
 
+    async fn recall(
+        &self,
+        request: Request<pb::RecallRequest>,
+    ) -> Result<Response<pb::RecallResponse>, Status> {
+        let caller = node(request.extensions())?;
+        let (incarnation, from) = codec::recall_from_pb(&request.into_inner());
+        let part = self.0.recall_for(caller, incarnation, from).await?;
+        Ok(Response::new(codec::former_to_pb(&part)))
+    }
+
     async fn carry_out(
         &self,
         request: Request<pb::CarryOutRequest>,

@@ -67,6 +67,7 @@ impl Notice {
             NoticeKind::Conflict { peer } | NoticeKind::RolledBack { peer, .. } => Some(peer),
             NoticeKind::ListOld { authority, .. } => authority,
             NoticeKind::Restored { .. }
+            | NoticeKind::Lost { .. }
             | NoticeKind::CardsOld
             | NoticeKind::ClockDoubted { .. }
             | NoticeKind::HidingCutShort

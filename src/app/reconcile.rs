@@ -3,7 +3,9 @@
 
 pub mod books;
 pub mod cures;
+pub mod decisions;
 pub mod figures;
+pub mod former;
 pub mod reports;
 pub mod runs;
 pub mod statements;

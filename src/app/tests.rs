@@ -22,6 +22,7 @@ mod moving;
 mod notices;
 mod papers;
 mod progress;
+mod recalled;
 mod reconciling;
 mod refusals;
 mod repeats;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaCode;
+use domain::id::MessageId;
 use domain::time::{Date, Month, UnixMillis};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -43,6 +44,8 @@ enum Verb {
     },
     /// What people have to decide: messages of which both sides hold something else, with both versions 待裁定
     Decisions(Decisions),
+    /// Write what was decided about one of these messages; changes nothing in what either side holds 裁定
+    Decide(Decide),
     /// What the counties below this node have reported 上报情况
     Reports,
 }
@@ -78,7 +81,19 @@ struct List {
 }
 
 #[derive(ClapArgs, Debug)]
+struct Decide {
+    /// The message 通报编号
+    message: MessageId,
+    /// What was agreed with the other office, and why; name no person 裁定理由
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+#[derive(ClapArgs, Debug)]
 struct Decisions {
+    /// Also those that were decided, or of which both sides say the same by now 全部
+    #[arg(long)]
+    all: bool,
     /// Most messages
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -109,6 +124,7 @@ const COLUMNS: &[&str] = &[
     "comparisons",
     "our_entries",
     "their_entries",
+    "lost",
     "trouble",
 ];
 
@@ -124,9 +140,16 @@ pub(super) async fn run(args: Args, progress: bool) -> Result<Answer, Failure> {
             Ok(Answer::new(json!({ "reconciliations": rows.json }), rows.text))
         }
         Verb::Show(given) => show(&office, given).await,
-        Verb::Decisions(Decisions { limit: page_size, after }) => {
+        Verb::Decide(Decide { message, reason }) => {
+            let message_id = message.to_string();
+            let request = office::DecideDifferenceRequest { message_id, reason };
+            let done = office.reconcile().decide_difference(request).await?.into_inner();
+            Ok(view::answer(&done))
+        }
+        Verb::Decisions(Decisions { all, limit: page_size, after }) => {
             // What was left to people has no run of its own here: it may have been another node's.
-            let request = office::GetReconciliationRequest { number: 0, page_size, after };
+            let request =
+                office::GetReconciliationRequest { number: 0, page_size, after, open_only: !all };
             let response = office.reconcile().get_reconciliation(request).await?.into_inner();
             let (json, text) = differences(&response);
             Ok(Answer::new(json, text))
@@ -170,16 +193,32 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
         return Ok(answer);
     }
     let (from, until) = (begun.lost_from_ms, begun.lost_until_ms);
+    let named = named_until(&answer.json);
+    let at = |millis: u64| time(UnixMillis::new(millis));
     let mut answer = answer.and(&format!(
         "\n{} – {}: 此间只存于丢失磁盘、未曾发出的记录无法找回，请逐项核对。\nWhat was entered in this time and had not left this node is lost: registrations, certificates, drafts. Check the paper.\n",
-        time(UnixMillis::new(from)),
-        time(UnixMillis::new(until)),
+        at(from),
+        at(until),
     ));
+    answer = answer.and(&match named.filter(|named| *named > from) {
+        Some(named) => format!(
+            "{} – {}: 此间尚未上报、也未送达任何一方的通报无法逐件列明。\nMessages of this time had not been reported: what of it reached nobody is lost, and nothing names it.\n",
+            at(named),
+            at(until),
+        ),
+        None => "此间未向上级上报，已丢失的通报无法逐件列明。\nNothing of this time was reported to the node above: messages that reached nobody are lost, and nothing names them.\n".to_owned(),
+    });
     if let Some(object) = answer.json.as_object_mut() {
         object.insert("lost_from_ms".to_owned(), json!(from));
         object.insert("lost_until_ms".to_owned(), json!(until));
     }
     Ok(answer)
+}
+
+/// Before which time everything that is lost is named.
+fn named_until(answer: &serde_json::Value) -> Option<u64> {
+    let runs = answer["reconciliations"].as_array()?;
+    runs.iter().filter_map(|run| run["named_until_ms"].as_u64()).max()
 }
 
 /// Waits for runs to end, and tells how they did.
@@ -222,6 +261,12 @@ async fn finish(
         if !run.statement.is_empty() {
             answer = answer.and(&format!("statement {}\n", run.statement));
         }
+        if run.lost > 0 {
+            let (count, number) = (run.lost, run.number);
+            answer = answer.and(&format!(
+                "{count} 件各方均无副本，已丢失 nobody has them any more: liangdi reconcile show {number}\n"
+            ));
+        }
     }
     let exit = if all_good { Exit::Done } else { Exit::Failed };
     Ok(answer.ending(exit))
@@ -239,14 +284,14 @@ fn counts(run: &office::Reconciliation) -> String {
 }
 
 async fn get(office: &Office, number: u64) -> Result<office::Reconciliation, Failure> {
-    let request = office::GetReconciliationRequest { number, page_size: 1, after: String::new() };
+    let request = office::GetReconciliationRequest { number, page_size: 1, ..Default::default() };
     let response = office.reconcile().get_reconciliation(request).await?.into_inner();
     response.reconciliation.ok_or_else(|| Failure::failed("the node gave no reconciliation"))
 }
 
 async fn show(office: &Office, given: Show) -> Result<Answer, Failure> {
     let Show { number, limit: page_size, after } = given;
-    let request = office::GetReconciliationRequest { number, page_size, after };
+    let request = office::GetReconciliationRequest { number, page_size, after, open_only: false };
     let response = office.reconcile().get_reconciliation(request).await?.into_inner();
     let run = response.reconciliation.clone().unwrap_or_default();
     let run_view = view::answer(&run);
@@ -276,10 +321,17 @@ fn sides(difference: &office::ReconciliationDifference) -> String {
     };
     let office::ReconciliationDifference { message_id, name, from, to, state, .. } = difference;
     let head = format!("{message_id}  {from} → {to}  {name}  {state}\n");
-    let pairs = [
+    let mut pairs = vec![
         ("   发方 sender", side(&difference.sender)),
         ("   收方 recipient", side(&difference.recipient)),
     ];
+    if state == "LOST" {
+        pairs.push(("   发出于 made", time(UnixMillis::new(difference.made_ms))));
+    }
+    if !difference.decided_by.is_empty() {
+        pairs.push(("   裁定人 decided by", difference.decided_by.clone()));
+        pairs.push(("   裁定理由 reason", difference.decision_reason.clone()));
+    }
     head + &record(&pairs)
 }
 

@@ -47,7 +47,7 @@ shown! {
     Agreement ApplicationToAsk
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList
     ErasePersonResponse
-    DecideAgreementResponse DiscardDeadLetterResponse Draw EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
+    DecideAgreementResponse DecideDifferenceResponse DiscardDeadLetterResponse Draw EndAgreementResponse EndRegistrationResponse EndedArea EndorseCertificateResponse
     FindPersonResponse GetAgreementResponse GetAreaResponse GetCertificateResponse GetDeadLetterResponse
     GetMessageResponse OldCase GetPeerResponse GetRegistrationResponse GetStatusResponse
     Import ImportFinding IndicatorCase IndicatorNumber IssueCertificateResponse LinkStep ListConsentsResponse Maintenance Notice OperatorReads Peer

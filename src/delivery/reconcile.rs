@@ -6,6 +6,7 @@ mod asking;
 mod carrying;
 mod growth;
 mod leaving;
+mod recalling;
 mod reporting;
 mod running;
 mod schedule;

@@ -254,6 +254,11 @@ pub enum NoticeKind {
     },
     /// The papers for birth registrations are here, and this office has not asked the origins in time.
     OriginsToAsk,
+    /// Messages were lost with a disk, and nobody has them any more.
+    Lost {
+        /// The backup was made then that the node was restored from; none after a rebuild.
+        since: Option<UnixMillis>,
+    },
 }
 
 impl NoticeKind {
@@ -289,6 +294,7 @@ impl NoticeKind {
             Self::HidingCutShort => (45, nobody, 0),
             Self::ResultToTell { to } => (46, area(to), 0),
             Self::OriginsToAsk => (47, nobody, 0),
+            Self::Lost { .. } => (32, nobody, 0),
         }
     }
 }

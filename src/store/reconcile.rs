@@ -1,8 +1,14 @@
 //! Values of the tables about reconciliation: what counties have reported, runs, what was found, statements.
 //!
-//! Nothing here names a person or a kind of message.
+//! Nothing here names a person or a kind of message, except perhaps the words in which somebody has decided something.
+
+mod v1;
+
+use std::fmt;
 
 use domain::area::AreaCode;
+use domain::id::OperatorName;
+use domain::text::Note;
 use domain::time::{Date, Month, UnixMillis};
 use exchange::digest::Digest;
 use exchange::ledger::{Direction, LedgerHead, SeenHead};
@@ -11,7 +17,7 @@ use exchange::reconcile::difference::Difference;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{Blob, PeerKey};
-use crate::value::first_layouts;
+use crate::value::{Versioned, first_layouts};
 
 /// Names a book: county, month as YYYYMM, and the incarnation of the county's data that it is about. A node's book of
 /// its own has incarnation 0.
@@ -102,6 +108,30 @@ pub struct RunRow {
     pub trouble: String,
     /// Digest of the statement that came of it.
     pub statement: Option<Digest>,
+    /// Messages of which it found that nobody has them any more.
+    pub lost: u32,
+    /// After a restore, in the run that names what is lost: when that was entered.
+    pub window: Option<LostWindow>,
+}
+
+/// When that was entered which may have been lost with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostWindow {
+    /// The backup was made then; none after a rebuild from damaged files.
+    pub from: Option<UnixMillis>,
+    /// What was entered before this had been told to the node above: of it all that is lost is named. None when nothing
+    /// was told.
+    pub named: Option<UnixMillis>,
+    /// The node works again since then.
+    pub until: UnixMillis,
+}
+
+impl Versioned for RunRow {
+    const VERSION: u8 = 2;
+    type Older = v1::RunRow;
+    fn upgrade(older: v1::RunRow) -> Self {
+        older.into()
+    }
 }
 
 impl RunRow {
@@ -121,6 +151,25 @@ pub enum DifferenceState {
     Cured,
     /// Nobody has the message any more, or its person was erased: it cannot be cured.
     Lost,
+    /// A person has decided what holds, see [`DecidedRow`].
+    Decided,
+}
+
+/// What a person has decided about a message of which two sides hold something else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedRow {
+    /// Who.
+    pub by: OperatorName,
+    /// When.
+    pub at: UnixMillis,
+    /// In her words.
+    pub reason: Note,
+}
+
+impl fmt::Debug for DecidedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DecidedRow(..)")
+    }
 }
 
 /// A difference that a run has found.
@@ -179,9 +228,9 @@ pub struct RefusedRow {
 first_layouts!(
     BookCursorRow,
     ProvenRow,
+    DecidedRow,
     RefusedRow,
     ReportedRow,
-    RunRow,
     DifferenceRow,
     StatementRow,
 );

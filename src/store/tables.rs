@@ -438,6 +438,14 @@ catalogue! {
     /// Key: peer (6). Value: [`ProvenRow`]. Written when a peer has proven it, or has not.
     PROVEN: Table<PeerKey, ProvenRow> = Table::new("proven-1", 0x78);
 
+    /// What incarnations of counties below that are no more have last reported; their books stay beside the present ones.
+    /// Key: county (6), incarnation (4). Value: [`ReportedRow`]. Written with the first whole report of the next one.
+    FORMER: Table<(PeerKey, u32), ReportedRow> = Table::new("former-1", 0x79);
+
+    /// Who has decided what about messages of which two sides hold something else, and why.
+    /// Key: message id (16). Value: [`DecidedRow`], sealed. Written with [`DIFFERENCE`].
+    DECIDED: Table<MessageIdKey, DecidedRow, Sealed> = Table::new("decided-1", 0x7A);
+
     /// Cases: their steps, and the work of this office on them.
     /// Key: message that opened the case (16). Value: [`CaseRow`]. Written with every message of a case, sent or
     /// received, and with the work of clerks.

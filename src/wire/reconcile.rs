@@ -26,10 +26,14 @@ use exchange::reconcile::told;
 
 pub use calls::carried_out_from_pb;
 pub use calls::carried_out_to_pb;
+pub use calls::former_from_pb;
+pub use calls::former_to_pb;
 pub use calls::handed_back_from_pb;
 pub use calls::handed_back_to_pb;
 pub use calls::months_from_pb;
 pub use calls::months_to_pb;
+pub use calls::recall_from_pb;
+pub use calls::recall_to_pb;
 pub use calls::receipt_again_from_pb;
 pub use calls::receipt_again_to_pb;
 pub use calls::report_from_pb;

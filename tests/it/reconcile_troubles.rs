@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use domain::id::MessageId;
 use domain::message::{ArrivalFeedback, ArrivalOutcome, Body, Content, Kind};
+use exchange::digest::Digest;
 use exchange::reconcile::session::{Answer, Ask};
 use exchange::reconcile::set::Scope;
 use liangdi::cli::connect::Office;
@@ -254,7 +255,7 @@ async fn a_county_reconciles_with_the_office_of_its_own_province() {
 
 /// Tells a province what the node of a county never said, with the county's key, which somebody has: it has something
 /// else under the message.
-async fn report_other_content(world: &World, n: usize, id: &str) {
+async fn report_content(world: &World, n: usize, id: &str, digest: Digest) {
     let identity = world.network.node_certificate(area(COUNTIES[n])).identity;
     let (node, material) = (&world.provinces[n], world.network.material(identity));
     let channel = dial(node.area, &node.endpoint(), &material).await.unwrap();
@@ -262,7 +263,7 @@ async fn report_other_content(world: &World, n: usize, id: &str) {
     let id: MessageId = id.parse().unwrap();
     let entry = exchange::reconcile::Entry {
         id,
-        digest: exchange::digest::Digest::of(b"other content"),
+        digest,
         from: area(COUNTIES[1 - n]),
         to: area(COUNTIES[n]),
         state: exchange::reconcile::EntryState::Stored,
@@ -296,7 +297,7 @@ async fn other_content_under_one_id_is_shown_to_the_people_of_both_sides_with_bo
     assert_eq!(one(&province.json(&line))["state"], "EQUAL");
 
     world.counties[1].kill();
-    report_other_content(&world, 1, &sent[0]).await;
+    report_content(&world, 1, &sent[0], Digest::of(b"other content")).await;
     let ended = province.run(&format!("{line} --json"));
     assert_eq!(ended.exit, 1, "{}{}", ended.out, ended.err);
     let run: Value = serde_json::from_str(&ended.out).unwrap();
@@ -304,6 +305,7 @@ async fn other_content_under_one_id_is_shown_to_the_people_of_both_sides_with_bo
     assert_eq!(found(one(&run)), BTreeSet::from(["CONTENT_DIFFERS 1/0".to_owned()]));
 
     // Both provinces, and the county that can be reached; the other one's comes when it can.
+    let mut true_digest = String::new();
     for office in [PROVINCES[0], PROVINCES[1], COUNTIES[0]] {
         let desk = world.desk(office);
         let shown = eventually("the people are told", || {
@@ -318,11 +320,49 @@ async fn other_content_under_one_id_is_shown_to_the_people_of_both_sides_with_bo
         );
         let digests = ["sender", "recipient"].map(|side| it[side]["digest"].as_str().unwrap());
         assert_ne!(digests[0], digests[1], "{office}: {shown}");
-        assert_eq!(digests[1], exchange::digest::Digest::of(b"other content").to_string());
+        assert_eq!(digests[1], Digest::of(b"other content").to_string());
+        true_digest = digests[0].to_owned();
         let notices = desk.json("notice list");
         assert!(notices.to_string().contains("CONTENT_DIFFERS"), "{office}: {notices}");
     }
+    a_clerk_decides(&world, &sent[0], &line).await;
+
+    // The county that was wrong tells what it has: both sides say the same, and nobody has anything to decide any more.
+    report_content(&world, 1, &sent[0], digest(&true_digest)).await;
+    let run = province.json(&line);
+    assert_eq!(one(&run)["state"], "EQUAL", "{run}");
+    for office in [PROVINCES[0], PROVINCES[1], COUNTIES[0]] {
+        let desk = world.desk(office);
+        let all = eventually("it is over", || {
+            let all = desk.json("reconcile decisions --all")["differences"].clone();
+            (all[0]["state"] == "CURED").then_some(all)
+        });
+        assert_eq!(all[0]["decided_by"] == "", office != PROVINCES[0], "{all}");
+    }
     world.never_panicked();
+}
+
+fn digest(hex: &str) -> Digest {
+    let byte = |at: usize| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap();
+    Digest::new(std::array::from_fn(byte))
+}
+
+/// One of the offices closes its list with a reason; the same found again does not open it.
+async fn a_clerk_decides(world: &World, id: &str, line: &str) {
+    let of = |role| crate::support::desk::Desk::of(&world.network, PROVINCES[0], role);
+    let (clerk, auditor) = (of(domain::access::Role::Clerk), of(domain::access::Role::Auditor));
+    let decide = format!("reconcile decide {id} --reason 已与对方核对以发方为准");
+    assert_eq!(world.desk(PROVINCES[0]).refused(&decide, 3)["code"], "ROLE_REQUIRED");
+    let decided = clerk.json(&decide);
+    assert_eq!(decided["difference"]["state"], "DECIDED", "{decided}");
+    let open = clerk.json("reconcile decisions")["differences"].clone();
+    assert_eq!(open, Value::Array(Vec::new()));
+    world.desk(PROVINCES[0]).run(line);
+    let all = clerk.json("reconcile decisions --all")["differences"].clone();
+    assert_eq!(all[0]["state"], "DECIDED", "{all}");
+    assert_eq!(all[0]["decision_reason"], "已与对方核对以发方为准");
+    let log = auditor.json("audit list").to_string();
+    assert!(log.contains("DECIDE") && log.contains(id), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,5 +70,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::HidingCutShort => pb::NoticeKind::HidingCutShort,
         NoticeKind::ResultToTell { .. } => pb::NoticeKind::ResultToTell,
         NoticeKind::OriginsToAsk => pb::NoticeKind::OriginsToAsk,
+        NoticeKind::Lost { .. } => pb::NoticeKind::Lost,
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use domain::access::Permission;
 use domain::area::AreaTable;
 use domain::hex::hex;
+use domain::reason::Reason;
+use domain::text::Note;
 use domain::time::UnixMillis;
 use exchange::ledger::{HeadChange, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::difference::DifferenceName;
 use store::Store;
 use store::messages::Signed;
-use store::reconcile::{DifferenceRow, DifferenceState, RunRow, RunState};
+use store::reconcile::{DecidedRow, DifferenceState, LostWindow, RunRow, RunState};
 use tonic::{Request, Response, Status};
 use wire::pb::office as pb;
 use wire::pb::office::reconcile_service_server::ReconcileService;
@@ -19,9 +21,12 @@ use wire::pb::office::reconcile_service_server::ReconcileService;
 use super::Parts;
 use super::field::{area, maybe, maybe_area, message_id, parsed, size};
 use crate::api::caller::operator;
+use crate::api::status::of_refusal;
+use crate::app::access::OFFICE_WORK;
+use crate::app::reconcile::runs::Found;
 use crate::app::reconcile::statements::Kept;
-use crate::app::reconcile::{reports, runs, statements};
-use crate::app::{Ctx, ledger, page_size, reading, restore};
+use crate::app::reconcile::{decisions, reports, runs, statements};
+use crate::app::{Ctx, Refusal, ledger, page_size, reading, restore};
 use crate::config::Settings;
 use crate::delivery::reconcile::Reconcile;
 
@@ -110,14 +115,29 @@ impl ReconcileService for Reconciliations {
         };
         let after = maybe(&request.after, "after")?;
         let size = page_size(size(request.page_size));
-        let rows = runs::differences(&self.store, number, after, size)?;
+        let how = (size, request.open_only);
+        let rows = reading(&self.store, move |store| runs::differences(store, number, after, how));
+        let rows = rows.await?;
         let full = rows.len() == size;
-        let last = rows.last().and_then(|row| row.difference.id()).filter(|_| full);
+        let last = rows.last().and_then(|found| found.row.difference.id()).filter(|_| full);
         Ok(Response::new(pb::GetReconciliationResponse {
             reconciliation: row.map(|row| run_to_pb(number, &row)),
             differences: rows.iter().filter_map(difference_to_pb).collect(),
             next: last.map(|id| id.to_string()).unwrap_or_default(),
         }))
+    }
+
+    async fn decide_difference(
+        &self,
+        request: Request<pb::DecideDifferenceRequest>,
+    ) -> Result<Response<pb::DecideDifferenceResponse>, Status> {
+        let ctx = operator(request.extensions(), self.settings.area)?;
+        let pb::DecideDifferenceRequest { message_id: id, reason } = request.into_inner();
+        let unfit = |_| of_refusal(&Refusal::new(Reason::ReasonTextRequired).field("reason"));
+        let reason = Note::new(&reason).map_err(unfit)?;
+        let decided = decisions::decide(&ctx, &self.store, message_id(&id)?, reason).await?;
+        let difference = difference_to_pb(&decided);
+        Ok(Response::new(pb::DecideDifferenceResponse { difference }))
     }
 
     async fn list_statements(
@@ -262,6 +282,9 @@ fn run_to_pb(number: u64, row: &RunRow) -> pb::Reconciliation {
     let differences = counts.filter(|(_, (found, _))| **found > 0).map(|(name, (found, cured))| {
         pb::DifferenceCount { name: name.name().to_owned(), found: *found, cured: *cured }
     });
+    let window =
+        row.window.unwrap_or(LostWindow { from: None, named: None, until: UnixMillis::new(0) });
+    let millis = |at: Option<UnixMillis>| at.map_or(0, UnixMillis::get);
     pb::Reconciliation {
         number,
         with: row.with.to_string(),
@@ -280,10 +303,15 @@ fn run_to_pb(number: u64, row: &RunRow) -> pb::Reconciliation {
         trouble: row.trouble.clone(),
         statement: row.statement.map(|digest| digest.to_string()).unwrap_or_default(),
         after_restore: row.after_restore,
+        lost: row.lost,
+        lost_from_ms: millis(window.from),
+        named_until_ms: millis(window.named),
+        lost_until_ms: window.until.get(),
     }
 }
 
-fn difference_to_pb(row: &DifferenceRow) -> Option<pb::ReconciliationDifference> {
+fn difference_to_pb(found: &Found) -> Option<pb::ReconciliationDifference> {
+    let Found { row, decided } = found;
     let difference = &row.difference;
     let (id, (from, to)) = difference.id().zip(difference.pair())?;
     let side = |entry: &Entry| pb::SideOfDifference {
@@ -294,6 +322,7 @@ fn difference_to_pb(row: &DifferenceRow) -> Option<pb::ReconciliationDifference>
         DifferenceState::Open => "OPEN",
         DifferenceState::Cured => "CURED",
         DifferenceState::Lost => "LOST",
+        DifferenceState::Decided => "DECIDED",
     };
     Some(pb::ReconciliationDifference {
         message_id: id.to_string(),
@@ -305,7 +334,15 @@ fn difference_to_pb(row: &DifferenceRow) -> Option<pb::ReconciliationDifference>
         state: state.to_owned(),
         found_ms: row.found.get(),
         ended_ms: row.ended.map_or(0, UnixMillis::get),
+        made_ms: id.timestamp().get(),
+        decided_by: decided.as_ref().map(|it| it.by.to_string()).unwrap_or_default(),
+        decision_reason: decided.as_ref().map(|it| reason(it).to_owned()).unwrap_or_default(),
     })
+}
+
+/// Why it was decided so, for the offices that had to.
+fn reason(decided: &DecidedRow) -> &str {
+    decided.reason.expose(&OFFICE_WORK.purpose)
 }
 
 fn summary_to_pb(kept: &Kept) -> pb::StatementSummary {

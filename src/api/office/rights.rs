@@ -151,6 +151,7 @@ pub const RIGHTS: &[Right] = &[
     call("ReconcileService", "ResumeReconciliation", Nobody, &[P::TendDelivery]),
     call("ReconcileService", "ListReconciliations", Nobody, &[P::FollowDelivery]),
     call("ReconcileService", "GetReconciliation", Nobody, &[P::FollowDelivery]),
+    call("ReconcileService", "DecideDifference", Changes, SENDS),
     call("ReconcileService", "ListStatements", Nobody, &[P::FollowDelivery]),
     call("ReconcileService", "GetStatement", Nobody, &[P::FollowDelivery]),
     call("ReconcileService", "ListReports", Nobody, &[P::FollowDelivery]),

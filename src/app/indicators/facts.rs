@@ -341,7 +341,9 @@ pub(super) fn differing(store: &Store, own: AreaCode) -> Result<Differing, AppEr
             };
             match row.state {
                 DifferenceState::Cured => found.remove(&id),
-                DifferenceState::Open | DifferenceState::Lost => found.insert(id, other),
+                DifferenceState::Open | DifferenceState::Lost | DifferenceState::Decided => {
+                    found.insert(id, other)
+                }
             };
         }
     }

@@ -50,6 +50,7 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::UnusualReads { .. }
         | NoticeKind::ContentDiffers { .. }
         | NoticeKind::NotReconciled { .. }
+        | NoticeKind::Lost { .. }
         | NoticeKind::WithdrawalRefused { .. }
         | NoticeKind::AgreementEnds { .. }
         | NoticeKind::ClockDoubted { .. }
@@ -153,6 +154,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "The reconciliation with {name} ({code}) has not come to its end.",
             "请查看原因后继续：liangdi reconcile list，liangdi reconcile resume 编号",
             "See why, then go on: liangdi reconcile list, liangdi reconcile resume NUMBER",
+        ],
+        NoticeKind::Lost { .. } => [
+            "从备份恢复后，有{count}件通报已随磁盘丢失，各方均无副本（备份时间：{since}）。",
+            "{count} message(s) were lost with the disk, and nobody has them any more (backup made: {since}).",
+            "请逐件查看并按纸质材料补办：liangdi reconcile list，liangdi reconcile show 编号",
+            "See which, and enter and send them anew from the paper: liangdi reconcile list, liangdi reconcile show NUMBER",
         ],
         NoticeKind::CaseWaits { .. } => [
             "{name}（{code}）发来了个案的后续通报，但开案的通报一直没有收到（{count}件）。",
@@ -273,7 +280,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::NotAnswered { percent, .. }
         | NoticeKind::ToAnswer { percent, .. } => (percent, 0, None),
         NoticeKind::Unopened { days, .. } | NoticeKind::Silent { days, .. } => (0, days, None),
-        NoticeKind::Restored { backup } => (0, 0, backup),
+        NoticeKind::Restored { backup: at } | NoticeKind::Lost { since: at } => (0, 0, at),
         NoticeKind::ClockDoubted { since } => (0, 0, Some(since)),
         NoticeKind::ListOld { issued, .. } => (0, 0, Some(issued)),
         NoticeKind::CertificateEnds { at, .. } | NoticeKind::AgreementEnds { at, .. } => {

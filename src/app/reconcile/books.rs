@@ -79,9 +79,13 @@ fn read(
     if let Some((last, _)) = entries.last() {
         let next = BookCursorRow { ledger: last.saturating_add(1), ..cursor };
         for (_, bytes) in &entries {
-            let unreadable = AppError::Internal("an entry of the ledger cannot be read");
-            let entry = LedgerEntry::from_canonical(bytes).ok_or(unreadable)?;
-            records.push(kept(own, book::of_ledger(&entry)));
+            match LedgerEntry::from_canonical(bytes) {
+                Some(entry) => records.push(kept(own, book::of_ledger(&entry))),
+                // A comparison finds what it was about; the others are told all the same.
+                None => {
+                    tracing::error!(after = cursor.ledger, "an entry of the ledger cannot be read")
+                }
+            }
         }
         return Ok((next, records));
     }
@@ -89,11 +93,10 @@ fn read(
     let changes = store.read_from(&BOOK_CHANGE, &(), from, CHANGES_AT_ONCE, room)?;
     let mut next = cursor;
     for (at, bytes) in changes.into_iter().filter(|(at, _)| *at <= last_change) {
-        let change = postcard::from_bytes(&bytes)
-            .map_err(|_| AppError::Internal("a change of the book cannot be read"))?;
-        match change {
-            Change::Parcel(key) => of_parcel(store, own, &key, &mut records)?,
-            Change::Word(side, entry) => records.push(kept(own, (side, entry))),
+        match postcard::from_bytes(&bytes) {
+            Ok(Change::Parcel(key)) => of_parcel(store, own, &key, &mut records)?,
+            Ok(Change::Word(side, entry)) => records.push(kept(own, (side, entry))),
+            Err(_) => tracing::error!(at, "a change of the book cannot be read"),
         }
         next.change = at;
     }
@@ -218,9 +221,10 @@ pub fn read_book(
         let Some((last, _)) = records.last() else { return Ok(()) };
         from = last.saturating_add(1);
         for (_, bytes) in &records {
-            let unreadable = AppError::Internal("a record of a book cannot be read");
-            let (direction, entry) = read_record(bytes).ok_or(unreadable)?;
-            take(direction, entry);
+            match read_record(bytes) {
+                Some((direction, entry)) => take(direction, entry),
+                None => tracing::error!(month = key.1, "a record of a book cannot be read"),
+            }
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Reports: a county's book on its way to the node above, which keeps it and knows which days are complete.
 
+use std::collections::BTreeSet;
+
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
 use exchange::ledger::{Direction, LedgerHead};
+use exchange::reconcile::Entry;
 use exchange::reconcile::calls::{RECORDS_AT_ONCE, ReportPart};
 use exchange::reconcile::session::{INCOMPLETE_MAX, Incomplete};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::told::read_record;
 use store::messages::{peer_area, peer_key};
 use store::reconcile::{BookKey, ReportedRow, month_key};
-use store::tables::{BOOK, REPORTED, RESTORED};
+use store::tables::{BOOK, FORMER, REPORTED, RESTORED};
 use store::{Store, Unit};
 
 use super::books;
@@ -18,12 +21,15 @@ use crate::app::{AppError, Refusal};
 
 /// Counties below one node that are looked at.
 const COUNTIES_MAX: usize = 10_000;
+/// Incarnations of one county whose books are kept: more restores than a node lives to see.
+const INCARNATIONS_MAX: usize = 256;
 
 /// Takes a part of a county's book; gives how far each of its books reaches now. What is there already is passed over, what
 /// does not follow is not taken.
 ///
 /// # Errors
-/// `MALFORMED` when a record is none of that county and month; when rows cannot be read or written.
+/// `MALFORMED` when a record is none of that county and month, `TOO_LARGE` for a new incarnation when there were too many;
+/// when rows cannot be read or written.
 pub async fn take(
     store: &Store,
     county: AreaCode,
@@ -33,6 +39,13 @@ pub async fn take(
     let incarnation = part.incarnation;
     for bytes in &part.records {
         check(county, part.month, bytes)?;
+    }
+    if !part.records.is_empty() {
+        let mut known = incarnations(store, county)?;
+        known.insert(part.incarnation);
+        if known.len() > INCARNATIONS_MAX {
+            return Err(Refusal::new(Reason::TooLarge).field("report.incarnation").into());
+        }
     }
     let write = move |unit: &mut Unit<'_>| {
         let key: BookKey = (peer_key(county), part.month, part.incarnation);
@@ -45,6 +58,11 @@ pub async fn take(
         if let Some(through) = part.through {
             let ReportPart { incarnation, head, .. } = part;
             let row = ReportedRow { incarnation, head, through, received: now };
+            let before = unit.get(&REPORTED, &peer_key(county))?;
+            // What the lost data had told stays: by it the county learns what is lost.
+            if let Some(before) = before.filter(|before| before.incarnation != incarnation) {
+                unit.put(&FORMER, &(peer_key(county), before.incarnation), &before)?;
+            }
             unit.put(&REPORTED, &peer_key(county), &row)?;
         }
         Ok::<_, AppError>(())
@@ -53,16 +71,27 @@ pub async fn take(
     Ok(books::positions(store, county, incarnation)?.into_iter().collect())
 }
 
+/// Incarnations of a county that have told something.
+fn incarnations(store: &Store, county: AreaCode) -> Result<BTreeSet<u32>, AppError> {
+    let keys = store.journals_under(&BOOK, &(peer_key(county),), usize::MAX)?;
+    Ok(keys.into_iter().map(|(_, _, incarnation)| incarnation).collect())
+}
+
 /// A county speaks for its own side of its own messages only.
 fn check(county: AreaCode, month: u32, bytes: &[u8]) -> Result<(), AppError> {
     let wrong = || AppError::from(Refusal::new(Reason::Malformed).field("report.records"));
     let (direction, entry) = read_record(bytes).ok_or_else(wrong)?;
+    let fits = is_of(county, direction, &entry) && month_key(entry.day().month()) == month;
+    fits.then_some(()).ok_or_else(wrong)
+}
+
+/// Whether a record is of that county's own side.
+pub(super) fn is_of(county: AreaCode, direction: Direction, entry: &Entry) -> bool {
     let its = match direction {
         Direction::Sent => entry.from,
         Direction::Received => entry.to,
     };
-    let fits = its == county && month_key(entry.day().month()) == month;
-    fits.then_some(()).ok_or_else(wrong)
+    its == county
 }
 
 /// The next part of our own book for a callee that stands at `theirs` of each month.
@@ -95,10 +124,21 @@ pub fn next_part(
 /// # Errors
 /// When rows cannot be read.
 pub fn mark(store: &Store, through: Option<UnixMillis>) -> Result<ReportPart, AppError> {
-    let incarnation = store.get(&RESTORED, &())?.map_or(1, |row| row.incarnation);
+    let incarnation = incarnation(store)?;
     let head = store.ledger_head();
     let head = LedgerHead { size: head.size, root: head.root };
     Ok(ReportPart { incarnation, month: 0, position: 0, records: Vec::new(), through, head })
+}
+
+/// Which incarnation of our data it is, for the node above: another one after every restore, also when the same backup is
+/// restored twice.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn incarnation(store: &Store) -> Result<u32, AppError> {
+    let Some(row) = store.get(&RESTORED, &())? else { return Ok(1) };
+    let restored = row.origin.map_or(0, |origin| origin.restored.get() / 1_000);
+    Ok(u32::try_from(restored).unwrap_or(u32::MAX).saturating_add(row.incarnation))
 }
 
 /// Counties below a node, and days of the scope, of which not everything was reported. A node has its own book whole.

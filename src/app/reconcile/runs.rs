@@ -10,10 +10,11 @@ use domain::time::{Date, UnixMillis};
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::session::Measured;
 use exchange::reconcile::statement::count_names;
-use store::reconcile::{DifferenceRow, DifferenceState, RunRow, RunState};
+use store::reconcile::{DecidedRow, DifferenceRow, DifferenceState, RunRow, RunState};
 use store::tables::{DIFFERENCE, RUN_ROW};
 use store::{Store, Unit};
 
+use super::decisions;
 use crate::app::{AppError, page_size};
 
 /// Rows of differences that are written in one unit, and read in one go.
@@ -81,6 +82,8 @@ fn fresh(plan: Plan, now: UnixMillis) -> RunRow {
         cured: [0; 6],
         trouble: String::new(),
         statement: None,
+        lost: 0,
+        window: None,
     }
 }
 
@@ -166,24 +169,16 @@ pub fn unfinished(store: &Store) -> Result<Vec<u64>, AppError> {
 /// The number under which it is kept what people have to decide, whoever's run has found it. No run has it.
 pub const DECISIONS: u64 = 0;
 
-/// Keeps both versions of a message about which a person has to decide.
-///
-/// # Errors
-/// When rows cannot be read or written.
-pub fn decision(
-    unit: &mut Unit<'_>,
-    difference: Difference,
-    now: UnixMillis,
-) -> Result<(), AppError> {
-    let Some(id) = difference.id() else { return Ok(()) };
-    let key = (DECISIONS, *id.as_bytes());
-    let found = unit.get(&DIFFERENCE, &key)?.map_or(now, |row| row.found);
-    let state = DifferenceState::Open;
-    unit.put(&DIFFERENCE, &key, &DifferenceRow { difference, state, found, ended: None })?;
-    Ok(())
+/// A difference with what was decided about it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The difference.
+    pub row: DifferenceRow,
+    /// Who has decided about it, and why.
+    pub decided: Option<DecidedRow>,
 }
 
-/// Differences of a run, by message, after one.
+/// Differences of a run, by message, after one; only those that are open, if so asked.
 ///
 /// # Errors
 /// When rows cannot be read.
@@ -191,11 +186,23 @@ pub fn differences(
     store: &Store,
     number: u64,
     after: Option<MessageId>,
-    size: usize,
-) -> Result<Vec<DifferenceRow>, AppError> {
-    let after = after.map(|id| (number, *id.as_bytes()));
-    let rows = store.scan_under(&DIFFERENCE, &(number,), after.as_ref(), size)?;
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+    (size, open_only): (usize, bool),
+) -> Result<Vec<Found>, AppError> {
+    let mut after = after.map(|id| (number, *id.as_bytes()));
+    let mut found = Vec::new();
+    while found.len() < size {
+        let rows =
+            store.scan_under(&DIFFERENCE, &(number,), after.as_ref(), DIFFERENCES_AT_ONCE)?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(*last);
+        for ((_, id), row) in rows {
+            let shown = decisions::as_decided(store, id, row)?;
+            if found.len() < size && (!open_only || shown.row.state == DifferenceState::Open) {
+                found.push(shown);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// All differences of a run.
@@ -252,8 +259,9 @@ pub async fn compared(
         let rows = rows.values().filter(|row| !cured || row.state == DifferenceState::Cured);
         count_names(rows.map(|row| row.difference.name))
     };
-    let (found, cured) = (names(false), names(true));
+    let (found, cured, lost) = (names(false), names(true), count_lost(&rows));
     change(store, number, now, move |row| {
+        row.lost = lost;
         row.comparisons = row.comparisons.saturating_add(1);
         row.bytes = row.bytes.saturating_add(measured.bytes);
         row.entries = (measured.ours, measured.theirs);
@@ -261,6 +269,64 @@ pub async fn compared(
         row.trouble = String::new();
     })
     .await
+}
+
+fn count_lost(rows: &BTreeMap<MessageId, DifferenceRow>) -> u32 {
+    let lost = rows.values().filter(|row| row.state == DifferenceState::Lost).count();
+    u32::try_from(lost).unwrap_or(u32::MAX)
+}
+
+/// Takes up what a run after a restore misses, by what was told of it before: what it does not miss any more was cured. Gives
+/// the run as it is then.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn missed(
+    store: &Store,
+    number: u64,
+    missed: Vec<(Difference, DifferenceState)>,
+    looked: u64,
+    now: UnixMillis,
+) -> Result<RunRow, AppError> {
+    let mut rows = all(store, number)?;
+    let mut changed = BTreeMap::new();
+    for (difference, state) in missed {
+        let Some(id) = difference.id() else { continue };
+        let found = rows.get(&id).map_or(now, |row| row.found);
+        let ended = (state == DifferenceState::Lost).then_some(now);
+        changed.insert(id, DifferenceRow { difference, state, found, ended });
+    }
+    for (id, row) in &rows {
+        if row.state != DifferenceState::Cured && !changed.contains_key(id) {
+            let (state, ended) = (DifferenceState::Cured, Some(now));
+            changed.insert(*id, DifferenceRow { state, ended, ..row.clone() });
+        }
+    }
+    rows.extend(changed.clone());
+    write_rows(store, number, changed.into_iter().collect()).await?;
+    let names = |cured: bool| {
+        let rows = rows.values().filter(|row| !cured || row.state == DifferenceState::Cured);
+        count_names(rows.map(|row| row.difference.name))
+    };
+    let (found, cured, lost) = (names(false), names(true), count_lost(&rows));
+    change(store, number, now, move |row| {
+        (row.found, row.cured, row.lost) = (found, cured, lost);
+        row.entries.1 = looked;
+    })
+    .await
+}
+
+/// Runs that were begun to find what was lost, since the restore at `since`.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn since_restore(store: &Store, since: UnixMillis) -> Result<Vec<RunRow>, AppError> {
+    let mut runs = Vec::new();
+    for page in store.pages_back(&RUN_ROW, .., RUNS_AT_ONCE) {
+        let rows = page?.into_iter().map(|(_, row)| row);
+        runs.extend(rows.filter(|row| row.after_restore && row.started >= since));
+    }
+    Ok(runs)
 }
 
 async fn write_rows(
@@ -309,7 +375,12 @@ pub async fn lost(
             rows.push((*id, DifferenceRow { state, ended, ..row }));
         }
     }
-    write_rows(store, number, rows).await
+    if rows.is_empty() {
+        return Ok(());
+    }
+    write_rows(store, number, rows).await?;
+    let lost = count_lost(&all(store, number)?);
+    change(store, number, now, move |row| row.lost = lost).await.map(drop)
 }
 
 /// Messages that a run has found to be lost.

@@ -101,7 +101,9 @@ impl Reconcile {
             let said = said.map_err(refused)?;
             if answerer.is_done() {
                 // Our part of the cure comes first, so that whoever compares again soon finds it done.
-                let mut lost = self.cure(&scope, &answerer.into_found()).await?.lost;
+                let found = answerer.into_found();
+                let mut lost = self.cure(&scope, &found).await?.lost;
+                self.end_decisions(&scope, &found).await?;
                 lost.truncate(ENTRIES_AT_ONCE);
                 return say(answers, vec![Answer::Taken { lost }]).await;
             }

@@ -17,10 +17,11 @@ use store::letters::NoticeKind;
 use wire::reconcile::ReconcileClient;
 
 use super::{Reconcile, Trouble, in_time};
+use crate::app::each::First;
 use crate::app::messages::send::Outlet as _;
 use crate::app::reconcile::cures::{self, Delivering, Keys};
-use crate::app::reconcile::runs;
-use crate::app::{AppError, notices};
+use crate::app::reconcile::decisions;
+use crate::app::{AppError, blocking, notices};
 use crate::time::{SystemClock, random};
 
 /// Messages that are delivered again in one unit.
@@ -45,10 +46,11 @@ impl Reconcile {
                 by_county.entry(county).or_default().push(difference.clone());
             }
         }
-        let mut done = CarriedOut::default();
+        let (mut done, mut ours) = (CarriedOut::default(), First::default());
         for (county, differences) in by_county {
             if county == own {
-                done.add(self.carry_out(&differences).await?);
+                // The counties are asked all the same.
+                ours.take(self.carry_out(&differences).await.map(|these| done.add(these)));
                 continue;
             }
             match self.ask_county(county, &differences).await {
@@ -60,7 +62,7 @@ impl Reconcile {
                 }
             }
         }
-        Ok(done)
+        ours.end().map(|()| done)
     }
 
     async fn ask_county(
@@ -83,9 +85,10 @@ impl Reconcile {
     }
 
     /// Cures what this county holds. What the other one lacks of its own comes first, so that answers find their questions.
+    /// A message about which nothing can be done waits, and so does what a line that fails is needed for.
     ///
     /// # Errors
-    /// When the store fails; a line that fails leaves its differences waiting.
+    /// When the store fails.
     pub async fn carry_out(&self, differences: &[Difference]) -> Result<CarriedOut, AppError> {
         let (own, store) = (self.own(), self.store());
         let (mut done, mut lines) = (CarriedOut::default(), Lines::new());
@@ -93,34 +96,70 @@ impl Reconcile {
         let mut deliver: BTreeMap<AreaCode, Vec<MessageId>> = BTreeMap::new();
         let differs: BTreeSet<MessageId> = differences.iter().filter_map(Difference::id).collect();
         for decision in differences.iter().filter(|it| it.name.is_for_a_person()) {
-            self.tell_a_person(decision).await?;
+            let told = self.tell_a_person(decision).await;
+            put_off(&mut done, decision.id(), told)?;
         }
         for (id, cure) in differences.iter().filter_map(|it| Cure::owed(own, it)) {
-            match cure {
-                Cure::HandBack(from) => match cures::asked_by(store, id, from)? {
-                    Some(asked) => answers.push((from, (id, differs.contains(&asked)))),
-                    None => self.hand_back(&mut lines, from, (id, false), &mut done).await?,
+            let begun = match cure {
+                Cure::HandBack(from) => match cures::asked_by(store, id, from) {
+                    Ok(Some(asked)) => {
+                        answers.push((from, (id, differs.contains(&asked))));
+                        Ok(())
+                    }
+                    Ok(None) => self.hand_back(&mut lines, from, (id, false), &mut done).await,
+                    Err(error) => Err(error),
                 },
-                Cure::Show(peer) => self.show(&mut lines, peer, id, &mut done).await?,
-                Cure::Deliver(to) => deliver.entry(to).or_default().push(id),
-                Cure::Ask(to) => ask.push((id, to)),
-                Cure::Report => done.begun = done.begun.saturating_add(1),
-            }
+                Cure::Show(peer) => self.show(&mut lines, peer, id, &mut done).await,
+                Cure::Deliver(to) => {
+                    deliver.entry(to).or_default().push(id);
+                    Ok(())
+                }
+                Cure::Ask(to) => {
+                    ask.push((id, to));
+                    Ok(())
+                }
+                Cure::Report => {
+                    done.begun = done.begun.saturating_add(1);
+                    Ok(())
+                }
+            };
+            put_off(&mut done, Some(id), begun)?;
         }
         for (id, to) in ask {
-            if !self.ask_receipt(&mut lines, id, to, &mut done).await? {
-                deliver.entry(to).or_default().push(id);
+            match self.ask_receipt(&mut lines, id, to, &mut done).await {
+                Ok(true) => {}
+                Ok(false) => deliver.entry(to).or_default().push(id),
+                Err(error) => put_off(&mut done, Some(id), Err(error))?,
             }
         }
         for (to, messages) in deliver {
             for part in messages.chunks(DELIVERED_AT_ONCE) {
-                self.deliver(to, part, &mut done).await?;
+                self.deliver_each(to, part, &mut done).await?;
             }
         }
         for (from, answer) in answers {
-            self.hand_back(&mut lines, from, answer, &mut done).await?;
+            let handed = self.hand_back(&mut lines, from, answer, &mut done).await;
+            put_off(&mut done, Some(answer.0), handed)?;
         }
         Ok(done)
+    }
+
+    /// Delivers messages to one recipient again in one unit; when that fails because of one of them, in a unit each.
+    async fn deliver_each(
+        &self,
+        to: AreaCode,
+        messages: &[MessageId],
+        done: &mut CarriedOut,
+    ) -> Result<(), AppError> {
+        match self.deliver(to, messages, done).await {
+            Err(error) if error.is_of_one() => {}
+            ended => return ended,
+        }
+        for id in messages {
+            let delivered = self.deliver(to, &[*id], done).await;
+            put_off(done, Some(*id), delivered)?;
+        }
+        Ok(())
     }
 
     /// The line to a county; `None` when it cannot be called now.
@@ -319,8 +358,9 @@ impl Reconcile {
     async fn tell_people(&self, scope: &Scope, left: &[Difference]) -> Result<(), AppError> {
         let own = self.own();
         let mut by_county: BTreeMap<AreaCode, Vec<Difference>> = BTreeMap::new();
+        let mut first = First::default();
         for difference in left {
-            self.tell_a_person(difference).await?;
+            first.take(self.tell_a_person(difference).await);
             let Some((from, to)) = difference.pair() else { continue };
             let ours = [from, to].into_iter().find(|area| scope.stands_for(own, *area));
             if let Some(county) = ours.filter(|county| *county != own) {
@@ -332,21 +372,78 @@ impl Reconcile {
                 tracing::warn!(%county, %trouble, "a county was not told what its people have to decide");
             }
         }
+        first.end()
+    }
+
+    /// Ends what people had to decide and a comparison has not found any more, here and in the counties concerned: both
+    /// sides say the same by now.
+    pub(super) async fn end_decisions(
+        &self,
+        scope: &Scope,
+        found: &[Difference],
+    ) -> Result<(), AppError> {
+        let (store, scope, found) = (self.store().clone(), *scope, found.to_vec());
+        let over = blocking(move || decisions::over(&store, &scope, &found)).await?;
+        if over.is_empty() {
+            return Ok(());
+        }
+        let now = SystemClock.now();
+        let mut over_now = Vec::new();
+        for difference in over {
+            let Some(id) = difference.id() else { continue };
+            let write = move |unit: &mut Unit<'_>| decisions::agreed(unit, id, now);
+            if self.store().commit(write).await.map_err(AppError::from)? {
+                tracing::info!(message = %id, "both sides say the same by now: nobody has to decide");
+                // Both versions the same: that says that there is nothing to decide.
+                let either = difference.sender.or(difference.recipient);
+                let (name, sender, recipient) = (difference.name, either, either);
+                over_now.push(Difference { name, sender, recipient });
+            }
+        }
+        let this = self.clone();
+        self.0.parts.tasks.spawn("decisions", async move {
+            if let Err(error) = this.tell_people(&scope, &over_now).await {
+                tracing::error!(%error, "it could not be written what nobody has to decide any more");
+            }
+        });
         Ok(())
     }
 
-    /// Both hold something else under one id: no program decides that. Both versions are kept side by side.
+    /// Both hold something else under one id: no program decides that. Both versions are kept side by side; when both are the
+    /// same, there is nothing to decide any more.
     async fn tell_a_person(&self, difference: &Difference) -> Result<(), AppError> {
         let Some((id, (from, to))) = difference.id().zip(difference.pair()) else { return Ok(()) };
         let peer = if self.own().contains(&from) { to } else { from };
         let (now, difference) = (SystemClock.now(), difference.clone());
         let write = move |unit: &mut Unit<'_>| {
-            runs::decision(unit, difference, now)?;
+            if difference.sender == difference.recipient {
+                return decisions::agreed(unit, id, now).map(drop);
+            }
+            if !decisions::keep(unit, difference, now)? {
+                return Ok(());
+            }
             let what = NoticeKind::ContentDiffers { peer };
             let told = notices::latest(unit, &what.topic())?;
             let is_told = told.is_some_and(|(_, row)| row.messages.contains(&id));
             if is_told { Ok(()) } else { notices::raise(unit, now, what, &[id]) }
         };
         self.store().commit(write).await.map_err(AppError::from)
+    }
+}
+
+/// What cannot be done about one message waits for the next comparison, and holds up nothing else.
+fn put_off(
+    done: &mut CarriedOut,
+    id: Option<MessageId>,
+    outcome: Result<(), AppError>,
+) -> Result<(), AppError> {
+    match outcome {
+        Err(error) if error.is_of_one() => {
+            let message = id.map(|id| id.to_string());
+            tracing::warn!(message, %error, code = error.reason().code(), "a message could not be cured now");
+            done.waiting = done.waiting.saturating_add(1);
+            Ok(())
+        }
+        outcome => outcome,
     }
 }

@@ -15,6 +15,7 @@ use exchange::reconcile::difference::Difference;
 
 use super::{Reconcile, Trouble, in_time, not_for_us};
 use crate::app::AppError;
+use crate::app::each::First;
 
 /// Differences that lie for one county at most; what is more is found again.
 const DIFFERENCES_MAX: usize = 16_384;
@@ -118,21 +119,25 @@ impl Reconcile {
     pub(super) async fn collect(&self) -> Result<(), Trouble> {
         let Some(above) = self.above() else { return Ok(()) };
         let mut client = self.dial(above).await?;
-        let mut any = false;
+        let (mut any, mut first) = (false, First::default());
         for _ in 0..ANSWERS_MAX {
             let collected = in_time(above, client.collect()).await?;
             if collected.is_empty() {
                 break;
             }
             any = true;
-            self.carry_out(&collected.differences).await?;
+            // What others have left for us is taken all the same.
+            first.take(self.carry_out(&collected.differences).await);
             for left in collected.left {
                 if let Err(error) = self.take_left(left).await {
                     tracing::warn!(%error, code = error.reason().code(), "a cure that was left for us was not taken");
                 }
             }
         }
-        if any { self.report().await } else { Ok(()) }
+        if any {
+            self.report().await?;
+        }
+        Ok(first.end()?)
     }
 
     /// Does what another county has left. Who it comes from is proven by what is signed in it.

@@ -19,6 +19,7 @@ use wire::reconcile::encode_statement;
 
 use super::asking::Compared;
 use super::{Reconcile, Trouble, in_time};
+use crate::app::each::First;
 use crate::app::reconcile::runs::{self, Plan};
 use crate::app::reconcile::statements;
 use crate::app::{AppError, Refusal, notices, restore};
@@ -28,8 +29,8 @@ use crate::time::{SystemClock, random};
 /// Comparisons of one run; what is left then is left for the next.
 const COMPARISONS_MAX: u32 = 12;
 /// A cure gets this long before it is looked at, and ever longer.
-const PAUSE_MIN: Duration = Duration::from_millis(300);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+pub(super) const PAUSE_MIN: Duration = Duration::from_millis(300);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// After a restore, days before the backup that are compared as well: mail may have been on its way for so long.
 const BEFORE_BACKUP_DAYS: i32 = 31;
 
@@ -89,7 +90,7 @@ impl Reconcile {
         };
         let since = origin.backup.unwrap_or(origin.restored).date();
         let own = self.own();
-        let mut numbers = Vec::new();
+        let (mut numbers, mut trouble) = (Vec::new(), First::default());
         for peer in self.0.parts.peers.all() {
             let apart = !own.contains(&peer.area) && !peer.area.contains(&own);
             let is_county = peer.area != peer.area.province();
@@ -105,10 +106,16 @@ impl Reconcile {
                 Err(error) if error.reason() == Reason::StateForbids => {
                     tracing::warn!(peer = %peer.area, "days since the backup are closed with a peer");
                 }
-                Err(error) => return Err(error),
+                // The others are asked all the same.
+                Err(error) => {
+                    tracing::warn!(peer = %peer.area, %error, "it could not be begun to ask a peer for what was lost");
+                    trouble.take::<()>(Err(error));
+                }
             }
         }
-        Ok(numbers)
+        // Last, since it waits for the others.
+        numbers.extend(trouble.take(self.begin_recall(now).await).flatten());
+        if numbers.is_empty() { trouble.end().map(|()| numbers) } else { Ok(numbers) }
     }
 
     /// Goes on with a run that was interrupted, or given up with differences left.
@@ -148,6 +155,13 @@ impl Reconcile {
 
     async fn run(&self, number: u64) -> Result<(), AppError> {
         let row = runs::get(self.store(), number)?;
+        if row.with == self.own() {
+            return match self.recall(number).await {
+                Ok(()) => Ok(()),
+                Err(Trouble::App(error)) => self.give_up(number, chain(&error)).await,
+                Err(trouble) => self.give_up(number, chain(&trouble)).await,
+            };
+        }
         let RunRow { with, first, last, until, after_restore, .. } = row;
         let scope = self.scope(&Plan { with, first, last, until, after_restore });
         let (mut pause, mut comparisons, begun) = (PAUSE_MIN, 0, Instant::now());
@@ -185,6 +199,8 @@ impl Reconcile {
             row.trouble = why;
         });
         let with = row.await?.with;
+        // What was told before is asked of the node above.
+        let with = if with == self.own() { self.above().unwrap_or(with) } else { with };
         self.alarm(with).await
     }
 
@@ -204,6 +220,7 @@ impl Reconcile {
         let row = runs::compared(self.store(), number, found, compared.measured, now).await?;
         tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
         runs::lost(self.store(), number, &compared.lost, now).await?;
+        self.end_decisions(&scope, found).await?;
         let lost = runs::lost_ones(self.store(), number)?;
         // What a person is to decide may be no more than a late report: it is looked at twice.
         let is_new = |it: &Difference| it.id().is_some_and(|id| !known.contains(&id));

@@ -50,6 +50,8 @@ numbered! {
         HandOver = 14, "HAND_OVER", "批量移交";
         /// Followed where a message or a case is, without looking into it.
         Follow = 15, "FOLLOW", "跟踪";
+        /// Decided what holds of a message of which two sides hold something else.
+        Decide = 16, "DECIDE", "裁定";
     }
 }
 

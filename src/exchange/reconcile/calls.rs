@@ -33,6 +33,28 @@ pub struct ReportPart {
     pub head: LedgerHead,
 }
 
+/// Where somebody is in the books that a county's lost data had told: books in the order of month and incarnation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FormerPlace {
+    /// Month of the book, YYYYMM.
+    pub month: u32,
+    /// Incarnation that has told it.
+    pub incarnation: u32,
+    /// Position of the next record, from 1.
+    pub position: u64,
+}
+
+/// A part of what a county had told before its data were lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FormerPart {
+    /// Records, see [`super::told::record`]; at most [`RECORDS_AT_ONCE`].
+    pub records: Vec<Vec<u8>>,
+    /// Where the next part begins; none at the end.
+    pub next: Option<FormerPlace>,
+    /// Everything that the county had accepted or received before this was told by then; none when it never was.
+    pub through: Option<UnixMillis>,
+}
+
 /// What a node has done about differences that it was asked to cure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CarriedOut {

@@ -15,6 +15,8 @@ use exchange::parcel::SIGNATURE_BYTES_MAX;
 use exchange::receipt::DISPOSITION_BYTES_MAX;
 use exchange::receipt::Receipt;
 use exchange::reconcile::calls::CarriedOut;
+use exchange::reconcile::calls::FormerPart;
+use exchange::reconcile::calls::FormerPlace;
 use exchange::reconcile::calls::HandedBack;
 use exchange::reconcile::calls::MONTHS_MAX;
 use exchange::reconcile::calls::RECORDS_AT_ONCE;
@@ -50,11 +52,7 @@ pub fn report_to_pb(part: &ReportPart) -> pb::ReportRequest {
 /// # Errors
 /// [`Malformed`].
 pub fn report_from_pb(part: pb::ReportRequest) -> Result<ReportPart, Malformed> {
-    let (records, rest) = part.records.as_chunks::<RECORD_BYTES>();
-    if !rest.is_empty() {
-        return Err(Malformed::Range { field: "report.records" });
-    }
-    at_most("report.records", records.len(), RECORDS_AT_ONCE)?;
+    let records = records("report.records", &part.records)?;
     let through = match part.through_ms {
         0 => None,
         at => Some(time("report.through_ms", at)?),
@@ -64,7 +62,7 @@ pub fn report_from_pb(part: pb::ReportRequest) -> Result<ReportPart, Malformed> 
         incarnation: part.incarnation,
         month: part.month,
         position: part.position,
-        records: records.iter().map(|record| record.to_vec()).collect(),
+        records,
         through,
         head: LedgerHead { size: part.ledger_size, root },
     })
@@ -84,6 +82,61 @@ pub fn months_to_pb(months: Vec<(u32, u64)>) -> pb::ReportResponse {
 pub fn months_from_pb(response: pb::ReportResponse) -> Result<Vec<(u32, u64)>, Malformed> {
     at_most("report.months", response.months.len(), MONTHS_MAX)?;
     Ok(response.months.into_iter().map(|it| (it.month, it.position)).collect())
+}
+
+/// A question for what was told before, as a generated type.
+#[must_use]
+pub fn recall_to_pb(incarnation: u32, from: FormerPlace) -> pb::RecallRequest {
+    let FormerPlace { month, incarnation: former, position } = from;
+    pb::RecallRequest { incarnation, month, former, position }
+}
+
+/// The same from its generated type: the caller's incarnation, and from which place on.
+#[must_use]
+pub fn recall_from_pb(request: &pb::RecallRequest) -> (u32, FormerPlace) {
+    let pb::RecallRequest { incarnation, month, former, position } = *request;
+    (incarnation, FormerPlace { month, incarnation: former, position })
+}
+
+/// What was told before, as a generated type.
+#[must_use]
+pub fn former_to_pb(part: &FormerPart) -> pb::RecallResponse {
+    let next = part.next.unwrap_or_default();
+    pb::RecallResponse {
+        records: part.records.concat(),
+        next_month: next.month,
+        next_former: next.incarnation,
+        next_position: next.position,
+        through_ms: part.through.map_or(0, UnixMillis::get),
+    }
+}
+
+/// The same from its generated type. The records are not read yet.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn former_from_pb(part: pb::RecallResponse) -> Result<FormerPart, Malformed> {
+    let through = match part.through_ms {
+        0 => None,
+        at => Some(time("recall.through_ms", at)?),
+    };
+    let place = FormerPlace {
+        month: part.next_month,
+        incarnation: part.next_former,
+        position: part.next_position,
+    };
+    let next = (place != FormerPlace::default()).then_some(place);
+    Ok(FormerPart { records: records("recall.records", &part.records)?, next, through })
+}
+
+/// Records of a book, of their fixed size; not read yet.
+fn records(field: &'static str, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    let (records, rest) = bytes.as_chunks::<RECORD_BYTES>();
+    if !rest.is_empty() {
+        return Err(Malformed::Range { field });
+    }
+    at_most(field, records.len(), RECORDS_AT_ONCE)?;
+    Ok(records.iter().map(|record| record.to_vec()).collect())
 }
 
 /// What was done about differences, as a generated type.

@@ -8,6 +8,8 @@ use exchange::digest::Digest;
 use exchange::ledger::LedgerHead;
 use exchange::reconcile::calls::CarriedOut;
 use exchange::reconcile::calls::Collected;
+use exchange::reconcile::calls::FormerPart;
+use exchange::reconcile::calls::FormerPlace;
 use exchange::reconcile::calls::HandedBack;
 use exchange::reconcile::calls::Left;
 use exchange::reconcile::calls::ReceiptAgain;
@@ -27,9 +29,11 @@ use super::answer_from_pb;
 use super::ask_to_pb;
 use super::carried_out_from_pb;
 use super::collected_from_pb;
+use super::former_from_pb;
 use super::handed_back_to_pb;
 use super::left_to_pb;
 use super::months_from_pb;
+use super::recall_to_pb;
 use super::receipt_again_from_pb;
 use super::receipt_again_to_pb;
 use super::report_to_pb;
@@ -76,6 +80,19 @@ impl ReconcileClient {
     pub async fn report(&mut self, part: &ReportPart) -> Result<Vec<(u32, u64)>, CallError> {
         let response = self.0.report(report_to_pb(part)).await?.into_inner();
         Ok(months_from_pb(response)?)
+    }
+
+    /// Asks the node above what earlier incarnations of our data have told, from a place on.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn recall(
+        &mut self,
+        incarnation: u32,
+        from: FormerPlace,
+    ) -> Result<FormerPart, CallError> {
+        let response = self.0.recall(recall_to_pb(incarnation, from)).await?.into_inner();
+        Ok(former_from_pb(response)?)
     }
 
     /// Asks a node below to cure differences.
