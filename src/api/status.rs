@@ -135,6 +135,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::FieldRequired
         | R::FieldNotAllowed
         | R::ResidenceHidden
+        | R::SpouseNotKnown
         | R::DateInFuture
         | R::UnknownArea
         | R::PurposeRequired

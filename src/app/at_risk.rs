@@ -19,8 +19,8 @@ use store::agreements::ReleaseRow;
 use store::letters::NoticeKind;
 use store::messages::{EnvelopeKey, Side, message_key, peer_area, peer_key};
 use store::records::ReadRecords;
-use store::tables::{ENVELOPE, LANE_EPOCH, LANE_OUT, MESSAGE, RELEASE};
-use store::{Kept, Store, Unit};
+use store::tables::{ENVELOPE, LANE_EPOCH, LANE_OUT, MESSAGE, NAMED, RELEASE};
+use store::{Kept, PersonHash, Store, Unit};
 use wire::content::decode_content;
 use wire::decode_header;
 
@@ -68,6 +68,9 @@ pub fn told(
     (own, to): (AreaCode, AreaCode),
     now: UnixMillis,
 ) -> Result<Option<&'static str>, AppError> {
+    if let Some(field) = brings_a_name(unit, content, to, now)? {
+        return Ok(Some(field));
+    }
     let Some(person) = at_risk(unit, content)? else { return Ok(None) };
     if is_released(unit, person, to, now)? {
         return Ok(None);
@@ -98,13 +101,97 @@ fn is_released(
 /// When rows cannot be read.
 pub fn is_hidden_from(
     unit: &Unit<'_>,
-    document: &IdentityDocument,
+    person: PersonHash,
     to: AreaCode,
     now: UnixMillis,
 ) -> Result<bool, AppError> {
-    let Some(id) = of_document(unit, document)? else { return Ok(false) };
+    let Some(subject) = unit.find_subject(person)? else { return Ok(false) };
+    let id = subject.person();
     let at_risk = unit.person(id)?.is_some_and(|person| person.details().at_risk);
     Ok(at_risk && !is_released(unit, id, to, now)?)
+}
+
+/// Refuses a question that names a spouse of whom it is not known by a document who she is, or who must not be known to
+/// be here: whatever way it is sent. Asked inside the unit that sends.
+///
+/// # Errors
+/// `SPOUSE_NOT_KNOWN` or `RESIDENCE_HIDDEN` at the name.
+pub fn may_name(
+    unit: &Unit<'_>,
+    content: &Content,
+    spouse: Option<PersonHash>,
+    (to, now): (AreaCode, UnixMillis),
+) -> Result<(), AppError> {
+    if spouse_of(content).is_none() {
+        return Ok(());
+    }
+    let reason = match spouse {
+        None => Reason::SpouseNotKnown,
+        Some(spouse) if is_hidden_from(unit, spouse, to, now)? => Reason::ResidenceHidden,
+        Some(_) => return Ok(()),
+    };
+    Err(Refusal::new(reason).field("spouse_name").into())
+}
+
+/// Keeps whom a question names, for whenever it is sent, handed over or delivered once more.
+///
+/// # Errors
+/// When the row cannot be written.
+pub fn keep_named(
+    unit: &mut Unit<'_>,
+    id: MessageId,
+    content: &Content,
+    spouse: Option<PersonHash>,
+) -> Result<(), AppError> {
+    match spouse.filter(|_| spouse_of(content).is_some()) {
+        Some(spouse) => Ok(unit.put(&NAMED, &(*id.as_bytes(), spouse), &())?),
+        None => Ok(()),
+    }
+}
+
+/// The spouse whom a question of ours names.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn named_in(unit: &Unit<'_>, id: MessageId) -> Result<Option<PersonHash>, AppError> {
+    let named = unit.scan_under(&NAMED, &(*id.as_bytes(),), None, 1)?;
+    Ok(named.first().map(|((_, spouse), ())| *spouse))
+}
+
+/// Whether a question of ours names somebody of whom this county must not be told that she is here.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn names_hidden(
+    unit: &Unit<'_>,
+    id: MessageId,
+    to: AreaCode,
+    now: UnixMillis,
+) -> Result<bool, AppError> {
+    match named_in(unit, id)? {
+        Some(spouse) => is_hidden_from(unit, spouse, to, now),
+        None => Ok(false),
+    }
+}
+
+/// The field by which a hand-over, or the offer of one, brings a question that names somebody at risk.
+fn brings_a_name(
+    unit: &Unit<'_>,
+    content: &Content,
+    to: AreaCode,
+    now: UnixMillis,
+) -> Result<Option<&'static str>, AppError> {
+    let (ids, field) = match (&content.body, content.case) {
+        (Body::HandOver(body), _) => (body.documents.iter().map(|it| it.id).collect(), "documents"),
+        (Body::HandOverOffer(_), Some(case)) => (vec![case.opening_message()], "hand_over"),
+        _ => return Ok(None),
+    };
+    for id in ids {
+        if names_hidden(unit, id, to, now)? {
+            return Ok(Some(field));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a message is about a person at risk: then its sender is not told either when it was opened here.
@@ -253,19 +340,44 @@ fn waits(
         let id = header.message_id;
         let kept = unit.get_personal(&MESSAGE, &message_key(id, Side::Sent))?;
         let Some(Kept::Value { value, person: whose }) = kept else { continue };
-        // A question about one spouse names the other.
-        let may_name = value.kind() == Some(Kind::BirthRegistrationInquiry);
+        // A question about one spouse names the other, and a hand-over may bring it.
+        let may_name =
+            matches!(value.kind(), Some(Kind::BirthRegistrationInquiry | Kind::HandOver));
         if (whose == person || may_name)
             && let Ok(content) = decode_content(&value.content.0)
         {
             let names_her = whose != person;
-            let spouse = spouse_of(&content);
-            if !names_her || (spouse.is_some() && spouse == name) {
+            if !names_her || names(unit, id, &content, (person, name))? {
                 found.push(Waiting { id, peer, content, names_her });
             }
         }
     }
     Ok((found, until < end))
+}
+
+/// Whether a message of ours about somebody else names her: by what is kept of whom it names, or by the bare name in a
+/// question of before that was kept.
+fn names(
+    unit: &Unit<'_>,
+    id: MessageId,
+    content: &Content,
+    (person, name): (PersonId, Option<&PersonName>),
+) -> Result<bool, AppError> {
+    let questions = match &content.body {
+        Body::HandOver(body) => body.documents.iter().map(|it| (it.id, &*it.content)).collect(),
+        _ => vec![(id, content)],
+    };
+    for (id, question) in questions {
+        let Some(spouse) = spouse_of(question) else { continue };
+        let hers = match named_in(unit, id)? {
+            Some(hash) => unit.find_subject(hash)?.is_some_and(|known| known.person() == person),
+            None => Some(spouse) == name,
+        };
+        if hers {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The spouse whom a question about somebody names.

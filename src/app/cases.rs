@@ -26,7 +26,7 @@ use store::tables::{CASE, CASE_DUTY, CASE_TURN, CASE_WAITING, MESSAGE, TODO};
 use store::{Kept, Store, Unit};
 
 use super::messages::{adopt, from_and_to, kept_content, send};
-use super::{AppError, clocks};
+use super::{AppError, Refusal, clocks};
 use opening::Rows;
 
 /// A message as its case sees it.
@@ -403,6 +403,36 @@ pub fn may_answer(
     }
     let view = row.case.view();
     Ok(Some(to.iter().any(|to| view.sits(*to, Seat::Asking))))
+}
+
+/// Refuses a document in a case that is not between the office that sends it and the one that is to have it; and a second
+/// result of one birth registration.
+///
+/// # Errors
+/// `UNKNOWN_CASE`, `NOT_HOLDER` or `STATE_FORBIDS`, at the case.
+pub fn may_document(
+    unit: &Unit<'_>,
+    (id, kind): (CaseId, Kind),
+    own: AreaCode,
+    to: [AreaCode; 2],
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let refuse = |reason| Err(Refusal::new(reason).field("case_id").into());
+    let case = row_of(unit, id, own, now)?.case;
+    let deed = Deed::Document { kind };
+    if let Err(reason) = case.may(own, deed) {
+        return refuse(reason);
+    }
+    let view = case.view();
+    let opposite = |seat: &Seat| to.iter().any(|to| view.sits(*to, seat.other()));
+    if !Seat::ALL.iter().any(|seat| view.sits(own, *seat) && opposite(seat)) {
+        return refuse(Reason::NotHolder);
+    }
+    let ours = |step: &Step| step.deed == deed && step.from.county() == own.county();
+    if kind == Kind::BirthRegistrationResult && case.steps().into_iter().any(ours) {
+        return refuse(Reason::StateForbids);
+    }
+    Ok(())
 }
 
 /// Whether an answer belongs to a case of this office whose question it did not send itself, or did not send to this

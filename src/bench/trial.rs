@@ -76,7 +76,7 @@ impl Trial {
             expires: None,
             idempotency_key: String::new(),
         };
-        send::send(&ctx, &self.node.store, &self.node.peers, draft).await?;
+        send::hand_in(&ctx, &self.node.store, &self.node.peers, draft).await?;
         Ok(())
     }
 

@@ -82,6 +82,8 @@ coded! {
         FieldRequired = "FIELD_REQUIRED";
         /// A field is there that must not be.
         FieldNotAllowed = "FIELD_NOT_ALLOWED";
+        /// A spouse is named where it cannot be looked at who she is.
+        SpouseNotKnown = "SPOUSE_NOT_KNOWN";
         /// It would tell where a person at risk is.
         ResidenceHidden = "RESIDENCE_HIDDEN";
         /// A day that cannot lie in the future does.

@@ -378,6 +378,10 @@ catalogue! {
     /// withdrawal is answered.
     REFUSED_WORD: Table<(u8, [u8; 16], PeerKey), RefusedWordRow> = Table::new("refused-word-1", 0x86);
 
+    /// Whom questions of ours name beside the person they are about.
+    /// Key: message id (16), keyed hash of the spouse's document (16). Value: nothing. Written with [`MESSAGE`].
+    NAMED: Table<(MessageIdKey, PersonHash), ()> = Table::new("named-1", 0x8E);
+
     /// Persons at risk of whom one county may be told where they live.
     /// Key: person id, peer (6). Value: [`ReleaseRow`], sealed. Written by supervisors.
     RELEASE: Table<(PersonId, PeerKey), ReleaseRow, Sealed> = Table::new("release-1", 0x6F);

@@ -73,28 +73,25 @@ pub async fn ask(
     let asked = questions(store, outlet, own, spouses, ctx.now).await?;
     let mut outgoing = Vec::new();
     for Asked { person, spouse, to } in asked {
-        let name = spouse.as_ref().map(|spouse| spouse.name.clone());
-        let content = question(&application, papers_on, person, name);
+        let named = spouse.as_ref().map(|spouse| store.document_hash(&spouse.document));
+        let spouse = spouse.map(|spouse| spouse.name);
+        let content = question(&application, papers_on, person, spouse);
         let act = Act::with(AccessAction::Send, store, &content)?;
         let out = Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?;
-        outgoing.push((act, spouse.map(|spouse| (spouse, to)), out));
+        // Marked a moment ago: the next call leaves the name out.
+        outgoing.push((act, out.naming(named)));
     }
     if outgoing.is_empty() || spouses.len() > SPOUSES_MAX {
         return Err(Refusal::new(Reason::InvalidField).field("spouses").into());
     }
     let caller = ctx.clone();
+    let about: Vec<_> = outgoing.iter().map(|(act, _)| (act.why, act.person)).collect();
     let asked = store.commit(move |unit| {
         if let Some(first) = once.first::<Vec<[u8; 16]>>(&caller, unit)? {
             return Ok((first.into_iter().map(CaseId::from_bytes).collect(), Vec::new()));
         }
         let mut sent: Vec<Accepted> = Vec::new();
-        for (act, named, outgoing) in &mut outgoing {
-            if let Some((spouse, to)) = named
-                && at_risk::is_hidden_from(unit, &spouse.document, *to, caller.now)?
-            {
-                // Marked a moment ago: the next call leaves the name out.
-                return Err(Refusal::new(Reason::ResidenceHidden).field("spouses").into());
-            }
+        for (act, outgoing) in &mut outgoing {
             let accepted = outgoing.accept(unit)?;
             access::note(&caller, unit, Act { message: Some(accepted.id), ..*act })?;
             sent.push(accepted);
@@ -117,7 +114,11 @@ pub async fn ask(
         once.keep(&caller, unit, &keys)?;
         Ok::<_, AppError>((cases, sent))
     });
-    let (cases, sent): (Vec<CaseId>, Vec<Accepted>) = asked.await.map_err(AppError::from)?;
+    let mut asked: Result<(Vec<CaseId>, Vec<Accepted>), _> = asked.await.map_err(AppError::from);
+    for about in about {
+        asked = access::told(ctx, store, about, asked).await;
+    }
+    let (cases, sent) = asked?;
     sent.iter().for_each(|accepted| accepted.nudge(outlet));
     Ok(cases)
 }
@@ -151,7 +152,7 @@ async fn questions(
     let named = store.commit(move |unit| {
         for Asked { spouse, to, .. } in &mut asked {
             if let Some(named) = spouse
-                && at_risk::is_hidden_from(unit, &named.document, *to, now)?
+                && at_risk::is_hidden_from(unit, unit.document_hash(&named.document), *to, now)?
             {
                 *spouse = None;
             }
@@ -238,8 +239,10 @@ pub async fn decide(
         };
         let content = Content { person: first.person.clone(), ..inside(&first, &row, body.into()) };
         let act = Act::with(AccessAction::Send, store, &content)?;
-        let to = outlet.destination(super::opposite(&row.case, Seat::Asking)?)?;
-        outgoing.push((act, Outgoing::new(own, store, outlet, (to, content), None, ctx.now)?));
+        let opposite = super::opposite(&row.case, Seat::Asking)?;
+        let addressed = (outlet.destination(opposite)?, content);
+        let out = Outgoing::new(own, store, outlet, addressed, None, ctx.now)?;
+        outgoing.push((act, out.addressed(opposite)));
         seen.push((row.case.id(), row.version));
     }
     let cases = seen.iter().map(|(id, _)| *id).collect();

@@ -3,7 +3,7 @@
 use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use domain::message::Content;
+use domain::message::{Body, Content};
 use domain::reason::Reason;
 use domain::text::Note;
 use domain::time::UnixMillis;
@@ -21,7 +21,7 @@ use crate::app::messages::content_of;
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::{self, Accepted, Draft, Outlet, Prepared, permission};
 use crate::app::messages::track;
-use crate::app::{AppError, Ctx, Refusal, clocks};
+use crate::app::{AppError, Ctx, Refusal, at_risk, clocks};
 
 /// A dead letter that is to be sent again.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub async fn resend(
     let draft = Draft { to: to.unwrap_or(row.to), content, grounds, expires, idempotency_key };
     let name = "ResendDeadLetter";
     let mut prepared = send::prepare(ctx, store, outlet, draft, name)?;
-    let caller = ctx.clone();
+    let (caller, about) = (ctx.clone(), prepared.about());
     let accepted = store
         .commit(move |unit| {
             if let Some(first) = prepared.first(&caller, unit)? {
@@ -75,7 +75,8 @@ pub async fn resend(
             accept(unit, &caller, &mut prepared, id)
         })
         .await
-        .map_err(AppError::from)?;
+        .map_err(AppError::from);
+    let accepted = access::told(ctx, store, about, accepted).await?;
     accepted.nudge(outlet);
     Ok(accepted)
 }
@@ -88,6 +89,7 @@ fn accept(
 ) -> Result<Accepted, AppError> {
     let row = unit.get(&DEAD_LETTER, old.as_bytes())?.ok_or(AppError::from(Reason::NotFound))?;
     must_be_open(&row)?;
+    prepared.naming(at_risk::named_in(unit, old)?);
     let accepted = prepared.accept(ctx, unit)?;
     let by = ctx.caller.operator.clone();
     let state = DeadState::SentAgain { id: accepted.id, by, at: ctx.now };
@@ -98,7 +100,8 @@ fn accept(
     Ok(accepted)
 }
 
-/// What was edited must still be the same letter: the same kind, in answer to the same question.
+/// What was edited must still be the same letter: the same kind, about the same person, in answer to the same question. It
+/// names no other spouse, and what was decided stays decided.
 fn same_letter(edited: Content, original: &Content) -> Result<Content, AppError> {
     let refuse = |field: &str| Err(Refusal::new(Reason::InvalidField).field(field).into());
     if edited.kind() != original.kind() {
@@ -106,6 +109,23 @@ fn same_letter(edited: Content, original: &Content) -> Result<Content, AppError>
     }
     if edited.in_reply_to.is_some() && edited.in_reply_to != original.in_reply_to {
         return refuse("content.in_reply_to");
+    }
+    let (now, before) = (edited.person.as_ref(), original.person.as_ref());
+    if now.map(|person| &person.document) != before.map(|person| &person.document) {
+        return refuse("content.person.document");
+    }
+    match (&edited.body, &original.body) {
+        (Body::BirthRegistrationInquiry(now), Body::BirthRegistrationInquiry(before))
+            if now.spouse_name.is_some() && now.spouse_name != before.spouse_name =>
+        {
+            return refuse("content.spouse_name");
+        }
+        (Body::BirthRegistrationResult(now), Body::BirthRegistrationResult(before))
+            if now != before =>
+        {
+            return refuse("content.body");
+        }
+        _ => {}
     }
     Ok(Content { in_reply_to: original.in_reply_to, case: original.case, ..edited })
 }
@@ -158,7 +178,7 @@ pub async fn discard(ctx: &Ctx, store: &Store, given: Discard) -> Result<Letter,
         .await
         .map_err(AppError::from)?;
     let (row, message) = letter(store, id)?;
-    let track = track::of(store, ctx.county(), id, Side::Sent, &message)?;
+    let track = track::of(ctx, store, id, Side::Sent, &message)?;
     Ok(Letter { track, row, discard_reason: None })
 }
 

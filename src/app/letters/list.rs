@@ -89,7 +89,7 @@ pub fn list(
             if filter.matches(&row)
                 && let Some(message) = message(store, id)?
             {
-                let track = track::of(store, ctx.county(), id, Side::Sent, &message)?;
+                let track = track::of(ctx, store, id, Side::Sent, &message)?;
                 page.letters.push(Letter { track, row, discard_reason: None });
             }
         }
@@ -116,7 +116,7 @@ pub async fn show(
     let act = Act { why, message: Some(id), ..act };
     let found = || {
         let discard_reason = discard_reason(store, id)?;
-        let track = track::of(store, ctx.county(), id, Side::Sent, &message)?;
+        let track = track::of(ctx, store, id, Side::Sent, &message)?;
         Ok((act, Some((Letter { track, row, discard_reason }, content))))
     };
     let permission = message.kind().map_or(Permission::ExchangeMessages, permission);

@@ -134,7 +134,8 @@ fn rests_on_question(unit: &Unit<'_>, content: &Content) -> Result<bool, AppErro
 }
 
 /// What is said in a case rests on the ground of the case, unless the person has withdrawn it here: in one that has changed
-/// hands, on what let it go where it is now, and otherwise on that of its first message.
+/// hands, on what let it go where it is now, and otherwise on that of its first message. It goes to the office opposite:
+/// `Outgoing::accept` and whoever makes a step have looked at that.
 fn rests_on_case(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError> {
     let Some(case) = content.case else { return Ok(false) };
     let opening = match ground::of_moved(unit, case) {

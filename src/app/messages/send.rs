@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::access::{AccessAction, Permission};
+use domain::access::{AccessAction, Permission, PersonKey};
 use domain::agreement::Agreement;
 use domain::area::AreaCode;
 use domain::clock::Clock;
@@ -18,14 +18,14 @@ use exchange::ledger::{Direction, LedgerEntry};
 use store::messages::{Blob, EnvelopeKey, MessageRow, Side, message_key, peer_key};
 use store::network::RedirectedRow;
 use store::tables::{ENVELOPE, LANE_EPOCH, MESSAGE, REDIRECTED, TODO};
-use store::{Kept, Store, Unit};
+use store::{Kept, PersonHash, Store, Unit};
 use wire::content::encode_content;
 use wire::encode_header;
 
 use super::after::{self, Sent};
 use super::grounds::{self, Grounds};
 use super::{NewSubject, journal_entry};
-use crate::app::access::{self, Act};
+use crate::app::access::{self, Act, Why};
 use crate::app::agreements::rule;
 use crate::app::cases;
 use crate::app::idempotency::Once;
@@ -106,8 +106,25 @@ pub async fn send(
         // Only what is on the list of dead letters is replaced, and from there.
         return Err(Refusal::new(Reason::FieldNotAllowed).field("content.replaces").into());
     }
+    if draft.content.kind() == Kind::BirthRegistrationResult {
+        // Every origin is told together, once, and not before all have answered: see `couple::decide`.
+        return Err(Refusal::new(Reason::StateForbids).field("content").into());
+    }
+    hand_in(ctx, store, outlet, draft).await
+}
+
+/// The same for whoever has looked at what may be sent when: every other rule holds.
+///
+/// # Errors
+/// As of [`send`].
+pub(crate) async fn hand_in(
+    ctx: &Ctx,
+    store: &Store,
+    outlet: &dyn Outlet,
+    draft: Draft,
+) -> Result<Accepted, AppError> {
     let mut prepared = prepare(ctx, store, outlet, draft, "SendMessage")?;
-    let (caller, about) = (ctx.clone(), (prepared.act.why, prepared.act.person));
+    let (caller, about) = (ctx.clone(), prepared.about());
     let accepted = store
         .commit(move |unit| match prepared.first(&caller, unit)? {
             Some(first) => Ok(first),
@@ -159,9 +176,8 @@ pub(crate) fn prepare(
     cases::number(store, &mut content)?;
     let act = Act::with(AccessAction::Send, store, &content)?;
     let addressed = (outlet.destination(to)?, content);
-    let mut outgoing = Outgoing::new(ctx.county(), store, outlet, addressed, expires, ctx.now)?;
-    outgoing.addressed_to = to;
-    Ok(Prepared { outgoing, once, act })
+    let outgoing = Outgoing::new(ctx.county(), store, outlet, addressed, expires, ctx.now)?;
+    Ok(Prepared { outgoing: outgoing.addressed(to), once, act })
 }
 
 impl Prepared {
@@ -169,6 +185,16 @@ impl Prepared {
     pub(crate) fn first(&self, ctx: &Ctx, unit: &Unit<'_>) -> Result<Option<Accepted>, AppError> {
         let first = self.once.first::<[u8; 16]>(ctx, unit)?;
         first.map(|id| self.outgoing.repeated(unit, MessageId::from_bytes(id))).transpose()
+    }
+
+    /// Whom it is about, and why, for the log.
+    pub(crate) const fn about(&self) -> (Why, Option<PersonKey>) {
+        (self.act.why, self.act.person)
+    }
+
+    /// It goes in place of a message that named this spouse.
+    pub(crate) const fn naming(&mut self, spouse: Option<PersonHash>) {
+        self.outgoing.names = spouse;
     }
 
     /// Writes the message with everything that follows from it.
@@ -193,6 +219,8 @@ pub(crate) struct Outgoing {
     bytes: Vec<u8>,
     padded: Vec<u8>,
     subject: NewSubject,
+    /// The spouse whom a question about somebody names.
+    names: Option<PersonHash>,
     sealer: Arc<dyn Sealer>,
     /// How long the other office has to answer.
     clock: Option<Clock>,
@@ -229,6 +257,7 @@ impl Outgoing {
             expires,
             new_epoch: u64::from_be_bytes(crate::time::random()),
             subject: NewSubject::of(store, Some(&content), now),
+            names: None,
             clock: content.body.clock(),
             content,
             bytes,
@@ -237,13 +266,25 @@ impl Outgoing {
         })
     }
 
+    /// It is addressed to this area, from which the one that it goes to has taken over, or which is the same.
+    pub(crate) fn addressed(self, to: AreaCode) -> Self {
+        Self { addressed_to: to, ..self }
+    }
+
+    /// It names this spouse of whom it is about.
+    pub(crate) fn naming(self, spouse: Option<PersonHash>) -> Self {
+        Self { names: spouse, ..self }
+    }
+
     /// Writes the message with everything that follows from it. Its id is made here, on the committer
     /// thread, so that ids grow along the lane: that is how the recipient knows without a lookup that a
     /// message is no duplicate.
     pub(crate) fn accept(&mut self, unit: &mut Unit<'_>) -> Result<Accepted, AppError> {
+        self.keep_to_case(unit)?;
         grounds::still_stand(unit, &self.content, (self.own, self.to))?;
         at_risk::keep_hidden(unit, &self.content, (self.own, self.to), self.now)?;
         let agreed = self.keep_to_agreement(unit)?;
+        at_risk::may_name(unit, &self.content, self.names, (self.to, self.now))?;
         asked::known_already(unit, &agreed, &self.content, self.to, self.now)?;
         let id = crate::time::next_message_id(self.own, self.now);
         let case = match self.content.in_reply_to {
@@ -282,10 +323,20 @@ impl Outgoing {
             let redirected = RedirectedRow { addressed_to: self.addressed_to };
             unit.put(&REDIRECTED, id.as_bytes(), &redirected)?;
         }
+        at_risk::keep_named(unit, id, &self.content, self.names)?;
         let (own, person) = (self.own, subject.person());
         let sent = Sent { id, own, person, row: &row, content: &self.content };
         after::sent(unit, sent, &agreed, self.now)?;
         Ok(Accepted { id, case: CaseId::from(case), to: self.to, epoch, sequence })
+    }
+
+    /// A document goes in a case only between the two offices that sit in it now. What may be done in a case otherwise is
+    /// decided where it is done.
+    fn keep_to_case(&self, unit: &Unit<'_>) -> Result<(), AppError> {
+        let kind = self.content.kind();
+        let document = self.content.in_reply_to.is_none() && !kind.is_step();
+        let Some(case) = self.content.case.filter(|_| document) else { return Ok(()) };
+        cases::may_document(unit, (case, kind), self.own, [self.to, self.addressed_to], self.now)
     }
 
     /// Leaves out what was not agreed, before anything is sealed.

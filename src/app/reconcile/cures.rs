@@ -83,7 +83,7 @@ pub fn deliver_again(
         return Ok(Delivering::Refused);
     }
     let (side, epoch) = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
-    if !may_still_go(unit, (own, row.peer), &row, now)? {
+    if !may_still_go(unit, id, (own, row.peer), &row, now)? {
         return Ok(Delivering::Lost);
     }
     let withdrawn = unit.get(&WITHDRAWN, &(side, epoch, row.sequence.get()))?;
@@ -109,13 +109,18 @@ pub fn deliver_again(
 /// was deleted, and not where somebody lives who is at risk by now.
 fn may_still_go(
     unit: &Unit<'_>,
+    id: MessageId,
     (own, to): (AreaCode, AreaCode),
     row: &MessageRow,
     now: UnixMillis,
 ) -> Result<bool, AppError> {
     let Ok(content) = decode_content(&row.content.0) else { return Ok(false) };
-    let ended = spread::ended(unit, &content, own, to)?;
-    Ok(ended.is_none() && at_risk::told(unit, &content, (own, to), now)?.is_none())
+    if spread::ended(unit, &content, own, to)?.is_some()
+        || at_risk::names_hidden(unit, id, to, now)?
+    {
+        return Ok(false);
+    }
+    Ok(at_risk::told(unit, &content, (own, to), now)?.is_none())
 }
 
 /// A message that was received here.

@@ -1,9 +1,12 @@
 //! A couple with two origins: asked and told together, whatever happens to one of the questions.
 
 use domain::access::Role;
+use domain::case::TransferCause;
 use domain::id::{CaseId, MessageId};
 use domain::indicator::Indicator;
-use domain::message::{Body, Children, Content, Kind, PrintedNumber, RegistrationResult};
+use domain::message::{
+    BirthRegistrationInquiry, Body, Children, Content, Kind, PrintedNumber, RegistrationResult,
+};
 use domain::person::{PersonDetails, PersonName, PersonReference};
 use domain::purpose::LawfulBasis;
 use domain::reason::Reason;
@@ -15,7 +18,7 @@ use store::tables::NOTICE;
 
 use super::cases::{THIRD, kept};
 use super::clocks::day;
-use super::mail::{Post, Stranger, content_between, receipt, row};
+use super::mail::{Post, Stranger, content_between, draft, receipt, row};
 use super::{HERE, NOW, ORIGIN, Office, person, refused, today};
 use crate::app::AppError;
 use crate::app::at_risk;
@@ -24,7 +27,7 @@ use crate::app::cases::couple::{self, Application, Decision};
 use crate::app::cases::steps::{self, Action, Order};
 use crate::app::letters::{self, Again};
 use crate::app::messages::grounds::Grounds;
-use crate::app::messages::send::Accepted;
+use crate::app::messages::send::{self, Accepted};
 
 pub(super) fn application(first: usize, key: &str) -> Application {
     let spouse = |number, origin: &str| {
@@ -226,6 +229,86 @@ async fn a_question_that_waits_and_names_her_is_taken_back_when_she_is_marked() 
     for other in others {
         assert_eq!(refused(letter(other.opening_message()).await.map(drop)).0, Reason::NotFound);
     }
+}
+
+#[tokio::test]
+async fn a_question_that_is_sent_again_does_not_name_who_is_at_risk_by_now() {
+    let (office, post) = (Office::here(), Post::new());
+    let asked = couple::ask(&office.clerk(), &office.store, &post, about_the_husband()).await;
+    let id = refuse(&office, asked.unwrap()[0]).await;
+    hide(&office, 0).await;
+    let letter = letters::show(&office.clerk(), &office.store, id, super::LOOKING).await.unwrap();
+    let again = async |change: fn(&mut BirthRegistrationInquiry)| {
+        let mut content = letter.1.clone();
+        let Body::BirthRegistrationInquiry(asked) = &mut content.body else { panic!("another") };
+        change(asked);
+        let (content, grounds) = (Some(content), Grounds::default());
+        let (to, expires, idempotency_key) = (None, None, String::new());
+        let again = Again { id, content, grounds, to, expires, idempotency_key };
+        letters::resend(&office.clerk(), &office.store, &post, again).await
+    };
+    let logged = office.logged();
+    let hidden = (Reason::ResidenceHidden, "spouse_name".to_owned());
+    assert_eq!(refused(again(|_| {}).await), hidden);
+    assert_eq!(office.logged(), logged + 1, "the refusal tells something");
+    let other = refused(again(|asked| asked.spouse_name = Some(person(4).name)).await);
+    assert_eq!(other, (Reason::InvalidField, "content.spouse_name".to_owned()));
+    again(|asked| asked.spouse_name = None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_spouse_is_named_nowhere_but_in_the_questions_for_a_couple() {
+    let (office, post) = (Office::here(), Post::new());
+    let by_hand = async |spouse_name| {
+        let mut content = content_between(1, Kind::BirthRegistrationInquiry, HERE, ORIGIN);
+        let Body::BirthRegistrationInquiry(asked) = &mut content.body else { panic!("another") };
+        asked.spouse_name = spouse_name;
+        send::send(&office.clerk(), &office.store, &post, draft(content)).await
+    };
+    let told = refused(by_hand(Some(person(0).name)).await);
+    assert_eq!(told, (Reason::SpouseNotKnown, "spouse_name".to_owned()));
+    by_hand(None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_question_that_names_her_is_not_handed_over_once_she_is_at_risk() {
+    let (office, post) = (Office::here(), Post::new());
+    let asked = couple::ask(&office.clerk(), &office.store, &post, about_the_husband()).await;
+    let case = asked.unwrap()[0];
+    hide(&office, 0).await;
+    let until = super::clocks::day(3);
+    let action = Action::Offer("330106".parse().unwrap(), TransferCause::PersonMoved, until);
+    let expected = kept(&office, case).version;
+    let order = Order { case, expected, action, idempotency_key: String::new(), listed: false };
+    let told = refused(steps::take(&office.clerk(), &office.store, &post, order).await);
+    assert_eq!(told, (Reason::ResidenceHidden, "hand_over".to_owned()));
+}
+
+#[tokio::test]
+async fn a_result_is_sent_again_as_it_was_and_once() {
+    let (office, post) = (Office::here(), Post::new());
+    let cases = asked(&office, &post).await;
+    answered(&office, cases[0], ORIGIN).await;
+    answered(&office, cases[1], THIRD).await;
+    decide(&office, &post, cases[0], RegistrationResult::Registered).await.unwrap();
+    let steps = kept(&office, cases[0]).case.steps().into_iter().cloned().collect::<Vec<_>>();
+    let told = steps.last().unwrap().id;
+    let row = row(&office.store, told, Side::Sent);
+    let (to, epoch, sequence) = (row.peer, row.epoch, row.sequence);
+    let sent = Accepted { id: told, case: cases[0], to, epoch, sequence };
+    receipt(&office, &[(sent, Some(Reason::NotForUs))], NOW).await;
+    let again = async |content| {
+        let (to, expires, grounds) = (None, None, Grounds::default());
+        let again =
+            Again { id: told, content, grounds, to, expires, idempotency_key: String::new() };
+        letters::resend(&office.clerk(), &office.store, &post, again).await
+    };
+    let mut other = wire::content::decode_content(&row.content.0).unwrap();
+    let Body::BirthRegistrationResult(result) = &mut other.body else { panic!("another kind") };
+    result.result = RegistrationResult::Withdrawn;
+    let told = refused(again(Some(other)).await);
+    assert_eq!(told, (Reason::InvalidField, "content.body".to_owned()));
+    again(None).await.unwrap();
 }
 
 #[tokio::test]

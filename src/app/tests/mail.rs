@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::agreement::{Agreement, AgreementTerms, KindTerms};
 use domain::area::AreaCode;
 use domain::id::{AgreementId, MessageId};
-use domain::message::{CheckContext, Content, Kind};
+use domain::message::{Body, CheckContext, Content, Kind};
 use domain::purpose::Purpose;
 use domain::reason::Reason;
 use domain::synthetic::{Messages, People};
@@ -92,7 +92,13 @@ pub(super) fn content(seed: u64, kind: Kind) -> Content {
 pub(super) fn content_between(seed: u64, kind: Kind, from: &str, to: &str) -> Content {
     let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
     let people = People::new(seed, vec![to], NOW.date());
-    Messages::new(people, CheckContext { from, to, now: NOW }).next(kind).unwrap()
+    let mut content =
+        Messages::new(people, CheckContext { from, to, now: NOW }).next(kind).unwrap();
+    if let Body::BirthRegistrationInquiry(question) = &mut content.body {
+        // Only the questions for a couple name a spouse.
+        question.spouse_name = None;
+    }
+    content
 }
 
 pub(super) fn draft(content: Content) -> Draft {
