@@ -18,6 +18,14 @@ numbered! {
     }
 }
 
+impl LawfulBasis {
+    /// Whether it is the person's own consent or request, which she can take back.
+    #[must_use]
+    pub const fn is_hers(self) -> bool {
+        matches!(self, Self::Consent | Self::ServiceRequest)
+    }
+}
+
 numbered! {
     /// Purpose (目的), as in content.proto. A reference to one is what functions demand before they
     /// show a personal value.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use clap::CommandFactory as _;
-use domain::message::screen::demand;
+use domain::message::screen::screen;
 
 use crate::tidy::{files, none, words};
 
@@ -69,7 +69,7 @@ fn wrong(text: &str) -> Option<String> {
     if DENIALS.iter().any(|denial| text.contains(denial)) {
         return None;
     }
-    if let Some(demand) = demand(text) {
+    if let Some(demand) = screen(text).demand {
         return Some(format!("{demand:?}"));
     }
     let said = words(text);

@@ -52,7 +52,8 @@ pub fn permit(
     let listing: Vec<_> = in_force(agreements, on)
         .filter_map(|agreement| Some((agreement, agreement.terms.kinds.get(&governing)?)))
         .collect();
-    if !governing.passes_without_agreement() {
+    // A text may say what no message says without an agreement.
+    if !governing.passes_without_agreement() || !content.says().is_empty() {
         if listing.is_empty() {
             return Err(refused("kind"));
         }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::area::AreaCode;
 use crate::id::AgreementId;
-use crate::message::{CheckContext, Content};
+use crate::message::{Body, CheckContext, Content};
 use crate::synthetic::{Messages, People};
 use crate::time::UnixMillis;
 
@@ -320,4 +320,20 @@ proptest! {
             prop_assert!(wider.unwrap().dropped.is_subset(&permitted.dropped));
         }
     }
+}
+
+#[test]
+fn what_a_text_says_of_a_pregnancy_passes_nowhere_without_an_agreement() {
+    let with_note = |note: &str| {
+        let mut content = content(1, Kind::ArrivalFeedback);
+        let Body::ArrivalFeedback(feedback) = &mut content.body else { unreachable!() };
+        feedback.note = Note::optional(note).unwrap();
+        content
+    };
+    let on = NOW.date();
+    let said = with_note("已怀孕5个月");
+    assert_eq!(code(permit(&[], &said, None, on)), Some("kind"));
+    assert_eq!(code(permit(&[], &with_note("已登记"), None, on)), None);
+    let listed = [agreed(terms([Kind::ArrivalNotice]))];
+    assert_eq!(code(permit(&listed, &said, None, on)), None);
 }

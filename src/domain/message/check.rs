@@ -4,14 +4,16 @@ mod body;
 
 pub(super) use body::texts;
 
+use std::collections::BTreeSet;
+
 use crate::area::AreaCode;
 use crate::reason::Reason;
 use crate::time::{Date, UnixMillis};
 
 use super::content::{Body, Content};
 use super::kind::Kind;
-use super::screen;
-use crate::consent::{CONSENT_YEARS_MAX, ConsentReference, ServiceRequestReference};
+use super::screen::{self, Found};
+use crate::consent::{CONSENT_YEARS_MAX, ConsentReference, ConsentScope, ServiceRequestReference};
 use crate::purpose::LawfulBasis;
 
 /// How far the sender's clock may be ahead of ours when a day is judged to lie in the future.
@@ -80,31 +82,60 @@ impl Content {
     /// Everything that is wrong, the gravest first: basis, references, person, body, texts.
     pub fn refusals(&self, context: &CheckContext) -> Vec<Refusal> {
         let mut report = Report(Vec::new());
-        self.check_basis(context, &mut report);
+        let found = self.screened();
+        self.check_basis(context, &found, &mut report);
         self.check_references(&mut report);
         report.exactly(self.kind().needs_person(), self.person.is_some(), "person");
         body::check(&self.body, context, &mut report);
-        let again = self.asked_again.as_ref().map(|text| ("asked_again", text.raw()));
-        for (field, text) in body::texts(&self.body).into_iter().chain(again) {
-            report.refuse_if(screen::demand(text).is_some(), Reason::ForbiddenText, field);
+        for (field, found) in found {
+            report.refuse_if(found.demand.is_some(), Reason::ForbiddenText, field);
         }
         report.0
     }
 
-    /// Basis and purpose must be among those of the kind; what reveals a pregnancy or contraception needs
-    /// the person's consent or her own request, whatever the kind.
-    fn check_basis(&self, context: &CheckContext, report: &mut Report) {
-        let reveals = !self.body.reveals().is_empty();
-        let allowed = if reveals {
-            &[LawfulBasis::Consent, LawfulBasis::ServiceRequest]
-        } else {
+    /// Every text with what the screening finds in it. What offices say to each other about no person reveals nothing of one.
+    fn screened(&self) -> Vec<(&'static str, Found)> {
+        let again = self.asked_again.as_ref().map(|text| ("asked_again", text.raw()));
+        let texts = body::texts(&self.body).into_iter().chain(again);
+        let mut found: Vec<_> = texts.map(|(field, text)| (field, screen::screen(text))).collect();
+        if !self.kind().needs_person() && !self.kind().is_step() {
+            found.iter_mut().for_each(|(_, found)| found.reveals.clear());
+        }
+        found
+    }
+
+    /// What its texts alone give away about pregnancy or contraception.
+    pub fn says(&self) -> BTreeSet<ConsentScope> {
+        self.screened().into_iter().flat_map(|(_, found)| found.reveals).collect()
+    }
+
+    /// Basis and purpose must be among those of the kind; what reveals a pregnancy or contraception, by itself or in a text,
+    /// needs the person's consent or her own request, whatever the kind.
+    fn check_basis(
+        &self,
+        context: &CheckContext,
+        found: &[(&'static str, Found)],
+        report: &mut Report,
+    ) {
+        let mut reveals = self.body.reveals();
+        let telling = found.iter().find(|(_, found)| !found.reveals.is_empty());
+        // Where nothing but a text needs more, that is the field to look at.
+        let text =
+            telling.filter(|_| reveals.is_empty() && self.kind().bases().contains(&self.basis));
+        let field = text.map_or("basis", |(field, _)| *field);
+        reveals.extend(found.iter().flat_map(|(_, found)| &found.reveals));
+        let allowed = if reveals.is_empty() {
             self.kind().bases()
+        } else {
+            &[LawfulBasis::Consent, LawfulBasis::ServiceRequest]
         };
-        report.refuse_if(!allowed.contains(&self.basis), Reason::BasisRequired, "basis");
+        report.refuse_if(!allowed.contains(&self.basis), Reason::BasisRequired, field);
         let purposes = self.kind().purposes();
         report.refuse_if(!purposes.contains(&self.purpose), Reason::PurposeRequired, "purpose");
         match (self.basis, &self.consent) {
-            (LawfulBasis::Consent, Some(consent)) => self.check_consent(consent, context, report),
+            (LawfulBasis::Consent, Some(consent)) => {
+                self.check_consent(consent, &reveals, context, report);
+            }
             (LawfulBasis::Consent, None) => report.refuse(Reason::BasisRequired, "consent"),
             (_, consent) => {
                 report.refuse_if(consent.is_some(), Reason::FieldNotAllowed, "consent");
@@ -112,7 +143,7 @@ impl Content {
         }
         match (self.basis, &self.service_request) {
             (LawfulBasis::ServiceRequest, Some(request)) => {
-                self.check_request(request, context, report);
+                self.check_request(request, &reveals, context, report);
             }
             (LawfulBasis::ServiceRequest, None) => {
                 report.refuse(Reason::BasisRequired, "service_request");
@@ -128,13 +159,13 @@ impl Content {
     fn check_consent(
         &self,
         consent: &ConsentReference,
+        needed: &BTreeSet<ConsentScope>,
         context: &CheckContext,
         report: &mut Report,
     ) {
         if self.is_light_step() {
             return;
         }
-        let needed = self.body.reveals();
         let scopes = !needed.is_empty() && needed.is_subset(&consent.scopes);
         report.refuse_if(!scopes, Reason::BasisRequired, "consent.scopes");
         let told = consent.recipient.county();
@@ -157,6 +188,7 @@ impl Content {
     fn check_request(
         &self,
         request: &ServiceRequestReference,
+        reveals: &BTreeSet<ConsentScope>,
         context: &CheckContext,
         report: &mut Report,
     ) {
@@ -171,7 +203,6 @@ impl Content {
         let on = context.today().max(request.requested_on);
         let holds = made && request.holds_on(on);
         report.refuse_if(!holds, Reason::BasisRequired, "service_request.requested_on");
-        let reveals = self.body.reveals();
         let covered = reveals.iter().all(|scope| request.service.covers(*scope));
         let same = self.body.service().is_none_or(|service| service == request.service);
         report.refuse_if(!covered || !same, Reason::BasisRequired, "service_request.service");

@@ -275,6 +275,11 @@ impl Kind {
         }
     }
 
+    /// Whether it goes on the person's consent or request alone, so that its name says something about her.
+    pub fn is_hers(self) -> bool {
+        self.bases().iter().all(|basis| basis.is_hers())
+    }
+
     /// Whether it passes between areas that have no agreement (design section 10, point 3).
     pub const fn passes_without_agreement(self) -> bool {
         match self {

@@ -1,15 +1,18 @@
 //! Screening of free text: no message asks a person to return, to appear or to pay, and none speaks of
-//! penalties. The words are data (`data/forbidden.toml`).
+//! penalties; what says that somebody is pregnant or uses contraception needs what a message of that kind would need. The
+//! words are data (`data/forbidden.toml`).
 //!
-//! Screening cannot read minds. It makes misuse awkward and visible: a refused message is logged with its
+//! Screening cannot read minds. It makes misuse awkward and visible, not impossible: a refused message is logged with its
 //! reason. The lists hold phrases, not single words, so that ordinary sentences pass.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 use serde::Deserialize;
 
 use crate::catalogue::built_in;
+use crate::consent::ConsentScope;
 use crate::numbered::numbered;
 use crate::person::PersonName;
 use crate::text::{fold_width, is_invisible};
@@ -35,6 +38,7 @@ const DIGITS_MIN: usize = 6;
 #[serde(deny_unknown_fields)]
 struct File {
     demand: Vec<List>,
+    reveal: Vec<List>,
 }
 
 #[derive(Deserialize)]
@@ -45,32 +49,67 @@ struct List {
     en: Vec<String>,
 }
 
+/// What a phrase stands for.
+#[derive(Clone, Copy)]
+enum Says {
+    Demands(Demand),
+    Reveals(ConsentScope),
+}
+
+/// What the screening finds in a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// What it demands: the first in the order of the data.
+    pub demand: Option<Demand>,
+    /// What it says of a pregnancy or contraception.
+    pub reveals: BTreeSet<ConsentScope>,
+}
+
+impl Found {
+    fn add(&mut self, says: Says) {
+        match says {
+            Says::Demands(demand) => {
+                self.demand = Some(self.demand.map_or(demand, |before| before.min(demand)));
+            }
+            Says::Reveals(scope) => {
+                self.reveals.insert(scope);
+            }
+        }
+    }
+}
+
 /// Phrases in the form that texts are compared in; one pass over a text finds any of them.
 struct Phrases {
     dense: AhoCorasick,
     spaced: AhoCorasick,
-    /// What the phrase with that number demands, in each automaton.
-    dense_demands: Vec<Demand>,
-    spaced_demands: Vec<Demand>,
+    /// What the phrase with that number stands for, in each automaton.
+    dense_says: Vec<Says>,
+    spaced_says: Vec<Says>,
 }
 
 static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
     let file: File = built_in(include_str!("../data/forbidden.toml"));
+    let demands =
+        file.demand.iter().map(|list| (Demand::from_code(&list.code).map(Says::Demands), list));
+    let reveals = file
+        .reveal
+        .iter()
+        .map(|list| (ConsentScope::from_code(&list.code).map(Says::Reveals), list));
     let (mut dense, mut spaced) = (Vec::new(), Vec::new());
-    for list in &file.demand {
-        let Some(demand) = Demand::from_code(&list.code) else { continue };
-        dense.extend(list.zh.iter().map(|phrase| (demand, Folded::of(phrase).dense)));
-        spaced.extend(list.en.iter().map(|phrase| (demand, Folded::of(phrase).spaced)));
+    for (says, list) in demands.chain(reveals) {
+        let Some(says) = says else { continue };
+        dense.extend(list.zh.iter().map(|phrase| (says, Folded::of(phrase).dense)));
+        spaced.extend(list.en.iter().map(|phrase| (says, Folded::of(phrase).spaced)));
     }
     Phrases {
         dense: automaton(&dense),
         spaced: automaton(&spaced),
-        dense_demands: dense.into_iter().map(|(demand, _)| demand).collect(),
-        spaced_demands: spaced.into_iter().map(|(demand, _)| demand).collect(),
+        dense_says: dense.into_iter().map(|(says, _)| says).collect(),
+        spaced_says: spaced.into_iter().map(|(says, _)| says).collect(),
     }
 });
 
-fn automaton(phrases: &[(Demand, String)]) -> AhoCorasick {
+fn automaton(phrases: &[(Says, String)]) -> AhoCorasick {
     let built = AhoCorasick::new(phrases.iter().map(|(_, phrase)| phrase));
     #[expect(
         clippy::expect_used,
@@ -79,20 +118,20 @@ fn automaton(phrases: &[(Demand, String)]) -> AhoCorasick {
     built.expect("the phrases fit an automaton")
 }
 
-/// What the text demands, if the screening finds a demand. Blanks, punctuation, width and case between
-/// and in the letters make no difference.
-pub fn demand(text: &str) -> Option<Demand> {
+/// What the screening finds in a text. Blanks, punctuation, width and case between and in the letters make no difference.
+pub fn screen(text: &str) -> Found {
     let phrases = &*PHRASES;
     let folded = Folded::of(text);
-    let in_dense = first(&phrases.dense, &phrases.dense_demands, &folded.dense);
-    let in_spaced = first(&phrases.spaced, &phrases.spaced_demands, &folded.spaced);
-    in_dense.into_iter().chain(in_spaced).min()
-}
-
-/// The demand that stands first in the data, of all whose phrases are found.
-fn first(phrases: &AhoCorasick, demands: &[Demand], text: &str) -> Option<Demand> {
-    let found = phrases.find_overlapping_iter(text);
-    found.filter_map(|hit| demands.get(hit.pattern().as_usize()).copied()).min()
+    let mut found = Found::default();
+    let looked = [
+        (&phrases.dense, &phrases.dense_says, &folded.dense),
+        (&phrases.spaced, &phrases.spaced_says, &folded.spaced),
+    ];
+    for (automaton, says, text) in looked {
+        let hits = automaton.find_overlapping_iter(text.as_str());
+        hits.filter_map(|hit| says.get(hit.pattern().as_usize())).for_each(|says| found.add(*says));
+    }
+    found
 }
 
 /// Whether a text leads back to one of those persons: it has the name of one, or a number as long as a telephone's.
@@ -189,12 +228,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn owned(codes: &[&str]) -> Vec<String> {
+        codes.iter().map(|code| (*code).to_owned()).collect()
+    }
+
+    fn demand(text: &str) -> Option<Demand> {
+        screen(text).demand
+    }
+
     #[test]
     fn every_list_has_both_languages() {
         let file: File = built_in(include_str!("../data/forbidden.toml"));
-        let codes: Vec<_> = file.demand.iter().map(|list| list.code.as_str()).collect();
-        assert_eq!(codes, Demand::ALL.iter().map(|demand| demand.code()).collect::<Vec<_>>());
-        for list in &file.demand {
+        let codes = |lists: &[List]| lists.iter().map(|list| list.code.clone()).collect::<Vec<_>>();
+        let demands: Vec<_> = Demand::ALL.iter().map(|demand| demand.code()).collect();
+        let scopes: Vec<_> = ConsentScope::ALL.iter().map(|scope| scope.code()).collect();
+        assert_eq!((codes(&file.demand), codes(&file.reveal)), (owned(&demands), owned(&scopes)));
+        for list in file.demand.iter().chain(&file.reveal) {
             assert!(!list.zh.is_empty() && !list.en.is_empty(), "{}", list.code);
             // A phrase that folds to nothing would match every text.
             assert!(
@@ -247,6 +296,48 @@ mod tests {
     }
 
     #[test]
+    fn what_texts_say_of_a_pregnancy_or_contraception_is_found() {
+        let (pregnancy, contraception) = (ConsentScope::Pregnancy, ConsentScope::Contraception);
+        for (text, scopes) in [
+            ("请核实是否怀孕、采取何种避孕措施", vec![pregnancy, contraception]),
+            ("已怀 孕5个月，曾上环", vec![pregnancy, contraception]),
+            ("末次月经2026-01-03，预产期十月", vec![pregnancy]),
+            ("本人懷孕", vec![pregnancy]),
+            ("去年做人流手术", vec![pregnancy]),
+            ("男方已结扎", vec![contraception]),
+            ("皮埋到期", vec![contraception]),
+            ("She is PREGNANT.", vec![pregnancy]),
+            ("an ＩＵＤ was fitted", vec![contraception]),
+            ("uses contraceptives since May", vec![contraception]),
+        ] {
+            assert_eq!(screen(text).reveals, scopes.into_iter().collect(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ordinary_sentences_say_nothing_of_it() {
+        for text in [
+            "本人流动到此地，现住科技园路。",
+            "外来人流较多，请改日电话联系。",
+            "居住地为物流产业园宿舍。",
+            "网上环节已办结，线上环境正常。",
+            "请开放环保证明的查询；热带环境调查与此无关。",
+            "获取环节有误，请提取环评材料。",
+            "每季节育苗，在农场打工。",
+            "安全生产检查期间厂区不开放。",
+            "等待产品检验后由单位开具证明。",
+            "儿童预防接种证已核对，产后访视已完成。",
+            "生育登记材料齐全，现有子女一人。",
+            "请关怀独居人员，协助办理居住证。",
+            "The due date of this answer is 9 March.",
+            "Delivery of the certificate by post is agreed.",
+            "She expects an answer soon.",
+        ] {
+            assert_eq!(screen(text).reveals, BTreeSet::new(), "{text}");
+        }
+    }
+
+    #[test]
     fn who_a_text_names_is_found() {
         let names = ["王小芳", "Li Na"].map(|name| PersonName::parse(name).unwrap());
         for text in
@@ -263,7 +354,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text: String) {
-            demand(&text);
+            screen(&text);
         }
     }
 }

@@ -362,3 +362,60 @@ fn debug_of_a_person_shows_no_day() {
         assert!(!shown.contains("born_on") && !shown.contains("Married"), "{shown}");
     }
 }
+
+/// A question about something else, and its answer, that bring a pregnancy in by their texts.
+fn in_words() -> [(Kind, Body, &'static str); 3] {
+    let question = Passage::new("请核实是否怀孕、采取何种避孕措施").unwrap();
+    let inquiry = Inquiry { urgency: Urgency::Normal, service: Service::Other, question };
+    let answer = Some(Passage::new("已怀孕5个月，曾上环").unwrap());
+    let said = InquiryAnswer { outcome: StatementOutcome::Confirmed, answer, reason: None };
+    let note = Note::optional("已怀孕5个月，曾上环").unwrap();
+    let (outcome, corrected_name, moved_to_area) = (ArrivalOutcome::Confirmed, None, None);
+    let arrival = ArrivalFeedback { outcome, corrected_name, moved_to_area, note };
+    [
+        (Kind::Inquiry, inquiry.into(), "question"),
+        (Kind::InquiryAnswer, said.into(), "answer"),
+        (Kind::ArrivalFeedback, arrival.into(), "note"),
+    ]
+}
+
+#[test]
+fn what_only_a_text_says_of_a_pregnancy_needs_the_person_too() {
+    for (kind, body, field) in in_words() {
+        for basis in [LawfulBasis::StatutoryDuty, LawfulBasis::OwnApplication] {
+            let found = wrong(kind, |content| {
+                (content.consent, content.service_request) = (None, None);
+                (content.basis, content.body) = (basis, body.clone());
+            });
+            assert_eq!(found, [(Reason::BasisRequired, field)]);
+        }
+        let with = |scopes: &[ConsentScope]| {
+            let scopes = scopes.iter().copied().collect();
+            wrong(kind, |content| {
+                let consent = ConsentReference { scopes, ..consent(ConsentScope::Pregnancy) };
+                with_consent(content, Some(consent));
+                content.body = body.clone();
+            })
+        };
+        assert_eq!(with(&[ConsentScope::Pregnancy, ConsentScope::Contraception]), []);
+        assert_eq!(with(&[ConsentScope::Pregnancy]), [(Reason::BasisRequired, "consent.scopes")]);
+    }
+}
+
+#[test]
+fn a_word_inside_a_case_says_no_more_than_the_ground_of_the_case_allows() {
+    let question = Passage::new("请补充孕周").unwrap();
+    let clarify =
+        |content: &mut Content| content.body = Clarify { question: question.clone() }.into();
+    let found = wrong(Kind::Clarify, |content| {
+        clarify(content);
+        (content.consent, content.service_request) = (None, None);
+        content.basis = LawfulBasis::StatutoryDuty;
+    });
+    assert_eq!(found, [(Reason::BasisRequired, "question")]);
+    let found = wrong(Kind::Clarify, |content| {
+        clarify(content);
+        with_consent(content, Some(consent(ConsentScope::Pregnancy)));
+    });
+    assert_eq!(found, []);
+}
