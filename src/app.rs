@@ -45,6 +45,8 @@ mod tests;
 
 use domain::access::{Caller, Permission};
 use domain::area::AreaCode;
+use domain::message::Kind;
+use domain::purpose::LawfulBasis;
 use domain::reason::Reason;
 use domain::record::{Author, Edit, Version};
 use domain::text::Note;
@@ -114,6 +116,15 @@ impl Ctx {
     /// `ROLE_REQUIRED`.
     pub fn must(&self, permission: Permission) -> Result<(), AppError> {
         if self.caller.may(permission) { Ok(()) } else { Err(Reason::RoleRequired.into()) }
+    }
+
+    /// Whether this caller is told which kind of message one is. What goes on a person's consent or request says something
+    /// about her by its kind, and whoever knows the id finds her in the access log: only who reads messages about persons is
+    /// told.
+    #[must_use]
+    pub fn is_told(&self, kind: Kind, basis: Option<LawfulBasis>) -> bool {
+        let hers = kind.is_hers() || basis.is_some_and(LawfulBasis::is_hers);
+        !hers || self.caller.may(Permission::ExchangeMessages)
     }
 
     /// Signs a version of a record: with the caller's words, or with `usual` when there are none.

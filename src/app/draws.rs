@@ -78,6 +78,10 @@ fn population(
     let outside = |_| Refusal::new(Reason::InvalidField).field("period");
     let (from, ends) = order.period.bounds().map_err(outside)?;
     let from = after.map_or(from, |after| MessageId::from_bytes(after).timestamp().max(from));
+    if order.kind.is_some_and(Kind::is_hers) {
+        // Which messages these are says of whom.
+        return Err(Refusal::new(Reason::InvalidField).field("message_kind").into());
+    }
     let mut put = |id: [u8; 16], here: UnixMillis| {
         let fits = here <= until && after.is_none_or(|after| id > after);
         if fits { each(id) } else { ControlFlow::Continue(()) }
@@ -90,7 +94,8 @@ fn population(
             let side = if frame == Frame::Sent { Side::Sent } else { Side::Received };
             facts::messages(store, (from, ends), &mut |key, _, row| {
                 let here = if side == Side::Sent { row.created } else { row.stored };
-                let fits = Side::from_byte(key.1) == Some(side) && row.kind() == Some(kind);
+                let same = row.kind() == Some(kind) && !row.is_deleted();
+                let fits = Side::from_byte(key.1) == Some(side) && same;
                 Ok(if fits { put(key.0, here) } else { ControlFlow::Continue(()) })
             })
         }

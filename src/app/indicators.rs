@@ -52,7 +52,7 @@ pub struct Number {
 /// left out. Reads every message of the time: not for a thread that must not block.
 ///
 /// # Errors
-/// `ROLE_REQUIRED`; `INVALID_FIELD` for a period outside the calendar; rows that cannot be read.
+/// `ROLE_REQUIRED`; `INVALID_FIELD` for a period outside the calendar; when rows cannot be read.
 pub fn show(
     ctx: &Ctx,
     store: &Store,
@@ -85,6 +85,10 @@ pub fn cases(
     after: Option<[u8; 16]>,
 ) -> Result<Vec<([u8; 16], bool)>, AppError> {
     ctx.must(Permission::ReadNumbers)?;
+    if wanted.2.is_some_and(|kind| !ctx.is_told(kind, None)) {
+        // The numbers are told; which messages they are would say of whom.
+        return Err(Refusal::new(Reason::RoleRequired).field("message_kind").into());
+    }
     let mut cases = BTreeMap::new();
     walk(ctx, store, period, &mut |key, id, counted| {
         if key == wanted && after.is_none_or(|after| id > after) {
@@ -166,6 +170,8 @@ fn of_messages(
                 }
             }
         }
+        // What was deleted is counted, and nobody is told any more of which kind it was.
+        let named = (!row.is_deleted()).then_some(kind);
         let fact = facts::message(store, key, row, differs)?;
         if fact.sent && kind == Kind::ArrivalNotice {
             told.entry(person).or_default().push((row.created, row.peer));
@@ -175,7 +181,7 @@ fn of_messages(
             let theirs = fact.sent || *indicator == Indicator::Gap;
             let measured = if theirs { row.peer.county() } else { ctx.county() };
             if let Some(counted) = indicator.of_message(&fact, bounds) {
-                count((indicator.number(), measured, Some(kind)), key.0, counted);
+                count((indicator.number(), measured, named), key.0, counted);
             }
         }
         Ok(ControlFlow::Continue(()))

@@ -328,11 +328,11 @@ fn old_case(row: &OldCaseRow, why: Purpose) -> pb::OldCase {
 }
 
 fn event(shown: &Shown, step: &Step) -> pb::CaseEvent {
-    let deleted = shown.deleted.contains(&step.id);
+    let unnamed = shown.unnamed.contains(&step.id);
     let idle = shown.view.idle.iter().find(|(id, _)| *id == step.id);
     pb::CaseEvent {
         message_id: step.id.to_string(),
-        kind: if deleted { String::new() } else { step.deed.kind().name().to_owned() },
+        kind: if unnamed { String::new() } else { step.deed.kind().name().to_owned() },
         from: step.from.to_string(),
         to: step.to.to_string(),
         at_ms: step.created.get(),

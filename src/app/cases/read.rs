@@ -4,7 +4,6 @@
 use std::ops::Bound;
 
 use domain::access::Permission;
-use domain::area::AreaCode;
 use domain::case::{Offer, OfferState, Pairing, Seat, Step, View};
 use domain::id::{CaseId, MessageId};
 use domain::message::{Body, Kind};
@@ -45,8 +44,8 @@ pub struct Shown {
     pub is_late: bool,
     /// Whether the content that opened it was deleted here: nothing more can be done.
     pub is_deleted: bool,
-    /// Steps of which nobody is to see any more what they said, not even its kind.
-    pub deleted: Vec<MessageId>,
+    /// Steps whose kind this caller is not told, or nobody any more because what they said was deleted.
+    pub unnamed: Vec<MessageId>,
     /// Of a birth registration: when both papers were at the office that asks, as it says.
     pub papers_on: Option<Date>,
     /// By when it had to ask, and whether it was late.
@@ -83,7 +82,7 @@ pub struct Page {
 /// `ROLE_REQUIRED`, `UNKNOWN_CASE`, or when rows cannot be read.
 pub fn show(ctx: &Ctx, store: &Store, id: CaseId) -> Result<Shown, AppError> {
     ctx.must(Permission::FollowDelivery)?;
-    shown(store, ctx.county(), case(store, id)?, ctx.now)
+    shown(ctx, store, case(store, id)?)
 }
 
 /// A page of cases: by due time where somebody has to act, by id otherwise.
@@ -104,7 +103,7 @@ pub fn list(
     let mut cases = Vec::with_capacity(keys.len());
     for (_, id) in keys {
         if let Some(row) = store.get(&CASE, &id)? {
-            cases.push(shown(store, ctx.county(), row, ctx.now)?);
+            cases.push(shown(ctx, store, row)?);
         }
     }
     Ok(Page { cases, next })
@@ -160,19 +159,23 @@ fn wrong() -> AppError {
     Refusal::new(Reason::InvalidField).field("page_token").into()
 }
 
-fn shown(store: &Store, own: AreaCode, row: CaseRow, now: UnixMillis) -> Result<Shown, AppError> {
-    let view = row.case.view();
+fn shown(ctx: &Ctx, store: &Store, row: CaseRow) -> Result<Shown, AppError> {
+    let (own, now) = (ctx.county(), ctx.now);
+    let mut view = row.case.view();
     let id = row.case.id();
     let together = store.together(&row)?.into_iter().filter(|case| *case != id).collect();
-    let mut deleted = Vec::new();
+    let first = opening::opening(store, id)?;
+    let basis = first.as_ref().map(|first| first.basis);
+    view.kind = view.kind.filter(|kind| ctx.is_told(*kind, basis));
+    let mut unnamed = Vec::new();
     for step in row.case.steps() {
-        if opening::is_deleted(store, step.id)? {
-            deleted.push(step.id);
+        if !ctx.is_told(step.deed.kind(), basis) || opening::is_deleted(store, step.id)? {
+            unnamed.push(step.id);
         }
     }
-    let is_deleted = deleted.contains(&id.opening_message());
+    let is_deleted = opening::is_deleted(store, id.opening_message())?;
     let is_late = view.turn() == Some(Seat::Answering) && view.due.is_some_and(|due| due <= now);
-    let papers_on = match (view.kind, opening::opening(store, id)?) {
+    let papers_on = match (view.kind, first) {
         (Some(Kind::BirthRegistrationInquiry), Some(first)) => match first.body {
             Body::BirthRegistrationInquiry(body) => body.papers_on,
             _ => None,
@@ -201,7 +204,7 @@ fn shown(store: &Store, own: AreaCode, row: CaseRow, now: UnixMillis) -> Result<
         since: row.since,
         is_late: is_late && !is_deleted,
         is_deleted,
-        deleted,
+        unnamed,
         view,
     })
 }

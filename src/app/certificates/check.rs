@@ -62,8 +62,9 @@ struct FirstOutcome {
     endorsement: EndorsementId,
 }
 
-/// Checks a code without asking anyone, against a document that is shown, if one is. Of a certificate from this very
-/// county the record is asked as well, and that look is logged.
+/// Checks a code without asking anyone, against a document that is shown, if one is. What a genuine code says is a look at
+/// a person: in the log, and counted, before it is shown. Of a certificate from this very county the record is asked as
+/// well.
 ///
 /// # Errors
 /// `ROLE_REQUIRED` for who has nothing to do with persons. A code that does not hold is an answer, not an error.
@@ -76,10 +77,16 @@ pub async fn verify(
 ) -> Result<Verification, AppError> {
     ctx.must(Permission::EnterRegistration)?;
     let today = ctx.today();
+    let shown = document.as_ref().map(|document| person_key(store.document_hash(document)));
     let mut found = examine(material, code, document, today).await?;
-    let Some(checked) = found.checked.as_ref().filter(|c| c.issuer == ctx.county()) else {
+    let Some(checked) = &found.checked else { return Ok(found) };
+    if checked.issuer != ctx.county() {
+        let (action, why) = (AccessAction::View, CERTIFYING);
+        let act = Act { action, why, person: shown, message: None };
+        let read = || Ok((act, Some(())));
+        access::read(ctx, store, Permission::EnterRegistration, read).await?;
         return Ok(found);
-    };
+    }
     let number = checked.claims.number;
     let kept = access::read(ctx, store, Permission::EnterRegistration, || {
         let kept = store.certificate(&number)?;
@@ -114,6 +121,19 @@ pub async fn endorse(
     check: Check,
 ) -> Result<KeptEndorsement, AppError> {
     ctx.must(Permission::WriteRecords)?;
+    let hers = store.registration(check.registration)?.map(|registration| registration.person());
+    let hash = |document: &_| store.document_hash(document);
+    let hers = hers.map(|id| persons::key_of(store, hash, id)).transpose()?.flatten();
+    let noted = check_and_note(ctx, store, material, check).await;
+    access::told(ctx, store, (CERTIFYING, hers), noted).await
+}
+
+async fn check_and_note(
+    ctx: &Ctx,
+    store: &Store,
+    material: Arc<TlsMaterial>,
+    check: Check,
+) -> Result<KeptEndorsement, AppError> {
     let Check { registration: id, code, idempotency_key } = check;
     let once = Once::new(&idempotency_key, "endorse certificate", &(id, &code))?;
     let registration = present(store.registration(id)?)?;

@@ -79,7 +79,7 @@ pub fn track(ctx: &Ctx, store: &Store, id: MessageId) -> Result<Track, AppError>
 /// A track with the way that the message came.
 fn whole_track(ctx: &Ctx, store: &Store, id: MessageId) -> Result<Track, AppError> {
     let (side, row) = super::find(store, id)?;
-    let mut track = track::of(store, ctx.county(), id, side, &row)?;
+    let mut track = track::of(ctx, store, id, side, &row)?;
     track::add_way(store, side, &row, &mut track)?;
     Ok(track)
 }
@@ -127,7 +127,7 @@ pub fn list(
             let (Some(side), Some(row)) = (Side::from_byte(key.1), kept.value()) else { continue };
             if filter.matches(side, &row) {
                 let id = MessageId::from_bytes(key.0);
-                page.tracks.push(track::of(store, ctx.county(), id, side, &row)?);
+                page.tracks.push(track::of(ctx, store, id, side, &row)?);
             }
         }
     }
@@ -173,7 +173,7 @@ pub fn todo(ctx: &Ctx, store: &Store, size: usize, token: &[u8]) -> Result<Page,
         let id = MessageId::from_bytes(id);
         let key = message_key(id, Side::Received);
         if let Some(Kept::Value { value, .. }) = store.get_personal(&MESSAGE, &key)? {
-            tracks.push(track::of(store, ctx.county(), id, Side::Received, &value)?);
+            tracks.push(track::of(ctx, store, id, Side::Received, &value)?);
         }
     }
     Ok(Page { tracks, next })

@@ -19,7 +19,7 @@ use wire::decode_disposition;
 
 use super::consign::{self, Consignment, Hop};
 use super::turned_back::Refusal;
-use crate::app::AppError;
+use crate::app::{AppError, Ctx};
 
 /// Parcels that are looked at in one go.
 const PARCELS_AT_ONCE: usize = 16;
@@ -64,7 +64,8 @@ pub struct Track {
     pub to: AreaCode,
     /// County it was addressed to, when `to` has taken over from it.
     pub addressed_to: Option<AreaCode>,
-    /// Its kind; none when its content was deleted, or when this version does not know it.
+    /// Its kind; none when its content was deleted, when this version does not know it, or when the caller is not told
+    /// (`Ctx::is_told`).
     pub kind: Option<Kind>,
     /// Where it stands.
     pub stage: Stage,
@@ -107,20 +108,22 @@ pub struct Track {
 /// # Errors
 /// When rows cannot be read.
 pub(crate) fn of(
+    ctx: &Ctx,
     store: &Store,
-    own: AreaCode,
     id: MessageId,
     side: Side,
     row: &MessageRow,
 ) -> Result<Track, AppError> {
-    let (from, to) = super::from_and_to(own, row.peer, side);
+    let (from, to) = super::from_and_to(ctx.county(), row.peer, side);
+    let content = decode_content(&row.content.0).ok();
+    let basis = content.as_ref().map(|content| content.basis);
     let mut track = Track {
         id,
         case: row.case,
         from,
         to,
         addressed_to: None,
-        kind: row.kind().filter(|_| !row.is_deleted()),
+        kind: row.kind().filter(|kind| !row.is_deleted() && ctx.is_told(*kind, basis)),
         stage: Stage::Stored,
         created: row.created,
         expires: row.expires,
@@ -136,7 +139,7 @@ pub(crate) fn of(
         carried: None,
         turned_back: None,
         hops: Vec::new(),
-        replaces: decode_content(&row.content.0).ok().and_then(|content| content.replaces),
+        replaces: content.and_then(|content| content.replaces),
         replaced_by: None,
     };
     if side == Side::Sent {

@@ -6,6 +6,7 @@ use domain::message::CertificateState;
 use domain::person::{Birth, MaritalStatus};
 use domain::record::Version;
 use domain::text::WrittenReason;
+use store::access::person_key;
 
 use super::*;
 use crate::app::certificates::check::{self, Check};
@@ -173,7 +174,11 @@ async fn another_county_checks_a_code_offline_against_the_document_shown() {
         assert!(found.checked.is_none() && !found.in_force, "{garbage}");
         assert_eq!(found.reason, Some(Reason::Malformed), "{garbage}");
     }
-    assert_eq!(here.logged(), 0, "nothing of our records was looked at");
+    assert_eq!(here.logged(), 4, "whoever a genuine code names was looked at, and nobody else");
+    let shown = person_key(here.store.document_hash(&person(0).document));
+    let entries = here.store.access_after(0, 4).unwrap();
+    let persons: Vec<_> = entries.iter().map(|entry| entry.person == Some(shown)).collect();
+    assert_eq!(persons, [true, false, false, false], "by the document that was shown");
 }
 
 #[tokio::test]
