@@ -144,14 +144,8 @@ impl ReconcileService for Service {
     ) -> Result<Response<pb::AgreeStatementResponse>, Status> {
         let caller = node(request.extensions())?;
         let pb::AgreeStatementRequest { statement, signature, chain } = request.into_inner();
-        let ours = self.0.agree(caller, statement, Signature { signature, chain }).await?;
-        let response = match ours {
-            Some(Signature { signature, chain }) => {
-                pb::AgreeStatementResponse { agreed: true, signature, chain }
-            }
-            None => pb::AgreeStatementResponse::default(),
-        };
-        Ok(Response::new(response))
+        let agreed = self.0.agree(caller, statement, Signature { signature, chain }).await?;
+        Ok(Response::new(codec::agreed_to_pb(agreed)))
     }
 
     async fn prove_ledger(

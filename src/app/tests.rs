@@ -23,6 +23,7 @@ mod measured;
 mod moving;
 mod notices;
 mod papers;
+mod periods;
 mod progress;
 mod recalled;
 mod reconciling;

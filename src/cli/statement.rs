@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use domain::area::{AreaCode, AreaTable};
+use domain::time::Date;
 use exchange::digest::Digest;
 use exchange::keys::SignContext;
 use exchange::reconcile::calls::{Signature, SignedStatement};
@@ -13,7 +14,7 @@ use exchange::reconcile::difference::DifferenceName;
 use exchange::reconcile::statement::{Counts, Statement};
 use serde_json::{Value, json};
 use trust::verify::{ChainVerifier, Purpose};
-use wire::reconcile::{STATEMENT_BYTES_MAX, decode_signed_statement, decode_statement};
+use wire::reconcile::{SIGNED_STATEMENT_BYTES_MAX, decode_signed_statement, decode_statement};
 
 use super::connect::{ConnectArgs, office};
 use super::exit::Failure;
@@ -23,6 +24,9 @@ use super::reconcile::party;
 use super::trusted::TrustArgs;
 use super::view;
 use crate::errors::chain;
+
+/// Statements that are asked for at one time.
+const PAGE: u32 = 500;
 
 /// Arguments of the noun.
 #[derive(ClapArgs, Debug)]
@@ -114,11 +118,20 @@ async fn list(given: List) -> Result<Answer, Failure> {
     let office = given.connect.open().await?;
     let with = given.with.as_deref().map(party).transpose()?;
     let with = with.map(|area| area.to_string()).unwrap_or_default();
-    let request = office::ListStatementsRequest { with };
-    let list = office.reconcile().list_statements(request).await?.into_inner();
+    let (mut statements, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request =
+            office::ListStatementsRequest { with: with.clone(), page_size: PAGE, page_token };
+        let page = office.reconcile().list_statements(request).await?.into_inner();
+        statements.extend(page.statements);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
     let columns =
         &["digest", "asker", "answerer", "first_day", "last_day", "messages", "left", "closes"];
-    let rows = view::rows(&list.statements, columns);
+    let rows = view::rows(&statements, columns);
     Ok(Answer::new(json!({ "statements": rows.json }), rows.text))
 }
 
@@ -154,11 +167,14 @@ async fn export(given: Export) -> Result<Answer, Failure> {
 
 fn verify(given: &Verify) -> Result<Answer, Failure> {
     let (chains, with_lists) = (given.trust.load()?, given.trust.has_lists());
-    let bytes = bytes_file(&given.file, STATEMENT_BYTES_MAX)?;
+    let bytes = bytes_file(&given.file, SIGNED_STATEMENT_BYTES_MAX)?;
     let signed = decode_signed_statement(&bytes)
         .map_err(|e| does_not_hold(&format!("this is no signed statement: {}", chain(&e))))?;
     let statement = decode_statement(&signed.statement).map_err(|e| does_not_hold(&chain(&e)))?;
     let scope = &statement.scope;
+    if !scope.is_between_two() {
+        return Err(does_not_hold("both sides are one"));
+    }
     for (area, signature) in [(scope.asker, &signed.asker), (scope.answerer, &signed.answerer)] {
         holds((&chains, with_lists), &signed.statement, &statement, area, signature)?;
     }
@@ -259,6 +275,15 @@ fn told(statement: &Statement, digest: &Digest) -> Answer {
         text.push('\n');
         text.push_str(&table(&["遗留 left", "报文 message", "发出 from", "接收 to"], &left));
     }
+    let incomplete = statement.incomplete.iter();
+    let cells = |(area, since): &(AreaCode, Date)| {
+        vec![format!("{area} {}", name(area)), since.to_string()]
+    };
+    let incomplete: Vec<_> = incomplete.map(cells).collect();
+    if !incomplete.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["未报全 not all reported", "自 since"], &incomplete));
+    }
     for correction in &statement.corrections {
         let (from, to) = correction.pair;
         text.push_str(&format!(
@@ -286,6 +311,10 @@ fn for_programs(statement: &Statement, digest: &Digest) -> Value {
     let corrections = statement.corrections.iter().map(|it| {
         json!({ "statement": it.statement.to_string(), "from": it.pair.0.to_string(), "to": it.pair.1.to_string(), "before": counts(&it.before), "now": counts(&it.now) })
     });
+    let incomplete = statement
+        .incomplete
+        .iter()
+        .map(|(area, since)| json!({ "county": area.to_string(), "since_day": since.to_string() }));
     json!({
         "digest": digest.to_string(),
         "asker": scope.asker.to_string(),
@@ -299,6 +328,7 @@ fn for_programs(statement: &Statement, digest: &Digest) -> Value {
         "differences": differences.collect::<Vec<_>>(),
         "left": left.collect::<Vec<_>>(),
         "corrections": corrections.collect::<Vec<_>>(),
+        "incomplete": incomplete.collect::<Vec<_>>(),
     })
 }
 
@@ -310,6 +340,12 @@ fn csv(statement: &Statement) -> String {
         text.push_str(&format!(
             "{from},{from_name},{to},{to_name},{stored},{refused},{waiting}\r\n"
         ));
+    }
+    if !statement.incomplete.is_empty() {
+        text.push_str("\r\nincomplete,incomplete_name,since_day\r\n");
+        for (area, since) in &statement.incomplete {
+            text.push_str(&format!("{area},{},{since}\r\n", name(area)));
+        }
     }
     text
 }

@@ -10,6 +10,7 @@ mod recalling;
 mod reporting;
 mod running;
 mod schedule;
+mod signing;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -74,6 +75,8 @@ struct Inner {
     answering: Mutex<BTreeSet<AreaCode>>,
     /// Cures that counties below have to collect.
     waiting: Mutex<leaving::Waiting>,
+    /// Whose turn it is to have days closed.
+    turns: signing::Turns,
     /// Held while a report is under way: two would tell the same.
     reporting: tokio::sync::Mutex<()>,
 }
@@ -121,6 +124,7 @@ impl Reconcile {
             running,
             answering,
             waiting,
+            turns: signing::Turns::default(),
             reporting: tokio::sync::Mutex::default(),
         }))
     }

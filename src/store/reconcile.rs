@@ -14,6 +14,7 @@ use exchange::digest::Digest;
 use exchange::ledger::{Direction, LedgerHead, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::difference::Difference;
+use exchange::reconcile::set::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{Blob, PeerKey};
@@ -194,11 +195,23 @@ pub struct SignatureRow {
     pub chain: Vec<Blob>,
 }
 
-/// What two sides have signed about a time.
+/// Names a statement: the other side, first day and last day (days since 1970), and when it was made in milliseconds, or
+/// the next one that is free.
+pub type StatementKey = (PeerKey, u32, u32, u64);
+
+/// What two sides have signed about a time. The signed bytes lie in parts under their digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementRow {
-    /// The serialised statement.
-    pub statement: Blob,
+    /// SHA-256 of its bytes, by which others refer to it.
+    pub digest: Digest,
+    /// What it is about.
+    pub scope: Scope,
+    /// When it was made.
+    pub made: UnixMillis,
+    /// Messages in its totals.
+    pub messages: u64,
+    /// Differences that it names as left.
+    pub left: u32,
     /// The signature of the side that asked.
     pub asker: SignatureRow,
     /// The signature of the side that answered.
@@ -207,6 +220,17 @@ pub struct StatementRow {
     pub kept: UnixMillis,
     /// Whether it closes its days.
     pub closes: bool,
+}
+
+/// Days that two sides have closed. No two of one side have a day in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedRow {
+    /// The first of them.
+    pub first: Date,
+    /// The time in the key of the statement that has closed them.
+    pub made: u64,
+    /// Its digest.
+    pub digest: Digest,
 }
 
 /// How far it is proven that a peer's ledger only grew.
@@ -227,6 +251,7 @@ pub struct RefusedRow {
 
 first_layouts!(
     BookCursorRow,
+    ClosedRow,
     ProvenRow,
     DecidedRow,
     RefusedRow,

@@ -432,7 +432,17 @@ catalogue! {
     /// Statements with both signatures.
     /// Key: the other side (6), first day, last day (4 each, days since 1970), when it was made, ms (8). Value:
     /// [`StatementRow`]. Written when both have signed.
-    STATEMENT: Table<(PeerKey, u32, u32, u64), StatementRow> = Table::new("statement-1", 0x76);
+    STATEMENT: Table<StatementKey, StatementRow> = Table::new("statement-1", 0x76);
+
+    /// The bytes of statements, in parts: one of two provinces is larger than a row may be.
+    /// Key: SHA-256 of all of them (32); positions from 1. Entries: the bytes, one part after the other. Written with
+    /// [`STATEMENT`].
+    STATEMENT_PART: Journal<[u8; 32]> = Journal::new("statement-part-1", 0x94);
+
+    /// Days that are closed with another side.
+    /// Key: the other side (6), last day (4, days since 1970). Value: [`ClosedRow`]. Written with the [`STATEMENT`] that
+    /// closes them.
+    CLOSED: Table<(PeerKey, u32), ClosedRow> = Table::new("closed-1", 0x95);
 
     /// Messages that were refused, here or by a peer, and where the receipt is that says so.
     /// Key: message id (16), peer (6). Value: [`RefusedRow`]. Written with the parcel.

@@ -5,7 +5,6 @@ mod client;
 mod left;
 mod statement;
 
-use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::Date;
 use exchange::reconcile::key::NONCE_BYTES;
@@ -44,7 +43,10 @@ pub use left::collected_from_pb;
 pub use left::collected_to_pb;
 pub use left::left_from_pb;
 pub use left::left_to_pb;
+pub use statement::SIGNED_STATEMENT_BYTES_MAX;
 pub use statement::STATEMENT_BYTES_MAX;
+pub use statement::agreed_from_pb;
+pub use statement::agreed_to_pb;
 pub use statement::decode_signed_statement;
 pub use statement::decode_statement;
 pub use statement::encode_signed_statement;
@@ -98,6 +100,7 @@ pub fn ask_from_pb(request: pb::CompareRequest) -> Result<Ask, Malformed> {
         Said::Open(open) => {
             let pb::CompareOpen { scope, nonce, hint, incomplete, sketch } = open;
             let sketch = array("compare.open.sketch", &sketch)?;
+            at_most("compare.open.incomplete", incomplete.len(), INCOMPLETE_MAX)?;
             Ask::Open {
                 scope: scope_from_pb(scope)?,
                 nonce: nonce_of(&nonce)?,
@@ -166,6 +169,8 @@ pub fn answer_from_pb(response: pb::CompareResponse) -> Result<Answer, Malformed
                 }
             };
             at_most("compare.opened.silent", opened.silent.len(), INCOMPLETE_MAX)?;
+            let field = "compare.opened.incomplete";
+            at_most(field, opened.incomplete.len(), INCOMPLETE_MAX)?;
             let silent = opened.silent.iter();
             let silent: Result<Vec<_>, _> =
                 silent.map(|area| node_area("compare.opened.silent", area.as_bytes())).collect();
@@ -258,22 +263,18 @@ fn sum_from_pb(sum: Option<pb::SetSum>) -> Result<Sum, Malformed> {
 }
 
 fn incomplete_to_pb(incomplete: &[Incomplete]) -> Vec<pb::Incomplete> {
-    let mut by_area: std::collections::BTreeMap<AreaCode, Vec<String>> = Default::default();
-    for (area, day) in incomplete {
-        by_area.entry(*area).or_default().push(day.to_string());
-    }
-    let each = by_area.into_iter();
-    each.map(|(area, days)| pb::Incomplete { area: area.to_string(), days }).collect()
+    let each = incomplete.iter();
+    let to_pb = |(area, since): &Incomplete| {
+        let (area, since_day) = (area.to_string(), since.to_string());
+        pb::Incomplete { area, since_day }
+    };
+    each.map(to_pb).collect()
 }
 
 fn incomplete_from_pb(incomplete: Vec<pb::Incomplete>) -> Result<Vec<Incomplete>, Malformed> {
-    let mut all = Vec::new();
-    for pb::Incomplete { area, days } in incomplete {
-        let area = node_area("compare.incomplete.area", area.as_bytes())?;
-        at_most("compare.incomplete", all.len().saturating_add(days.len()), INCOMPLETE_MAX)?;
-        for text in days {
-            all.push((area, day("compare.incomplete.days", &text)?));
-        }
-    }
-    Ok(all)
+    let each = incomplete.into_iter().map(|pb::Incomplete { area, since_day }| {
+        let area = node_area("incomplete.area", area.as_bytes())?;
+        Ok((area, day("incomplete.since_day", &since_day)?))
+    });
+    each.collect()
 }

@@ -47,6 +47,7 @@ mod old_cases;
 mod overload;
 mod peers;
 mod reconcile;
+mod reconcile_closing;
 mod reconcile_lost;
 mod reconcile_troubles;
 mod relay;

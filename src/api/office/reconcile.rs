@@ -11,20 +11,23 @@ use domain::time::UnixMillis;
 use exchange::ledger::{HeadChange, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::difference::DifferenceName;
+use exchange::reconcile::set::Scope;
 use store::Store;
 use store::messages::Signed;
-use store::reconcile::{DecidedRow, DifferenceState, LostWindow, RunRow, RunState};
+use store::reconcile::{
+    DecidedRow, DifferenceState, LostWindow, RunRow, RunState, StatementKey, StatementRow,
+};
 use tonic::{Request, Response, Status};
 use wire::pb::office as pb;
 use wire::pb::office::reconcile_service_server::ReconcileService;
+use wire::reconcile::encode_signed_statement;
 
 use super::Parts;
-use super::field::{area, maybe, maybe_area, message_id, parsed, size};
+use super::field::{area, invalid, maybe, maybe_area, message_id, page_token, parsed, size};
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::access::OFFICE_WORK;
 use crate::app::reconcile::runs::Found;
-use crate::app::reconcile::statements::Kept;
 use crate::app::reconcile::{decisions, reports, runs, statements};
 use crate::app::{Ctx, Refusal, ledger, page_size, reading, restore};
 use crate::config::Settings;
@@ -145,10 +148,20 @@ impl ReconcileService for Reconciliations {
         request: Request<pb::ListStatementsRequest>,
     ) -> Result<Response<pb::ListStatementsResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
-        let with = maybe_area(&request.into_inner().with, "with")?;
-        let kept = reading(&self.store, move |store| statements::list(store, with)).await?;
-        let statements = kept.iter().map(summary_to_pb).collect();
-        Ok(Response::new(pb::ListStatementsResponse { statements }))
+        let pb::ListStatementsRequest { with, page_size: asked, page_token: token } =
+            request.into_inner();
+        let with = maybe_area(&with, "with")?;
+        let after = match token.is_empty() {
+            true => None,
+            false => Some(statement_key(&token)?),
+        };
+        let most = page_size(size(asked));
+        let kept = reading(&self.store, move |store| statements::list(store, with, after, most));
+        let kept = kept.await?;
+        let last = kept.last().filter(|_| kept.len() == most);
+        let next_page_token = last.map(|(key, _)| statement_token(key)).unwrap_or_default();
+        let statements = kept.iter().map(|(_, row)| summary_to_pb(row)).collect();
+        Ok(Response::new(pb::ListStatementsResponse { statements, next_page_token }))
     }
 
     async fn get_statement(
@@ -160,7 +173,9 @@ impl ReconcileService for Reconciliations {
         let with = maybe_area(&with, "with")?;
         let kept = reading(&self.store, move |store| statements::find(store, with, &digest));
         let kept = kept.await?;
-        Ok(Response::new(pb::GetStatementResponse { signed_statement: kept.to_file() }))
+        Ok(Response::new(pb::GetStatementResponse {
+            signed_statement: encode_signed_statement(kept.signed()),
+        }))
     }
 
     async fn list_reports(
@@ -345,18 +360,35 @@ fn reason(decided: &DecidedRow) -> &str {
     decided.reason.expose(&OFFICE_WORK.purpose)
 }
 
-fn summary_to_pb(kept: &Kept) -> pb::StatementSummary {
-    let statement = &kept.statement;
-    let messages = statement.totals.0.values().map(|counts| counts.total()).sum();
+fn summary_to_pb(row: &StatementRow) -> pb::StatementSummary {
+    let Scope { asker, answerer, first, last, .. } = row.scope;
     pb::StatementSummary {
-        digest: kept.digest.to_string(),
-        asker: statement.scope.asker.to_string(),
-        answerer: statement.scope.answerer.to_string(),
-        first_day: statement.scope.first.to_string(),
-        last_day: statement.scope.last.to_string(),
-        made_ms: statement.made.get(),
-        messages,
-        left: u32::try_from(statement.left.len()).unwrap_or(u32::MAX),
-        closes: kept.row.closes,
+        digest: row.digest.to_string(),
+        asker: asker.to_string(),
+        answerer: answerer.to_string(),
+        first_day: first.to_string(),
+        last_day: last.to_string(),
+        made_ms: row.made.get(),
+        messages: row.messages,
+        left: row.left,
+        closes: row.closes,
     }
+}
+
+/// Where a page of statements ends.
+fn statement_token((with, first, last, made): &StatementKey) -> String {
+    let days = [first.to_be_bytes(), last.to_be_bytes()].concat();
+    hex(&[with.as_slice(), &days, &made.to_be_bytes()].concat())
+}
+
+fn statement_key(token: &str) -> Result<StatementKey, Status> {
+    let bytes = page_token(token)?;
+    let read = |bytes: &[u8]| {
+        let (with, bytes) = bytes.split_first_chunk()?;
+        let (first, bytes) = bytes.split_first_chunk()?;
+        let (last, bytes) = bytes.split_first_chunk()?;
+        let made = u64::from_be_bytes(bytes.try_into().ok()?);
+        Some((*with, u32::from_be_bytes(*first), u32::from_be_bytes(*last), made))
+    };
+    read(&bytes).ok_or_else(|| invalid("page_token"))
 }

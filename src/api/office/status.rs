@@ -103,7 +103,7 @@ impl StatusService for NodeStatus {
 impl NodeStatus {
     fn reconciling(&self) -> Result<pb::Reconciling, AppError> {
         let settings = &self.settings.reconcile;
-        let told = figures::figures(&self.store, self.settings.area, settings, SystemClock.now())?;
+        let told = figures::figures(&self.store, settings, SystemClock.now())?;
         let closed = told.closed.iter().map(|(with, (last, made))| pb::ClosedWith {
             with: with.to_string(),
             with_name: AreaTable::builtin().full_name(with),

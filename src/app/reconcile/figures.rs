@@ -7,7 +7,7 @@ use domain::time::{Date, UnixMillis};
 use store::Store;
 use store::reconcile::RunState;
 
-use super::{runs, statements};
+use super::{periods, runs, statements};
 use crate::app::AppError;
 use crate::config::ReconcileSettings;
 
@@ -36,7 +36,6 @@ pub struct Figures {
 /// When rows cannot be read.
 pub fn figures(
     store: &Store,
-    own: AreaCode,
     settings: &ReconcileSettings,
     now: UnixMillis,
 ) -> Result<Figures, AppError> {
@@ -54,29 +53,27 @@ pub fn figures(
         figures.found = figures.found.saturating_add(sum(&row.found));
         figures.cured = figures.cured.saturating_add(sum(&row.cured));
     }
-    for kept in statements::list(store, None)?.into_iter().filter(|kept| kept.row.closes) {
-        let scope = &kept.statement.scope;
-        let with = if scope.asker == own { scope.answerer } else { scope.asker };
-        let closed = (scope.last, kept.statement.made);
-        let known = figures.closed.entry(with).or_insert(closed);
-        *known = closed.max(*known);
+    for (with, closed) in statements::last_closed(store)? {
+        figures.closed.insert(with, (closed.last, closed.made()));
     }
-    let (first, last) = settings.every.over(now.date());
-    if settings.is_overdue(last, now.date()) {
-        for with in &settings.with {
-            if !is_closed(store, *with, (first, last))? {
-                figures.overdue.push(*with);
-            }
+    for with in &settings.with {
+        if is_overdue(store, settings, *with, now)? {
+            figures.overdue.push(*with);
         }
     }
     Ok(figures)
 }
 
-/// Whether both have signed these days.
+/// Whether a period of the schedule was over too long ago to be still without a statement.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn is_closed(store: &Store, with: AreaCode, days: (Date, Date)) -> Result<bool, AppError> {
-    let kept = statements::list(store, Some(with))?;
-    Ok(kept.iter().any(|kept| kept.row.closes && kept.statement.days() == days))
+pub fn is_overdue(
+    store: &Store,
+    settings: &ReconcileSettings,
+    with: AreaCode,
+    now: UnixMillis,
+) -> Result<bool, AppError> {
+    let due = periods::due(store, settings, with, now.date())?;
+    Ok(due.iter().any(|(_, last)| settings.is_overdue(*last, now.date())))
 }

@@ -1,10 +1,10 @@
 //! Reports: a county's book on its way to the node above, which keeps it and knows which days are complete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::area::AreaCode;
 use domain::reason::Reason;
-use domain::time::{Date, UnixMillis};
+use domain::time::UnixMillis;
 use exchange::ledger::{Direction, LedgerHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::calls::{RECORDS_AT_ONCE, ReportPart};
@@ -141,7 +141,8 @@ pub fn incarnation(store: &Store) -> Result<u32, AppError> {
     Ok(u32::try_from(restored).unwrap_or(u32::MAX).saturating_add(row.incarnation))
 }
 
-/// Counties below a node, and days of the scope, of which not everything was reported. A node has its own book whole.
+/// Counties below a node of which not everything of the scope was reported, by their codes, each with the first day of which
+/// that is so. A node has its own book whole.
 ///
 /// # Errors
 /// When rows cannot be read.
@@ -151,7 +152,8 @@ pub fn incomplete(
     counties: impl IntoIterator<Item = AreaCode>,
     scope: &Scope,
 ) -> Result<Vec<Incomplete>, AppError> {
-    let mut lacking = Vec::new();
+    let mut lacking = BTreeMap::new();
+    let wanted = scope.last.ends().min(scope.until);
     for county in counties {
         // In a comparison with its own province a county speaks for itself.
         let is_ours = own.contains(&county) && scope.stands_for(own, county);
@@ -159,22 +161,12 @@ pub fn incomplete(
             continue;
         }
         let through = store.get(&REPORTED, &peer_key(county))?.map(|row| row.through);
-        for day in days(scope.first, scope.last) {
-            let wanted = day.ends().min(scope.until);
-            if day.begins() >= scope.until || lacking.len() >= INCOMPLETE_MAX {
-                break;
-            }
-            if through.is_none_or(|through| through < wanted) {
-                lacking.push((county, day));
-            }
+        if through.is_none_or(|through| through < wanted) {
+            let since = through.map_or(scope.first, UnixMillis::date).max(scope.first);
+            lacking.insert(county, since);
         }
     }
-    Ok(lacking)
-}
-
-fn days(first: Date, last: Date) -> impl Iterator<Item = Date> {
-    std::iter::successors(Some(first), |day| Some(day.plus_days(1)))
-        .take_while(move |day| *day <= last)
+    Ok(lacking.into_iter().take(INCOMPLETE_MAX).collect())
 }
 
 /// Counties that have ever reported.

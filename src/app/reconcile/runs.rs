@@ -153,6 +153,19 @@ fn newest_of(
     Ok(None)
 }
 
+/// Days over which there ever was a run with a side.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn days_with(store: &Store, with: AreaCode) -> Result<BTreeSet<(Date, Date)>, AppError> {
+    let mut days = BTreeSet::new();
+    for page in store.pages_back(&RUN_ROW, .., RUNS_AT_ONCE) {
+        let rows = page?.into_iter().filter(|(_, row)| row.with == with);
+        days.extend(rows.map(|(_, row)| (row.first, row.last)));
+    }
+    Ok(days)
+}
+
 /// Numbers of the runs that go on.
 ///
 /// # Errors

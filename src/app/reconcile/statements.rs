@@ -1,59 +1,92 @@
 //! Statements: what two sides have signed about a time, and which days that has closed.
 
-use std::ops::Bound;
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeInclusive};
 
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
 use exchange::digest::Digest;
 use exchange::reconcile::calls::{Signature, SignedStatement};
+use exchange::reconcile::session::Incomplete;
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::{CORRECTIONS_MAX, Correction, Statement, Totals, corrections};
-use store::messages::{Blob, PeerKey, peer_key};
-use store::reconcile::{SignatureRow, StatementRow};
-use store::tables::STATEMENT;
+use store::messages::{Blob, PeerKey, peer_area, peer_key};
+use store::reconcile::{ClosedRow, SignatureRow, StatementKey, StatementRow};
+use store::tables::{CLOSED, STATEMENT, STATEMENT_PART};
 use store::{Store, Unit};
-use wire::reconcile::{decode_statement, encode_signed_statement};
+use wire::reconcile::decode_statement;
 
 use super::books;
 use crate::app::{AppError, Refusal};
 
-/// Statements with one other side that are looked at: many years of months.
-const STATEMENTS_MAX: usize = 2_000;
+/// Statements that are read in one go.
+const STATEMENTS_AT_ONCE: usize = 500;
 /// Closed statements whose days are looked at for corrections.
 const CORRECTED_MAX: usize = 24;
+/// Counties that are named where it is told who has not reported.
+const COUNTIES_TOLD: usize = 8;
+/// Bytes of a statement in one part.
+const PART_BYTES: usize = 64 * 1024;
 
 /// A statement that is kept here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// SHA-256 of its bytes, by which others refer to it.
-    pub digest: Digest,
     /// What it says.
     pub statement: Statement,
-    /// The bytes and both signatures.
+    /// The signed bytes.
+    pub bytes: Vec<u8>,
+    /// Its row, with both signatures.
     pub row: StatementRow,
 }
 
 impl Kept {
-    fn read(row: StatementRow) -> Result<Self, AppError> {
-        let unreadable = |_| AppError::Internal("a kept statement cannot be read");
-        let statement = decode_statement(&row.statement.0).map_err(unreadable)?;
-        Ok(Self { digest: Digest::of(&row.statement.0), statement, row })
+    fn of(signed: SignedStatement, now: UnixMillis) -> Result<Self, AppError> {
+        let signature = |signature: Signature| SignatureRow {
+            signature: Blob(signature.signature),
+            chain: signature.chain.into_iter().map(Blob).collect(),
+        };
+        let SignedStatement { statement: bytes, asker, answerer } = signed;
+        let statement = read(&bytes)?;
+        let counts = statement.totals.0.values();
+        let row = StatementRow {
+            digest: Digest::of(&bytes),
+            scope: statement.scope,
+            made: statement.made,
+            messages: counts.fold(0, |all, counts| all.saturating_add(counts.total())),
+            left: u32::try_from(statement.left.len()).unwrap_or(u32::MAX),
+            closes: statement.closes(),
+            asker: signature(asker),
+            answerer: signature(answerer),
+            kept: now,
+        };
+        Ok(Self { statement, bytes, row })
     }
 
-    /// As a file, with both signatures.
+    fn load(store: &Store, row: StatementRow) -> Result<Self, AppError> {
+        let key = row.digest.into_bytes();
+        let parts = store.read_from(&STATEMENT_PART, &key, 1, usize::MAX, usize::MAX)?;
+        let bytes: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).collect();
+        Ok(Self { statement: read(&bytes)?, bytes, row })
+    }
+
+    /// With both signatures.
     #[must_use]
-    pub fn to_file(&self) -> Vec<u8> {
+    pub fn signed(&self) -> SignedStatement {
         let signature = |row: &SignatureRow| Signature {
             signature: row.signature.0.clone(),
             chain: row.chain.iter().map(|certificate| certificate.0.clone()).collect(),
         };
-        encode_signed_statement(SignedStatement {
-            statement: self.row.statement.0.clone(),
+        SignedStatement {
+            statement: self.bytes.clone(),
             asker: signature(&self.row.asker),
             answerer: signature(&self.row.answerer),
-        })
+        }
     }
+}
+
+fn read(bytes: &[u8]) -> Result<Statement, AppError> {
+    decode_statement(bytes).map_err(|_| AppError::Internal("a kept statement cannot be read"))
 }
 
 /// The other side of a statement, at the node of `own`.
@@ -65,56 +98,147 @@ fn day(date: Date) -> u32 {
     u32::try_from(date.epoch_days()).unwrap_or_default()
 }
 
-/// Keeps a statement that both have signed.
+/// Keeps a statement that both have signed. Days are closed once: whatever is signed about the very days that a statement
+/// has closed, that statement is what is given back, and nothing is written.
 ///
 /// # Errors
-/// When rows cannot be written.
+/// `STATE_FORBIDS` for one that would close some of the days that another has closed; when rows cannot be written.
 pub async fn keep(
     store: &Store,
     own: AreaCode,
     signed: SignedStatement,
     now: UnixMillis,
 ) -> Result<Kept, AppError> {
-    let row = |signature: Signature| SignatureRow {
-        signature: Blob(signature.signature),
-        chain: signature.chain.into_iter().map(Blob).collect(),
-    };
-    let SignedStatement { statement, asker, answerer } = signed;
-    let (asker, answerer) = (row(asker), row(answerer));
-    let row =
-        StatementRow { statement: Blob(statement), asker, answerer, kept: now, closes: false };
-    let mut kept = Kept::read(row)?;
-    kept.row.closes = kept.statement.closes();
-    let Scope { first, last, .. } = kept.statement.scope;
-    let other = peer_key(other(own, &kept.statement.scope));
-    let key = (other, day(first), day(last), kept.statement.made.get());
-    let row = kept.row.clone();
-    let write = move |unit: &mut Unit<'_>| Ok::<_, AppError>(unit.put(&STATEMENT, &key, &row)?);
-    store.commit(write).await.map_err(AppError::from)?;
-    Ok(kept)
+    let fresh = Kept::of(signed, now)?;
+    let with = peer_key(other(own, &fresh.row.scope));
+    let (row, bytes) = (fresh.row.clone(), fresh.bytes.clone());
+    let known = store.commit(move |unit: &mut Unit<'_>| write(unit, with, &row, &bytes)).await;
+    match known.map_err(AppError::from)? {
+        None => Ok(fresh),
+        Some(row) => Kept::load(store, row),
+    }
 }
 
-/// Statements, with one other side or with all, newest days last.
+/// Writes it; or gives the statement that counts instead.
+fn write(
+    unit: &mut Unit<'_>,
+    with: PeerKey,
+    row: &StatementRow,
+    bytes: &[u8],
+) -> Result<Option<StatementRow>, AppError> {
+    let Scope { first, last, .. } = row.scope;
+    let rows = unit.scan(&CLOSED, may_have(with, &row.scope), 1)?;
+    if let Some(closed) = has_day_of(rows, &row.scope) {
+        if closed.days() == (first, last) {
+            return Ok(unit.get(&STATEMENT, &closed.key)?);
+        }
+        if row.closes {
+            return Err(closed.refusal());
+        }
+    }
+    let mut key = (with, day(first), day(last), row.made.get());
+    while let Some(known) = unit.get(&STATEMENT, &key)? {
+        if known.digest == row.digest {
+            return Ok(Some(known));
+        }
+        key.3 = key.3.saturating_add(1);
+    }
+    let digest = row.digest.into_bytes();
+    if unit.next_position(&STATEMENT_PART, &digest)? == 1 {
+        for part in bytes.chunks(PART_BYTES) {
+            unit.append(&STATEMENT_PART, &digest, part)?;
+        }
+    }
+    unit.put(&STATEMENT, &key, row)?;
+    if row.closes {
+        let closed = ClosedRow { first, made: key.3, digest: row.digest };
+        unit.put(&CLOSED, &(with, day(last)), &closed)?;
+    }
+    Ok(None)
+}
+
+/// Days that a statement has closed with another side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// First day.
+    pub first: Date,
+    /// Last day.
+    pub last: Date,
+    /// Digest of the statement.
+    pub digest: Digest,
+    key: StatementKey,
+}
+
+impl Closed {
+    fn of(((with, end), row): ((PeerKey, u32), ClosedRow)) -> Option<Self> {
+        let ClosedRow { first, made, digest } = row;
+        let last = Date::from_epoch_days(i32::try_from(end).ok()?)?;
+        Some(Self { first, last, digest, key: (with, day(first), end, made) })
+    }
+
+    /// First and last day.
+    #[must_use]
+    pub const fn days(&self) -> (Date, Date) {
+        (self.first, self.last)
+    }
+
+    /// When the statement was made.
+    #[must_use]
+    pub const fn made(&self) -> UnixMillis {
+        UnixMillis::new(self.key.3)
+    }
+
+    fn refusal(&self) -> AppError {
+        let Self { first, last, digest, .. } = self;
+        let detail = format!("{first} to {last} is closed by statement {digest}");
+        Refusal::new(Reason::StateForbids).field("period").detail(detail).into()
+    }
+}
+
+/// The rows of which the first is the only one that can have a day of a scope, since no two have one in common.
+fn may_have(with: PeerKey, scope: &Scope) -> RangeInclusive<(PeerKey, u32)> {
+    (with, day(scope.first))..=(with, u32::MAX)
+}
+
+fn has_day_of(rows: Vec<((PeerKey, u32), ClosedRow)>, scope: &Scope) -> Option<Closed> {
+    let closed = rows.into_iter().next().and_then(Closed::of);
+    closed.filter(|closed| closed.first <= scope.last)
+}
+
+/// What was closed last with each side.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn list(store: &Store, with: Option<AreaCode>) -> Result<Vec<Kept>, AppError> {
-    let rows = match with {
-        Some(with) => store.scan_under(&STATEMENT, &(peer_key(with),), None, STATEMENTS_MAX)?,
-        None => store.scan(&STATEMENT, .., STATEMENTS_MAX)?,
-    };
-    rows.into_iter().map(|(_, row)| Kept::read(row)).collect()
+pub fn last_closed(store: &Store) -> Result<BTreeMap<AreaCode, Closed>, AppError> {
+    let (mut all, mut below) = (BTreeMap::new(), Bound::Unbounded);
+    while let Some(row) = store.scan_back(&CLOSED, (Bound::Unbounded, below), 1)?.pop() {
+        let with = row.0.0;
+        below = Bound::Excluded((with, 0));
+        all.extend(peer_area(&with).zip(Closed::of(row)));
+    }
+    Ok(all)
 }
 
-/// The newest statement with a side, or the one whose digest begins with these hexadecimal digits.
+/// What was closed with a side, the last days first.
 ///
 /// # Errors
-/// `NOT_FOUND`, or when rows cannot be read.
-pub fn find(store: &Store, with: Option<AreaCode>, digest: &str) -> Result<Kept, AppError> {
-    let mut kept = list(store, with)?;
-    kept.retain(|kept| kept.digest.to_string().starts_with(digest));
-    let newest = kept.into_iter().max_by_key(|kept| kept.statement.made);
-    newest.ok_or(Reason::NotFound.into())
+/// When rows cannot be read.
+pub fn closed_with(store: &Store, with: AreaCode, most: usize) -> Result<Vec<Closed>, AppError> {
+    let with = peer_key(with);
+    let rows = store.scan_back(&CLOSED, (with, 0)..=(with, u32::MAX), most)?;
+    Ok(rows.into_iter().filter_map(Closed::of).collect())
+}
+
+/// The statement that has closed the very days of a scope.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn closing(store: &Store, own: AreaCode, scope: &Scope) -> Result<Option<Kept>, AppError> {
+    let rows = store.scan(&CLOSED, may_have(peer_key(other(own, scope)), scope), 1)?;
+    let closed = has_day_of(rows, scope);
+    let same = closed.filter(|closed| closed.days() == (scope.first, scope.last));
+    let row = same.map(|closed| store.get(&STATEMENT, &closed.key)).transpose()?.flatten();
+    row.map(|row| Kept::load(store, row)).transpose()
 }
 
 /// Whether a day of a scope was closed by a statement: then what has changed since goes into the next one.
@@ -122,43 +246,85 @@ pub fn find(store: &Store, with: Option<AreaCode>, digest: &str) -> Result<Kept,
 /// # Errors
 /// `STATE_FORBIDS` names the statement; or when rows cannot be read.
 pub fn must_be_open(store: &Store, own: AreaCode, scope: &Scope) -> Result<(), AppError> {
-    for kept in closed(store, own, scope)? {
-        let Scope { first, last, .. } = kept.statement.scope;
-        if first <= scope.last && scope.first <= last {
-            let detail = format!("{first} to {last} is closed by statement {}", kept.digest);
-            return Err(Refusal::new(Reason::StateForbids).field("period").detail(detail).into());
+    let rows = store.scan(&CLOSED, may_have(peer_key(other(own, scope)), scope), 1)?;
+    has_day_of(rows, scope).map_or(Ok(()), |closed| Err(closed.refusal()))
+}
+
+/// Who has not reported everything, in words for people; empty for nobody.
+#[must_use]
+pub fn not_reported(incomplete: &[Incomplete]) -> String {
+    let mut counties: Vec<_> = incomplete.iter().map(|(county, _)| county.to_string()).collect();
+    let more = counties.len().saturating_sub(COUNTIES_TOLD);
+    counties.truncate(COUNTIES_TOLD);
+    match (counties.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!("not everything is reported by {}", counties.join(", ")),
+        (false, _) => {
+            format!("not everything is reported by {} and {more} more", counties.join(", "))
         }
     }
-    Ok(())
 }
 
-fn closed(store: &Store, own: AreaCode, scope: &Scope) -> Result<Vec<Kept>, AppError> {
-    let with: PeerKey = peer_key(other(own, scope));
-    let rows = store.scan_back(
-        &STATEMENT,
-        (Bound::Included((with, 0, 0, 0)), Bound::Included((with, u32::MAX, u32::MAX, u64::MAX))),
-        STATEMENTS_MAX,
-    )?;
-    let closing = rows.into_iter().filter(|(_, row)| row.closes);
-    closing.map(|(_, row)| Kept::read(row)).collect()
+/// Statements, with one other side or with all, by side and days, after the one with this key; with their keys.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn list(
+    store: &Store,
+    with: Option<AreaCode>,
+    after: Option<StatementKey>,
+    size: usize,
+) -> Result<Vec<(StatementKey, StatementRow)>, AppError> {
+    let (first, last) = range(with);
+    let first = after.map_or(Bound::Included(first), |after| Bound::Excluded(after.max(first)));
+    Ok(store.scan(&STATEMENT, (first, Bound::Included(last)), size)?)
 }
 
-/// What has changed in days that were closed before.
+fn range(with: Option<AreaCode>) -> (StatementKey, StatementKey) {
+    let (low, high) = with.map_or(([0; 6], [u8::MAX; 6]), |with| (peer_key(with), peer_key(with)));
+    ((low, 0, 0, 0), (high, u32::MAX, u32::MAX, u64::MAX))
+}
+
+/// The newest statement with a side, or the one whose digest begins with these hexadecimal digits.
+///
+/// # Errors
+/// `NOT_FOUND`, or when rows cannot be read.
+pub fn find(store: &Store, with: Option<AreaCode>, digest: &str) -> Result<Kept, AppError> {
+    let (first, last) = range(with);
+    let mut newest: Option<StatementRow> = None;
+    for page in store.pages(&STATEMENT, first..=last, STATEMENTS_AT_ONCE) {
+        let fits = |row: &StatementRow| row.digest.to_string().starts_with(digest);
+        let rows = page?.into_iter().map(|(_, row)| row).filter(fits);
+        newest = rows.chain(newest).max_by_key(|row| row.made);
+    }
+    Kept::load(store, newest.ok_or(Reason::NotFound)?)
+}
+
+/// What has changed in days that were closed before, and that no later statement has told.
 ///
 /// # Errors
 /// When rows cannot be read.
 pub fn corrected(store: &Store, own: AreaCode, scope: &Scope) -> Result<Vec<Correction>, AppError> {
+    let mut closed = Vec::new();
+    for known in closed_with(store, other(own, scope), CORRECTED_MAX)? {
+        let row = store.get(&STATEMENT, &known.key)?;
+        let gone = AppError::Internal("a statement that has closed days is not there");
+        closed.push(Kept::load(store, row.ok_or(gone)?)?);
+    }
+    let mut by_time: Vec<&Kept> = closed.iter().collect();
+    by_time.sort_by_key(|kept| kept.row.made);
+    let told = by_time.into_iter().flat_map(|kept| &kept.statement.corrections);
+    let told: BTreeMap<_, _> = told.map(|it| ((it.statement, it.pair), it.now)).collect();
     let mut all = Vec::new();
-    for kept in closed(store, own, scope)?.into_iter().take(CORRECTED_MAX) {
-        let now = Totals::of(&books::load(store, own, &kept.statement.scope)?);
-        let signed = match kept.statement.scope.asker == own {
-            true => kept.statement.totals.clone(),
-            false => kept
-                .statement
-                .totals
-                .seen_from_the_other_side(&kept.statement.scope, &kept.statement.left),
+    for Kept { statement, row, .. } in &closed {
+        let now = Totals::of(&books::load(store, own, &statement.scope)?);
+        let mut before = match statement.scope.asker == own {
+            true => statement.totals.clone(),
+            false => statement.totals.seen_from_the_other_side(&statement.scope, &statement.left),
         };
-        all.extend(corrections(kept.digest, &signed, &now));
+        let since = told.iter().filter(|((digest, _), _)| *digest == row.digest);
+        before.0.extend(since.map(|((_, pair), counts)| (*pair, *counts)));
+        all.extend(corrections(row.digest, &before, &now));
     }
     all.truncate(CORRECTIONS_MAX);
     Ok(all)

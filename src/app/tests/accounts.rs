@@ -63,6 +63,7 @@ async fn close(office: &Office, scope: Scope) -> statements::Kept {
         cured: [0; 6],
         left: Vec::new(),
         corrections: statements::corrected(&office.store, office.area, &scope).unwrap(),
+        incomplete: Vec::new(),
     };
     let signature = || Signature { signature: vec![1], chain: vec![vec![2]] };
     let signed = SignedStatement {
@@ -91,14 +92,27 @@ async fn what_changes_in_closed_days_is_a_correction_in_the_next_statement() {
 
     note(&office, entry(2, "2026-01-20")).await;
     note(&office, entry(3, "2026-02-03")).await;
+    // Looking at closed days without closing any is no harm, and tells the same.
+    let look = close(&office, scope("2026-01-02", "2026-02-10")).await;
+    assert!(!look.row.closes && look.statement.corrections.len() == 1);
     let next = close(&office, february).await;
     let [correction] = next.statement.corrections.as_slice() else {
         panic!("{:?}", next.statement.corrections)
     };
-    assert_eq!(correction.statement, closed.digest, "it names the statement of then");
+    assert_eq!(correction.statement, closed.row.digest, "it names the statement of then");
     let stored = |stored| Counts { stored, ..Counts::default() };
     assert_eq!((correction.before, correction.now), (stored(1), stored(2)));
     assert_eq!(next.statement.totals.0.values().collect::<Vec<_>>(), [&stored(1)]);
+
+    // What is told once is not told again.
+    let march = scope("2026-03-01", "2026-03-31");
+    assert_eq!(statements::corrected(&office.store, office.area, &march).unwrap(), []);
+    note(&office, entry(4, "2026-01-21")).await;
+    let again = statements::corrected(&office.store, office.area, &march).unwrap();
+    assert_eq!(
+        again.iter().map(|it| (it.before, it.now)).collect::<Vec<_>>(),
+        [(stored(2), stored(3))]
+    );
 
     let settings = ReconcileSettings {
         report_every: std::time::Duration::from_secs(300),
@@ -107,7 +121,7 @@ async fn what_changes_in_closed_days_is_a_correction_in_the_next_statement() {
         on_day: 5,
         retry_after: std::time::Duration::from_secs(3_600),
     };
-    let told = |now| figures::figures(&office.store, office.area, &settings, now).unwrap();
+    let told = |now| figures::figures(&office.store, &settings, now).unwrap();
     assert_eq!(told(NOW).closed[&area(ORIGIN)].0, date("2026-02-28"));
     // On the eighth of April nobody has signed March, which was due on the fifth.
     assert_eq!(told(date("2026-04-08").begins()).overdue, [area(ORIGIN)]);

@@ -8,73 +8,164 @@ use domain::reason::Reason;
 use domain::text::Note;
 use domain::time::{Date, UnixMillis};
 use exchange::digest::Digest;
+use exchange::reconcile::calls::{Signature, SignedStatement};
 use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::{Statement, Totals};
+use exchange::reconcile::statement::{Counts, Statement, Totals};
 use exchange::reconcile::{Entry, EntryState};
-use store::messages::{Blob, peer_key};
-use store::reconcile::{DifferenceState, SignatureRow, StatementRow};
-use store::tables::STATEMENT;
-use wire::reconcile::encode_statement;
+use store::reconcile::DifferenceState;
+use wire::reconcile::{decode_signed_statement, encode_signed_statement, encode_statement};
 
 use super::{HERE, NOW, ORIGIN, Office, refused};
 use crate::app::reconcile::decisions;
 use crate::app::reconcile::runs::{self, Plan};
-use crate::app::reconcile::statements;
+use crate::app::reconcile::statements::{self, Kept};
 use crate::app::{AppError, Ctx};
 
 fn origin() -> AreaCode {
     ORIGIN.parse().unwrap()
 }
 
-/// One day, that many days after the first one of these tests.
-fn day(number: u16) -> Date {
-    Date::new(2020, 1, 1).unwrap().plus_days(number.into())
+/// A month, that many after the first one of these tests.
+fn month(number: u16) -> (Date, Date) {
+    let month = Date::new(1980, 1, 1).unwrap().month().plus(number);
+    (month.first(), month.last())
 }
 
-fn scope(on: Date) -> Scope {
+fn scope((first, last): (Date, Date)) -> Scope {
     let (asker, answerer) = (HERE.parse().unwrap(), origin());
-    Scope { asker, answerer, first: on, last: on, until: on.ends() }
+    Scope { asker, answerer, first, last, until: last.ends() }
 }
 
-/// A day that both sides have closed.
-async fn close(office: &Office, number: u16) {
-    let statement = Statement {
+fn statement(scope: Scope) -> Statement {
+    Statement {
         id: [9; 16],
-        scope: scope(day(number)),
+        scope,
         made: NOW,
         totals: Totals::default(),
         found: [0; 6],
         cured: [0; 6],
         left: Vec::new(),
         corrections: Vec::new(),
+        incomplete: Vec::new(),
+    }
+}
+
+async fn keep(office: &Office, statement: &Statement) -> Result<Kept, AppError> {
+    let nobody = || Signature { signature: vec![1], chain: vec![vec![2]] };
+    let signed = SignedStatement {
+        statement: encode_statement(statement),
+        asker: nobody(),
+        answerer: nobody(),
     };
-    let nobody = SignatureRow { signature: Blob::default(), chain: Vec::new() };
-    let row = StatementRow {
-        statement: Blob(encode_statement(&statement)),
-        asker: nobody.clone(),
-        answerer: nobody,
-        kept: NOW,
-        closes: true,
-    };
-    let on = u32::try_from(day(number).epoch_days()).unwrap();
-    let key = (peer_key(origin()), on, on, NOW.get());
-    let kept =
-        office.store.commit(move |unit| Ok::<_, AppError>(unit.put(&STATEMENT, &key, &row)?));
-    kept.await.map_err(AppError::from).unwrap();
+    statements::keep(&office.store, office.area, signed, NOW).await
 }
 
 #[tokio::test]
 async fn what_was_closed_long_ago_stays_closed() {
     let office = Office::here();
-    for number in 0..502 {
-        close(&office, number).await;
+    for number in 0..60 {
+        keep(&office, &statement(scope(month(number)))).await.unwrap();
     }
-    let asked = |number| statements::must_be_open(&office.store, office.area, &scope(day(number)));
-    for number in [0, 1, 501] {
-        assert_eq!(refused(asked(number)).0, Reason::StateForbids, "{number}");
+    // Whatever else is signed, however much of it.
+    for number in 1..=120 {
+        let open = Scope { last: month(99).0.plus_days(number), ..scope(month(99)) };
+        let open = Scope { until: NOW, ..open };
+        assert!(!keep(&office, &statement(open)).await.unwrap().row.closes);
     }
-    asked(502).unwrap();
+    let asked = |days| statements::must_be_open(&office.store, office.area, &scope(days));
+    for number in [0, 1, 59] {
+        let (first, last) = month(number);
+        for days in [
+            (first, last),
+            (last, last),
+            (first.plus_days(-40), first),
+            (first, last.plus_days(400)),
+        ] {
+            assert_eq!(refused(asked(days)).0, Reason::StateForbids, "{days:?}");
+        }
+    }
+    asked(month(60)).unwrap();
+    let last = statements::last_closed(&office.store).unwrap();
+    assert_eq!(
+        last.into_iter().map(|(with, it)| (with, it.days())).collect::<Vec<_>>(),
+        [(origin(), month(59))]
+    );
+    // All of them are listed, page by page.
+    let (mut listed, mut after) = (0, None);
+    loop {
+        let page = statements::list(&office.store, Some(origin()), after, 50).unwrap();
+        let Some((key, _)) = page.last() else { break };
+        (listed, after) = (listed + page.len(), Some(*key));
+    }
+    assert_eq!(listed, 180);
+}
+
+#[tokio::test]
+async fn days_are_closed_once_whoever_asked() {
+    let office = Office::here();
+    let ours = keep(&office, &statement(scope(month(0)))).await.unwrap();
+    let Scope { asker, answerer, .. } = scope(month(0));
+    let theirs = Scope { asker: answerer, answerer: asker, ..scope(month(0)) };
+    let incomplete = vec![(origin(), month(0).0)];
+    for other in [
+        Statement { id: [8; 16], ..statement(scope(month(0))) },
+        Statement { id: [7; 16], ..statement(theirs) },
+        Statement { incomplete, ..statement(scope(month(0))) },
+    ] {
+        assert_eq!(keep(&office, &other).await.unwrap(), ours, "that one counts");
+    }
+    let closing = statements::closing(&office.store, office.area, &theirs).unwrap();
+    assert_eq!(closing, Some(ours));
+    assert_eq!(statements::list(&office.store, None, None, 50).unwrap().len(), 1);
+    // A quarter with that month is not closed a second time, and other months are.
+    let quarter = (month(0).0, month(2).1);
+    let refusal = refused(keep(&office, &statement(scope(quarter))).await);
+    assert_eq!(refusal.0, Reason::StateForbids);
+    keep(&office, &statement(scope(month(2)))).await.unwrap();
+    // Two that close nothing may be made in one millisecond.
+    let open = Scope { until: NOW, ..scope((month(9).0, month(9).0)) };
+    for id in [[1; 16], [2; 16], [1; 16]] {
+        keep(&office, &Statement { id, ..statement(open) }).await.unwrap();
+    }
+    assert_eq!(statements::list(&office.store, None, None, 50).unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_statement_of_two_large_provinces_is_kept_as_it_was_signed() {
+    let office = Office::here();
+    let area = |province: u32, n: u32| format!("{}", province + n).parse::<AreaCode>();
+    let codes = |province| (101..=999).filter_map(move |n| area(province, n).ok()).take(142);
+    let counts = Counts { waiting: 300, stored: 70_000, refused: 500 };
+    let pairs = codes(410_000).flat_map(|from| codes(440_000).map(move |to| (from, to)));
+    let totals: std::collections::BTreeMap<_, _> =
+        pairs.flat_map(|(from, to)| [((from, to), counts), ((to, from), counts)]).collect();
+    assert!(totals.len() >= 20_000, "{}", totals.len());
+    let mut large = Statement { totals: Totals(totals), ..statement(scope(month(0))) };
+    let (from, to) = (HERE.parse().unwrap(), origin());
+    large.left = (0..1_000_u64)
+        .map(|n| {
+            let id = MessageId::new(UnixMillis::new(month(0).0.begins().get() + n), [3; 10]);
+            let state = EntryState::Stored;
+            let entry = |text: &[u8]| Some(Entry { id, digest: Digest::of(text), from, to, state });
+            let name = DifferenceName::ContentDiffers;
+            Difference { name, sender: entry(b"one"), recipient: entry(b"other") }
+        })
+        .collect();
+    let kept = keep(&office, &large).await.unwrap();
+    assert!(kept.bytes.len() > 8 * 96 * 1024, "{}", kept.bytes.len());
+    let found = statements::find(&office.store, None, &kept.row.digest.to_string()).unwrap();
+    assert_eq!((&found, &found.statement), (&kept, &large));
+    assert_eq!((found.row.left, found.row.closes), (1_000, true));
+    let file = encode_signed_statement(found.signed());
+    let read = decode_signed_statement(&file).unwrap();
+    assert_eq!(Digest::of(&read.statement), kept.row.digest);
+    assert_eq!(read, kept.signed());
+}
+
+/// One day, that many days after the first one of these tests.
+fn day(number: u16) -> Date {
+    Date::new(2020, 1, 1).unwrap().plus_days(number.into())
 }
 
 fn plan(with: AreaCode, number: u16) -> Plan {

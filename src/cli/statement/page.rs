@@ -32,7 +32,7 @@ pub(super) fn html(statement: &Statement, digest: &Digest) -> String {
     let (asker, answerer) = (escape(&name(&scope.asker)), escape(&name(&scope.answerer)));
     let closes = match statement.closes() {
         true => "期间已关账 · its days are closed",
-        false => "期间未结束 · its days are not over",
+        false => "期间未关账 · its days are not closed",
     };
     let mut page = format!(
         "<!doctype html><html lang=\"zh\"><head><meta charset=\"utf-8\"><title>对账单 {first} – {last}</title><style>{STYLE}</style></head><body>\
@@ -60,14 +60,29 @@ pub(super) fn html(statement: &Statement, digest: &Digest) -> String {
     }
     page.push_str("</tbody></table>");
     page.push_str(&differences(statement));
+    page.push_str(&incomplete(statement));
     let signed = format!(
         "<p>SHA-256 <code>{digest}</code></p><div class=\"sign\"><div>{asker}<br>电子签名已附 signed electronically</div><div>{answerer}<br>电子签名已附 signed electronically</div></div></body></html>"
     );
     page + &signed
 }
 
+/// Counties that had not reported everything.
+fn incomplete(statement: &Statement) -> String {
+    if statement.incomplete.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "<h2>未报全 Not all reported</h2><table><thead><tr><th>县 county<th>自 since</tr></thead><tbody>"
+            .to_owned();
+    for (county, since) in &statement.incomplete {
+        text.push_str(&format!("<tr><td>{county} {}<td>{since}</tr>", escape(&name(county))));
+    }
+    text + "</tbody></table>"
+}
+
 fn differences(statement: &Statement) -> String {
-    let mut text = "<h2>差异 Differences</h2>".to_owned();
+    let mut text = "<h2>差异（按发起方记录）Differences, as counted by the asker</h2>".to_owned();
     let counts = statement.found.iter().zip(&statement.cured);
     let found: Vec<_> =
         DifferenceName::ALL.iter().zip(counts).filter(|(_, (found, _))| **found > 0).collect();
@@ -250,10 +265,12 @@ mod tests {
             cured: [2, 0, 0, 0, 0, 0],
             left: vec![left],
             corrections: Vec::new(),
+            incomplete: vec![(area("411528"), "2026-10-09".parse().unwrap())],
         };
         let page = html(&statement, &Digest::of(b"statement"));
         assert_eq!(page.matches("<path ").count(), 3);
         assert!(page.contains("CONTENT_DIFFERS"), "what is left is named");
+        assert!(page.contains("2026-10-09") && page.contains("未关账"), "who has not reported");
         assert!(page.contains("size:A4") && page.contains("MISSING_AT_RECIPIENT"));
         assert!(page.contains("410522") && page.contains("安阳县"), "{page}");
         assert!(!page.contains("http"), "it needs nothing from elsewhere");

@@ -9,21 +9,17 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::envelope::{Header, SealHeader, SealedEnvelope, unpad};
-use exchange::keys::{Opener as _, SignContext, Signer as _};
+use exchange::keys::{Opener as _, SignContext};
 use exchange::ledger::LedgerHead;
-use exchange::reconcile::calls::{
-    HandedBack, ReceiptAgain, SealedSecret, Signature, SignedStatement, take_back_data,
-};
+use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedSecret, take_back_data};
 use exchange::reconcile::session::{Answer, Answerer, Ask, ENTRIES_AT_ONCE, INCOMPLETE_MAX, Lacks};
-use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
-use wire::reconcile::decode_statement;
 
 use super::{ANSWERED_AT_ONCE, Reconcile, not_for_us};
 use crate::app::reconcile::cures::{self, Back, Checked};
-use crate::app::reconcile::{reports, statements};
+use crate::app::reconcile::reports;
 use crate::app::{AppError, blocking, ledger};
 use crate::delivery::proof::{self, Claim};
 use crate::time::{SystemClock, random};
@@ -83,9 +79,10 @@ impl Reconcile {
         let mut silent = self.refresh_counties().await;
         silent.retain(|county| scope.stands_for(self.own(), *county));
         silent.truncate(INCOMPLETE_MAX);
-        let own = self.entries(scope).await?;
+        // Before the entries are read: what is reported meanwhile may not be among them.
         let below = self.counties_below();
         let incomplete = reports::incomplete(self.store(), self.own(), below, &scope)?;
+        let own = self.entries(scope).await?;
         let lacks = Lacks { incomplete, silent };
         let begun = blocking(move || Ok(Answerer::open(open, own, random(), lacks))).await?;
         let (mut answerer, first) = begun.map_err(refused)?;
@@ -212,50 +209,6 @@ impl Reconcile {
         let checked = self.check(ends, word, SystemClock.now())?;
         let write = move |unit: &mut store::Unit<'_>| cures::take_word(unit, own, id, &checked);
         self.store().commit(write).await.map_err(AppError::from)
-    }
-
-    /// Signs a statement of `caller`, if our books say the same. `None` when they do not.
-    ///
-    /// # Errors
-    /// `MALFORMED`, `NOT_FOR_US`, `SIGNATURE_INVALID`, `STATE_FORBIDS` for days that are closed.
-    pub async fn agree(
-        &self,
-        caller: AreaCode,
-        bytes: Vec<u8>,
-        theirs: Signature,
-    ) -> Result<Option<Signature>, AppError> {
-        let (own, now) = (self.own(), SystemClock.now());
-        let statement = decode_statement(&bytes).map_err(|_| AppError::from(Reason::Malformed))?;
-        if statement.scope.asker != caller || statement.scope.answerer != own {
-            return Err(not_for_us());
-        }
-        let material = self.0.parts.identity.material();
-        let verified = material.chains().verify(&theirs.chain, trust::verify::Purpose::Node, now);
-        let verified = verified.map_err(|_| AppError::from(Reason::SenderUnknown))?;
-        let signed = verified.verify(SignContext::Statement, &bytes, &theirs.signature);
-        if verified.identity.area() != caller || signed.is_err() {
-            return Err(Reason::SignatureInvalid.into());
-        }
-        statements::must_be_open(self.store(), own, &statement.scope)?;
-        let totals = Totals::of(&self.entries(statement.scope).await?);
-        if !statement.agrees_with(&totals) {
-            return Ok(None);
-        }
-        let ours = self.sign(&bytes)?;
-        let (asker, answerer) = (theirs, ours.clone());
-        let signed = SignedStatement { statement: bytes, asker, answerer };
-        let kept = statements::keep(self.store(), own, signed, now).await?;
-        self.leave_to_people(kept.statement);
-        Ok(Some(ours))
-    }
-
-    /// Our signature under a statement.
-    pub(super) fn sign(&self, statement: &[u8]) -> Result<Signature, AppError> {
-        let material = self.0.parts.identity.material();
-        let signer = material.identity();
-        let signature = signer.sign(SignContext::Statement, statement);
-        let signature = signature.map_err(|error| AppError::Signing(error.to_string()))?;
-        Ok(Signature { signature, chain: signer.chain_der().to_vec() })
     }
 
     /// A proof that our ledger of one size is the beginning of that of another; 0 for the present one.

@@ -1,11 +1,11 @@
 //! Asking another side in what we differ.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::reconcile::difference::Difference;
-use exchange::reconcile::session::{Ask, Asker, Lacks, Measured, Pairing};
+use exchange::reconcile::session::{Ask, Asker, Incomplete, Lacks, Measured, Pairing};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
@@ -32,6 +32,15 @@ pub(super) struct Compared {
     pub(super) measured: Measured,
     /// Our totals by pair.
     pub(super) totals: Totals,
+    /// Counties of either side that have not reported everything, by their codes.
+    pub(super) incomplete: Vec<Incomplete>,
+}
+
+impl Compared {
+    /// Whether its days could be closed if only all counties had reported.
+    pub(super) fn may_close_later(&self, scope: &Scope) -> bool {
+        scope.is_period() && scope.is_over() && !self.incomplete.is_empty()
+    }
 }
 
 impl Reconcile {
@@ -42,6 +51,10 @@ impl Reconcile {
         silent.retain(|county| scope.stands_for(self.own(), *county));
         let area = scope.answerer;
         let mut client = self.dial(area).await?;
+        // Before the entries are read: what is reported meanwhile may not be among them.
+        let below = self.counties_below();
+        let incomplete = reports::incomplete(self.store(), self.own(), below, &scope)?;
+        let lacks = Lacks { incomplete, silent };
         let own = self.entries(scope).await?;
         let fault = |fault| Trouble::Session { area, fault };
         let begun = blocking(move || Ok(Asker::new(scope, own, random(), Vec::new()))).await?;
@@ -52,7 +65,7 @@ impl Reconcile {
         let mut found = None;
         while !asker.is_done() {
             if asker.is_known() && found.is_none() {
-                let differences = self.name(&asker, &scope, &silent)?;
+                let differences = self.name(&asker, &scope, &lacks)?;
                 say(&asks, asker.tell(&differences), area).await?;
                 found = Some(differences);
             }
@@ -72,22 +85,34 @@ impl Reconcile {
         let totals = Totals::of(asker.own());
         let differences = found.unwrap_or_default();
         let lost = asker.lost().to_vec();
-        Ok(Compared { differences, lost, measured: *asker.measured(), totals })
+        let both = [&lacks, asker.their_lacks()].map(|lacks| &lacks.incomplete);
+        // Each side speaks for its own counties.
+        let each = [scope.asker, scope.answerer].into_iter().zip(both);
+        let each = each.flat_map(|(party, incomplete)| {
+            incomplete.iter().filter(move |(county, _)| scope.stands_for(party, *county))
+        });
+        let incomplete: BTreeMap<_, _> = each.copied().collect();
+        let incomplete = incomplete.into_iter().collect();
+        let measured = *asker.measured();
+        Ok(Compared { differences, lost, measured, totals, incomplete })
     }
 
     fn name(
         &self,
         asker: &Asker,
         scope: &Scope,
-        silent: &[AreaCode],
+        lacks: &Lacks,
     ) -> Result<Vec<Difference>, AppError> {
         let of = |Pairing { ours, theirs }: &Pairing| {
             let told = ours.iter().chain(theirs).map(|told| [told.entry.from, told.entry.to]);
             told.flatten().collect::<Vec<AreaCode>>()
         };
         let counties: BTreeSet<AreaCode> = asker.pairings().flat_map(of).collect();
-        let incomplete = reports::incomplete(self.store(), self.own(), counties, scope)?;
-        Ok(asker.differences(&Lacks { incomplete, silent: silent.to_vec() }))
+        // Among them counties of which no card is known.
+        let mut lacks = lacks.clone();
+        let more = reports::incomplete(self.store(), self.own(), counties, scope)?;
+        lacks.incomplete.extend(more);
+        Ok(asker.differences(&lacks))
     }
 }
 

@@ -8,23 +8,20 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
-use exchange::digest::Digest;
-use exchange::reconcile::calls::SignedStatement;
 use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::{LEFT_MAX, Statement};
 use store::letters::NoticeKind;
 use store::reconcile::{RunRow, RunState};
-use wire::reconcile::encode_statement;
 
 use super::asking::Compared;
-use super::{Reconcile, Trouble, in_time};
+use super::signing::Signed;
+use super::{Reconcile, Trouble};
 use crate::app::each::First;
 use crate::app::reconcile::runs::{self, Plan};
 use crate::app::reconcile::statements;
 use crate::app::{AppError, Refusal, notices, restore};
 use crate::errors::chain;
-use crate::time::{SystemClock, random};
+use crate::time::SystemClock;
 
 /// Comparisons of one run; what is left then is left for the next.
 const COMPARISONS_MAX: u32 = 12;
@@ -164,12 +161,24 @@ impl Reconcile {
         }
         let RunRow { with, first, last, until, after_restore, .. } = row;
         let scope = self.scope(&Plan { with, first, last, until, after_restore });
+        if !after_restore && self.end_if_closed(number, scope).await? {
+            return Ok(());
+        }
         let (mut pause, mut comparisons, begun) = (PAUSE_MIN, 0, Instant::now());
+        let mut corrections = None;
         while comparisons < COMPARISONS_MAX {
             match self.round(number, scope).await {
+                // What counties have not reported yet is waited for before days are closed without it.
+                Ok(Round::Done(compared))
+                    if compared.may_close_later(&scope) && begun.elapsed() < PATIENCE =>
+                {
+                    self.wait_for_reports(number, &compared).await?;
+                }
                 Ok(Round::Done(compared)) => {
-                    if self.finish(number, scope, compared).await? {
-                        return Ok(());
+                    let theirs = corrections.as_deref();
+                    match self.finish(number, scope, compared, theirs).await? {
+                        Signed::Ended => return Ok(()),
+                        Signed::Again(theirs) => corrections = theirs.or(corrections),
                     }
                     comparisons += 1;
                 }
@@ -191,7 +200,14 @@ impl Reconcile {
         self.alarm(with).await
     }
 
-    async fn give_up(&self, number: u64, why: String) -> Result<(), AppError> {
+    /// Notes whose reports are waited for.
+    async fn wait_for_reports(&self, number: u64, compared: &Compared) -> Result<(), AppError> {
+        let trouble = statements::not_reported(&compared.incomplete);
+        let now = SystemClock.now();
+        runs::change(self.store(), number, now, |row| row.trouble = trouble).await.map(drop)
+    }
+
+    pub(super) async fn give_up(&self, number: u64, why: String) -> Result<(), AppError> {
         let now = SystemClock.now();
         tracing::warn!(run = number, why, "a reconciliation does not come further");
         let row = runs::change(self.store(), number, now, move |row| {
@@ -235,70 +251,6 @@ impl Reconcile {
         // Nothing could be begun: what is left lies where it has to be collected.
         let lies = done.begun == 0 && done.waiting > 0;
         Ok(Round::Again { waits: (waits || lies) && !unsure })
-    }
-
-    /// Signs what came of it, and has the other side sign. `false` when it finds something else by now.
-    async fn finish(
-        &self,
-        number: u64,
-        scope: Scope,
-        compared: Compared,
-    ) -> Result<bool, AppError> {
-        let row = runs::get(self.store(), number)?;
-        let Compared { mut differences, totals, .. } = compared;
-        let left_any = !differences.is_empty();
-        differences.truncate(LEFT_MAX);
-        let statement = Statement {
-            id: random(),
-            scope,
-            made: SystemClock.now(),
-            totals,
-            found: row.found,
-            cured: row.cured,
-            left: differences,
-            corrections: statements::corrected(self.store(), self.own(), &scope)?,
-        };
-        let bytes = encode_statement(&statement);
-        let ours = self.sign(&bytes)?;
-        let signed = async {
-            let mut client = self.dial(scope.answerer).await?;
-            in_time(scope.answerer, client.agree(bytes.clone(), &ours)).await
-        };
-        let theirs = match signed.await {
-            Ok(Some(theirs)) => theirs,
-            Ok(None) => return Ok(false),
-            Err(trouble) => return self.give_up(number, chain(&trouble)).await.map(|()| true),
-        };
-        if let Err(fault) = self.check_theirs(scope.answerer, &bytes, &theirs) {
-            return self.give_up(number, chain(&fault)).await.map(|()| true);
-        }
-        let digest = Digest::of(&bytes);
-        let signed = SignedStatement { statement: bytes, asker: ours, answerer: theirs };
-        let kept = statements::keep(self.store(), self.own(), signed, SystemClock.now()).await?;
-        self.leave_to_people(kept.statement);
-        let state = if left_any { RunState::Decisions } else { RunState::Equal };
-        runs::change(self.store(), number, SystemClock.now(), move |row| {
-            (row.state, row.statement) = (state, Some(digest));
-            row.trouble = String::new();
-        })
-        .await?;
-        Ok(true)
-    }
-
-    fn check_theirs(
-        &self,
-        area: AreaCode,
-        bytes: &[u8],
-        theirs: &exchange::reconcile::calls::Signature,
-    ) -> Result<(), AppError> {
-        let material = self.0.parts.identity.material();
-        let now = SystemClock.now();
-        let verified = material.chains().verify(&theirs.chain, trust::verify::Purpose::Node, now);
-        let verified = verified.map_err(|_| AppError::from(Reason::SenderUnknown))?;
-        let context = exchange::keys::SignContext::Statement;
-        let holds = verified.verify(context, bytes, &theirs.signature).is_ok();
-        let fits = verified.identity.area() == area && holds;
-        fits.then_some(()).ok_or(Reason::SignatureInvalid.into())
     }
 }
 

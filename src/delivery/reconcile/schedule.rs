@@ -10,7 +10,7 @@ use super::Reconcile;
 use crate::app::AppError;
 use crate::app::clocks::alarms::remind;
 use crate::app::each::First;
-use crate::app::reconcile::{figures, runs};
+use crate::app::reconcile::{figures, periods, runs};
 use crate::time::{SystemClock, random};
 
 /// How often peers that have signed a new head are asked to prove that their ledger only grew.
@@ -19,6 +19,8 @@ const LEDGERS_EVERY: Duration = Duration::from_secs(300);
 const COLLECT_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether a run is due.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// A period that both have signed without closing it rests at least so long.
+const UNCLOSED_REST: Duration = Duration::from_secs(86_400);
 
 impl Reconcile {
     /// Starts what happens by itself.
@@ -83,38 +85,43 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Begins the runs that are due: with each side, of the last period that is over, until both have signed it.
+    /// Begins the runs that are due: with each side, of the periods that are over, until both have signed them.
     async fn look(&self, now: UnixMillis) -> Result<(), AppError> {
-        let settings = &self.0.parts.settings;
-        let (first, last) = settings.every.over(now.date());
-        let due = settings.due(last);
-        if now.date() < due {
-            return Ok(());
-        }
         let mut first_error = First::default();
-        for with in &settings.with {
-            first_error.take(self.look_at(*with, (first, last), now).await);
+        for with in &self.0.parts.settings.with {
+            first_error.take(self.look_at(*with, now).await);
         }
         first_error.end()
     }
 
-    async fn look_at(
-        &self,
-        with: AreaCode,
-        (first, last): (Date, Date),
-        now: UnixMillis,
-    ) -> Result<(), AppError> {
-        if figures::is_closed(self.store(), with, (first, last))? {
-            return Ok(());
-        }
-        if self.0.parts.settings.is_overdue(last, now.date()) {
+    async fn look_at(&self, with: AreaCode, now: UnixMillis) -> Result<(), AppError> {
+        let settings = &self.0.parts.settings;
+        if figures::is_overdue(self.store(), settings, with, now)? {
             self.remind(with, now).await?;
         }
-        if !self.is_resting(with, (first, last), now)? {
-            let number = self.begin(with, (first, last)).await?;
-            tracing::info!(run = number, %with, %first, %last, "a reconciliation is due");
+        // The other side answers one comparison of ours at a time.
+        if self.is_running_with(with)? {
+            return Ok(());
+        }
+        for days in periods::due(self.store(), settings, with, now.date())? {
+            if !self.is_resting(with, days, now)? {
+                let number = self.begin(with, days).await?;
+                let (first, last) = days;
+                tracing::info!(run = number, %with, %first, %last, "a reconciliation is due");
+                break;
+            }
         }
         Ok(())
+    }
+
+    fn is_running_with(&self, with: AreaCode) -> Result<bool, AppError> {
+        let numbers: Vec<u64> = self.running().iter().copied().collect();
+        for number in numbers {
+            if runs::get(self.store(), number)?.with == with {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Nobody has both signatures of a period for too long: somebody has to look.
@@ -125,16 +132,18 @@ impl Reconcile {
         self.store().commit(write).await.map_err(AppError::from)
     }
 
-    /// Whether the last try was a short time ago.
+    /// Whether the last try was a short time ago. What was signed and not closed, because counties had not reported, is only
+    /// tried again when they may have.
     fn is_resting(
         &self,
         with: AreaCode,
         days: (Date, Date),
         now: UnixMillis,
     ) -> Result<bool, AppError> {
-        let rest = self.0.parts.settings.retry_after;
-        let same = runs::latest(self.store(), with, days)?;
-        Ok(same.is_some_and(|(_, row)| now.since(row.touched) < rest))
+        let retry = self.0.parts.settings.retry_after;
+        let Some((_, row)) = runs::latest(self.store(), with, days)? else { return Ok(false) };
+        let rest = if row.statement.is_some() { retry.max(UNCLOSED_REST) } else { retry };
+        Ok(now.since(row.touched) < rest)
     }
 }
 

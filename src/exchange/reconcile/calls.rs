@@ -5,6 +5,7 @@ use domain::id::MessageId;
 use domain::time::UnixMillis;
 
 use super::difference::Difference;
+use super::statement::Correction;
 use crate::envelope::SealedEnvelope;
 use crate::lane::LaneEpoch;
 use crate::lane::LaneSeq;
@@ -146,6 +147,19 @@ pub struct SignedStatement {
     pub asker: Signature,
     /// The signature of the side that answered.
     pub answerer: Signature,
+}
+
+/// What an answerer says to a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agreed {
+    /// It finds the same in its books: its signature over the same bytes.
+    Signed(Signature),
+    /// It finds something else by now, or is just asking for a signature itself: the comparison is to be made again.
+    Differs,
+    /// It agrees but for the corrections; these are what it would write.
+    Corrects(Vec<Correction>),
+    /// Both have signed these days before, and closed them with that.
+    Closed(Box<SignedStatement>),
 }
 
 /// Cures that others have left for a county, in one answer at most.

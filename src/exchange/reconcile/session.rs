@@ -40,16 +40,17 @@ pub const SYMBOLS_FIRST: u32 = 24;
 pub const ITEMS_AT_ONCE: usize = 8_192;
 /// Messages, entries or differences in one message.
 pub const ENTRIES_AT_ONCE: usize = 1_024;
-/// Days of counties that are told to be incomplete at most.
+/// Counties that are told to be incomplete, or silent, at most.
 pub const INCOMPLETE_MAX: usize = 4_096;
 
-/// A county whose entries of a day are not all there.
+/// A county whose entries are not all there, and the first day of the scope of which that is so; it is so of all days
+/// after it.
 pub type Incomplete = (AreaCode, Date);
 
 /// What a party does not know of the counties for which it speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lacks {
-    /// Counties and days of which not everything was ever reported, at most [`INCOMPLETE_MAX`].
+    /// Counties of which not everything was ever reported, and since when; at most [`INCOMPLETE_MAX`].
     pub incomplete: Vec<Incomplete>,
     /// Counties that could not be asked what is new since the comparison began: what they had sealed anew before may not be
     /// known yet. At most [`INCOMPLETE_MAX`].

@@ -59,6 +59,20 @@ impl Scope {
         between && made < self.until && (self.first..=self.last).contains(&made.date())
     }
 
+    /// Whether the days are a whole calendar month, or a whole quarter.
+    #[must_use]
+    pub fn is_period(&self) -> bool {
+        let (first, last) = (self.first.month(), self.last.month());
+        let is_whole = (self.first, self.last) == (first.first(), last.last());
+        is_whole && (first == last || first.quarter() == (first, last))
+    }
+
+    /// Whether everything of its last day counts.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.until >= self.last.ends()
+    }
+
     /// Whether the parties are two.
     #[must_use]
     pub fn is_between_two(&self) -> bool {

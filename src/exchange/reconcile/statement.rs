@@ -1,6 +1,7 @@
 //! Totals of what was exchanged, and what both sides sign about it.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use domain::area::AreaCode;
 use domain::time::Date;
@@ -12,6 +13,7 @@ use super::Entry;
 use super::EntryState;
 use super::difference::Difference;
 use super::difference::DifferenceName;
+use super::session::Incomplete;
 use super::set::EntrySet;
 use super::set::Scope;
 use crate::digest::Digest;
@@ -133,13 +135,16 @@ pub struct Statement {
     pub left: Vec<Difference>,
     /// What has changed in days that an earlier statement has closed.
     pub corrections: Vec<Correction>,
+    /// Counties of either side of which not everything was reported, in the order of their codes, each once: what they have
+    /// sent and received may not all be in it.
+    pub incomplete: Vec<Incomplete>,
 }
 
 impl Statement {
-    /// Whether its days are over, so that it closes them.
+    /// Whether it closes its days: they are a whole month or quarter, which is over, and every county has reported all of it.
     #[must_use]
     pub fn closes(&self) -> bool {
-        self.scope.until >= self.scope.last.ends()
+        self.scope.is_period() && self.scope.is_over() && self.incomplete.is_empty()
     }
 
     /// Days, first and last.
@@ -148,10 +153,53 @@ impl Statement {
         (self.scope.first, self.scope.last)
     }
 
-    /// Whether this is what the answerer finds in its own books as well.
+    /// Whether the answerer's totals are these, when the differences that are left are all there are.
     #[must_use]
     pub fn agrees_with(&self, own: &Totals) -> bool {
         self.totals.seen_from_the_other_side(&self.scope, &self.left) == *own
+    }
+
+    /// Whether this is what a party finds in its own books as well: the totals of the other one, every word of its own in
+    /// what is left, each message once, and the counties of its own that are incomplete.
+    #[must_use]
+    pub fn is_true_for(&self, party: AreaCode, own: &EntrySet, incomplete: &[Incomplete]) -> bool {
+        let mut ids = BTreeSet::new();
+        let is_mine = |(county, _): &&Incomplete| self.scope.stands_for(party, *county);
+        self.left.iter().all(|it| it.id().is_some_and(|id| ids.insert(id)))
+            && self.left.iter().all(|it| self.is_left(party, own, it))
+            && self.incomplete.iter().filter(is_mine).eq(incomplete)
+            && self.agrees_with(&Totals::of(own))
+    }
+
+    /// Whether a difference that is left can be one, and says of a party what that says itself.
+    fn is_left(&self, party: AreaCode, own: &EntrySet, difference: &Difference) -> bool {
+        let Difference { name, sender, recipient } = difference;
+        let Some((id, (from, to))) = difference.id().zip(difference.pair()) else { return false };
+        let sends = self.scope.stands_for(party, from);
+        let (ours, theirs) = if sends { (sender, recipient) } else { (recipient, sender) };
+        let told = own.told(id);
+        let earlier = told.as_ref().filter(|_| sends).map(|told| told.earlier.as_slice());
+        // Other content is said of a message only where neither side can have had the other's.
+        let is_other = match (ours, theirs) {
+            (Some(ours), Some(theirs)) => {
+                (ours.from, ours.to) != (theirs.from, theirs.to)
+                    || ours.digest != theirs.digest
+                        && !earlier.is_some_and(|earlier| earlier.contains(&theirs.digest))
+            }
+            _ => false,
+        };
+        let fits = match name {
+            DifferenceName::ContentDiffers => is_other,
+            DifferenceName::MissingAtRecipient => sender.is_some() && recipient.is_none(),
+            DifferenceName::MissingAtSender => sender.is_none() && recipient.is_some(),
+            DifferenceName::ReceiptMissing | DifferenceName::StateDiffers => {
+                ours.is_some() && theirs.is_some() && ours != theirs
+            }
+            DifferenceName::NotReported => ours != theirs,
+        };
+        let is_same = [sender, recipient].into_iter().flatten().all(|it| it.id == id);
+        let is_ours = *ours == told.map(|told| told.entry);
+        fits && is_same && is_ours && self.scope.holds(id, from, to)
     }
 }
 
@@ -172,7 +220,7 @@ pub fn count_names(names: impl IntoIterator<Item = DifferenceName>) -> [u32; 6] 
 #[must_use]
 pub fn corrections(statement: Digest, before: &Totals, now: &Totals) -> Vec<Correction> {
     let pairs = before.0.keys().chain(now.0.keys());
-    let pairs: std::collections::BTreeSet<Pair> = pairs.copied().collect();
+    let pairs: BTreeSet<Pair> = pairs.copied().collect();
     let of = |totals: &Totals, pair| totals.0.get(&pair).copied().unwrap_or_default();
     let corrections = pairs.into_iter().map(|pair| {
         let (before, now) = (of(before, pair), of(now, pair));
@@ -180,3 +228,6 @@ pub fn corrections(statement: Digest, before: &Totals, now: &Totals) -> Vec<Corr
     });
     corrections.filter(|it| it.before != it.now).take(CORRECTIONS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,7 @@ impl Simulation {
             cured: count_names(gone.map(|(_, name)| *name)),
             left: found.to_vec(),
             corrections: Vec::new(),
+            incomplete: Vec::new(),
         };
         if !statement.agrees_with(&theirs) {
             return;
@@ -216,9 +217,7 @@ impl Simulation {
             let through = reports.get(&party).and_then(|told| told.get(&county)?.through);
             let area = self.world.plan.area(county);
             if through.is_none_or(|through| through < scope.until) {
-                let days = (0..).map(|n| scope.first.plus_days(n));
-                let days = days.take_while(|day| *day <= scope.last);
-                lacks.incomplete.extend(days.map(|day| (area, day)));
+                lacks.incomplete.push((area, scope.first));
             }
             lacks.silent.extend(silent.contains(&county).then_some(area));
         }

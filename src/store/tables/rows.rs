@@ -30,8 +30,8 @@ pub(super) use crate::old_cases::OldCaseRow;
 pub(super) use crate::origin::{OriginRow, RestoredRow, TimeKnownRow};
 pub(super) use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
 pub(super) use crate::reconcile::{
-    BookCursorRow, BookKey, DecidedRow, DifferenceRow, ProvenRow, RefusedRow, ReportedRow, RunRow,
-    StatementRow,
+    BookCursorRow, BookKey, ClosedRow, DecidedRow, DifferenceRow, ProvenRow, RefusedRow,
+    ReportedRow, RunRow, StatementKey, StatementRow,
 };
 pub(super) use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,

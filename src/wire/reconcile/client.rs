@@ -6,6 +6,7 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::digest::Digest;
 use exchange::ledger::LedgerHead;
+use exchange::reconcile::calls::Agreed;
 use exchange::reconcile::calls::CarriedOut;
 use exchange::reconcile::calls::Collected;
 use exchange::reconcile::calls::FormerPart;
@@ -25,6 +26,7 @@ use tokio_stream::StreamExt;
 use tonic::transport::Channel;
 
 use super::RECONCILE_BYTES_MAX;
+use super::agreed_from_pb;
 use super::answer_from_pb;
 use super::ask_to_pb;
 use super::carried_out_from_pb;
@@ -40,7 +42,6 @@ use super::report_to_pb;
 use crate::client::CallError;
 use crate::fields::array;
 use crate::fields::at_most;
-use crate::fields::check_chain;
 use crate::pb::exchange as pb;
 use crate::pb::exchange::reconcile_service_client::ReconcileServiceClient;
 
@@ -153,7 +154,7 @@ impl ReconcileClient {
         Ok(collected_from_pb(response)?)
     }
 
-    /// Asks the other side to sign a statement; `None` when it finds something else in its books.
+    /// Asks the other side to sign a statement.
     ///
     /// # Errors
     /// [`CallError`].
@@ -161,15 +162,11 @@ impl ReconcileClient {
         &mut self,
         statement: Vec<u8>,
         ours: &Signature,
-    ) -> Result<Option<Signature>, CallError> {
+    ) -> Result<Agreed, CallError> {
         let Signature { signature, chain } = ours.clone();
         let request = pb::AgreeStatementRequest { statement, signature, chain };
         let response = self.0.agree_statement(request).await?.into_inner();
-        if !response.agreed {
-            return Ok(None);
-        }
-        check_chain("agree_statement.chain", &response.chain)?;
-        Ok(Some(Signature { signature: response.signature, chain: response.chain }))
+        Ok(agreed_from_pb(response)?)
     }
 
     /// Asks for a proof that the callee's ledger only grew; gives the head that it leads to.

@@ -194,10 +194,14 @@ impl Asker {
     #[must_use]
     pub fn differences(&self, ours: &Lacks) -> Vec<Difference> {
         let both = [ours, &self.their_lacks];
-        let incomplete: BTreeSet<_> = both.iter().flat_map(|it| &it.incomplete).collect();
+        let mut incomplete = BTreeMap::new();
+        for (county, since) in both.iter().flat_map(|it| &it.incomplete) {
+            let known = incomplete.entry(*county).or_insert(*since);
+            *known = (*known).min(*since);
+        }
         let silent: BTreeSet<_> = both.iter().flat_map(|it| &it.silent).collect();
         let known = Known {
-            is_complete: &|county, day| !incomplete.contains(&(county, day)),
+            is_complete: &|county, day| incomplete.get(&county).is_none_or(|since| day < *since),
             is_fresh: &|county| !silent.contains(&county),
         };
         let named = self.pairings.values().filter_map(|Pairing { ours, theirs }| {
@@ -218,6 +222,12 @@ impl Asker {
     #[must_use]
     pub fn lost(&self) -> &[MessageId] {
         &self.lost
+    }
+
+    /// What the other side does not know of the counties for which it speaks.
+    #[must_use]
+    pub const fn their_lacks(&self) -> &Lacks {
+        &self.their_lacks
     }
 
     /// What it took.

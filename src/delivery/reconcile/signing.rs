@@ -1,0 +1,307 @@
+//! Signing what came of a comparison: asking the other side to, and answering it when it asks.
+//!
+//! Days are closed once, and both sides hold the same statement about them, whichever of them asked, however often, and
+//! whatever became of an answer:
+//!
+//! - A side that holds a statement over the very days of another hands that out instead of signing (`statements::keep`
+//!   decides it in one unit), and whoever asked keeps it.
+//! - A side that asks for a signature that closes days signs nothing of the same side meanwhile, and does not begin to ask
+//!   while it is answering ([`Turns`]). So no two statements over the same days are on their way at one time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::area::AreaCode;
+use domain::reason::Reason;
+use domain::time::UnixMillis;
+use exchange::digest::Digest;
+use exchange::keys::{SignContext, Signer as _};
+use exchange::reconcile::calls::{Agreed, Signature, SignedStatement};
+use exchange::reconcile::set::Scope;
+use exchange::reconcile::statement::{Correction, LEFT_MAX, Statement};
+use store::reconcile::{RunRow, RunState};
+use tokio::sync::OwnedMutexGuard;
+use wire::reconcile::{decode_statement, encode_statement};
+
+use super::asking::Compared;
+use super::{Reconcile, in_time, not_for_us};
+use crate::app::reconcile::statements::{self, Kept};
+use crate::app::reconcile::{reports, runs};
+use crate::app::{AppError, Refusal, blocking};
+use crate::delivery::proof::{self, Claim};
+use crate::errors::chain;
+use crate::time::{SystemClock, random};
+
+/// How far ahead the clock of an asker may be.
+const CLOCKS_APART: Duration = Duration::from_secs(600);
+/// The longest that an asker waits until we have our answer of it.
+const TURN_MAX: Duration = Duration::from_secs(60);
+
+/// Whose turn it is to have days closed, by the other side: one mutex each, held while we ask it, or answer it.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<BTreeMap<AreaCode, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn with(&self, area: AreaCode) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(area).or_default())
+    }
+
+    /// Until it is ours to ask.
+    async fn to_ask(&self, area: AreaCode) -> OwnedMutexGuard<()> {
+        self.with(area).lock_owned().await
+    }
+
+    /// To answer. While both ask, the side with the smaller code has it; the other waits for the word that it has not.
+    async fn to_answer(&self, own: AreaCode, area: AreaCode) -> Option<OwnedMutexGuard<()>> {
+        let turn = self.with(area);
+        if own < area {
+            return turn.try_lock_owned().ok();
+        }
+        tokio::time::timeout(TURN_MAX, turn.lock_owned()).await.ok()
+    }
+}
+
+/// How a comparison was signed.
+pub(super) enum Signed {
+    /// The run has come to its end.
+    Ended,
+    /// The other side finds something else by now; if only the corrections, those.
+    Again(Option<Vec<Correction>>),
+}
+
+impl Reconcile {
+    /// Our signature under a statement.
+    fn sign(&self, statement: &[u8]) -> Result<Signature, AppError> {
+        let material = self.0.parts.identity.material();
+        let signer = material.identity();
+        let signature = signer.sign(SignContext::Statement, statement);
+        let signature = signature.map_err(|error| AppError::Signing(error.to_string()))?;
+        Ok(Signature { signature, chain: signer.chain_der().to_vec() })
+    }
+
+    /// Signs a statement of `caller`, if our books say the same; or says why not.
+    ///
+    /// # Errors
+    /// `MALFORMED`, `NOT_FOR_US`, `STATE_FORBIDS` for days that are not over or of which some are closed, and those of a
+    /// signature that does not hold.
+    pub async fn agree(
+        &self,
+        caller: AreaCode,
+        bytes: Vec<u8>,
+        theirs: Signature,
+    ) -> Result<Agreed, AppError> {
+        let (own, now) = (self.own(), SystemClock.now());
+        let statement = decode_statement(&bytes).map_err(|_| AppError::from(Reason::Malformed))?;
+        let scope = statement.scope;
+        if scope.asker != caller || scope.answerer != own || !scope.is_between_two() {
+            return Err(not_for_us());
+        }
+        let claim = claim(caller, &bytes, &theirs, now);
+        proof::check(&self.0.parts.identity, &claim, now).map_err(unproven)?;
+        in_its_time(&statement, now)?;
+        let _turn = match statement.closes() {
+            false => None,
+            true => match self.0.turns.to_answer(own, caller).await {
+                Some(turn) => Some(turn),
+                None => return Ok(Agreed::Differs),
+            },
+        };
+        if let Some(kept) = statements::closing(self.store(), own, &scope)? {
+            return Ok(Agreed::Closed(Box::new(kept.signed())));
+        }
+        if statement.closes() {
+            statements::must_be_open(self.store(), own, &scope)?;
+        }
+        if let Some(other) = self.finds_otherwise(&statement).await? {
+            return Ok(other);
+        }
+        let (digest, ours) = (Digest::of(&bytes), self.sign(&bytes)?);
+        let signed = SignedStatement { statement: bytes, asker: theirs, answerer: ours.clone() };
+        let kept = statements::keep(self.store(), own, signed, now).await?;
+        if kept.row.digest != digest {
+            return Ok(Agreed::Closed(Box::new(kept.signed())));
+        }
+        self.leave_to_people(kept.statement);
+        Ok(Agreed::Signed(ours))
+    }
+
+    /// What our books say otherwise than a statement.
+    async fn finds_otherwise(&self, statement: &Statement) -> Result<Option<Agreed>, AppError> {
+        let (own, scope) = (self.own(), statement.scope);
+        let below = self.counties_below();
+        let incomplete = reports::incomplete(self.store(), own, below, &scope)?;
+        let entries = self.entries(scope).await?;
+        if !statement.is_true_for(own, &entries, &incomplete) {
+            return Ok(Some(Agreed::Differs));
+        }
+        if statement.corrections.is_empty() {
+            return Ok(None);
+        }
+        let ours = self.corrected(scope).await?;
+        let same = statement.corrections.iter().all(|it| ours.contains(it));
+        Ok((!same).then_some(Agreed::Corrects(ours)))
+    }
+
+    async fn corrected(&self, scope: Scope) -> Result<Vec<Correction>, AppError> {
+        let (own, store) = (self.own(), self.store().clone());
+        blocking(move || statements::corrected(&store, own, &scope)).await
+    }
+
+    /// Signs what came of a run, and has the other side sign. Of corrections only those are told that it has found as well,
+    /// if it has told which.
+    pub(super) async fn finish(
+        &self,
+        number: u64,
+        scope: Scope,
+        compared: Compared,
+        theirs: Option<&[Correction]>,
+    ) -> Result<Signed, AppError> {
+        let row = runs::get(self.store(), number)?;
+        let mut corrections = self.corrected(scope).await?;
+        corrections.retain(|it| theirs.is_none_or(|theirs| theirs.contains(it)));
+        let statement = statement(scope, &row, compared, corrections);
+        let area = scope.answerer;
+        let _turn = match statement.closes() {
+            true => Some(self.0.turns.to_ask(area).await),
+            false => None,
+        };
+        // What an answer of ours has handed in to be written is on disk after this.
+        self.store().commit(|_| Ok::<_, AppError>(())).await.map_err(AppError::from)?;
+        if self.end_if_closed(number, scope).await? {
+            return Ok(Signed::Ended);
+        }
+        let bytes = encode_statement(&statement);
+        let ours = self.sign(&bytes)?;
+        let asked = async {
+            let mut client = self.dial(area).await?;
+            in_time(area, client.agree(bytes.clone(), &ours)).await
+        };
+        let kept = match asked.await {
+            Ok(Agreed::Signed(theirs)) => {
+                let signed = SignedStatement { statement: bytes, asker: ours, answerer: theirs };
+                self.take_signed(scope, signed).await
+            }
+            Ok(Agreed::Closed(signed)) => self.take_closed(scope, *signed).await,
+            Ok(Agreed::Differs) => return Ok(Signed::Again(None)),
+            Ok(Agreed::Corrects(theirs)) => return Ok(Signed::Again(Some(theirs))),
+            Err(trouble) => {
+                self.give_up(number, chain(&trouble)).await?;
+                return Ok(Signed::Ended);
+            }
+        };
+        match kept {
+            Ok(kept) => self.end_with(number, kept).await?,
+            Err(fault) => self.give_up(number, chain(&fault)).await?,
+        }
+        Ok(Signed::Ended)
+    }
+
+    /// Ends a run whose days both have signed meanwhile.
+    pub(super) async fn end_if_closed(&self, number: u64, scope: Scope) -> Result<bool, AppError> {
+        match statements::closing(self.store(), self.own(), &scope)? {
+            Some(kept) => self.end_with(number, kept).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    async fn end_with(&self, number: u64, kept: Kept) -> Result<(), AppError> {
+        let statement = &kept.statement;
+        let is_equal = statement.left.is_empty();
+        let state = if is_equal { RunState::Equal } else { RunState::Decisions };
+        let trouble = statements::not_reported(&statement.incomplete);
+        let digest = kept.row.digest;
+        self.leave_to_people(kept.statement);
+        runs::change(self.store(), number, SystemClock.now(), move |row| {
+            (row.state, row.statement) = (state, Some(digest));
+            row.trouble = trouble;
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn take_signed(&self, scope: Scope, signed: SignedStatement) -> Result<Kept, AppError> {
+        let now = SystemClock.now();
+        let claim = claim(scope.answerer, &signed.statement, &signed.answerer, now);
+        proof::check(&self.0.parts.identity, &claim, now).map_err(unproven)?;
+        statements::keep(self.store(), self.own(), signed, now).await
+    }
+
+    /// Takes a statement over the same days that the other side says both have signed: one signature is ours.
+    async fn take_closed(&self, scope: Scope, signed: SignedStatement) -> Result<Kept, AppError> {
+        let now = SystemClock.now();
+        let malformed = |_| AppError::from(Reason::Malformed);
+        let statement = decode_statement(&signed.statement).map_err(malformed)?;
+        let Scope { asker, answerer, .. } = statement.scope;
+        let same_sides = (asker, answerer) == (scope.asker, scope.answerer)
+            || (answerer, asker) == (scope.asker, scope.answerer);
+        if !same_sides || statement.days() != (scope.first, scope.last) || !statement.closes() {
+            return Err(Reason::Malformed.into());
+        }
+        for (by, signature) in [(asker, &signed.asker), (answerer, &signed.answerer)] {
+            let claim = claim(by, &signed.statement, signature, statement.made);
+            proof::check_evidence(&self.0.parts.identity, &claim, now).map_err(unproven)?;
+        }
+        statements::keep(self.store(), self.own(), signed, now).await
+    }
+}
+
+fn statement(
+    scope: Scope,
+    row: &RunRow,
+    compared: Compared,
+    corrections: Vec<Correction>,
+) -> Statement {
+    let Compared { differences: mut left, totals, incomplete, .. } = compared;
+    left.truncate(LEFT_MAX);
+    Statement {
+        id: random(),
+        scope,
+        made: SystemClock.now(),
+        totals,
+        found: row.found,
+        cured: row.cured,
+        left,
+        corrections,
+        incomplete,
+    }
+}
+
+/// What an asker's clock says is not far ahead of ours, and what it would close is over by ours.
+fn in_its_time(statement: &Statement, now: UnixMillis) -> Result<(), AppError> {
+    let latest = now.saturating_add(CLOCKS_APART);
+    let too_early = statement.scope.until > latest
+        || statement.made > latest
+        || statement.closes() && statement.scope.last.ends() > now;
+    if too_early {
+        let detail = "by the clock of the side that is to sign it, its time has not come";
+        return Err(Refusal::new(Reason::StateForbids).field("until").detail(detail).into());
+    }
+    Ok(())
+}
+
+/// The claim that a signature under a statement makes.
+fn claim<'a>(
+    by: AreaCode,
+    bytes: &'a [u8],
+    signature: &'a Signature,
+    signed: UnixMillis,
+) -> Claim<'a> {
+    let leaf = signature.chain.first().map(Vec::as_slice);
+    Claim {
+        context: SignContext::Statement,
+        by,
+        // Nothing but the chain itself names the certificate.
+        signer: Digest::of(leaf.unwrap_or_default()),
+        chain: &signature.chain,
+        bytes,
+        signature: &signature.signature,
+        signed,
+    }
+}
+
+fn unproven(fault: proof::Unproven) -> AppError {
+    tracing::warn!(%fault, code = fault.reason().code(), "a signature under a statement does not hold");
+    fault.reason().into()
+}

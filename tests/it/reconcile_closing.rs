@@ -1,0 +1,210 @@
+//! How days are closed between real nodes: once, by the same statement on both sides, whoever asks, and not before every
+//! county has reported them.
+
+use domain::time::Date;
+use exchange::digest::Digest;
+use exchange::keys::{SignContext, Signer as _};
+use exchange::reconcile::calls::{Agreed, Signature};
+use exchange::reconcile::difference::{Difference, DifferenceName};
+use exchange::reconcile::set::Scope;
+use exchange::reconcile::statement::{Statement, Totals};
+use exchange::reconcile::{Entry, EntryState};
+use liangdi::delivery::link::dial;
+use liangdi::time::SystemClock;
+use serde_json::Value;
+use wire::client::CallError;
+use wire::reconcile::{ReconcileClient, decode_statement, encode_statement};
+
+use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, one};
+use crate::support::{area, eventually, office};
+
+/// First and last day of the month that was over so many months ago, and its name.
+fn month(ago: usize) -> (Date, Date, String) {
+    let this = SystemClock.now().date().month();
+    let month = (0..ago).fold(this, |month, _| month.prev());
+    (month.first(), month.last(), format!("{}-{:02}", month.year(), month.number()))
+}
+
+/// A statement of the second province over days of which neither side has a message.
+fn statement((first, last): (Date, Date)) -> Statement {
+    let (asker, answerer) = (area(PROVINCES[1]), area(PROVINCES[0]));
+    let now = SystemClock.now();
+    Statement {
+        id: [5; 16],
+        scope: Scope { asker, answerer, first, last, until: now },
+        made: now,
+        totals: Totals::default(),
+        found: [0; 6],
+        cured: [0; 6],
+        left: Vec::new(),
+        corrections: Vec::new(),
+        incomplete: Vec::new(),
+    }
+}
+
+/// Asks the first province with the key of the second one; that node itself hears nothing of the answer.
+async fn ask(world: &World, statement: &Statement) -> Result<Agreed, CallError> {
+    let identity = world.network.node_certificate(area(PROVINCES[1])).identity;
+    let bytes = encode_statement(statement);
+    let signature = identity.sign(SignContext::Statement, &bytes).unwrap();
+    let ours = Signature { signature, chain: identity.chain_der().to_vec() };
+    let (node, material) = (&world.provinces[0], world.network.material(identity));
+    let channel = dial(node.area, &node.endpoint(), &material).await.unwrap();
+    ReconcileClient::new(channel).agree(bytes, &ours).await
+}
+
+/// Statements that have closed days, as `digest first last`.
+fn closed(world: &World, province: &str) -> Vec<String> {
+    let list = world.desk(province).json("statement list");
+    let list = list["statements"].as_array().unwrap().clone();
+    let closing = list.iter().filter(|it| it["closes"] == true);
+    let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
+    let say = |it: &Value| ["digest", "first_day", "last_day"].map(|name| text(it, name)).join(" ");
+    closing.map(say).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_lost_is_given_again_and_nothing_untrue_is_signed() {
+    let world = World::new();
+    let here = world.clerk(0).await;
+    exchange(&here, COUNTIES, 1, 2).await;
+    let desks = PROVINCES.map(|province| world.desk(province));
+    // All counties have reported after that; it closes nothing.
+    let run = desks[1].json(&format!("reconcile run --with 41 --days {}", days()));
+    assert_eq!(one(&run)["state"], "EQUAL", "{run}");
+    assert_eq!(closed(&world, PROVINCES[0]), [""; 0]);
+
+    // Days that are not over, by whatever clock they are said to be.
+    let (first, last, period) = month(1);
+    let this = month(0);
+    let mut early = statement((this.0, this.1));
+    early.scope.until = this.1.ends();
+    let refused = ask(&world, &early).await.unwrap_err();
+    let CallError::Status(status) = &refused else { panic!("{refused}") };
+    assert_eq!(office::code(status), "STATE_FORBIDS");
+    // What it never said itself, and counties that have reported.
+    let made = domain::time::UnixMillis::new(first.begins().get() + 5);
+    let id = domain::id::MessageId::new(made, [4; 10]);
+    let (from, to) = (area(COUNTIES[0]), area(COUNTIES[1]));
+    let entry = |text: &[u8]| {
+        Some(Entry { id, digest: Digest::of(text), from, to, state: EntryState::Stored })
+    };
+    let (sender, recipient) = (entry(b"never sent"), entry(b"another"));
+    let lie = Difference { name: DifferenceName::ContentDiffers, sender, recipient };
+    let honest = statement((first, last));
+    let lying = Statement { left: vec![lie], ..honest.clone() };
+    assert_eq!(ask(&world, &lying).await.unwrap(), Agreed::Differs);
+    let lying = Statement { incomplete: vec![(from, first)], ..honest.clone() };
+    assert_eq!(ask(&world, &lying).await.unwrap(), Agreed::Differs);
+    assert_eq!(closed(&world, PROVINCES[0]), [""; 0]);
+
+    // One signs, and the other never has the answer.
+    assert!(matches!(ask(&world, &honest).await.unwrap(), Agreed::Signed(_)));
+    let known = closed(&world, PROVINCES[0]);
+    assert_eq!(known, [format!("{} {first} {last}", Digest::of(&encode_statement(&honest)))]);
+    assert_eq!(closed(&world, PROVINCES[1]), [""; 0]);
+    let run = desks[1].json(&format!("reconcile run --with 41 --period {period}"));
+    assert_eq!(one(&run)["state"], "EQUAL", "{run}");
+    assert_eq!(one(&run)["statement"], Digest::of(&encode_statement(&honest)).to_string());
+    for province in PROVINCES {
+        assert_eq!(closed(&world, province), known, "the statement of before, and no other");
+    }
+    // Whatever is asked about these days now, that is what is said; and nobody begins with them again.
+    let again = Statement { id: [6; 16], ..honest.clone() };
+    let Agreed::Closed(signed) = ask(&world, &again).await.unwrap() else { panic!("not closed") };
+    assert_eq!(decode_statement(&signed.statement).unwrap(), honest);
+    for (desk, with) in desks.iter().zip(["44", "41"]) {
+        let told = desk.refused(&format!("reconcile run --with {with} --period {period}"), 3);
+        assert!(told.to_string().contains("STATE_FORBIDS"), "{told}");
+    }
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_sides_may_close_the_same_months_at_once_and_hold_one_statement_of_each() {
+    let world = World::new();
+    let desks = PROVINCES.map(|province| world.desk(province));
+    for ago in 1..=4 {
+        let (first, last, period) = month(ago);
+        let begun = desks.iter().zip(["44", "41"]).filter(|(desk, with)| {
+            let line = format!("reconcile run --with {with} --period {period} --no-wait --json");
+            let ended = desk.run(&line);
+            // The other one may have been quick.
+            let is_closed = format!("{}{}", ended.out, ended.err).contains("STATE_FORBIDS");
+            assert!(ended.exit == 0 || is_closed, "{}{}", ended.out, ended.err);
+            ended.exit == 0
+        });
+        let begun: Vec<_> = begun.map(|(desk, _)| desk).collect();
+        for desk in begun {
+            eventually("the run ends", || {
+                let run = desk.json("reconcile list")["reconciliations"][0].clone();
+                assert!(!["FAILED", "LEFT"].contains(&run["state"].as_str().unwrap()), "{run}");
+                (run["state"] == "EQUAL" && run["first_day"] == first.to_string()).then_some(())
+            });
+        }
+        let of_month = |province| {
+            let mut all = closed(&world, province);
+            all.retain(|it| it.ends_with(&format!("{first} {last}")));
+            all
+        };
+        let both = PROVINCES.map(of_month);
+        assert_eq!(both[0].len(), 1, "{both:?}");
+        assert_eq!(both[0], both[1]);
+    }
+    for desk in &desks {
+        let notices = desk.json("notice list");
+        assert!(!notices.to_string().contains("NOT_RECONCILED"), "{notices}");
+    }
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_month_is_closed_before_every_county_has_reported_it() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    // Its province knows the county, and has no report of it.
+    exchange(&here, COUNTIES, 1, 1).await;
+    let desks = PROVINCES.map(|province| world.desk(province));
+    eventually("the province knows its county", || {
+        let list = desks[1].json("directory list");
+        list["cards"].to_string().contains(COUNTIES[1]).then_some(())
+    });
+    world.counties[1].kill();
+    let (first, last, period) = month(1);
+    desks[0].json(&format!("reconcile run --with 44 --period {period} --no-wait"));
+    let run = eventually("it waits for the county", || {
+        let run = desks[0].json("reconcile list")["reconciliations"][0].clone();
+        assert_eq!(run["state"], "RUNNING", "{run}");
+        run["trouble"].as_str().is_some_and(|why| why.contains(COUNTIES[1])).then_some(run)
+    });
+    assert!(run["statement"].as_str().is_none_or(str::is_empty), "{run}");
+    // Days that close nothing are signed as they are, with the county in it.
+    let looked = days_of(first, last);
+    let other = desks[1].json(&format!("reconcile run --with 41 --days {looked}"));
+    assert_eq!(one(&other)["state"], "EQUAL", "{other}");
+    assert!(one(&other)["trouble"].as_str().unwrap().contains(COUNTIES[1]), "{other}");
+    let shown =
+        desks[0].json(&format!("statement show {}", one(&other)["statement"].as_str().unwrap()));
+    assert_eq!(
+        (&shown["closes"], &shown["incomplete"][0]["county"]),
+        (&false.into(), &COUNTIES[1].into())
+    );
+    for province in PROVINCES {
+        assert_eq!(closed(&world, province), [""; 0]);
+    }
+    world.counties[1].start();
+    eventually("the run ends", || {
+        let run = desks[0].json("reconcile list")["reconciliations"][0].clone();
+        (run["state"] == "EQUAL").then_some(())
+    });
+    for province in PROVINCES {
+        let closed = closed(&world, province);
+        assert!(closed.len() == 1 && closed[0].ends_with(&format!("{first} {last}")), "{closed:?}");
+    }
+    world.never_panicked();
+}
+
+/// The days of a month without the last one.
+fn days_of(first: Date, last: Date) -> String {
+    format!("{first}..{}", last.plus_days(-1))
+}
