@@ -69,7 +69,8 @@ async fn what_was_closed_long_ago_stays_closed() {
     }
     // Whatever else is signed, however much of it.
     for number in 1..=120 {
-        let open = Scope { last: month(99).0.plus_days(number), ..scope(month(99)) };
+        let first = month(99).0.plus_days(1);
+        let open = Scope { first, last: first.plus_days(number), ..scope(month(99)) };
         let open = Scope { until: NOW, ..open };
         assert!(!keep(&office, &statement(open)).await.unwrap().row.closes);
     }
