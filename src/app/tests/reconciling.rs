@@ -258,11 +258,12 @@ async fn what_both_sides_say_by_now_nobody_has_to_decide() {
     let over = |scope: &Scope, found: &[Difference]| {
         decisions::over(&office.store, scope, found).unwrap().len()
     };
-    let on = scope(NOW.date());
+    let on = scope((NOW.date(), NOW.date()));
+    let tomorrow = NOW.date().plus_days(1);
     assert_eq!(over(&on, std::slice::from_ref(&difference)), 0, "it is there");
     let named = Difference { name: DifferenceName::NotReported, ..difference.clone() };
     assert_eq!(over(&on, &[named]), 0, "a county has not told");
-    assert_eq!(over(&scope(NOW.date().plus_days(1)), &[]), 0, "of another day");
+    assert_eq!(over(&scope((tomorrow, tomorrow)), &[]), 0, "of another day");
     let other = Scope { answerer: "510104".parse().unwrap(), ..on };
     assert_eq!(over(&other, &[]), 0, "of another county");
     assert_eq!(over(&on, &[]), 1);
