@@ -13,6 +13,7 @@ use exchange::lane::LaneSeq;
 use exchange::parcel::{Parcel, ParcelId, ParcelManifest, bodiless, envelopes_root};
 use exchange::receipt::Offered;
 use exchange::route::Route;
+use exchange::runs::SeqRuns;
 use store::messages::{Blob, Signed};
 use store::transit::Word;
 use wire::encode_manifest;
@@ -29,6 +30,8 @@ pub(super) struct Loaded {
     pub(super) envelopes: Vec<SealedEnvelope>,
     pub(super) messages: Vec<MessageId>,
     pub(super) sequences: Vec<LaneSeq>,
+    /// What is damaged, and is in no parcel.
+    pub(super) unreadable: SeqRuns,
 }
 
 /// A parcel that is read, and the room it has on a session.

@@ -171,7 +171,9 @@ impl Courier {
                 let longest = now.saturating_add(self.settings.defer_max);
                 self.announced_until = until.map(|until| until.min(longest));
             }
-            Event::Loaded { parcel, sequences } => {
+            Event::Loaded { parcel, sequences, unreadable } => {
+                let rests = now.saturating_add(self.settings.defer_max);
+                self.put_aside(parcel, unreadable, rests);
                 self.loaded(parcel, sequences, now, random, effects);
             }
             Event::Looked { deadlines } => self.urgency.learn(&deadlines),

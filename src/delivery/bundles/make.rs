@@ -165,7 +165,8 @@ impl<'a> File<'a> {
             Lane { store: &shared.store, peer: to, epoch: lane.epoch(), withdrawn: &withdrawn };
         let mut left = not_settled(lane);
         while !left.is_empty() && !self.is_full() {
-            let loaded = journal::read(&mail, &left, PARCEL_BYTES_MAX)?;
+            let loaded = journal::read(&mail, &left, PARCEL_BYTES_MAX);
+            left = left.without(&loaded.unreadable);
             if loaded.sequences.is_empty() {
                 break;
             }

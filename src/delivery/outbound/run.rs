@@ -377,21 +377,15 @@ impl Run {
         link: u64,
         place: Place,
     ) -> Event {
-        let loaded = journal::read(&self.lane(), sequences, bytes_max).unwrap_or_else(|error| {
-            tracing::error!(peer = %self.peer.area, %error, "cannot read the mail for a peer");
-            Default::default()
-        });
+        let loaded = journal::read(&self.lane(), sequences, bytes_max);
         let sequences = loaded.sequences.iter().copied().collect();
+        let unreadable = loaded.unreadable.clone();
         self.ready.insert(parcel, Ready { loaded, place, link });
-        Event::Loaded { parcel, sequences }
+        Event::Loaded { parcel, sequences, unreadable }
     }
 
     fn look(&self, sequences: &SeqRuns) -> Event {
-        let deadlines = journal::deadlines(&self.lane(), sequences).unwrap_or_else(|error| {
-            tracing::error!(peer = %self.peer.area, %error, "cannot read the mail for a peer");
-            Vec::new()
-        });
-        Event::Looked { deadlines }
+        Event::Looked { deadlines: journal::deadlines(&self.lane(), sequences) }
     }
 
     fn send(&mut self, parcel: ParcelNo, route: Route) -> Option<Event> {

@@ -128,7 +128,7 @@ async fn a_parcel_reaches_no_further_than_its_receipt_is_looked_for() {
     run.woken();
     let mut asked = run_of(1, 1);
     asked.merge(run_of(LANE_WINDOW - 2, LANE_WINDOW + 5));
-    let loaded = journal::read(&run.lane(), &asked, usize::MAX).unwrap();
+    let loaded = journal::read(&run.lane(), &asked, usize::MAX);
     let lowest = loaded.sequences.first().unwrap().get();
     assert_eq!(lowest, 1);
     assert!(loaded.sequences.len() > 3);
@@ -154,7 +154,7 @@ async fn what_has_no_purpose_any_more_travels_without_its_body() {
         .commit_blocking(move |unit| unit.put(&WITHDRAWN, &(key.0, key.1, 3), &row));
     withdraw.unwrap();
     run.woken();
-    let loaded = journal::read(&run.lane(), &run_of(1, 3), usize::MAX).unwrap();
+    let loaded = journal::read(&run.lane(), &run_of(1, 3), usize::MAX);
     let bodiless: Vec<_> = loaded.envelopes.iter().map(SealedEnvelope::is_withdrawn).collect();
     assert_eq!(bodiless, [false, true, true]);
 }
@@ -165,8 +165,30 @@ async fn deadlines_are_those_of_the_headers() {
     let run = courier(dir.path());
     let due = later();
     accept(&run, 1, |n| header(n, later(), (n == 700).then_some(due)), 700);
-    let looked = journal::deadlines(&run.lane(), &run_of(1, 700)).unwrap();
+    let looked = journal::deadlines(&run.lane(), &run_of(1, 700));
     assert_eq!(looked.len(), 700);
     assert_eq!(looked.last().unwrap(), &(LaneSeq::new(700), due));
     assert!(looked.iter().take(699).all(|(_, deadline)| *deadline > due));
+}
+
+#[tokio::test]
+async fn damaged_mail_is_named_and_keeps_nothing_else_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = courier(dir.path());
+    accept(&run, 1, |n| header(n, later(), None), 2);
+    let key = EnvelopeKey::of(Side::Sent, run.peer.area, EPOCH).key();
+    let mut torn = Vec::new();
+    for entry in [&b"no envelope"[..], &[]] {
+        let entry = entry.to_vec();
+        torn.push(
+            run.shared().store.commit_blocking(move |unit| unit.append(&ENVELOPE, &key, &entry)),
+        );
+    }
+    assert_eq!(torn.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [3, 4]);
+    accept(&run, 5, |n| header(n, later(), None), 1);
+    let loaded = journal::read(&run.lane(), &run_of(1, 5), usize::MAX);
+    assert_eq!(loaded.sequences, [1, 2, 5].map(LaneSeq::new));
+    assert_eq!(loaded.unreadable, run_of(3, 4));
+    let looked = journal::deadlines(&run.lane(), &run_of(1, 5));
+    assert_eq!(looked.into_iter().map(|(at, _)| at.get()).collect::<Vec<_>>(), [1, 2, 5]);
 }

@@ -62,6 +62,9 @@ pub enum Event {
         parcel: ParcelNo,
         /// What was read, ascending; what is missing here goes back to the queue. Empty if nothing could be read.
         sequences: SeqRuns,
+        /// What is damaged: it rests for [`CourierSettings::defer_max`](super::CourierSettings::defer_max), so that
+        /// nothing else waits for it.
+        unreadable: SeqRuns,
     },
     /// The journal answered [`Effect::Look`].
     Looked {

@@ -47,6 +47,18 @@ impl Courier {
         self.flights.iter().find(is_it).map(|flight| flight.route)
     }
 
+    /// What of a parcel cannot be read waits by itself.
+    pub(super) fn put_aside(&mut self, parcel: ParcelNo, unreadable: SeqRuns, until: UnixMillis) {
+        let is_it =
+            |flight: &&mut Flight| flight.parcel == parcel && flight.stage == Stage::Loading;
+        if let Some(flight) = self.flights.iter_mut().find(is_it)
+            && !unreadable.is_empty()
+        {
+            flight.sequences = flight.sequences.without(&unreadable);
+            self.rest(unreadable, until);
+        }
+    }
+
     pub(super) fn loaded(
         &mut self,
         parcel: ParcelNo,
@@ -58,6 +70,9 @@ impl Courier {
         let is_it = |flight: &Flight| flight.parcel == parcel && flight.stage == Stage::Loading;
         let Some(at) = self.flights.iter().position(is_it) else { return };
         let Flight { route, sequences: asked, .. } = self.flights.swap_remove(at);
+        if asked.is_empty() {
+            return;
+        }
         if loaded.is_empty() {
             // The journal is in trouble: do not ask again at once.
             self.put_back(asked);

@@ -21,6 +21,11 @@ const CONNECT: Effect = Effect::Connect { route: Route::Direct };
 const DISCONNECT: Effect = Effect::Disconnect { route: Route::Direct };
 const LINK_LOST: Event = Event::LinkLost { route: Route::Direct };
 
+/// All that the journal gives is whole.
+fn loaded(parcel: ParcelNo, sequences: SeqRuns) -> Event {
+    Event::Loaded { parcel, sequences, unreadable: SeqRuns::new() }
+}
+
 struct Bench {
     courier: Courier,
     now: UnixMillis,
@@ -71,7 +76,7 @@ impl Bench {
     fn load(&mut self, effects: &[Effect]) -> Vec<ParcelNo> {
         let mut sent = Vec::new();
         for (parcel, sequences) in loads(effects) {
-            let effects = self.event(Event::Loaded { parcel, sequences });
+            let effects = self.event(loaded(parcel, sequences));
             assert!(effects.contains(&Effect::Send { parcel, route: Route::Direct }));
             sent.push(parcel);
         }
@@ -230,7 +235,7 @@ fn while_a_parcel_is_on_its_way_the_next_one_fills_up() {
     let parcels = bench.load(&effects);
     assert!(asked(&bench.answer(parcels[0], vec![Answer::Final])).is_empty());
     let (parcel, sequences) = (ParcelNo(1), (2..=4).map(LaneSeq::new).collect());
-    bench.event(Event::Loaded { parcel, sequences });
+    bench.event(loaded(parcel, sequences));
     assert_eq!(asked(&bench.answer(parcel, vec![Answer::Final; 3])), [vec![5]]);
 }
 
@@ -241,17 +246,36 @@ fn what_does_not_fit_goes_into_the_next_parcel() {
     let sequences = [1, 2].map(LaneSeq::new).into_iter().collect();
     assert!(
         bench
-            .event(Event::Loaded { parcel, sequences })
+            .event(loaded(parcel, sequences))
             .contains(&Effect::Send { parcel, route: Route::Direct })
     );
     assert_eq!(asked(&bench.answer(parcel, vec![Answer::Final; 2])), [vec![3, 4]]);
 }
 
 #[test]
+fn what_cannot_be_read_holds_up_nobody() {
+    let (mut bench, effects) = Bench::linked(settings(1, 3), 7);
+    let (parcel, _) = loads(&effects)[0];
+    let (sequences, unreadable) =
+        ([1, 3].map(LaneSeq::new).into_iter().collect(), SeqRuns::from_iter([LaneSeq::new(2)]));
+    bench.event(Event::Loaded { parcel, sequences, unreadable });
+    let effects = bench.answer(parcel, vec![Answer::Final; 2]);
+    assert_eq!(asked(&effects), [vec![4, 5, 6]]);
+    let (parcel, all) = loads(&effects)[0].clone();
+    let effects = bench.event(Event::Loaded { parcel, sequences: SeqRuns::new(), unreadable: all });
+    assert_eq!(asked(&effects), [vec![7]], "at once");
+    let parcel = bench.load(&effects)[0];
+    bench.answer(parcel, vec![Answer::Final]);
+    assert_eq!(bench.courier.status().unsettled, 4);
+    bench.pass(u64::try_from(CourierSettings::default().defer_max.as_millis()).unwrap());
+    assert_eq!(asked(&bench.event(Event::Woken)), [vec![2, 4, 5]], "it may have been mended");
+}
+
+#[test]
 fn a_journal_that_gives_nothing_is_asked_again_later() {
     let (mut bench, effects) = Bench::linked(settings(1, 9), 4);
     let (parcel, _) = loads(&effects)[0];
-    let effects = bench.event(Event::Loaded { parcel, sequences: SeqRuns::new() });
+    let effects = bench.event(loaded(parcel, SeqRuns::new()));
     assert_eq!(effects, [bench.wake_in(200)]);
     assert!(bench.event(mail_through(5)).is_empty());
     bench.pass(200);

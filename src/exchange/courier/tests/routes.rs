@@ -52,7 +52,7 @@ fn troubled(routes: Routes, settings: CourierSettings, mail: u64) -> Bench {
 /// The parcel that was asked for, read and sent by that route.
 fn sent(bench: &mut Bench, effects: &[Effect], by: Route) -> ParcelNo {
     let (parcel, sequences) = loads(effects).remove(0);
-    let effects = bench.event(Event::Loaded { parcel, sequences });
+    let effects = bench.event(loaded(parcel, sequences));
     assert!(effects.contains(&Effect::Send { parcel, route: by }), "{effects:?}");
     parcel
 }

@@ -399,7 +399,7 @@ impl Sender {
                     let shell = self.shells.get_mut(&epoch)?;
                     shell.sent.insert(parcel, Sent { offers, route: None, word: None });
                 }
-                return Some(Event::Loaded { parcel, sequences });
+                return Some(Event::Loaded { parcel, sequences, unreadable: SeqRuns::new() });
             }
             Effect::Send { parcel, route } => {
                 let sent = shell.sent.get_mut(&parcel)?;

@@ -54,7 +54,8 @@ impl Node {
         if let Some(run) = self.run(of) {
             run.ready.insert(no, (neighbour, loaded));
         }
-        self.tell(Inner::Courier(of, Event::Loaded { parcel: no, sequences }));
+        let unreadable = SeqRuns::new();
+        self.tell(Inner::Courier(of, Event::Loaded { parcel: no, sequences, unreadable }));
         true
     }
 
