@@ -18,7 +18,7 @@ use store::letters::{
     DeadLetterRow, DeadReason, DeadState, NoticeKind, WithdrawnRow, WithdrawnWhy,
 };
 use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
-use store::tables::{DEAD_LETTER, ENVELOPE, LANE_OUT, MESSAGE, TODO, WITHDRAWN};
+use store::tables::{DEAD_LETTER, DELIVERED_AGAIN, ENVELOPE, LANE_OUT, MESSAGE, TODO, WITHDRAWN};
 use store::{Kept, Unit};
 
 pub use again::{Again, Discard, discard, resend, stop};
@@ -99,7 +99,10 @@ fn die(
     let letter =
         DeadLetterRow { to: row.peer, kind: row.kind, why, since: now, state: DeadState::Open };
     unit.put(&DEAD_LETTER, id.as_bytes(), &letter)?;
-    cases::undo(unit, row.case, id, now)?;
+    // What was there once, and is refused only now that it is delivered again, has had its effect in its case.
+    if !unit.contains(&DELIVERED_AGAIN, id.as_bytes())? {
+        cases::undo(unit, row.case, id, now)?;
+    }
     notices::raise(unit, now, NoticeKind::DeadLetter { to: row.peer }, &[id])
 }
 

@@ -12,6 +12,7 @@ mod clocks;
 mod clocks_doubted;
 mod consenting;
 mod couples;
+mod delivered_again;
 mod documents;
 mod erasing;
 mod importing;

@@ -154,6 +154,9 @@ impl Inbound {
         let Ok(header) = decode_header(&envelope.header_bytes) else {
             return Item::Astray(refuse_unreadable(digest, now));
         };
+        if !header.is_of_its_time(now) {
+            return Item::Astray(refuse_unreadable(digest, now));
+        }
         if header.from != peer {
             return Item::Astray(refuse_misdirected(&header, digest, Reason::SenderMismatch, now));
         }

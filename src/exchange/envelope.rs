@@ -1,5 +1,7 @@
 //! The sealed, addressed message: its header, its exact bytes, its digest, and the sizes it may have.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -51,6 +53,25 @@ pub struct Header {
     pub due: Option<UnixMillis>,
     /// How the body is sealed.
     pub seal: SealHeader,
+}
+
+/// So far from the time of acceptance may the time in an id be: clocks are set, and ids grow all the same.
+const ID_APART_MAX: Duration = Duration::from_secs(31 * 86_400);
+/// A message is accepted no later than now, as far as clocks agree.
+const CREATED_AHEAD_MAX: Duration = Duration::from_secs(86_400);
+/// Nobody delivers again what is older: five years, longer than proofs of transfer are kept.
+const CREATED_AGO_MAX: Duration = Duration::from_secs(5 * 366 * 86_400);
+
+impl Header {
+    /// Whether its times can be true at a receiver whose clock says `now`. What is reconciled is found by the time in its
+    /// id: one of another century would be in no book that anybody looks at, or in too many.
+    #[must_use]
+    pub fn is_of_its_time(&self, now: UnixMillis) -> bool {
+        let made = self.message_id.timestamp();
+        made.since(self.created).max(self.created.since(made)) <= ID_APART_MAX
+            && self.created.since(now) <= CREATED_AHEAD_MAX
+            && now.since(self.created) <= CREATED_AGO_MAX
+    }
 }
 
 /// How a body is sealed: RFC 9180 base mode, export only.
@@ -260,6 +281,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_header_is_of_its_time() {
+        const DAY: u64 = 86_400_000;
+        let now = UnixMillis::new(20_000 * DAY);
+        let header = |made: u64, created: u64| {
+            let made = MessageId::new(UnixMillis::new(made * DAY), [0; 10]);
+            Header {
+                message_id: made,
+                created: UnixMillis::new(created * DAY),
+                ..crate::samples::header(1)
+            }
+        };
+        for (made, created) in
+            [(20_000, 20_000), (19_970, 20_000), (20_031, 20_000), (18_200, 18_200)]
+        {
+            assert!(header(made, created).is_of_its_time(now), "{made} {created}");
+        }
+        for (made, created) in
+            [(19_960, 20_000), (20_040, 20_000), (20_002, 20_002), (18_000, 18_000)]
+        {
+            assert!(!header(made, created).is_of_its_time(now), "{made} {created}");
+        }
+    }
 
     #[test]
     fn digest_is_the_hash_the_proto_file_describes() {

@@ -217,6 +217,10 @@ catalogue! {
     /// Key: message id (16). Value: [`RedirectedRow`]. Written with [`MESSAGE`].
     REDIRECTED: Table<MessageIdKey, RedirectedRow> = Table::new("redirected-1", 0x5F);
 
+    /// Messages of ours that had a final word once and were sealed anew, because their recipient has lost them.
+    /// Key: message id (16). Value: nothing. Written by the cure of a reconciliation.
+    DELIVERED_AGAIN: Table<MessageIdKey, ()> = Table::new("delivered-again-1", 0x90);
+
     /// Why a message was given up.
     /// Key: message id (16). Value: [`DiscardReasonRow`], under the person's key. Written with
     /// [`DEAD_LETTER`].

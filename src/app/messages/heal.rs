@@ -190,6 +190,7 @@ pub(crate) fn put_again(
         row.sequence = sequence;
         row.position = position;
         row.digest = digest;
+        row.expires = header.expires;
     })?;
     Ok(sequence)
 }

@@ -4,6 +4,8 @@
 
 mod taken;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -19,13 +21,16 @@ use store::messages::{
     Blob, EnvelopeKey, MessageRow, ParcelKey, ParcelRow, Side, Signed, message_key, peer_key,
 };
 use store::reconcile::RefusedRow;
-use store::tables::{CHAIN, LANE_EPOCH, LANE_OUT, MESSAGE, PARCEL, RECEIPT, REFUSED, WITHDRAWN};
+use store::tables::{
+    CHAIN, DELIVERED_AGAIN, LANE_EPOCH, LANE_OUT, MESSAGE, PARCEL, RECEIPT, REFUSED, WITHDRAWN,
+};
 use store::{Kept, Store, Unit};
 use wire::content::decode_content;
 use wire::{decode_disposition, decode_header, decode_manifest, decode_receipt_manifest};
 
 pub use taken::{Back, Checked, keep_receipt, take_back, take_word};
 
+use crate::app::agreements::rule;
 use crate::app::consents::spread;
 use crate::app::messages::heal::{put_again, sent};
 use crate::app::messages::track::{Word, last_word};
@@ -56,20 +61,26 @@ pub enum Delivering {
     Lost,
 }
 
+/// What was settled once and is sealed anew is taken for so long, however old it is: its receipt, or the word of its sender,
+/// says that it came in time.
+const AGAIN_WITHIN: Duration = Duration::from_secs(30 * 86_400);
+
 /// Sees to it that a message of ours is delivered: what waits is offered now, what was settled and is not there any more is
-/// sealed anew and goes into the present lane under its own id.
+/// sealed anew and goes into the present lane under its own id. `sealer` seals for `to`: what is for anybody else is lost to
+/// whoever asks so.
 ///
 /// # Errors
 /// When rows cannot be read or written.
 pub fn deliver_again(
     unit: &mut Unit<'_>,
-    own: AreaCode,
+    (own, to): (AreaCode, AreaCode),
     id: MessageId,
     sealer: &dyn Sealer,
     new_epoch: LaneEpoch,
     now: UnixMillis,
 ) -> Result<Delivering, AppError> {
-    let Some(row) = sent(unit, id)? else { return Ok(Delivering::Lost) };
+    let found = sent(unit, id)?.filter(|row| row.peer == to);
+    let Some(row) = found else { return Ok(Delivering::Lost) };
     let lane = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
     let lane = unit.get(&LANE_OUT, &lane)?.map(|kept| kept.lane);
     let is_settled = lane.as_ref().is_some_and(|lane| lane.is_settled(row.sequence));
@@ -95,7 +106,10 @@ pub fn deliver_again(
             new_epoch
         }
     };
+    let expires = row.expires.max(now.saturating_add(AGAIN_WITHIN));
+    let row = MessageRow { expires, ..row };
     let sequence = put_again(unit, id, &row, (epoch, sealer), own)?;
+    unit.put(&DELIVERED_AGAIN, id.as_bytes(), &())?;
     if let Some(before) = withdrawn
         && let Some(row) = sent(unit, id)?
     {
@@ -106,7 +120,7 @@ pub fn deliver_again(
 }
 
 /// Whether a message that arrived once may be told again: not when its consent was withdrawn since, not when its content
-/// was deleted, and not where somebody lives who is at risk by now.
+/// was deleted, not what is not agreed any more, and not where somebody lives who is at risk by now.
 fn may_still_go(
     unit: &Unit<'_>,
     id: MessageId,
@@ -120,7 +134,9 @@ fn may_still_go(
     {
         return Ok(false);
     }
-    Ok(at_risk::told(unit, &content, (own, to), now)?.is_none())
+    let agreed = rule::with_peer(unit, (own, to), now.date())?;
+    let is_agreed = matches!(rule::narrowed(unit, &agreed, &content, now)?, Ok(None));
+    Ok(is_agreed && at_risk::told(unit, &content, (own, to), now)?.is_none())
 }
 
 /// A message that was received here.

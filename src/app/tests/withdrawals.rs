@@ -4,18 +4,18 @@ use domain::consent::{ConsentScope, ConsentTerms, Given, Ground};
 use domain::message::{Body, Content, Kind, PregnancyReport};
 use domain::person::PersonReference;
 use domain::service::Service;
-use exchange::lane::LaneEpoch;
 use store::letters::NoticeKind;
 use store::messages::Side;
 use store::tables::NOTICE;
 
+use super::delivered_again::delivered_again;
 use super::mail::{Post, agree, content, draft, receipt, row, send};
 use super::*;
 use crate::app::consents::{self, Request, refused as words, spread};
 use crate::app::duties;
 use crate::app::messages::grounds::Grounds;
-use crate::app::messages::send::{self as sending, Accepted, Draft, Outlet as _};
-use crate::app::reconcile::cures::{Delivering, deliver_again};
+use crate::app::messages::send::{self as sending, Accepted, Draft};
+use crate::app::reconcile::cures::Delivering;
 
 pub(super) fn area(code: &str) -> AreaCode {
     code.parse().unwrap()
@@ -175,13 +175,7 @@ async fn what_was_withdrawn_or_is_hidden_by_now_is_not_delivered_again() {
 
     // The other county has lost everything and asks for it in a reconciliation.
     for (accepted, goes) in [(told, false), (notice, false), (harmless, true)] {
-        let sealer = post.sealer(area(ORIGIN)).unwrap();
-        let own = office.area;
-        let again = office.store.commit(move |unit| {
-            let (epoch, id) = (LaneEpoch::new(9), accepted.id);
-            deliver_again(unit, own, id, sealer.as_ref(), epoch, NOW)
-        });
-        let again = again.await.map_err(AppError::from).unwrap();
+        let again = delivered_again(&office, &post, ORIGIN, accepted, NOW).await;
         assert_eq!(again != Delivering::Lost, goes, "{accepted:?}: {again:?}");
     }
 }

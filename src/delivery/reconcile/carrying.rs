@@ -311,7 +311,7 @@ impl Reconcile {
         let write = move |unit: &mut Unit<'_>| {
             let each = list.into_iter().map(|id| {
                 let sealer = sealer.as_ref();
-                let came = cures::deliver_again(unit, own, id, sealer, new_epoch, now)?;
+                let came = cures::deliver_again(unit, (own, to), id, sealer, new_epoch, now)?;
                 Ok((id, came))
             });
             each.collect::<Result<Vec<_>, AppError>>()

@@ -9,6 +9,7 @@ use crate::ledger::Direction;
 use crate::ledger::LedgerEntry;
 use crate::receipt::Disposition;
 use crate::receipt::Outcome;
+use crate::receipt::nil_message_id;
 
 /// What an entry of the owner's ledger says.
 #[must_use]
@@ -23,7 +24,7 @@ pub const fn of_ledger(entry: &LedgerEntry) -> (Direction, Entry) {
 
 /// What a disposition says, of a parcel between two counties, that the owner of the book has sent or received. `None` for
 /// what is not final, for a conflict, which is about a place whose message has its own entry, and for what the ledger of
-/// the recipient says already.
+/// the recipient says already, and for an envelope whose message could not be read or had impossible times.
 #[must_use]
 pub fn of_disposition(
     direction: Direction,
@@ -37,6 +38,9 @@ pub fn of_disposition(
         Outcome::Refused { .. } => EntryState::Refused,
         Outcome::Stored => EntryState::Stored,
     };
+    if said.message_id == nil_message_id() {
+        return None;
+    }
     if direction == Direction::Received && (state == EntryState::Stored || said.duplicate) {
         return None;
     }

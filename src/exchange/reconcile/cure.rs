@@ -28,7 +28,7 @@ impl Cure {
     #[must_use]
     pub fn owed(own: AreaCode, difference: &Difference) -> Option<(MessageId, Self)> {
         let (id, (from, to)) = difference.id().zip(difference.pair())?;
-        if difference.cured_by() != Some(own) {
+        if difference.cured_by() != Some(own) || !difference.holds_together() {
             return None;
         }
         let was_refused = |entry: &Option<Entry>| {

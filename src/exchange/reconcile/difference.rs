@@ -106,6 +106,26 @@ impl Difference {
         self.either().map(|entry| (entry.from, entry.to))
     }
 
+    /// Whether the name fits what the two sides say: nobody delivers what he does not say that he has.
+    #[must_use]
+    pub const fn holds_together(&self) -> bool {
+        match (self.name, &self.sender, &self.recipient) {
+            (DifferenceName::MissingAtRecipient, Some(_), None)
+            | (DifferenceName::MissingAtSender, None, Some(_)) => true,
+            (DifferenceName::MissingAtRecipient | DifferenceName::MissingAtSender, ..) => false,
+            (DifferenceName::NotReported, sender, recipient) => {
+                sender.is_some() || recipient.is_some()
+            }
+            (
+                DifferenceName::ReceiptMissing
+                | DifferenceName::StateDiffers
+                | DifferenceName::ContentDiffers,
+                sender,
+                recipient,
+            ) => sender.is_some() && recipient.is_some(),
+        }
+    }
+
     /// The county that cures it: whoever has what the other lacks. Nobody where a person decides.
     #[must_use]
     pub fn cured_by(&self) -> Option<AreaCode> {

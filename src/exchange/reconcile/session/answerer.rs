@@ -202,6 +202,9 @@ impl Answerer {
         if !self.scope.holds(id, from, to) {
             return Err(SessionError::Scope);
         }
+        if !difference.holds_together() {
+            return Err(SessionError::Inconsistent);
+        }
         let ours = match self.scope.stands_for(self.scope.answerer, from) {
             true => &difference.sender,
             false => &difference.recipient,

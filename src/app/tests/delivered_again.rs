@@ -1,0 +1,60 @@
+//! What its recipient has lost is delivered again, in a reconciliation.
+
+use std::time::Duration;
+
+use domain::message::Kind;
+use exchange::lane::LaneEpoch;
+use store::messages::{EnvelopeKey, Side};
+use store::tables::{CASE, ENVELOPE};
+
+use super::mail::{Post, content, receipt, row, send};
+use super::*;
+use crate::app::letters;
+use crate::app::messages::send::{Accepted, Outlet as _};
+use crate::app::reconcile::cures::{Delivering, deliver_again};
+
+const DAYS: Duration = Duration::from_secs(100 * 86_400);
+
+pub(super) async fn delivered_again(
+    office: &Office,
+    post: &Post,
+    to: &str,
+    accepted: Accepted,
+    now: UnixMillis,
+) -> Delivering {
+    let (own, to) = (office.area, to.parse().unwrap());
+    let sealer = post.sealer(to).unwrap();
+    let again = office.store.commit(move |unit| {
+        let (epoch, id) = (LaneEpoch::new(9), accepted.id);
+        deliver_again(unit, (own, to), id, sealer.as_ref(), epoch, now)
+    });
+    again.await.map_err(AppError::from).unwrap()
+}
+
+#[tokio::test]
+async fn it_is_for_its_recipient_alone_and_taken_however_old_it_is() {
+    let (office, post) = (Office::here(), Post::new());
+    let asked = send(&office, &office.clerk(), &post, content(6, Kind::CertificateInquiry)).await;
+    receipt(&office, &[(asked, None)], NOW).await;
+    let before = row(&office.store, asked.id, Side::Sent);
+    let late = NOW.saturating_add(DAYS);
+    assert!(before.expires < late);
+    // Whoever says that it was for another gets nothing that is sealed for that one.
+    let astray = delivered_again(&office, &post, "410000", asked, late).await;
+    assert_eq!(astray, Delivering::Lost);
+    assert_eq!(row(&office.store, asked.id, Side::Sent), before);
+
+    let again = delivered_again(&office, &post, ORIGIN, asked, late).await;
+    let Delivering::OnItsWay { epoch, sequence, .. } = again else { panic!("{again:?}") };
+    let lane = EnvelopeKey::of(Side::Sent, asked.to, epoch).key();
+    let entry = office.store.read(&ENVELOPE, &lane, sequence.get()).unwrap().unwrap();
+    let header = crate::app::messages::envelope_of(entry).unwrap().header_bytes;
+    assert!(wire::decode_header(&header).unwrap().expires > late);
+
+    // A refusal now is told, and takes nothing back of what has followed from it.
+    let again = Accepted { epoch, sequence, ..asked };
+    receipt(&office, &[(again, Some(Reason::SenderRevoked))], late).await;
+    assert!(letters::show(&office.clerk(), &office.store, asked.id, LOOKING).await.is_ok());
+    let case = office.store.get(&CASE, asked.case.opening_message().as_bytes()).unwrap();
+    assert!(case.is_some(), "its case stands");
+}
