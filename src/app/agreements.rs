@@ -7,6 +7,8 @@ mod adopt;
 pub mod rule;
 mod words;
 
+use std::collections::BTreeSet;
+
 use domain::access::Permission;
 use domain::agreement::{
     Agreement, AgreementError, AgreementState, AgreementTerms, KindTerms, Word,
@@ -35,6 +37,8 @@ use super::{AppError, Ctx, Refusal};
 const VERSIONS_MAX: usize = 1_000;
 /// Agreements that are in force with one county at one time.
 const AGREED_MAX: usize = 16;
+/// Versions that hold, or will: each may have one that takes its place later.
+const ROWS_MAX: usize = 2 * AGREED_MAX;
 
 /// A proposal as a supervisor enters it.
 #[derive(Clone, Debug)]
@@ -267,23 +271,30 @@ fn keep(
     unit.put(&AGREEMENT, &(id, version), row)?;
     let peer = peer_key(row.agreement.peer_of(own));
     let mut agreed = in_force(unit, peer, today)?;
-    if matches!(state, AgreementState::Agreed { .. }) {
+    let others_end = match state {
+        AgreementState::Agreed { .. } => Some(row.agreement.terms.valid_from),
+        AgreementState::Ended { on, .. } => Some(on.plus_days(1)),
+        AgreementState::Proposed | AgreementState::Declined | AgreementState::Replaced { .. } => {
+            None
+        }
+    };
+    agreed.retain(|other| (other.id, other.version) != (id, version));
+    if let Some(from) = others_end {
         for (key, mut before) in unit.scan_under(&AGREEMENT, &(id,), None, VERSIONS_MAX)? {
-            if before.agreement.version < version {
-                before.agreement = before.agreement.replace(version);
+            let after = before.agreement.replace(version, from);
+            if after != before.agreement {
+                before.agreement = after;
                 unit.put(&AGREEMENT, &key, &before)?;
             }
         }
-        agreed.retain(|other| other.id != id);
-    } else {
-        agreed.retain(|other| (other.id, other.version) != (id, version));
+        for other in agreed.iter_mut().filter(|other| other.id == id) {
+            *other = other.replace(version, from);
+        }
     }
-    let holds = matches!(state, AgreementState::Agreed { .. } | AgreementState::Ended { .. });
+    agreed.push(row.agreement.clone());
     // What is over takes nobody's place.
-    if holds && row.agreement.terms.valid_until >= today {
-        agreed.push(row.agreement.clone());
-    }
-    if agreed.len() > AGREED_MAX {
+    agreed.retain(|other| holds_still(other, today));
+    if ids(&agreed).len() > AGREED_MAX || agreed.len() > ROWS_MAX {
         return Err(no_room());
     }
     unit.put(&AGREED, &peer, &store::agreements::AgreedRow { agreements: agreed })?;
@@ -292,8 +303,17 @@ fn keep(
 
 fn in_force(unit: &Unit<'_>, peer: PeerKey, today: Date) -> Result<Vec<Agreement>, AppError> {
     let mut agreed = unit.get(&AGREED, &peer)?.unwrap_or_default().agreements;
-    agreed.retain(|other| other.terms.valid_until >= today);
+    agreed.retain(|other| holds_still(other, today));
     Ok(agreed)
+}
+
+/// Whether an agreement holds today, or on a day that is to come.
+fn holds_still(agreement: &Agreement, today: Date) -> bool {
+    agreement.last_day().is_some_and(|last| last >= today)
+}
+
+fn ids(agreements: &[Agreement]) -> BTreeSet<AgreementId> {
+    agreements.iter().map(|agreement| agreement.id).collect()
 }
 
 /// Whether one more agreement with a county can be in force beside the others.
@@ -304,7 +324,9 @@ fn has_room(
     today: Date,
 ) -> Result<bool, AppError> {
     let agreed = in_force(unit, peer_key(peer), today)?;
-    Ok(agreed.iter().filter(|other| other.id != id).count() < AGREED_MAX)
+    let mut others = ids(&agreed);
+    others.remove(&id);
+    Ok(others.len() < AGREED_MAX)
 }
 
 fn no_room() -> AppError {

@@ -8,7 +8,7 @@ use domain::agreement::{Agreement, ask_once_days};
 use domain::area::AreaCode;
 use domain::asked::{self, Report};
 use domain::id::{MessageId, PersonId};
-use domain::message::{Body, Content};
+use domain::message::{Body, Content, Kind};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::agreements::DutyRow;
@@ -108,6 +108,25 @@ fn out_of_use(
             }
         }
         _ => Ok(()),
+    }
+}
+
+/// The record of a person has changed here: what was reported before of what these kinds speak of answers nothing any more.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn outdated(unit: &mut Unit<'_>, person: PersonId, kinds: &[Kind]) -> Result<(), AppError> {
+    let mut after: Option<ReportedKey> = None;
+    loop {
+        let rows = unit.scan_under(&REPORT_OF_PERSON, &(person,), after.as_ref(), REPORTS_MAX)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        after = Some(*last);
+        for (key, side) in rows {
+            let ours = side == u64::from(Side::Sent.byte());
+            if ours && kinds.iter().any(|kind| kind.number() == key.2) {
+                unit.delete(&REPORT_OF_PERSON, &key);
+            }
+        }
     }
 }
 

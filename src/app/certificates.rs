@@ -8,7 +8,7 @@ use domain::certificate::{
     Certificate, CertificateError, CertificateFacts, ReplacementCause, RevocationCause,
 };
 use domain::id::CertificateNumber;
-use domain::message::CertificateState;
+use domain::message::{CertificateState, Kind};
 use domain::person::PersonDetails;
 use domain::reason::Reason;
 use domain::record::Version;
@@ -21,7 +21,7 @@ use store::{Store, Subject, Unit};
 use super::access::{self, Act, CERTIFYING, REVOKING, Why};
 use super::idempotency::Once;
 use super::persons::{self, Entered};
-use super::{AppError, Ctx, Refusal};
+use super::{AppError, Ctx, Refusal, asked};
 
 /// An application for a certificate.
 #[derive(Clone, Debug)]
@@ -59,6 +59,9 @@ pub struct Revoke {
     /// Why, in words the holder can read.
     pub reason: WrittenReason,
 }
+
+/// Reports that speak of a certificate.
+const REPORTS: [Kind; 2] = [Kind::CertificateStatement, Kind::CertificateNotice];
 
 /// What a repeated application finds again.
 #[derive(Serialize, Deserialize)]
@@ -112,6 +115,7 @@ fn issue_in(
     let certificate = certificate.map_err(refused)?;
     unit.keep_certificate(&subject, &certificate)?;
     access::note(ctx, unit, Act::on(AccessAction::Create, CERTIFYING, key))?;
+    access::note(ctx, unit, Act::on(AccessAction::Print, CERTIFYING, key))?;
     Ok(certificate)
 }
 
@@ -213,7 +217,11 @@ pub async fn get(
         let person = found.as_ref().map(Certificate::person);
         let hash = |document: &_| store.document_hash(document);
         let person = person.map(|id| persons::key_of(store, hash, id)).transpose()?.flatten();
-        Ok((Act { action: AccessAction::View, why, person, message: None }, found))
+        let valid = |held: &Certificate| held.state_on(ctx.today()) == CertificateState::Valid;
+        // One that holds comes with the code that is printed on it.
+        let prints = found.as_ref().is_some_and(valid);
+        let action = if prints { AccessAction::Print } else { AccessAction::View };
+        Ok((Act { action, why, person, message: None }, found))
     })
     .await
 }
@@ -240,8 +248,13 @@ where
         unit.keep_certificate(&subject, &after)?;
         let hash = |document: &_| unit.document_hash(document);
         let person = persons::key_of(unit, hash, after.person())?;
-        let action = AccessAction::Change;
-        access::note(&ctx, unit, Act { action, why, person, message: None })?;
+        // Whoever changes it gets to see it as well, and to print it where it holds.
+        let is_valid = after.state_on(ctx.today()) == CertificateState::Valid;
+        let shown = if is_valid { AccessAction::Print } else { AccessAction::View };
+        for action in [AccessAction::Change, shown] {
+            access::note(&ctx, unit, Act { action, why, person, message: None })?;
+        }
+        asked::outdated(unit, after.person(), &REPORTS)?;
         Ok(after)
     };
     let done = store.commit(work).await.map_err(AppError::from);

@@ -22,6 +22,8 @@ use super::{AppError, Ctx, Refusal, applications};
 pub const CASES_MAX: usize = 500;
 /// A message may be answered, and its clock may end, so long after it was sent.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);
+/// A day, milliseconds.
+const DAY_MS: u64 = 86_400_000;
 /// A registration is followed so long, for what has to follow it.
 const FOLLOWED: Duration = Duration::from_secs(86_400 * 60);
 
@@ -49,7 +51,7 @@ pub struct Number {
 }
 
 /// The numbers of a period, by indicator, area and kind. For a paper that leaves the node (`leaving`) small counts are
-/// left out. Reads every message of the time: not for a thread that must not block.
+/// left out, and those from which they could be worked out. Reads every message of the time: not for a thread that must not block.
 ///
 /// # Errors
 /// `ROLE_REQUIRED`; `INVALID_FIELD` for a period outside the calendar; when rows cannot be read.
@@ -60,17 +62,54 @@ pub fn show(
     leaving: bool,
 ) -> Result<Vec<Number>, AppError> {
     ctx.must(Permission::ReadNumbers)?;
-    let mut counts: BTreeMap<(u8, String, u8), (Key, Count)> = BTreeMap::new();
+    let counts = counts(ctx, store, period)?;
+    let hidden = if leaving { hidden(ctx, store, period, &counts)? } else { BTreeSet::new() };
+    let numbers = counts.into_iter().filter_map(|(place, ((indicator, area, kind), count))| {
+        let indicator = Indicator::from_number(indicator)?;
+        let count = Some(count).filter(|_| !hidden.contains(&place));
+        Some(Number { indicator, area, kind, count })
+    });
+    Ok(numbers.collect())
+}
+
+/// Where a number stands in a table: indicator, area, kind.
+type Place = (u8, String, u8);
+type Counts = BTreeMap<Place, (Key, Count)>;
+
+fn counts(ctx: &Ctx, store: &Store, period: Period) -> Result<Counts, AppError> {
+    let mut counts = Counts::new();
     walk(ctx, store, period, &mut |key, _, counted| {
         let place = (key.0, key.1.to_string(), key.2.map_or(0, Kind::number));
         counts.entry(place).or_insert((key, Count::default())).1.add(counted);
     })?;
-    let numbers = counts.into_values().filter_map(|((indicator, area, kind), count)| {
-        let indicator = Indicator::from_number(indicator)?;
-        let count = if leaving { count.outside() } else { Some(count) };
-        Some(Number { indicator, area, kind, count })
-    });
-    Ok(numbers.collect())
+    Ok(counts)
+}
+
+/// What does not leave the node: small counts, and what would tell them by subtraction, a quarter of its months or all that
+/// was exchanged of what came and went.
+fn hidden(
+    ctx: &Ctx,
+    store: &Store,
+    period: Period,
+    counts: &Counts,
+) -> Result<BTreeSet<Place>, AppError> {
+    let mut hidden = small(counts);
+    for month in period.months() {
+        hidden.extend(small(&self::counts(ctx, store, month)?));
+    }
+    let parts = [Indicator::Reception, Indicator::Opening].map(Indicator::number);
+    let whole: Vec<Place> = hidden
+        .iter()
+        .filter(|(indicator, ..)| parts.contains(indicator))
+        .map(|(_, area, kind)| (Indicator::Gap.number(), area.clone(), *kind))
+        .collect();
+    hidden.extend(whole);
+    Ok(hidden)
+}
+
+fn small(counts: &Counts) -> BTreeSet<Place> {
+    let small = counts.iter().filter(|(_, (_, count))| count.outside().is_none());
+    small.map(|(place, _)| place.clone()).collect()
 }
 
 /// What one number counts, in the order of ids after `after`, each with whether it is in the numerator.
@@ -231,7 +270,10 @@ fn told_at(
 ) -> Option<UnixMillis> {
     let latest = of_duty(Duty::TellArrival).due(entered).at();
     let notices = told.get(&person)?.iter();
-    let fits = |(at, to): &&(UnixMillis, AreaCode)| *to == origin && *at < latest;
+    // Not of an earlier stay; a day for whoever enters what has just been told.
+    let earliest = UnixMillis::new(entered.get().saturating_sub(DAY_MS));
+    let time = earliest..latest;
+    let fits = |(at, to): &&(UnixMillis, AreaCode)| *to == origin && time.contains(at);
     notices.filter(fits).map(|(at, _)| *at).max()
 }
 
@@ -239,4 +281,22 @@ fn told_at(
 #[must_use]
 pub fn case_id(id: [u8; 16]) -> String {
     MessageId::from_bytes(id).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_of_an_earlier_stay_tells_nobody_of_this_one() {
+        let day = |number: u64| UnixMillis::new(1_780_000_000_000 + number * DAY_MS);
+        let (her, origin): (PersonId, AreaCode) =
+            (PersonId::from_bytes([1; 16]), "410522".parse().unwrap());
+        let told = |at: u64| Told::from([(her, vec![(day(at), origin)])]);
+        let seen = |at: u64, entered: u64| told_at(&told(at), her, origin, day(entered));
+        assert_eq!(seen(0, 100), None, "that was another stay");
+        assert_eq!(seen(100, 100), Some(day(100)));
+        assert_eq!(seen(99, 100), Some(day(99)), "entered on the day after");
+        assert_eq!(seen(190, 100), None, "far too late");
+    }
 }

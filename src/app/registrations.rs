@@ -3,6 +3,7 @@
 use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
 use domain::id::RegistrationId;
+use domain::message::Kind;
 use domain::person::{Person, PersonDetails};
 use domain::reason::Reason;
 use domain::record::Version;
@@ -18,7 +19,7 @@ use store::{Store, Unit};
 use super::access::{self, Act, REGISTERING, Why};
 use super::idempotency::Once;
 use super::persons::{self, Entered};
-use super::{AppError, Ctx, Refusal};
+use super::{AppError, Ctx, Refusal, asked};
 use crate::time::random;
 
 /// An arrival as the clerk enters it.
@@ -123,6 +124,9 @@ fn as_entered(ctx: &Ctx, arrival: Arrival, done: &Registered) -> Result<Register
     Ok(Registered { person, registration: registration.map_err(refused)? })
 }
 
+/// Reports that speak of a stay.
+const REPORTS: [Kind; 2] = [Kind::ArrivalNotice, Kind::OutflowFeedback];
+
 pub(super) fn arrive_in(
     ctx: &Ctx,
     unit: &mut Unit<'_>,
@@ -220,6 +224,7 @@ async fn edit(
         let person = persons::key_of(unit, hash, after.person())?;
         let action = AccessAction::Change;
         access::note(&ctx, unit, Act { action, why: REGISTERING, person, message: None })?;
+        asked::outdated(unit, after.person(), &REPORTS)?;
         Ok(after)
     };
     let done = store.commit(work).await.map_err(AppError::from);

@@ -29,6 +29,7 @@ mod progress;
 mod recalled;
 mod reconciling;
 mod refusals;
+mod renewals;
 mod repeats;
 mod restoring;
 mod retaining;

@@ -8,11 +8,11 @@ use domain::message::{CheckContext, Content};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
-use exchange::envelope::{Header, SealedEnvelope, unpad};
+use exchange::envelope::{Header, SealedEnvelope, Untimely, unpad};
 use exchange::keys::{OpenError, Opener as _, SignContext, Signer};
 use exchange::parcel::ParcelManifest;
 use exchange::receipt::Receipt;
-use exchange::receiver::{refuse_misdirected, refuse_unreadable};
+use exchange::receiver::{defer_untimely, refuse_misdirected, refuse_unreadable};
 use store::messages::{Blob, Signed};
 use store::{Pending, Store};
 use wire::content::{MalformedContent, decode_content};
@@ -154,8 +154,11 @@ impl Inbound {
         let Ok(header) = decode_header(&envelope.header_bytes) else {
             return Item::Astray(refuse_unreadable(digest, now));
         };
-        if !header.is_of_its_time(now) {
-            return Item::Astray(refuse_unreadable(digest, now));
+        match header.check_times(now) {
+            Ok(()) => {}
+            Err(Untimely::Id) => return Item::Astray(refuse_unreadable(digest, now)),
+            // Nobody knows whose clock it is: nothing is lost by waiting.
+            Err(Untimely::Clock) => return Item::Astray(defer_untimely(&header, digest, now)),
         }
         if header.from != peer {
             return Item::Astray(refuse_misdirected(&header, digest, Reason::SenderMismatch, now));

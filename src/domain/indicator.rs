@@ -79,6 +79,18 @@ impl Period {
         }
     }
 
+    /// The months that it is made of; none for a month, and for a year, whose ends are not those of months.
+    #[must_use]
+    pub fn months(self) -> Vec<Self> {
+        match self {
+            Self::Quarter(year, quarter) => {
+                let last = quarter.saturating_mul(3);
+                (last.saturating_sub(2)..=last).map(|month| Self::Month(year, month)).collect()
+            }
+            Self::Month(..) | Self::Year(_) => Vec::new(),
+        }
+    }
+
     /// The first moment in it and the first after it.
     ///
     /// # Errors
@@ -320,6 +332,8 @@ mod tests {
         assert_eq!(days("2026-01"), pair("2025-12-21", "2026-01-20"));
         assert_eq!(days("2026-Q1"), pair("2025-12-21", "2026-03-20"));
         assert_eq!(days("2026-Q4"), pair("2026-09-21", "2026-12-20"));
+        let months = "2026-Q1".parse::<Period>().unwrap().months();
+        assert_eq!(months, [1, 2, 3].map(|month| Period::Month(2026, month)));
         assert_eq!(days("2026"), pair("2025-10-01", "2026-09-30"));
         for wrong in ["", "2026-13", "2026-00", "2026-Q5", "2026-Q0", "26", "2026-+1", "x"] {
             assert_eq!(wrong.parse::<Period>(), Err(PeriodError), "{wrong}");

@@ -62,15 +62,31 @@ const CREATED_AHEAD_MAX: Duration = Duration::from_secs(86_400);
 /// Nobody delivers again what is older: five years, longer than proofs of transfer are kept.
 const CREATED_AGO_MAX: Duration = Duration::from_secs(5 * 366 * 86_400);
 
+/// Times in a header that cannot be true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untimely {
+    /// The id is of another time than the message.
+    Id,
+    /// It was accepted tomorrow, or years ago: one of the two clocks is wrong.
+    Clock,
+}
+
 impl Header {
     /// Whether its times can be true at a receiver whose clock says `now`. What is reconciled is found by the time in its
     /// id: one of another century would be in no book that anybody looks at, or in too many.
-    #[must_use]
-    pub fn is_of_its_time(&self, now: UnixMillis) -> bool {
+    ///
+    /// # Errors
+    /// [`Untimely`] when they cannot.
+    pub fn check_times(&self, now: UnixMillis) -> Result<(), Untimely> {
         let made = self.message_id.timestamp();
-        made.since(self.created).max(self.created.since(made)) <= ID_APART_MAX
-            && self.created.since(now) <= CREATED_AHEAD_MAX
-            && now.since(self.created) <= CREATED_AGO_MAX
+        if made.since(self.created).max(self.created.since(made)) > ID_APART_MAX {
+            return Err(Untimely::Id);
+        }
+        let ahead = self.created.since(now) > CREATED_AHEAD_MAX;
+        if ahead || now.since(self.created) > CREATED_AGO_MAX {
+            return Err(Untimely::Clock);
+        }
+        Ok(())
     }
 }
 
@@ -283,26 +299,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_of_its_time() {
+    fn the_times_of_a_header_can_be_true() {
         const DAY: u64 = 86_400_000;
         let now = UnixMillis::new(20_000 * DAY);
-        let header = |made: u64, created: u64| {
-            let made = MessageId::new(UnixMillis::new(made * DAY), [0; 10]);
-            Header {
-                message_id: made,
-                created: UnixMillis::new(created * DAY),
-                ..crate::samples::header(1)
-            }
-        };
-        for (made, created) in
-            [(20_000, 20_000), (19_970, 20_000), (20_031, 20_000), (18_200, 18_200)]
-        {
-            assert!(header(made, created).is_of_its_time(now), "{made} {created}");
-        }
-        for (made, created) in
-            [(19_960, 20_000), (20_040, 20_000), (20_002, 20_002), (18_000, 18_000)]
-        {
-            assert!(!header(made, created).is_of_its_time(now), "{made} {created}");
+        for (made, created, expected) in [
+            (20_000, 20_000, Ok(())),
+            (19_970, 20_000, Ok(())),
+            (20_031, 20_000, Ok(())),
+            (18_200, 18_200, Ok(())),
+            (19_960, 20_000, Err(Untimely::Id)),
+            (20_040, 20_000, Err(Untimely::Id)),
+            (20_002, 20_002, Err(Untimely::Clock)),
+            (18_000, 18_000, Err(Untimely::Clock)),
+        ] {
+            let message_id = MessageId::new(UnixMillis::new(made * DAY), [0; 10]);
+            let created = UnixMillis::new(created * DAY);
+            let header = Header { message_id, created, ..crate::samples::header(1) };
+            assert_eq!(header.check_times(now), expected, "{made}");
         }
     }
 

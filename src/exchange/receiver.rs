@@ -222,6 +222,12 @@ pub fn refuse_misdirected(
     Answer { header, digest, now }.refuse(reason, None).disposition
 }
 
+/// Puts off an envelope whose times say that one of two clocks is wrong; nothing is remembered.
+#[must_use]
+pub fn defer_untimely(header: &Header, digest: Digest, now: UnixMillis) -> Disposition {
+    Answer { header, digest, now }.defer(Reason::ClockWrong, FAULT_RETRY).disposition
+}
+
 /// What every answer about one envelope has in common.
 struct Answer<'a> {
     header: &'a Header,

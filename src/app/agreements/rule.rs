@@ -19,6 +19,7 @@ use store::{Kept, Store, StoreError, Unit};
 
 use super::{VERSIONS_MAX, has_room, keep, refusal};
 use crate::app::AppError;
+use crate::app::cases::opening;
 
 /// What is agreed with a county and not replaced, as far as a unit sees.
 ///
@@ -125,7 +126,8 @@ fn opened_by(unit: &Unit<'_>, content: &Content) -> Result<Option<Kind>, AppErro
             return Ok(row.kind());
         }
     }
-    Ok(None)
+    // It may have come with a hand-over.
+    Ok(opening::opening(unit, case)?.map(|first| first.kind()))
 }
 
 /// Why a word of `peer` about an agreement cannot be taken, if it cannot.

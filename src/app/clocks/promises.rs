@@ -58,8 +58,15 @@ pub(crate) fn ends(agreements: &[Agreement], today: Date) -> Option<Date> {
     let soon = today.plus_days(-ENDED_FOR_DAYS)..=today.plus_days(ENDS_WITHIN_DAYS);
     let ending = agreements.iter().filter(|agreement| {
         // What one side has ended was told to both, with its reason.
-        matches!(agreement.state, AgreementState::Agreed { .. })
-            && soon.contains(&agreement.terms.valid_until)
+        // Nor is one told of that another takes the place of before its time: both have agreed on that.
+        let runs_out = match agreement.state {
+            AgreementState::Agreed { .. } => true,
+            AgreementState::Replaced { .. } => {
+                agreement.last_day() == Some(agreement.terms.valid_until)
+            }
+            _ => false,
+        };
+        runs_out && soon.contains(&agreement.terms.valid_until)
     });
     let followed = |agreement: &&Agreement| {
         agreements.iter().any(|other| {

@@ -5,6 +5,7 @@ use std::ops::{Bound, ControlFlow};
 
 use domain::area::AreaCode;
 use domain::case::{Pairing, Seat};
+use domain::certificate::CheckResult;
 use domain::draw::Frame;
 use domain::id::{MessageId, PersonId, RegistrationId, RequestId};
 use domain::indicator::{ApplicationFact, MessageFact};
@@ -14,7 +15,7 @@ use domain::time::{Date, UnixMillis};
 use store::cases::CaseRow;
 use store::messages::{MessageKey, MessageRow, Side};
 use store::reconcile::DifferenceState;
-use store::records::RegistrationRow;
+use store::records::{EndorsementRow, RegistrationRow};
 use store::tables::{CASE, DIFFERENCE, DRAW, ENDORSEMENT, MESSAGE, REGISTRATION, SERVICE_REQUEST};
 use store::{Kept, Store};
 
@@ -271,7 +272,10 @@ pub(super) fn checks(
         let Some((last, _)) = rows.last() else { return Ok(checked) };
         lower = Bound::Excluded(*last);
         for (id, kept) in rows {
-            if let Some(row) = kept.value() {
+            let done = |row: &EndorsementRow| {
+                !matches!(row.0.endorsement.result, CheckResult::NotChecked { .. })
+            };
+            if let Some(row) = kept.value().filter(done) {
                 checked.entry(row.0.registration).or_insert_with(|| id.timestamp());
             }
         }

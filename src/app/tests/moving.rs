@@ -238,7 +238,6 @@ async fn nothing_goes_beyond_what_the_new_consent_covers() {
     let withdrawn = world.consents(THIRD, |terms| terms).await;
     let gone = Ground::Consent(withdrawn);
     withdraw(&world.here, gone).await.unwrap();
-    perform(&world.here, &world.post).await;
 
     // Only the pregnancy: what the report says of contraception stays where it is.
     let until = today().plus_days(20);

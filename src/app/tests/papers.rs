@@ -1,12 +1,15 @@
 //! Certificates: issued once, renewed, replaced, revoked; printed, checked offline, and noted.
 
+use domain::access::AccessAction;
 use domain::certificate::{CheckResult, ReplacementCause, RevocationCause};
 use domain::id::CertificateNumber;
-use domain::message::CertificateState;
+use domain::message::{CertificateState, Kind};
 use domain::person::{Birth, MaritalStatus};
 use domain::record::Version;
 use domain::text::WrittenReason;
 use store::access::person_key;
+use store::messages::{Side, peer_key};
+use store::tables::REPORT_OF_PERSON;
 
 use super::*;
 use crate::app::certificates::check::{self, Check};
@@ -64,6 +67,25 @@ async fn a_certificate_is_this_countys_valid_three_years_and_one_at_a_time() {
     let anew = certificates::issue(&after, store, application(person(0))).await.unwrap();
     assert_eq!((anew.number().year(), anew.number().serial()), (2029, 1), "each year counts anew");
     assert_eq!(office.find(&person(0)).await.unwrap().certificates.len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_changes_a_certificate_sees_and_prints_it_as_the_log_says() {
+    let office = Office::of(ORIGIN);
+    let (clerk, store) = (office.clerk(), &office.store);
+    let issued = certificates::issue(&clerk, store, application(person(0))).await.unwrap();
+    certificates::renew(&clerk, store, issued.number(), issued.version()).await.unwrap();
+    let revoked = certificates::revoke(&clerk, store, revocation(issued.number(), 2)).await;
+    revoked.unwrap();
+    let actions: Vec<_> =
+        store.access_after(0, 100).unwrap().into_iter().map(|entry| entry.action).collect();
+    let expected = [
+        [AccessAction::Create, AccessAction::Print],
+        [AccessAction::Change, AccessAction::Print],
+        [AccessAction::Change, AccessAction::View],
+    ];
+    assert_eq!(actions[actions.len() - 6..], *expected.as_flattened());
+    assert!(actions[..].iter().filter(|action| action.is_read()).count() >= 3, "counted as reads");
 }
 
 #[tokio::test]
@@ -133,8 +155,21 @@ async fn a_revoked_certificate_has_a_reason_and_no_code() {
     let (net, office) = (Net::new(), Office::of(ORIGIN));
     let (clerk, store) = (office.clerk(), &office.store);
     let issued = certificates::issue(&clerk, store, application(person(0))).await.unwrap();
+    let peer = peer_key(HERE.parse().unwrap());
+    let person = issued.person();
+    let reported = move |kind: Kind| (person, peer, kind.number(), [kind.number(); 16]);
+    let reports = [Kind::CertificateStatement, Kind::InquiryAnswer];
+    let noted = store.commit(move |unit| {
+        for key in reports.map(reported) {
+            unit.put(&REPORT_OF_PERSON, &key, &u64::from(Side::Sent.byte()))?;
+        }
+        Ok::<_, AppError>(())
+    });
+    noted.await.map_err(AppError::from).unwrap();
     let gone = certificates::revoke(&clerk, store, revocation(issued.number(), 1)).await.unwrap();
     assert_eq!(gone.state_on(today()), CertificateState::Revoked);
+    let answers = reports.map(|kind| store.get(&REPORT_OF_PERSON, &reported(kind)).unwrap());
+    assert_eq!(answers.map(|it| it.is_some()), [false, true], "what was said of it is out of date");
     assert_eq!(print::code(&clerk, net.material(ORIGIN), &gone).await.unwrap(), None);
     let twice = certificates::revoke(&clerk, store, revocation(issued.number(), 2)).await;
     assert_eq!(refused(twice).1, "certificate_number");

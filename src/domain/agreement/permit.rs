@@ -2,7 +2,7 @@
 //! own copy of the agreement.
 //!
 //! What passes by law passes without an agreement. Anything else needs one that lists its kind, and its purpose. Where an
-//! agreement lists a kind, only the listed fields go.
+//! agreement lists a kind, only the listed fields go. Words that end a case, or an offer, pass always.
 
 use std::collections::BTreeSet;
 
@@ -30,6 +30,10 @@ pub fn permit(
 ) -> Result<Permit, Refusal> {
     let refused = |field| Refusal { reason: Reason::NotAgreed, field };
     let kind = content.kind();
+    if kind.ends_something() {
+        // Nobody is to be held to a case that must not be answered any more.
+        return Ok(Permit { dropped: BTreeSet::new() });
+    }
     if let Body::HandOver(body) = &content.body {
         // A case with all that was written in it: each document goes where it could have gone by itself.
         let nothing = Permit { dropped: BTreeSet::new() };
@@ -67,6 +71,11 @@ pub fn permit(
     let mut dropped = BTreeSet::new();
     // Words inside a case have few fields, and none that can be left out.
     if !listing.is_empty() && !kind.is_step() {
+        let for_it = |agreement: &Agreement| {
+            governing.passes_without_agreement()
+                || agreement.terms.purposes.contains(&content.purpose)
+        };
+        let listing: Vec<_> = listing.iter().filter(|(agreement, _)| for_it(agreement)).collect();
         let goes = |field: &str| {
             listing.iter().any(|(_, terms)| terms.fields.iter().any(|name| name.as_str() == field))
         };

@@ -20,10 +20,12 @@ pub enum AgreementState {
         /// When the other side did.
         at: UnixMillis,
     },
-    /// A later version stands in its place.
+    /// A later version stands in its place, or will from a day on.
     Replaced {
         /// That version.
         by: u32,
+        /// The first day on which this one does not hold any more.
+        from: Date,
     },
     /// One side has ended it.
     Ended {
@@ -118,14 +120,25 @@ impl Agreement {
         Ok(Self { state, ..self.clone() })
     }
 
-    /// What becomes of this version when a later one is agreed on.
-    pub fn replace(&self, by: u32) -> Self {
-        match self.state {
-            AgreementState::Agreed { .. } | AgreementState::Proposed if by > self.version => {
-                Self { state: AgreementState::Replaced { by }, ..self.clone() }
+    /// What becomes of this version when a later one is agreed on that holds from a day on, or is ended the day before:
+    /// it holds until then, and no longer than it did.
+    pub fn replace(&self, by: u32, from: Date) -> Self {
+        let state = match self.state {
+            _ if by <= self.version => self.state,
+            // What was never agreed on never holds.
+            AgreementState::Proposed => {
+                AgreementState::Replaced { by, from: self.terms.valid_from }
             }
-            _ => self.clone(),
-        }
+            AgreementState::Agreed { .. } => AgreementState::Replaced { by, from },
+            AgreementState::Replaced { from: before, .. } if from < before => {
+                AgreementState::Replaced { by, from }
+            }
+            AgreementState::Ended { on, .. } if from <= on => AgreementState::Replaced { by, from },
+            AgreementState::Declined
+            | AgreementState::Replaced { .. }
+            | AgreementState::Ended { .. } => self.state,
+        };
+        Self { state, ..self.clone() }
     }
 
     /// The same, ended by one side after `on`, said on `today`.
@@ -142,16 +155,21 @@ impl Agreement {
         Ok(Self { state: AgreementState::Ended { by, on }, ..self.clone() })
     }
 
+    /// The last day on which it holds; none when it never does.
+    pub fn last_day(&self) -> Option<Date> {
+        let until = self.terms.valid_until;
+        let last = match self.state {
+            AgreementState::Agreed { .. } => until,
+            AgreementState::Ended { on, .. } => on.min(until),
+            AgreementState::Replaced { from, .. } => from.plus_days(-1).min(until),
+            AgreementState::Proposed | AgreementState::Declined => return None,
+        };
+        Some(last).filter(|last| *last >= self.terms.valid_from)
+    }
+
     /// Whether it holds on that day.
     pub fn is_in_force(&self, on: Date) -> bool {
-        let until = match self.state {
-            AgreementState::Agreed { .. } => self.terms.valid_until,
-            AgreementState::Ended { on: last, .. } => last.min(self.terms.valid_until),
-            AgreementState::Proposed
-            | AgreementState::Declined
-            | AgreementState::Replaced { .. } => return false,
-        };
-        (self.terms.valid_from..=until).contains(&on)
+        self.last_day().is_some_and(|last| (self.terms.valid_from..=last).contains(&on))
     }
 
     /// The other side of it, as seen by `own`.

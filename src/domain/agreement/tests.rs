@@ -193,8 +193,44 @@ fn the_other_side_decides_once_and_either_ends_it_with_notice() {
     };
     assert_eq!(next(3, &agreed).unwrap_err(), AgreementError::VersionOrder);
     let second = next(2, &agreed).unwrap();
-    assert!(agreed.replace(second.version).state == AgreementState::Replaced { by: 2 });
-    assert_eq!(declined.replace(2), declined, "what was declined stays so");
+    assert_eq!(second.version, 2);
+    assert_eq!(declined.replace(2, today), declined, "what was declined stays so");
+    let never = proposed.replace(2, today.plus_days(9));
+    assert_eq!(never.last_day(), None, "what was never agreed on never holds");
+}
+
+#[test]
+fn a_version_holds_until_the_next_one_begins() {
+    let id = AgreementId::from_bytes([7; 16]);
+    let both = (here(), there());
+    let first = Agreement::propose((id, 1), both, terms([Kind::ServiceReport]), None).unwrap();
+    let first = first.decide(there(), true, NOW).unwrap();
+    let today = NOW.date();
+    let in_days = |days| today.plus_days(days);
+    let replaced = first.replace(2, in_days(30));
+    assert!(replaced.is_in_force(in_days(29)) && !replaced.is_in_force(in_days(30)));
+    assert_eq!(replaced.replace(3, in_days(40)), replaced, "it never holds for longer again");
+    assert!(!replaced.replace(3, in_days(10)).is_in_force(in_days(10)));
+    assert!(!first.replace(2, today).is_in_force(today), "one that begins now replaces it now");
+    let ended = first.end(there(), in_days(30), today).unwrap();
+    assert_eq!(ended.replace(2, in_days(31)), ended);
+    assert!(!ended.replace(2, in_days(30)).is_in_force(in_days(30)));
+}
+
+#[test]
+fn a_case_can_be_ended_when_what_was_agreed_is_over() {
+    let today = NOW.date();
+    for (kind, goes) in [
+        (Kind::Void, true),
+        (Kind::Close, true),
+        (Kind::Reject, true),
+        (Kind::HandOverWithdrawal, true),
+        (Kind::Remind, false),
+        (Kind::InquiryAnswer, false),
+    ] {
+        let passed = permit(&[], &content(3, kind), Some(Kind::Inquiry), today);
+        assert_eq!(passed.is_ok(), goes, "{kind:?}");
+    }
 }
 
 #[test]

@@ -218,6 +218,11 @@ impl Kind {
         matches!(self, steps!())
     }
 
+    /// Whether it ends a case, a question or an offer, and says no more than that and why.
+    pub const fn ends_something(self) -> bool {
+        matches!(self, Self::Void | Self::Close | Self::Reject | Self::HandOverWithdrawal)
+    }
+
     /// Whether it is about a person; messages between offices are about none. A step of a case names the case;
     /// only whoever takes a case over has to be told whom it is about.
     pub const fn needs_person(self) -> bool {

@@ -287,6 +287,19 @@ fn no_field_of_free_text_carries_a_demand() {
 }
 
 #[test]
+fn an_offer_stands_for_a_month_at_most() {
+    let offer = |days: u64| {
+        wrong(Kind::HandOverOffer, |content| {
+            if let Body::HandOverOffer(body) = &mut content.body {
+                body.until = UnixMillis::new(context().now.get() + days * 86_400_000);
+            }
+        })
+    };
+    assert_eq!(offer(30), []);
+    assert_eq!(offer(32), [(Reason::InvalidField, "until_ms")]);
+}
+
+#[test]
 fn days_that_have_happened_do_not_lie_in_the_future() {
     let served = |on: &str| {
         let body = ServiceReport { service: Service::Counselling, served_on: day(on), note: None };

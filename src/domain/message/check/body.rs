@@ -1,5 +1,7 @@
 //! What must fit together inside a body, and which of its fields are free text.
 
+use std::time::Duration;
+
 use crate::agreement::OfficeSignature;
 use crate::case::Deed;
 use crate::message::bodies::*;
@@ -18,6 +20,8 @@ use super::{CheckContext, Report};
 const EXPECTED_MONTHS_MAX: i32 = 12;
 /// How long ago papers may have come, days; what is entered late may also travel for long.
 const PAPERS_OLDEST_DAYS: i32 = 2 * 366;
+/// A case is not kept in the balance for longer than a month; a day for clocks that differ.
+const OFFER_LONGEST: Duration = Duration::from_secs(31 * 86_400);
 
 /// Checks one body; every kind is named, so that a new one does not compile until its rules are written.
 pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
@@ -120,6 +124,8 @@ pub(super) fn check(body: &Body, context: &CheckContext, report: &mut Report) {
             report.term(body.term);
             let opens = body.kind.answered_by().is_some();
             report.refuse_if(!opens, Reason::InvalidField, "kind");
+            let latest = context.now.saturating_add(OFFER_LONGEST);
+            report.refuse_if(body.until > latest, Reason::InvalidField, "until_ms");
         }
         Body::HandOverAcceptance(body) => report.term(body.term),
         Body::HandOverWithdrawal(body) => report.term(body.term),
