@@ -4,12 +4,13 @@
 use domain::access::Role;
 use domain::message::Kind;
 use domain::purpose::Purpose;
+use domain::time::Date;
 use serde_json::Value;
 
 use crate::support::desk::Desk;
 use crate::support::network::Network;
 use crate::support::node::Node;
-use crate::support::{eventually, office};
+use crate::support::{eventually, now, office};
 
 const RESIDENCE: &str = "440305";
 const WIFE: &str = "410522";
@@ -62,11 +63,16 @@ impl World {
 
 /// A spouse as a clerk types it.
 fn spouse(seed: u64, origin: &str) -> String {
+    let (name, number) = named(seed, origin);
+    format!("--spouse {origin},{name},{number}")
+}
+
+/// Name and number of a spouse.
+fn named(seed: u64, origin: &str) -> (String, String) {
     let content = office::message(seed, RESIDENCE, origin, Kind::BirthRegistrationInquiry);
     let person = content.person.unwrap();
     let why = Purpose::BirthRegistration;
-    let (name, number) = (person.name.expose(&why), person.document.expose(&why));
-    format!("--spouse {origin},{name},{number}")
+    (person.name.expose(&why).to_owned(), person.document.expose(&why).to_owned())
 }
 
 fn ids(asked: &Value) -> Vec<String> {
@@ -129,5 +135,40 @@ fn a_couple_with_one_origin_is_refused_with_written_reasons_only() {
     world.told(1, &case);
     let nobody = format!("birth-registration ask --application SY-2026-9 {}", spouse(7, RESIDENCE));
     assert_eq!(desk.refused(&nobody, 3)["code"], "INVALID_FIELD", "nobody to ask elsewhere");
+    world.ends_well();
+}
+
+#[test]
+fn the_papers_start_a_clock_that_both_sides_show() {
+    let world = World::new();
+    let [desk, ..] = world.desks.as_slice() else { unreachable!() };
+    let today = Date::from_millis(now());
+    let (papers_on, (name, number)) = (today.plus_days(-3), named(11, WIFE));
+    let recorded = desk.json(&format!(
+        "request record --service birth-registration --document {number} --name {name} \
+         --recipient {WIFE} --requested-on {papers_on}"
+    ));
+    let waiting = || desk.json("message todo")["applications"].clone();
+    assert_eq!(waiting()[0]["request_id"], recorded["service_request"]["request_id"]);
+    assert_eq!(waiting()[0]["papers_on"], papers_on.to_string());
+    assert_eq!(waiting()[0]["late"], false);
+    let ask = format!("birth-registration ask --application SY-2026-9 {}", spouse(11, WIFE));
+    let error = desk.refused(&format!("{ask} --papers-on {}", today.plus_days(2)), 3);
+    assert_eq!(error["code"], "DATE_IN_FUTURE");
+    let case = ids(&desk.json(&ask)).remove(0);
+    assert_eq!(waiting().as_array().map(Vec::len), Some(0), "it is off the list");
+    let here = desk.json(&format!("case show {case}"));
+    let there = world.stage(1, &case, "ASKED");
+    for field in ["papers_on", "ask_due_on", "asked_late"] {
+        assert_eq!(here[field], there[field], "{field}");
+    }
+    assert_eq!(here["papers_on"], papers_on.to_string());
+    assert_eq!(here["asked_late"], false);
+    // The result has its day once the origin has answered, and only where it is owed.
+    assert_eq!(here["result_due_on"], "");
+    world.desks[1].json(&format!("case answer {case} {ANSWER}"));
+    let answered = world.stage(0, &case, "ANSWERED");
+    assert_ne!(answered["result_due_on"], "");
+    assert_eq!(world.stage(1, &case, "ANSWERED")["result_due_on"], "");
     world.ends_well();
 }
