@@ -13,7 +13,7 @@ use serde_json::json;
 use super::connect::{ConnectArgs, Office, message, office};
 use super::exit::Failure;
 use super::given::{AccessArgs, DocumentArgs, PageArgs, choice, number};
-use super::message::{compose, send::pair};
+use super::message::{BY_WEEKDAYS, compose, send::pair};
 use super::output::Answer;
 use super::view;
 
@@ -296,5 +296,7 @@ async fn list(office: &Office, given: List) -> Result<Answer, Failure> {
     let rows = view::rows(&page.cases, &COLUMNS);
     let next = page.next_page_token;
     let answer = Answer::new(json!({ "cases": rows.json, "next_page_token": next }), rows.text);
+    let weekdays = page.cases.iter().any(|it| it.due_counted() == office::DueCount::Weekdays);
+    let answer = if weekdays { answer.and(BY_WEEKDAYS) } else { answer };
     Ok(if next.is_empty() { answer } else { answer.and(&format!("\nMore: --after {next}")) })
 }

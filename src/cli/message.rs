@@ -89,6 +89,10 @@ struct List {
 const COLUMNS: &[&str] =
     &["message_id", "kind", "kind_zh", "from", "to", "stage", "due_on", "turn", "reason"];
 
+/// What a list says under it where a due day was counted without a calendar.
+pub(super) const BY_WEEKDAYS: &str = "\nSome due days are counted Monday to Friday: the calendar of a year is not published here yet, and they may move. \
+     部分期限按周一至周五计算（该年度放假安排尚未公布），可能变动。";
+
 /// Columns of applications whose origins are to be asked.
 const APPLICATIONS: [&str; 4] = ["request_id", "papers_on", "due_on", "late"];
 
@@ -168,6 +172,8 @@ fn paged(messages: &[office::Track], next: &str) -> Answer {
     let page = view::rows(messages, COLUMNS);
     let json = json!({ "messages": page.json, "next_page_token": next });
     let answer = Answer::new(json, page.text);
+    let weekdays = messages.iter().any(|it| it.due_counted() == office::DueCount::Weekdays);
+    let answer = if weekdays { answer.and(BY_WEEKDAYS) } else { answer };
     if next.is_empty() { answer } else { answer.and(&format!("\nMore: --after {next}")) }
 }
 

@@ -68,6 +68,20 @@ impl Clock {
     }
 }
 
+/// How the days were counted from the one on which a message of that kind was accepted to its due day; none where nobody
+/// has to answer. A year that was published since counts as known.
+#[must_use]
+pub fn counted(kind: Kind, from: Date, due: Date) -> Option<Counted> {
+    Some(match kind.clock()? {
+        Clock::Days(_) => Counted::CalendarDays,
+        Clock::WorkingDays(_) => {
+            let known =
+                (from.year()..=due.year()).all(|year| crate::calendar::source(year).is_some());
+            if known { Counted::Official } else { Counted::Weekdays }
+        }
+    })
+}
+
 /// When the sender's office hears that a message is still unanswered (design section 6, Courier).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Notice {

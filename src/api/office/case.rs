@@ -23,6 +23,7 @@ use wire::records::Form;
 use super::Parts;
 use super::access::why;
 use super::field::{self, area, invalid, malformed, missing, size};
+use super::track::count_to_pb;
 use crate::api::caller::operator;
 use crate::api::status::of_findings;
 use crate::app::access::{self, Followed};
@@ -285,6 +286,7 @@ fn to_pb(shown: &Shown) -> pb::Case {
         turn: area(view.holder().filter(|_| open)),
         ours: shown.ours.map_or(0, |seat| i32::from(seat.number())),
         due_on: view.due.filter(|_| open).map(last_day).unwrap_or_default(),
+        due_counted: shown.counted.map_or(0, |counted| count_to_pb(counted).into()),
         late: shown.is_late,
         paused_ms: view.paused.map_or(0, UnixMillis::get),
         pairing: shown.pairing.map_or(0, |pairing| i32::from(pairing.number())),

@@ -1,6 +1,7 @@
 //! Where a message is, as the office API says it.
 
 use domain::area::AreaTable;
+use domain::clock::Counted;
 use domain::fault::Fault;
 use domain::hex::hex;
 use domain::id::MessageId;
@@ -43,6 +44,7 @@ pub(super) fn to_pb(track: &Track, peers: &Peers) -> pb::Track {
         opened_ms: millis(track.opened),
         answered_ms: millis(track.answered.map(|(_, at)| at)),
         due_on: track.due.map(|due| due.to_string()).unwrap_or_default(),
+        due_counted: track.counted.map_or(0, |counted| count_to_pb(counted).into()),
         turn: next.turn.map(|area| area.to_string()).unwrap_or_default(),
         next_try_ms: millis(next_try),
         reason: reason.map(Reason::code).unwrap_or_default().to_owned(),
@@ -144,5 +146,14 @@ mod tests {
             let ours = Fault::from_number(number).map(|fault| format!("FAULT_{}", fault.code()));
             assert_eq!(name, ours, "{number}");
         }
+    }
+}
+
+/// How the days to a due day were counted, for a program.
+pub(super) const fn count_to_pb(counted: Counted) -> pb::DueCount {
+    match counted {
+        Counted::CalendarDays => pb::DueCount::CalendarDays,
+        Counted::Official => pb::DueCount::Official,
+        Counted::Weekdays => pb::DueCount::Weekdays,
     }
 }

@@ -2,9 +2,11 @@
 //! as a message, with a purpose.
 
 use std::ops::Bound;
+use std::time::Duration;
 
 use domain::access::Permission;
 use domain::case::{Offer, OfferState, Pairing, Seat, Step, View};
+use domain::clock::{Counted, counted};
 use domain::id::{CaseId, MessageId};
 use domain::message::{Body, Kind};
 use domain::reason::Reason;
@@ -46,6 +48,8 @@ pub struct Shown {
     pub is_deleted: bool,
     /// Steps whose kind this caller is not told, or nobody any more because what they said was deleted.
     pub unnamed: Vec<MessageId>,
+    /// How the days to its due day were counted.
+    pub counted: Option<Counted>,
     /// Of a birth registration: when both papers were at the office that asks, as it says.
     pub papers_on: Option<Date>,
     /// By when it had to ask, and whether it was late.
@@ -183,6 +187,10 @@ fn shown(ctx: &Ctx, store: &Store, row: CaseRow) -> Result<Shown, AppError> {
         _ => None,
     };
     let opened = row.case.steps().into_iter().find(|step| step.id == id.opening_message());
+    let counted = opened.and_then(|step| {
+        let due = view.due?.saturating_sub(Duration::from_millis(1));
+        counted(view.kind?, step.created.date(), due.date())
+    });
     let asked = papers_on.zip(opened.map(|step| step.created)).map(|(papers_on, at)| {
         let due = applications::due(papers_on);
         (due, at >= due)
@@ -190,6 +198,7 @@ fn shown(ctx: &Ctx, store: &Store, row: CaseRow) -> Result<Shown, AppError> {
     let told = result::clock(store, &row, own)?;
     let result = told.map(|it| (it.due, it.told.unwrap_or(now) >= it.due));
     Ok(Shown {
+        counted: counted.filter(|_| !is_deleted),
         papers_on,
         asked,
         result,

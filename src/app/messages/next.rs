@@ -201,6 +201,7 @@ mod tests {
             answered: None,
             in_reply_to: None,
             due,
+            counted: None,
             retry_at: put_off.then_some(at),
             reason: (put_off || stage == Stage::Refused).then_some(Reason::Busy),
             digest: Digest::new([0; 32]),

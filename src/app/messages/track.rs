@@ -1,8 +1,10 @@
 //! Where a message is, and whose turn it is: from rows and receipts, without its content.
 
 use std::ops::Bound;
+use std::time::Duration;
 
 use domain::area::AreaCode;
+use domain::clock::{Counted, counted};
 use domain::id::MessageId;
 use domain::message::Kind;
 use domain::reason::Reason;
@@ -83,6 +85,8 @@ pub struct Track {
     pub in_reply_to: Option<MessageId>,
     /// Day by which it is to be answered.
     pub due: Option<Date>,
+    /// How its days were counted.
+    pub counted: Option<Counted>,
     /// Not offered again before this time, when the recipient asked for it.
     pub retry_at: Option<UnixMillis>,
     /// Why it was refused or put off.
@@ -117,6 +121,7 @@ pub(crate) fn of(
     let (from, to) = super::from_and_to(ctx.county(), row.peer, side);
     let content = decode_content(&row.content.0).ok();
     let basis = content.as_ref().map(|content| content.basis);
+    let due = row.due.map(|due| due.saturating_sub(Duration::from_millis(1)).date());
     let mut track = Track {
         id,
         case: row.case,
@@ -131,7 +136,10 @@ pub(crate) fn of(
         opened: row.opened,
         answered: row.answered,
         in_reply_to: row.in_reply_to,
-        due: row.due.map(|due| Date::from_millis(UnixMillis::new(due.get().saturating_sub(1)))),
+        due,
+        counted: due
+            .zip(row.kind().filter(|_| !row.is_deleted()))
+            .and_then(|(due, kind)| counted(kind, row.created.date(), due)),
         retry_at: None,
         reason: None,
         digest: row.digest,

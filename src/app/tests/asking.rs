@@ -1,12 +1,14 @@
 //! The clock of asking: from the day on which the papers for a birth registration came, on the list of what is to be done until
 //! the origins are asked, with an alarm that names nobody, and counted for the office that asks on both sides.
 
+use domain::clock::Counted;
 use domain::consent::Given;
 use domain::id::CaseId;
 use domain::indicator::Indicator;
 use domain::message::Kind;
 use domain::service::Service;
 use store::letters::NoticeKind;
+use store::messages::{MessageRow, Side};
 use store::records::KeptServiceRequest;
 use store::tables::NOTICE;
 
@@ -18,6 +20,7 @@ use crate::app::applications::{self, ToAsk};
 use crate::app::cases::couple::{self, Application};
 use crate::app::cases::read;
 use crate::app::consents::{self, Request};
+use crate::app::messages::track;
 
 fn date(day: &str) -> Date {
     day.parse().unwrap()
@@ -115,4 +118,22 @@ async fn papers_come_neither_tomorrow_nor_years_ago_and_by_default_today() {
     let cases = ask(&office, &post, None).await.unwrap();
     let shown = read::show(&clerk, &office.store, cases[0]).unwrap();
     assert_eq!(shown.papers_on, Some(today()));
+}
+
+#[tokio::test]
+async fn a_due_day_beyond_the_calendar_says_so() {
+    let (office, post) = (Office::here(), Post::new());
+    let asked = ask(&office, &post, None).await.unwrap();
+    let shown = read::show(&office.clerk(), &office.store, asked[0]).unwrap();
+    assert_eq!(shown.counted, Some(Counted::Official));
+    let id = asked[0].opening_message();
+    let kept = super::mail::row(&office.store, id, Side::Sent);
+    // As if it had been asked in the middle of December; the calendar of the next year is not published.
+    let by = Duration::from_secs(290 * 86_400);
+    let due = kept.due.map(|due| due.saturating_add(by));
+    let winter = MessageRow { created: NOW.saturating_add(by), due, ..kept.clone() };
+    for (row, counted) in [(kept, Counted::Official), (winter, Counted::Weekdays)] {
+        let track = track::of(&office.clerk(), &office.store, id, Side::Sent, &row).unwrap();
+        assert_eq!(track.counted, Some(counted));
+    }
 }

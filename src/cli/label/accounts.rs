@@ -20,6 +20,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("decision_reason", "裁定理由"),
     ("difference", "差异"),
     ("differences", "差异"),
+    ("due_counted", "期限计算方式"),
     ("ended_ms", "结束时间"),
     ("entry", "台账条目"),
     ("first_day", "起始日"),

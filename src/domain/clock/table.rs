@@ -208,6 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn it_is_told_how_the_days_were_counted() {
+        use crate::clock::{Counted, counted};
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        let of = |kind, from, due| counted(kind, day(from), day(due));
+        let asked = Kind::BirthRegistrationInquiry;
+        assert_eq!(of(asked, "2026-02-10", "2026-03-09"), Some(Counted::Official));
+        // The calendar of 2027 is not published yet.
+        assert_eq!(of(asked, "2026-12-15", "2027-01-05"), Some(Counted::Weekdays));
+        assert_eq!(
+            of(Kind::ArrivalNotice, "2026-12-15", "2027-01-14"),
+            Some(Counted::CalendarDays)
+        );
+        assert_eq!(of(Kind::ServiceReport, "2026-12-15", "2027-01-14"), None);
+    }
+
+    #[test]
     fn the_page_for_people_is_the_table() {
         let File { clock, duty, .. } = file();
         let days = |days: u16, count: Count| match count {
