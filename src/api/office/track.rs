@@ -134,6 +134,15 @@ fn step_to_pb(step: Step) -> pb::NextStep {
     }
 }
 
+/// How the days to a due day were counted, for a program.
+pub(super) const fn count_to_pb(counted: Counted) -> pb::DueCount {
+    match counted {
+        Counted::CalendarDays => pb::DueCount::CalendarDays,
+        Counted::Official => pb::DueCount::Official,
+        Counted::Weekdays => pb::DueCount::Weekdays,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,14 +155,5 @@ mod tests {
             let ours = Fault::from_number(number).map(|fault| format!("FAULT_{}", fault.code()));
             assert_eq!(name, ours, "{number}");
         }
-    }
-}
-
-/// How the days to a due day were counted, for a program.
-pub(super) const fn count_to_pb(counted: Counted) -> pb::DueCount {
-    match counted {
-        Counted::CalendarDays => pb::DueCount::CalendarDays,
-        Counted::Official => pb::DueCount::Official,
-        Counted::Weekdays => pb::DueCount::Weekdays,
     }
 }
