@@ -7,6 +7,7 @@ use domain::reason::Reason;
 use exchange::reconcile::calls::Signature;
 use exchange::reconcile::session::Answer;
 use exchange::reconcile::told::unpack_differences;
+use prost::Message as _;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 use wire::pb::exchange as pb;
@@ -124,8 +125,10 @@ impl ReconcileService for Service {
         request: Request<pb::LeaveRequest>,
     ) -> Result<Response<pb::LeaveResponse>, Status> {
         let caller = node(request.extensions())?;
-        let (area, left) = codec::left_from_pb(request.into_inner()).map_err(malformed)?;
-        self.0.leave_for(caller, area, left)?;
+        let request = request.into_inner();
+        let bytes = request.encoded_len();
+        let (area, left) = codec::left_from_pb(request).map_err(malformed)?;
+        self.0.leave_for(caller, area, (left, bytes))?;
         Ok(Response::new(pb::LeaveResponse {}))
     }
 

@@ -1,5 +1,6 @@
 //! The ledger, as anybody may ask about it: its head, and proofs that an entry is in it and that it only grew.
 
+pub mod blocks;
 pub mod growth;
 
 use domain::area::AreaCode;
@@ -8,12 +9,13 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::ledger::{HeadChange, LedgerEntry, LedgerHead, SeenHead};
-use exchange::tree::{self, Frontier};
+use exchange::tree;
 use store::Store;
 use store::messages::{Side, Signed, side_key};
 use store::tables::RECEIPT;
 use wire::decode_receipt_manifest;
 
+use self::blocks::Blocks;
 use crate::app::{AppError, Refusal};
 
 /// Entries that are read in one go.
@@ -48,18 +50,11 @@ fn read(
     Ok(())
 }
 
-/// Root of the tree over some of the entries.
-fn root(store: &Store, range: std::ops::Range<u64>) -> Result<Digest, AppError> {
-    let mut frontier = Frontier::new();
-    read(store, range.start, range.end, |_, entry| frontier.push(tree::leaf_hash(entry)))?;
-    Ok(frontier.root())
-}
-
 /// The head of the ledger when it had this size.
 ///
 /// # Errors
 /// `INVALID_FIELD` for a size that it never had; when entries cannot be read.
-pub fn head_at(store: &Store, size: u64) -> Result<LedgerHead, AppError> {
+pub fn head_at(store: &Store, blocks: &Blocks, size: u64) -> Result<LedgerHead, AppError> {
     let now = head(store);
     if size == 0 || size == now.size {
         return Ok(now);
@@ -67,7 +62,7 @@ pub fn head_at(store: &Store, size: u64) -> Result<LedgerHead, AppError> {
     if size > now.size {
         return Err(Refusal::new(Reason::InvalidField).field("size").into());
     }
-    Ok(LedgerHead { size, root: root(store, 0..size)? })
+    Ok(LedgerHead { size, root: blocks.root(store, 0..size)? })
 }
 
 /// A proof (RFC 9162, 2.1.4) from the first `old` entries to `new`; 0 for the present size. Gives the head it leads to.
@@ -76,13 +71,14 @@ pub fn head_at(store: &Store, size: u64) -> Result<LedgerHead, AppError> {
 /// `INVALID_FIELD` for sizes that the ledger never had; when entries cannot be read.
 pub fn consistency(
     store: &Store,
-    old: u64,
-    new: u64,
+    blocks: &Blocks,
+    (old, new): (u64, u64),
 ) -> Result<(LedgerHead, Vec<Digest>), AppError> {
-    let to = head_at(store, new)?;
+    let to = head_at(store, blocks, new)?;
     let ranges = tree::consistency_ranges(old, to.size)
         .ok_or_else(|| AppError::from(Refusal::new(Reason::InvalidField).field("old_size")))?;
-    let proof = ranges.into_iter().map(|range| root(store, range)).collect::<Result<_, _>>()?;
+    let proof =
+        ranges.into_iter().map(|range| blocks.root(store, range)).collect::<Result<_, _>>()?;
     Ok((to, proof))
 }
 
@@ -113,9 +109,10 @@ pub fn inclusion(store: &Store, id: MessageId) -> Result<Vec<Inclusion>, AppErro
     if found.is_empty() {
         return Err(Reason::NotFound.into());
     }
+    let blocks = Blocks::default();
     let proven = found.into_iter().map(|(index, entry)| {
         let ranges = tree::inclusion_ranges(head.size, index).ok_or(UNREADABLE)?;
-        let path = ranges.into_iter().map(|range| root(store, range));
+        let path = ranges.into_iter().map(|range| blocks.root(store, range));
         Ok(Inclusion { entry, index, head, path: path.collect::<Result<_, AppError>>()? })
     });
     proven.collect()

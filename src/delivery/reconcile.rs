@@ -22,6 +22,7 @@ use domain::reason::Reason;
 use exchange::reconcile::session::SessionError;
 use exchange::reconcile::set::{EntrySet, Scope};
 use store::Store;
+use tokio::sync::Semaphore;
 use wire::client::CallError;
 use wire::reconcile::ReconcileClient;
 
@@ -32,6 +33,7 @@ use super::identity::NodeIdentity;
 use super::link;
 use super::outbound::Outbound;
 use super::peers::Peers;
+use crate::app::ledger::blocks::Blocks;
 use crate::app::reconcile::books;
 use crate::app::{AppError, Refusal, blocking};
 use crate::config::ReconcileSettings;
@@ -77,6 +79,10 @@ struct Inner {
     waiting: Mutex<leaving::Waiting>,
     /// Whose turn it is to have days closed.
     turns: signing::Turns,
+    /// What is known of our ledger for proofs of it.
+    blocks: Blocks,
+    /// Proofs for peers are made one at a time.
+    proving: Arc<Semaphore>,
     /// Held while a report is under way: two would tell the same.
     reporting: tokio::sync::Mutex<()>,
 }
@@ -125,6 +131,8 @@ impl Reconcile {
             answering,
             waiting,
             turns: signing::Turns::default(),
+            blocks: Blocks::default(),
+            proving: Arc::new(Semaphore::new(1)),
             reporting: tokio::sync::Mutex::default(),
         }))
     }

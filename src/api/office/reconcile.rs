@@ -27,6 +27,7 @@ use super::field::{area, invalid, maybe, maybe_area, message_id, page_token, par
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::access::OFFICE_WORK;
+use crate::app::ledger::blocks::Blocks;
 use crate::app::reconcile::runs::Found;
 use crate::app::reconcile::{decisions, reports, runs, statements};
 use crate::app::{Ctx, Refusal, ledger, page_size, reading, restore};
@@ -201,7 +202,9 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::GetLedgerHeadResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let size = request.into_inner().size;
-        let head = reading(&self.store, move |store| ledger::head_at(store, size)).await?;
+        let head =
+            reading(&self.store, move |store| ledger::head_at(store, &Blocks::default(), size))
+                .await?;
         let root = head.root.to_string();
         Ok(Response::new(pb::GetLedgerHeadResponse { size: head.size, root }))
     }
@@ -231,10 +234,11 @@ impl ReconcileService for Reconciliations {
         self.caller(&request, Permission::FollowDelivery)?;
         let pb::ProveGrowthRequest { old_size, new_size } = request.into_inner();
         let proven = reading(&self.store, move |store| {
-            let (new, proof) = ledger::consistency(store, old_size, new_size)?;
+            let blocks = Blocks::default();
+            let (new, proof) = ledger::consistency(store, &blocks, (old_size, new_size))?;
             let old = match old_size {
                 0 => exchange::ledger::LedgerHead::empty(),
-                size => ledger::head_at(store, size)?,
+                size => ledger::head_at(store, &blocks, size)?,
             };
             Ok((old, new, proof))
         });

@@ -1,6 +1,7 @@
 //! Answering others: comparisons, statements, receipts, what is handed back, proofs.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -214,14 +215,21 @@ impl Reconcile {
     /// A proof that our ledger of one size is the beginning of that of another; 0 for the present one.
     ///
     /// # Errors
-    /// `INVALID_FIELD` for sizes that our ledger never had.
+    /// `INVALID_FIELD` for sizes that our ledger never had; `BUSY` while another proof is made.
     pub async fn prove(
         &self,
         old_size: u64,
         new_size: u64,
     ) -> Result<(LedgerHead, Vec<Digest>), AppError> {
-        let store = self.store().clone();
-        blocking(move || ledger::consistency(&store, old_size, new_size)).await
+        let Ok(turn) = Arc::clone(&self.0.proving).try_acquire_owned() else {
+            return Err(AppError::Busy);
+        };
+        let (inner, sizes) = (Arc::clone(&self.0), (old_size, new_size));
+        blocking(move || {
+            let _until_it_is_made = turn;
+            ledger::consistency(&inner.parts.store, &inner.blocks, sizes)
+        })
+        .await
     }
 }
 

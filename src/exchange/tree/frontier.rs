@@ -75,6 +75,26 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// Appends a perfect subtree of `2^levels` leaves by its root.
+    ///
+    /// # Errors
+    /// [`InvalidFrontier`] when the leaves before it are not a multiple of so many.
+    pub fn push_subtree(&mut self, levels: u32, root: Digest) -> Result<(), InvalidFrontier> {
+        let invalid = InvalidFrontier { size: self.size, peaks: self.peaks.len() };
+        let leaves = 1_u64.checked_shl(levels).ok_or(invalid)?;
+        if !self.size.is_multiple_of(leaves) {
+            return Err(invalid);
+        }
+        let mut hash = root;
+        for _ in 0..(self.size / leaves).trailing_ones() {
+            let left = self.peaks.pop().ok_or(invalid)?;
+            hash = node_hash(&left, &hash);
+        }
+        self.peaks.push(hash);
+        self.size = self.size.checked_add(leaves).ok_or(invalid)?;
+        Ok(())
+    }
+
     /// Root of the tree as it is now.
     #[must_use]
     pub fn root(&self) -> Digest {

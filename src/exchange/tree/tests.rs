@@ -129,6 +129,21 @@ fn some_leaves(most: usize) -> impl Strategy<Value = Vec<Digest>> {
 
 proptest! {
     #[test]
+    fn subtrees_are_as_good_as_their_leaves(leaves in some_leaves(70), levels in 0_u32..4) {
+        let mut frontier = Frontier::new();
+        for some in leaves.chunks(1 << levels) {
+            if some.len() == 1 << levels {
+                frontier.push_subtree(levels, root(some)).unwrap();
+            } else {
+                prop_assert!(levels > 0);
+                some.iter().for_each(|leaf| frontier.push(*leaf));
+                prop_assert!(frontier.push_subtree(levels, root(some)).is_err());
+            }
+        }
+        prop_assert_eq!(frontier, leaves.iter().copied().collect::<Frontier>());
+    }
+
+    #[test]
     fn root_is_the_recursive_definition(leaves in some_leaves(70)) {
         prop_assert_eq!(root(&leaves), recursive_root(&leaves));
     }
