@@ -222,6 +222,13 @@ pub struct StatementRow {
     pub closes: bool,
 }
 
+/// A part of the signed bytes of a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementPartRow {
+    /// The bytes.
+    pub bytes: Blob,
+}
+
 /// Days that two sides have closed. No two of one side have a day in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedRow {
@@ -257,5 +264,6 @@ first_layouts!(
     RefusedRow,
     ReportedRow,
     DifferenceRow,
+    StatementPartRow,
     StatementRow,
 );

@@ -439,9 +439,9 @@ catalogue! {
     STATEMENT: Table<StatementKey, StatementRow> = Table::new("statement-1", 0x76);
 
     /// The bytes of statements, in parts: one of two provinces is larger than a row may be.
-    /// Key: SHA-256 of all of them (32); positions from 1. Entries: the bytes, one part after the other. Written with
-    /// [`STATEMENT`].
-    STATEMENT_PART: Journal<[u8; 32]> = Journal::new("statement-part-1", 0x94);
+    /// Key: SHA-256 of all of them (32), number of the part from 0 (4). Value: [`StatementPartRow`]. Written with
+    /// [`STATEMENT`]; rows, because a journal shows its entries a moment after the rows of the same unit.
+    STATEMENT_PART: Table<([u8; 32], u32), StatementPartRow> = Table::new("statement-part-1", 0x94);
 
     /// Days that are closed with another side.
     /// Key: the other side (6), last day (4, days since 1970). Value: [`ClosedRow`]. Written with the [`STATEMENT`] that

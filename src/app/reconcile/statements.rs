@@ -12,7 +12,7 @@ use exchange::reconcile::session::Incomplete;
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::{CORRECTIONS_MAX, Correction, Statement, Totals, corrections};
 use store::messages::{Blob, PeerKey, peer_area, peer_key};
-use store::reconcile::{ClosedRow, SignatureRow, StatementKey, StatementRow};
+use store::reconcile::{ClosedRow, SignatureRow, StatementKey, StatementPartRow, StatementRow};
 use store::tables::{CLOSED, STATEMENT, STATEMENT_PART};
 use store::{Store, Unit};
 use wire::reconcile::decode_statement;
@@ -65,8 +65,8 @@ impl Kept {
 
     fn load(store: &Store, row: StatementRow) -> Result<Self, AppError> {
         let key = row.digest.into_bytes();
-        let parts = store.read_from(&STATEMENT_PART, &key, 1, usize::MAX, usize::MAX)?;
-        let bytes: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).collect();
+        let parts = store.scan(&STATEMENT_PART, (key, 0)..=(key, u32::MAX), usize::MAX)?;
+        let bytes: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part.bytes.0).collect();
         Ok(Self { statement: read(&bytes)?, bytes, row })
     }
 
@@ -144,10 +144,9 @@ fn write(
         key.3 = key.3.saturating_add(1);
     }
     let digest = row.digest.into_bytes();
-    if unit.next_position(&STATEMENT_PART, &digest)? == 1 {
-        for part in bytes.chunks(PART_BYTES) {
-            unit.append(&STATEMENT_PART, &digest, part)?;
-        }
+    for (number, part) in (0..).zip(bytes.chunks(PART_BYTES)) {
+        let part = StatementPartRow { bytes: Blob(part.to_vec()) };
+        unit.put(&STATEMENT_PART, &(digest, number), &part)?;
     }
     unit.put(&STATEMENT, &key, row)?;
     if row.closes {

@@ -31,7 +31,7 @@ pub(super) use crate::origin::{OriginRow, RestoredRow, TimeKnownRow};
 pub(super) use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
 pub(super) use crate::reconcile::{
     BookCursorRow, BookKey, ClosedRow, DecidedRow, DifferenceRow, ProvenRow, RefusedRow,
-    ReportedRow, RunRow, StatementKey, StatementRow,
+    ReportedRow, RunRow, StatementKey, StatementPartRow, StatementRow,
 };
 pub(super) use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,
