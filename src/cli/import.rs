@@ -120,16 +120,23 @@ async fn take(given: Take, kind: Kind, bar: bool) -> Result<Answer, Failure> {
     let header = sheet.next_row()?.ok_or_else(|| empty(&given.file))?;
     let columns = Columns::of(kind, &header.cells)?;
     let node = given.connect.open().await?;
-    let request = office::BeginImportRequest {
+    let mut request = office::BeginImportRequest {
         kind: kind.number().into(),
         file_sha256: hex(digest(&given.file)?.as_bytes()),
         dry_run: given.dry_run,
         resume: given.resume,
     };
-    let begun = node.imports().begin_import(request).await?.into_inner().import;
+    let begun = node.imports().begin_import(request.clone()).await?.into_inner().import;
+    let mut import = begun.unwrap_or_default();
+    if given.resume && import.rows_wrong > 0 {
+        // Nothing can come of it, and what was wrong was told to whoever was cut off: it is all looked at again.
+        request.resume = false;
+        import =
+            node.imports().begin_import(request).await?.into_inner().import.unwrap_or_default();
+    }
     let mut taking = Taking {
         node,
-        import: begun.unwrap_or_default(),
+        import,
         kind,
         batch: Vec::with_capacity(BATCH_ROWS),
         number: 1,
@@ -165,12 +172,11 @@ impl Taking {
         };
         // One person may have many old cases; then it is their number that must not come twice.
         let old = row.old_case.as_ref();
-        let kind = document.kind.to_be_bytes();
+        // The check digit X is written in either case.
+        let (kind, number) = (document.kind.to_be_bytes(), document.number.to_uppercase());
         let parts = match old {
             Some(old) => [b"old".as_slice(), old.other.as_bytes(), old.number.as_bytes()],
-            None => {
-                [kind.as_slice(), document.number.as_bytes(), row.certificate_number.as_bytes()]
-            }
+            None => [kind.as_slice(), number.as_bytes(), row.certificate_number.as_bytes()],
         };
         let digest = Digest::of_parts(&parts);
         let mut key = [0; 12];
@@ -240,12 +246,29 @@ impl Taking {
             }
         }
         self.bar.finish_and_clear();
+        if self.import.skipped > 0 {
+            return Ok(self.left_out());
+        }
         let told = if dry_run {
             "\nNothing is wrong; nothing was written. 校验通过，未写入。"
         } else {
             "\nAll rows are taken in. 已全部导入。"
         };
         Ok(view::answer(&self.import).and(told))
+    }
+
+    /// Lines of which somebody else, or another line, was on record when their turn came.
+    fn left_out(&self) -> Answer {
+        let office::Import { skipped, skipped_lines, .. } = &self.import;
+        let lines: Vec<_> = skipped_lines.iter().map(ToString::to_string).collect();
+        let (lines, more) = (lines.join(", "), *skipped > u64::try_from(lines.len()).unwrap_or(0));
+        let more = if more { " …" } else { "" };
+        view::answer(&self.import)
+            .and(&format!(
+                "\n{skipped} rows were not taken in, because they were on record when their turn came: lines {lines}{more}\n\
+                 有{skipped}行因已有记录而未导入：第{lines}行{more}。其余各行已导入。"
+            ))
+            .ending(Exit::Refused)
     }
 
     /// What is wrong, line by line, under the headings of the file. Nothing of the file was taken in.

@@ -310,3 +310,51 @@ async fn an_interrupted_import_goes_on_with_its_file_and_with_no_other() {
     let refused = stranger.imports().get_import(get).await.unwrap_err();
     assert_eq!(office::code(&refused), "NOT_FOUND");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_taken_in_is_told_whenever_it_turns_out() {
+    let network = Network::new();
+    let mut node = network.node(HERE, &[]);
+    node.start();
+    let desk = Desk::at(&network, HERE);
+    let people = people(11, 3);
+    // One number on the certificates of two persons: the second cannot be written.
+    let number = domain::id::CertificateNumber::new(area(HERE), 2025, 7).unwrap();
+    let line = |(document, line): &(String, String)| {
+        format!("{},{document},{number},2025-06-18", line.split(',').next().unwrap())
+    };
+    let lines: Vec<String> = people[..2].iter().map(line).collect();
+    let path = network.path("twice.csv");
+    let text = format!("\u{feff}姓名,证件号码,证明编号,发证日期\r\n{}\r\n", lines.join("\r\n"));
+    std::fs::write(&path, text).unwrap();
+    let ended = desk.run(&format!("import certificates --file {} --json", path.display()));
+    assert_eq!(ended.exit, 3, "{}{}", ended.out, ended.err);
+    let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((told["written"].as_u64(), told["skipped"].as_u64()), (Some(1), Some(1)), "{told}");
+    let told = desk
+        .run(&format!("certificate show {number} --basis statutory-duty --purpose certificate"));
+    assert_eq!(told.exit, 0, "{}", told.err);
+
+    // A program that was cut off after it had heard what is wrong: whoever goes on hears it as well.
+    let mut lines: Vec<String> = people.iter().map(|(_, line)| line.clone()).collect();
+    lines[1] = lines[1].replace("梧桐路1号,20", "梧桐路1号,29");
+    let path = file(&network, "wrong.csv", &lines);
+    let clerk = office::connect(&desk.connect).await;
+    let digest = exchange::digest::Digest::of(&std::fs::read(&path).unwrap());
+    let begin = pb::BeginImportRequest {
+        kind: pb::ImportKind::Registration.into(),
+        file_sha256: digest.to_string(),
+        ..Default::default()
+    };
+    let begun = clerk.imports().begin_import(begin).await.unwrap().into_inner().import.unwrap();
+    let mut put = rows(&people, 2);
+    put[1].registration.as_mut().unwrap().arrived_on = "2926-01-01".to_owned();
+    let put = pb::PutImportRowsRequest { import_id: begun.import_id, batch: 1, rows: put };
+    let put = clerk.imports().put_import_rows(put).await.unwrap().into_inner();
+    assert_eq!(put.findings.len(), 1);
+    let ended = desk.run(&format!("import registrations --file {path} --resume --json"));
+    assert_eq!(ended.exit, 3, "{}{}", ended.out, ended.err);
+    let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(told["findings"][0]["line"].as_u64(), Some(3), "{told}");
+    node.never_panicked();
+}
