@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::access::{AccessAction, Permission};
 use domain::area::AreaCode;
-use domain::id::{MessageId, PersonId};
+use domain::id::{CaseId, MessageId, PersonId};
 use domain::message::whereabouts::{Stay, shows};
 use domain::message::{Body, Content, Kind};
 use domain::person::{IdentityDocument, PersonName};
@@ -202,22 +202,35 @@ pub fn is_about_one(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError
     Ok(at_risk(unit, content)?.is_some())
 }
 
-/// The person whom a content is about, when she is at risk. A step inside a case names nobody: whom it is about is known
-/// from what opened the case, also where a hand-over has brought that.
+/// The person at risk whom a content is about, or whom its case is about: whatever is said in her case is about her. A step
+/// inside a case names nobody: whom it is about is known from what opened the case, also where a hand-over has brought
+/// that.
 fn at_risk(unit: &Unit<'_>, content: &Content) -> Result<Option<PersonId>, AppError> {
-    let id = match (&content.person, content.case) {
-        (Some(reference), _) => of_document(unit, &reference.document)?,
-        (None, Some(case)) => match person_of(unit, case.opening_message())? {
-            Some(person) => Some(person),
-            None => match opening::opening(unit, case)?.and_then(|first| first.person) {
-                Some(reference) => of_document(unit, &reference.document)?,
-                None => None,
-            },
-        },
-        (None, None) => None,
+    let named = match &content.person {
+        Some(reference) => of_document(unit, &reference.document)?,
+        None => None,
     };
-    let Some(id) = id else { return Ok(None) };
-    Ok(unit.person(id)?.filter(|person| person.details().at_risk).map(|_| id))
+    let of_case = match content.case {
+        Some(case) => of_case(unit, case)?,
+        None => None,
+    };
+    for id in named.into_iter().chain(of_case) {
+        if unit.person(id)?.is_some_and(|person| person.details().at_risk) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// Whom a case is about.
+fn of_case(unit: &Unit<'_>, case: CaseId) -> Result<Option<PersonId>, AppError> {
+    if let Some(person) = person_of(unit, case.opening_message())? {
+        return Ok(Some(person));
+    }
+    match opening::opening(unit, case)?.and_then(|first| first.person) {
+        Some(reference) => of_document(unit, &reference.document),
+        None => Ok(None),
+    }
 }
 
 fn of_document(unit: &Unit<'_>, document: &IdentityDocument) -> Result<Option<PersonId>, AppError> {

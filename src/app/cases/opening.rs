@@ -62,6 +62,22 @@ pub(crate) fn about(
     }
 }
 
+/// Whether a content of a case is about somebody else than the message that opened it, as far as that is here. Two documents
+/// of one person on record are hers.
+pub(crate) fn is_about_another(unit: &Unit<'_>, content: &Content) -> Result<bool, AppError> {
+    let (Some(case), Some(person)) = (content.case, &content.person) else { return Ok(false) };
+    let Some(asked) = opening(unit, case)?.and_then(|first| first.person) else { return Ok(false) };
+    if asked.document == person.document {
+        return Ok(false);
+    }
+    let known = |person: &PersonReference| -> Result<_, AppError> {
+        let subject = unit.find_subject(unit.document_hash(&person.document))?;
+        Ok(subject.map(|subject| subject.person()))
+    };
+    let (asked, named) = (known(&asked)?, known(person)?);
+    Ok(asked.is_none() || asked != named)
+}
+
 /// The content of a message of a case.
 pub(crate) fn document(
     rows: &impl Rows,

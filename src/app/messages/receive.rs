@@ -33,7 +33,7 @@ pub use super::fit::Fit;
 use super::{after, journal_entry};
 use crate::app::agreements::rule;
 use crate::app::asked::{self, Asked};
-use crate::app::cases::{self, Came};
+use crate::app::cases::{self, Came, opening};
 use crate::app::progress;
 use crate::app::relay::SignedWord;
 use crate::app::{AppError, clocks};
@@ -365,6 +365,10 @@ impl<'a, 'u> Taking<'a, 'u> {
         Ok(match (fits, question.answered) {
             (false, _) => refuse(Reason::UnknownCase),
             (true, Some(_)) => refuse(Reason::AlreadyAnswered),
+            (true, None) if opening::is_about_another(self.unit, &fit.parsed)? => Verdict::Refuse {
+                reason: Reason::InvalidField,
+                field: Some("person.document".to_owned()),
+            },
             (true, None) => Verdict::Accept,
         })
     }

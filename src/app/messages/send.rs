@@ -27,7 +27,7 @@ use super::grounds::{self, Grounds};
 use super::{NewSubject, journal_entry};
 use crate::app::access::{self, Act, Why};
 use crate::app::agreements::rule;
-use crate::app::cases;
+use crate::app::cases::{self, opening};
 use crate::app::idempotency::Once;
 use crate::app::{AppError, Ctx, Refusal, asked, at_risk};
 
@@ -330,9 +330,12 @@ impl Outgoing {
         Ok(Accepted { id, case: CaseId::from(case), to: self.to, epoch, sequence })
     }
 
-    /// A document goes in a case only between the two offices that sit in it now. What may be done in a case otherwise is
-    /// decided where it is done.
+    /// What is sent in a case is about whom the case is about, and a document goes only between the two offices that sit in
+    /// it now. What may be done in a case otherwise is decided where it is done.
     fn keep_to_case(&self, unit: &Unit<'_>) -> Result<(), AppError> {
+        if opening::is_about_another(unit, &self.content)? {
+            return Err(Refusal::new(Reason::InvalidField).field("person.document").into());
+        }
         let kind = self.content.kind();
         let document = self.content.in_reply_to.is_none() && !kind.is_step();
         let Some(case) = self.content.case.filter(|_| document) else { return Ok(()) };

@@ -13,7 +13,7 @@ use store::messages::peer_key;
 use store::tables::{AGREED, AGREEMENT};
 
 use super::cases::{between, kept};
-use super::mail::{Post, Stranger, agree, content_between, draft};
+use super::mail::{Post, Stranger, about_whom_was_asked, agree, content_between, draft};
 use super::{HERE, NOW, Net, ORIGIN, Office, refused};
 use crate::app::AppError;
 use crate::app::agreements::{self, Proposal};
@@ -34,6 +34,7 @@ async fn an_answer_whose_reply_was_lost_is_the_same_answer() {
         let said = content_between(seed, Kind::CertificateStatement, ORIGIN, HERE);
         let in_reply_to = Some(case.opening_message());
         let content = Content { case: Some(case), in_reply_to, ..said };
+        let content = about_whom_was_asked(&office, content);
         let (to, idempotency_key) = (HERE.parse().unwrap(), "k1".to_owned());
         Draft { to, idempotency_key, ..draft(content) }
     };

@@ -8,10 +8,11 @@ use domain::person::PersonReference;
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
 use domain::service::Service;
+use exchange::receipt::Outcome;
 use store::tables::CASE;
 
 use super::cases::{THIRD, kept};
-use super::mail::{Post, agree, content, draft};
+use super::mail::{Post, Stranger, about_whom_was_asked, agree, content, content_between, draft};
 use super::{HERE, NOW, ORIGIN, Office, refused, today, woman};
 use crate::app::AppError;
 use crate::app::consents::{self, Request};
@@ -112,4 +113,43 @@ async fn nobody_but_the_office_that_decides_tells_what_became_of_a_birth_registr
         let told = refused(say(&office, &post, ORIGIN, said, Grounds::default()).await);
         assert_eq!(told, (Reason::StateForbids, "content".to_owned()));
     }
+}
+
+/// An office that was asked about somebody; the question.
+async fn asked(office: &Office) -> MessageId {
+    let question = content_between(3, Kind::CertificateInquiry, HERE, ORIGIN);
+    Stranger::of(HERE).says(office, question, NOW).await
+}
+
+#[tokio::test]
+async fn an_answer_is_about_whom_was_asked_about() {
+    let (office, post) = (Office::of(ORIGIN), Post::new());
+    let question = asked(&office).await;
+    let said = content_between(9, Kind::CertificateStatement, ORIGIN, HERE);
+    let said = Content { case: Some(question.into()), in_reply_to: Some(question), ..said };
+    let other = say(&office, &post, HERE, said.clone(), Grounds::default()).await;
+    assert_eq!(refused(other), (Reason::InvalidField, "person.document".to_owned()));
+    let hers = about_whom_was_asked(&office, said);
+    say(&office, &post, HERE, hers, Grounds::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_answer_of_another_county_is_about_whom_it_was_asked_about() {
+    let (office, post) = (Office::here(), Post::new());
+    let question =
+        say(&office, &post, ORIGIN, content(3, Kind::CertificateInquiry), Grounds::default());
+    let question = question.await.unwrap();
+    let said = || Content {
+        case: Some(question.case),
+        in_reply_to: Some(question.id),
+        step: 1,
+        ..content_between(9, Kind::CertificateStatement, ORIGIN, HERE)
+    };
+    let mut origin = Stranger::of(ORIGIN);
+    origin.mistaken = true;
+    let (_, told) = origin.hands(&office, said(), |_| {}, NOW).await;
+    let field = Some("person.document".to_owned());
+    assert_eq!(told, Outcome::Refused { reason: Reason::InvalidField, field });
+    origin.mistaken = false;
+    origin.says(&office, said(), NOW).await;
 }

@@ -296,15 +296,28 @@ async fn take_in(office: &Office, from: AreaCode, items: Vec<Item>, now: UnixMil
     }
 }
 
+/// An answer about whom the question was about, when that is kept here.
+pub(super) fn about_whom_was_asked(office: &Office, answer: Content) -> Content {
+    let Some(asked) = answer.in_reply_to.filter(|_| answer.person.is_some()) else { return answer };
+    let question = [Side::Sent, Side::Received].into_iter().find_map(|side| {
+        let kept = office.store.get_personal(&MESSAGE, &message_key(asked, side)).unwrap();
+        kept.and_then(Kept::value).and_then(|row| decode_content(&row.content.0).ok())
+    });
+    let person = question.and_then(|question| question.person).or_else(|| answer.person.clone());
+    Content { person, ..answer }
+}
+
 /// Another county that is only heard here.
 pub(super) struct Stranger {
     area: AreaCode,
     said: u64,
+    /// Its answers are about other persons than it was asked about.
+    pub(super) mistaken: bool,
 }
 
 impl Stranger {
     pub(super) fn of(area: &str) -> Self {
-        Self { area: area.parse().unwrap(), said: 0 }
+        Self { area: area.parse().unwrap(), said: 0, mistaken: false }
     }
 
     /// A message of theirs is stored here; its id.
@@ -354,6 +367,7 @@ impl Stranger {
         now: UnixMillis,
     ) -> (MessageId, Item) {
         self.said += 1;
+        let content = if self.mistaken { content } else { about_whom_was_asked(office, content) };
         let mut header = Header {
             message_id: crate::time::next_message_id(self.area, now),
             from: self.area,
