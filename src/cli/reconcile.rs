@@ -208,7 +208,15 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
         ),
         None => "此间未向上级上报，已丢失的通报无法逐件列明。\nNothing of this time was reported to the node above: messages that reached nobody are lost, and nothing names them.\n".to_owned(),
     });
+    if !begun.left_out.is_empty() {
+        let codes = begun.left_out.join(" ");
+        answer = answer.and(&format!(
+            "\n{codes}: 无法联系，往来通报未找回；请其接通后重试，或由两省对账。\nThese counties cannot be called: what they hold is not brought back. Try again when they can, or let the two provinces reconcile.\n"
+        ));
+        answer = answer.ending(Exit::Failed);
+    }
     if let Some(object) = answer.json.as_object_mut() {
+        object.insert("left_out".to_owned(), json!(begun.left_out));
         object.insert("lost_from_ms".to_owned(), json!(from));
         object.insert("lost_until_ms".to_owned(), json!(until));
     }

@@ -66,7 +66,7 @@ impl Check<'_> {
         let before = self.problems.len();
         self.range("reconcile.report_every_s", &raw.report_every_s, 1..86_401);
         self.range("reconcile.on_day", &raw.on_day, 1..28);
-        self.range("reconcile.retry_s", &raw.retry_s, 60..604_801);
+        self.range("reconcile.retry_s", &raw.retry_s, 1..604_801);
         let every = match raw.every.get_ref().as_str() {
             "month" => Some(Every::Month),
             "quarter" => Some(Every::Quarter),

@@ -23,10 +23,12 @@ use exchange::reconcile::session::SessionError;
 use exchange::reconcile::set::{EntrySet, Scope};
 use store::Store;
 use tokio::sync::Semaphore;
+use tonic_types::StatusExt as _;
 use wire::client::CallError;
 use wire::reconcile::ReconcileClient;
 
 pub use self::answering::Asks;
+pub use self::running::AfterRestore;
 
 use super::directory::keys::SealingKeys;
 use super::identity::NodeIdentity;
@@ -44,6 +46,12 @@ use crate::tasks::Tasks;
 const ANSWERED_AT_ONCE: usize = 8;
 /// The longest that an answer to a call is waited for: the other side may have to cure much first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// The longest that is waited for a county's report before a comparison, and for one message to be taken in a cure: many
+/// others wait for that.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often an answerer shows that it is still at work, and how often an asker takes that for an answer.
+const WORKING_EVERY: Duration = Duration::from_secs(30);
+const WORKING_MAX: u32 = 240;
 
 /// What reconciliation needs of the node.
 #[derive(Clone, Debug)]
@@ -85,6 +93,8 @@ struct Inner {
     proving: Arc<Semaphore>,
     /// Held while a report is under way: two would tell the same.
     reporting: tokio::sync::Mutex<()>,
+    /// Whose turn it is of the runs after a restore.
+    recovering: Semaphore,
 }
 
 /// Why a step of a run did not come about.
@@ -105,6 +115,18 @@ pub(crate) enum Trouble {
         area: AreaCode,
         /// Why.
         why: String,
+    },
+    /// The other side does too much else now.
+    #[error("{area} is busy")]
+    Busy {
+        /// The other side.
+        area: AreaCode,
+    },
+    /// The other side has said nothing for too long.
+    #[error("{area}: no answer came in time")]
+    Silent {
+        /// The other side.
+        area: AreaCode,
     },
     /// What the other side says cannot be.
     #[error("{area}: {fault}")]
@@ -134,6 +156,7 @@ impl Reconcile {
             blocks: Blocks::default(),
             proving: Arc::new(Semaphore::new(1)),
             reporting: tokio::sync::Mutex::default(),
+            recovering: Semaphore::new(running::RECOVERING_AT_ONCE),
         }))
     }
 
@@ -185,11 +208,27 @@ async fn in_time<T>(
     area: AreaCode,
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, Trouble> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, call).await {
+    within(ANSWER_TIMEOUT, area, call).await
+}
+
+/// Waits so long for an answer.
+async fn within<T>(
+    most: Duration,
+    area: AreaCode,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, Trouble> {
+    match tokio::time::timeout(most, call).await {
         Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if is_busy(&error) => Err(Trouble::Busy { area }),
         Ok(Err(error)) => Err(Trouble::Call { area, why: chain(&error) }),
-        Err(_) => Err(Trouble::Call { area, why: "no answer came in time".to_owned() }),
+        Err(_) => Err(Trouble::Silent { area }),
     }
+}
+
+fn is_busy(error: &CallError) -> bool {
+    let CallError::Status(status) = error else { return false };
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.reason == Reason::Busy.code())
 }
 
 /// Who may not ask this.

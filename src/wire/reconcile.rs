@@ -142,6 +142,7 @@ pub fn answer_to_pb(answer: Answer) -> pb::CompareResponse {
         Answer::Symbols { packed } => Said::Symbols(packed),
         Answer::Items { packed, last } => Said::Items(pb::CompareItems { items: packed, last }),
         Answer::Entries { told } => Said::Entries(told::pack_told(&told)),
+        Answer::Working => Said::Working(pb::CompareWorking {}),
         Answer::Taken { lost } => Said::Taken(pb::CompareTaken {
             lost: lost.iter().flat_map(|id| *id.as_bytes()).collect(),
         }),
@@ -199,6 +200,7 @@ pub fn answer_from_pb(response: pb::CompareResponse) -> Result<Answer, Malformed
             let told = told::unpack_told(&bytes, ENTRIES_AT_ONCE);
             Answer::Entries { told: told.map_err(|_| Malformed::Range { field })? }
         }
+        Said::Working(_) => Answer::Working,
         Said::Taken(taken) => Answer::Taken { lost: ids_from("compare.taken.lost", &taken.lost)? },
     })
 }

@@ -13,7 +13,7 @@ use wire::pb::office::{Direction, Stage};
 use crate::support::desk::{Desk, run, words};
 use crate::support::network::Network;
 use crate::support::node::Node;
-use crate::support::office;
+use crate::support::{eventually, office};
 
 pub const PROVINCES: [&str; 2] = ["410000", "440000"];
 pub const COUNTIES: [&str; 2] = ["410522", "440305"];
@@ -175,6 +175,11 @@ async fn one_command_after_a_restore_brings_a_county_back_and_names_the_window()
     let mut world = World::new();
     let (here, there) = (world.clerk(0).await, world.clerk(1).await);
     exchange(&here, COUNTIES, 1, 3).await;
+    // Days that both have closed are looked at as well after a restore.
+    let month = SystemClock.now().date().month().prev();
+    let period = format!("{}-{:02}", month.year(), month.number());
+    let line = format!("reconcile run --with {} --period {period}", COUNTIES[1]);
+    assert_eq!(one(&world.desk(COUNTIES[0]).json(&line))["state"], "EQUAL");
     let backup = world.desk(COUNTIES[0]).json("backup create");
     let reply = [COUNTIES[1], COUNTIES[0]];
     exchange(&here, COUNTIES, 2, 4).await;
@@ -187,7 +192,11 @@ async fn one_command_after_a_restore_brings_a_county_back_and_names_the_window()
 
     let desk = world.desk(COUNTIES[0]);
     let run = desk.json("reconcile run --after-restore");
-    assert_eq!(one(&run)["state"], "EQUAL", "{run}");
+    let runs = run["reconciliations"].as_array().unwrap();
+    assert!(runs.iter().all(|run| run["state"] == "EQUAL"), "{run}");
+    let with: BTreeSet<_> = runs.iter().map(|run| run["with"].as_str().unwrap()).collect();
+    assert_eq!(with, BTreeSet::from([COUNTIES[0], COUNTIES[1], PROVINCES[0]]), "{run}");
+    assert_eq!(run["left_out"], Value::Array(Vec::new()));
     assert!(run["lost_from_ms"].as_u64().unwrap() < run["lost_until_ms"].as_u64().unwrap());
     let after = (ids(&here, Direction::Sent).await, ids(&here, Direction::Received).await);
     assert_eq!(after, before);
@@ -220,7 +229,7 @@ async fn a_run_that_is_killed_goes_on_after_the_start_and_both_may_ask_at_once()
     world.provinces[0].start();
     for province in PROVINCES {
         let desk = world.desk(province);
-        crate::support::eventually("the run ends", || {
+        eventually("the run ends", || {
             let list = desk.json("reconcile list");
             let state = list["reconciliations"][0]["state"].as_str().unwrap().to_owned();
             match state.as_str() {
@@ -237,6 +246,41 @@ async fn a_run_that_is_killed_goes_on_after_the_start_and_both_may_ask_at_once()
     let here = world.clerk(0).await;
     let after = (ids(&here, Direction::Sent).await, ids(&here, Direction::Received).await);
     assert_eq!(after, before);
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_due_is_tried_until_the_other_side_is_there_and_not_again_after_that() {
+    let mut world = World::new();
+    world.provinces.iter_mut().for_each(Node::kill);
+    world.provinces[0].configure(|text| {
+        format!("{text}\n[reconcile]\nwith = [\"{}\"]\non_day = 1\nretry_s = 1\n", PROVINCES[1])
+    });
+    world.provinces[0].start();
+    let desk = world.desk(PROVINCES[0]);
+    let runs = || desk.json("reconcile list")["reconciliations"].as_array().unwrap().clone();
+    eventually("it was tried again", || {
+        let failed = runs().iter().filter(|run| run["state"] == "FAILED").count();
+        (failed >= 2).then_some(())
+    });
+    assert!(desk.json("notice list").to_string().contains("NOT_RECONCILED"));
+    world.provinces[1].start();
+    let done =
+        eventually("both have signed", || runs().into_iter().find(|run| run["state"] == "EQUAL"));
+    let month = SystemClock.now().date().month().prev();
+    assert_eq!(done["first_day"], month.first().to_string());
+    assert_eq!(done["last_day"], month.last().to_string());
+    for province in PROVINCES {
+        let statements = world.desk(province).json("statement list");
+        assert_eq!(statements["statements"][0]["closes"], true, "{statements}");
+    }
+    // Another look, of which the log of the next start tells, begins nothing.
+    let count = runs().len();
+    world.provinces[0].kill();
+    world.provinces[0].start();
+    let signed = world.desk(PROVINCES[0]).json("statement list");
+    assert_eq!(signed["statements"].as_array().unwrap().len(), 1, "{signed}");
+    assert_eq!(runs().len(), count);
     world.never_panicked();
 }
 

@@ -171,3 +171,29 @@ async fn break_proof(world: &World, id: &str) -> String {
     drop(store);
     id.to_owned()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_county_that_nobody_can_ask_is_named_after_a_restore() {
+    const NEIGHBOUR: &str = "410523";
+    let network = crate::support::network::Network::new();
+    let nodes = [
+        (PROVINCES[0], vec![]),
+        (COUNTIES[0], vec![PROVINCES[0]]),
+        (NEIGHBOUR, vec![PROVINCES[0]]),
+    ];
+    let mut nodes = nodes.map(|(own, peers)| network.node(own, &peers));
+    nodes[2].configure(|text| text.replace("[delivery]\n", "[delivery]\ncollects = true\n"));
+    nodes.iter_mut().for_each(crate::support::node::Node::start);
+    let operator = network.operator("clerk", COUNTIES[0], domain::access::Role::Clerk);
+    let here = office::connect(&operator).await;
+    exchange(&here, [COUNTIES[0], NEIGHBOUR], 1, 1).await;
+    let desk = Desk::of(&network, COUNTIES[0], domain::access::Role::Administrator);
+    let backup = desk.json("backup create");
+    nodes[1].kill();
+    restore(&nodes[1], &backup);
+    nodes[1].start();
+    // Its own province has its books, and stands for its own office alone toward a county of its own.
+    let (exit, answer) = after_restore(&desk);
+    assert_eq!((exit, &answer["left_out"]), (1, &serde_json::json!([NEIGHBOUR])), "{answer}");
+    nodes.iter().for_each(crate::support::node::Node::never_panicked);
+}

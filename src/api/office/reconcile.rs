@@ -65,16 +65,17 @@ impl ReconcileService for Reconciliations {
         self.caller(&request, Permission::TendDelivery)?;
         let request = request.into_inner();
         if request.after_restore {
-            let numbers = self.reconcile.begin_after_restore().await?;
+            let begun = self.reconcile.begin_after_restore().await?;
             let origin = restore::origin(&self.store)?;
             let (from, until) = origin.map_or((0, 0), |origin| {
                 let from = origin.backup.unwrap_or(UnixMillis::new(0));
                 (from.get(), origin.restored.get())
             });
             return Ok(Response::new(pb::StartReconciliationResponse {
-                numbers,
+                numbers: begun.numbers,
                 lost_from_ms: from,
                 lost_until_ms: until,
+                left_out: begun.left_out.iter().map(ToString::to_string).collect(),
             }));
         }
         let days =

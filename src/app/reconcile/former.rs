@@ -23,8 +23,8 @@ use crate::app::{AppError, Refusal, restore};
 
 /// Messages that are missed at most; what is beyond is not named, and the run says so.
 pub const MISSED_MAX: usize = 100_000;
-/// Mail may have been on its way for so long before the backup.
-const BEFORE_BACKUP_DAYS: i32 = 31;
+/// Mail may have been on its way for so long before the backup: as long as a message keeps its purpose, and a day.
+const BEFORE_BACKUP_DAYS: i32 = 91;
 
 /// A part of what earlier incarnations of a county's data have told, at the node above it.
 ///
@@ -198,10 +198,12 @@ impl Missed {
 
 /// Whether a run has come to an end that says that its other side does not have a message which is not here.
 fn has_settled(own: AreaCode, run: &RunRow, entry: &Entry) -> bool {
+    let other = if entry.from == own { entry.to } else { entry.from };
     let RunRow { with: answerer, first, last, until, state, .. } = *run;
     let scope = Scope { asker: own, answerer, first, last, until };
     let is_settled = matches!(state, RunState::Equal | RunState::Decisions);
-    is_settled && scope.is_between_two() && scope.holds(entry.id, entry.from, entry.to)
+    // A province may not have been told yet what its county holds.
+    is_settled && run.with == other && scope.holds(entry.id, entry.from, entry.to)
 }
 
 #[cfg(test)]
@@ -243,6 +245,12 @@ mod tests {
     }
 
     #[test]
+    fn mail_that_was_on_its_way_at_the_backup_is_looked_for() {
+        let long = crate::app::messages::send::EXPIRES_AFTER.as_secs() / 86_400;
+        assert!(u64::try_from(BEFORE_BACKUP_DAYS).unwrap() > long);
+    }
+
+    #[test]
     fn only_a_county_that_was_compared_with_to_the_end_can_say_that_a_message_is_lost() {
         let own: AreaCode = OWN.parse().unwrap();
         let day = Date::new(2026, 10, 5).unwrap();
@@ -261,6 +269,8 @@ mod tests {
         let other_day = run("440305", day.plus_days(1), RunState::Equal);
         let other_county = run("440306", day, RunState::Equal);
         assert_eq!(state(&[other_day, other_county]), open, "they say nothing of it");
+        let province = run("440000", day, RunState::Equal);
+        assert_eq!(state(&[province]), open, "it may not have been told yet");
         let named = missed.named(own, &[]);
         assert_eq!(named[0].0.name, DifferenceName::MissingAtSender);
         assert_eq!(named[0].0.pair(), Some((entry.from, entry.to)));

@@ -396,6 +396,21 @@ pub async fn lost(
     change(store, number, now, move |row| row.lost = lost).await.map(drop)
 }
 
+/// What was called lost is looked at anew: somebody who has it may be there again.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn reopen(store: &Store, number: u64, now: UnixMillis) -> Result<RunRow, AppError> {
+    let rows = all(store, number)?.into_iter();
+    let lost = rows.filter(|(_, row)| row.state == DifferenceState::Lost);
+    let open = lost.map(|(id, row)| {
+        let (state, ended) = (DifferenceState::Open, None);
+        (id, DifferenceRow { state, ended, ..row })
+    });
+    write_rows(store, number, open.collect()).await?;
+    change(store, number, now, |row| (row.state, row.lost) = (RunState::Running, 0)).await
+}
+
 /// Messages that a run has found to be lost.
 ///
 /// # Errors

@@ -29,6 +29,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("given_up", "中止"),
     ("index", "序号"),
     ("last_day", "截止日"),
+    ("left_out", "无法联系"),
     ("lost", "已丢失"),
     ("lost_from_ms", "缺失自"),
     ("lost_until_ms", "缺失至"),

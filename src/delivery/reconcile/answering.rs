@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 
-use super::{ANSWERED_AT_ONCE, Reconcile, not_for_us};
+use super::{ANSWERED_AT_ONCE, Reconcile, WORKING_EVERY, not_for_us};
 use crate::app::reconcile::cures::{self, Back, Checked};
 use crate::app::reconcile::reports;
 use crate::app::{AppError, blocking, ledger};
@@ -77,7 +77,7 @@ impl Reconcile {
         if scope.asker != caller || scope.answerer != self.own() {
             return Err(not_for_us());
         }
-        let mut silent = self.refresh_counties().await;
+        let mut silent = at_work(answers, self.refresh_counties()).await?;
         silent.retain(|county| scope.stands_for(self.own(), *county));
         silent.truncate(INCOMPLETE_MAX);
         // Before the entries are read: what is reported meanwhile may not be among them.
@@ -100,7 +100,7 @@ impl Reconcile {
             if answerer.is_done() {
                 // Our part of the cure comes first, so that whoever compares again soon finds it done.
                 let found = answerer.into_found();
-                let mut lost = self.cure(&scope, &found).await?.lost;
+                let mut lost = at_work(answers, self.cure(&scope, &found)).await??.lost;
                 self.end_decisions(&scope, &found).await?;
                 lost.truncate(ENTRIES_AT_ONCE);
                 return say(answers, vec![Answer::Taken { lost }]).await;
@@ -250,6 +250,20 @@ async fn say(
         answers.send(Ok(answer)).await.map_err(gone)?;
     }
     Ok(())
+}
+
+/// Shows the asker that there is work going on that it waits for. Ends when the asker has gone: it will ask again.
+async fn at_work<T>(
+    answers: &mpsc::Sender<Result<Answer, AppError>>,
+    work: impl Future<Output = T>,
+) -> Result<T, AppError> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = tokio::time::sleep(WORKING_EVERY) => say(answers, vec![Answer::Working]).await?,
+        }
+    }
 }
 
 fn refused(fault: exchange::reconcile::session::SessionError) -> AppError {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::reconcile::difference::Difference;
-use exchange::reconcile::session::{Ask, Asker, Incomplete, Lacks, Measured, Pairing};
+use exchange::reconcile::session::{Answer, Ask, Asker, Incomplete, Lacks, Measured, Pairing};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use wire::client::CallError;
 
-use super::{Reconcile, Trouble, in_time};
+use super::{Reconcile, Trouble, WORKING_MAX, in_time};
 use crate::app::reconcile::reports;
 use crate::app::{AppError, blocking};
 use crate::time::random;
@@ -62,7 +62,7 @@ impl Reconcile {
         let (asks, out) = mpsc::channel(ASKS_QUEUE);
         say(&asks, vec![open], area).await?;
         let mut answers = in_time(area, client.compare(ReceiverStream::new(out))).await?;
-        let mut found = None;
+        let (mut found, mut working) = (None, 0);
         while !asker.is_done() {
             if asker.is_known() && found.is_none() {
                 let differences = self.name(&asker, &scope, &lacks)?;
@@ -74,6 +74,10 @@ impl Reconcile {
                 answers.next().await.unwrap_or_else(|| Err(ended()))
             };
             let answer = in_time(area, next).await?;
+            working += u32::from(answer == Answer::Working);
+            if working > WORKING_MAX {
+                return Err(Trouble::Silent { area });
+            }
             let stepped = blocking(move || {
                 let said = asker.step(answer);
                 Ok((asker, said))

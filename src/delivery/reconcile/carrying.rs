@@ -16,7 +16,8 @@ use store::Unit;
 use store::letters::NoticeKind;
 use wire::reconcile::ReconcileClient;
 
-use super::{Reconcile, Trouble, in_time};
+use super::running::owed_by;
+use super::{Reconcile, SHORT_TIMEOUT, Trouble, in_time, within};
 use crate::app::each::First;
 use crate::app::messages::send::Outlet as _;
 use crate::app::reconcile::cures::{self, Delivering, Keys};
@@ -24,6 +25,8 @@ use crate::app::reconcile::decisions;
 use crate::app::{AppError, blocking, notices};
 use crate::time::{SystemClock, random};
 
+/// Counties that are asked to cure at one time.
+const COUNTIES_AT_ONCE: usize = 16;
 /// Messages that are delivered again in one unit.
 const DELIVERED_AT_ONCE: usize = 128;
 
@@ -47,18 +50,25 @@ impl Reconcile {
             }
         }
         let (mut done, mut ours) = (CarriedOut::default(), First::default());
-        for (county, differences) in by_county {
-            if county == own {
-                // The counties are asked all the same.
-                ours.take(self.carry_out(&differences).await.map(|these| done.add(these)));
-                continue;
-            }
-            match self.ask_county(county, &differences).await {
-                Ok(theirs) => done.add(theirs),
-                Err(trouble) => {
-                    tracing::warn!(%county, %trouble, "a county was not asked to cure what differs");
-                    let count = u32::try_from(differences.len()).unwrap_or(u32::MAX);
-                    done.waiting = done.waiting.saturating_add(count);
+        // The counties are asked all the same.
+        let differences = by_county.remove(&own).unwrap_or_default();
+        ours.take(self.carry_out(&differences).await.map(|these| done.add(these)));
+        let by_county: Vec<_> = by_county.into_iter().collect();
+        for some in by_county.chunks(COUNTIES_AT_ONCE) {
+            let asked = some.iter().map(|(county, differences)| async move {
+                (*county, differences, self.ask_county(*county, differences).await)
+            });
+            for (county, differences, asked) in futures_util::future::join_all(asked).await {
+                match asked {
+                    Ok(mut theirs) => {
+                        theirs.lost = owed_by(&theirs.lost, differences, |area| area == county);
+                        done.add(theirs);
+                    }
+                    Err(trouble) => {
+                        tracing::warn!(%county, %trouble, "a county was not asked to cure what differs");
+                        let count = u32::try_from(differences.len()).unwrap_or(u32::MAX);
+                        done.waiting = done.waiting.saturating_add(count);
+                    }
                 }
             }
         }
@@ -200,7 +210,10 @@ impl Reconcile {
             return Ok(());
         };
         let taken = match self.line(lines, sender).await {
-            Some(client) => in_time(sender, client.take_back(back)).await,
+            Some(client) => {
+                let taken = within(SHORT_TIMEOUT, sender, client.take_back(back)).await;
+                strike(lines, taken)
+            }
             None => {
                 self.leave(sender, Left::TakeBack(Box::new(back))).await;
                 Ok(false)
@@ -235,7 +248,8 @@ impl Reconcile {
             done.waiting = done.waiting.saturating_add(1);
             return Ok(());
         };
-        match in_time(peer, client.take_word(id, word)).await {
+        let shown = within(SHORT_TIMEOUT, peer, client.take_word(id, word)).await;
+        match strike(lines, shown) {
             Ok(()) => done.begun = done.begun.saturating_add(1),
             Err(trouble) => {
                 tracing::warn!(message = %id, %trouble, "a refusal was not taken");
@@ -254,9 +268,10 @@ impl Reconcile {
         done: &mut CarriedOut,
     ) -> Result<bool, AppError> {
         let again = match self.line(lines, recipient).await {
-            Some(client) => in_time(recipient, client.issue_again(id)).await,
+            Some(client) => within(SHORT_TIMEOUT, recipient, client.issue_again(id)).await,
             None => return Ok(false),
         };
+        let again = strike(lines, again);
         let again = match again {
             Ok(again) => again,
             Err(trouble) => {
@@ -355,7 +370,11 @@ impl Reconcile {
         });
     }
 
-    async fn tell_people(&self, scope: &Scope, left: &[Difference]) -> Result<(), AppError> {
+    pub(super) async fn tell_people(
+        &self,
+        scope: &Scope,
+        left: &[Difference],
+    ) -> Result<(), AppError> {
         let own = self.own();
         let mut by_county: BTreeMap<AreaCode, Vec<Difference>> = BTreeMap::new();
         let mut first = First::default();
@@ -429,6 +448,14 @@ impl Reconcile {
         };
         self.store().commit(write).await.map_err(AppError::from)
     }
+}
+
+/// A county that says nothing is not asked about the next message: that would take as long each time.
+fn strike<T>(lines: &mut Lines, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+    if let Err(Trouble::Silent { area }) = &outcome {
+        lines.insert(*area, None);
+    }
+    outcome
 }
 
 /// What cannot be done about one message waits for the next comparison, and holds up nothing else.

@@ -5,13 +5,13 @@ use domain::reason::Reason;
 use exchange::reconcile::calls::{CarriedOut, ReportPart};
 use exchange::reconcile::difference::Difference;
 
-use super::{Reconcile, Trouble, in_time, not_for_us};
+use super::{Reconcile, SHORT_TIMEOUT, Trouble, in_time, not_for_us, within};
 use crate::app::AppError;
 use crate::app::reconcile::{books, reports};
 use crate::time::SystemClock;
 
 /// Counties that are asked for a report at one time.
-const ASKED_AT_ONCE: usize = 16;
+const ASKED_AT_ONCE: usize = 64;
 
 impl Reconcile {
     /// The node above us that keeps our book; none for a province.
@@ -98,8 +98,10 @@ impl Reconcile {
         let mut silent = Vec::new();
         for some in counties.chunks(ASKED_AT_ONCE) {
             let asked = some.iter().map(|county| async move {
-                let told =
-                    async { in_time(*county, self.dial(*county).await?.carry_out(&[])).await };
+                let told = async {
+                    let mut client = self.dial(*county).await?;
+                    within(SHORT_TIMEOUT, *county, client.carry_out(&[])).await
+                };
                 let told = told.await;
                 if let Err(trouble) = &told {
                     tracing::debug!(%county, %trouble, "a county was not asked for its report");

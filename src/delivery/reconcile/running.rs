@@ -8,17 +8,21 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
+use exchange::lane::LaneEpoch;
 use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::set::Scope;
+use store::Store;
 use store::letters::NoticeKind;
-use store::reconcile::{RunRow, RunState};
+use store::messages::{EnvelopeKey, Side};
+use store::reconcile::{LostWindow, RunRow, RunState};
+use store::tables::{LANE_IN, LANE_OUT};
 
 use super::asking::Compared;
 use super::signing::Signed;
 use super::{Reconcile, Trouble};
 use crate::app::each::First;
 use crate::app::reconcile::runs::{self, Plan};
-use crate::app::reconcile::statements;
+use crate::app::reconcile::{former, statements};
 use crate::app::{AppError, Refusal, notices, restore};
 use crate::errors::chain;
 use crate::time::SystemClock;
@@ -28,12 +32,23 @@ const COMPARISONS_MAX: u32 = 12;
 /// A cure gets this long before it is looked at, and ever longer.
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(300);
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// After a restore, days before the backup that are compared as well: mail may have been on its way for so long.
-const BEFORE_BACKUP_DAYS: i32 = 31;
+/// Runs after a restore that are worked on at one time; there is one for each county.
+pub(super) const RECOVERING_AT_ONCE: usize = 8;
+/// How often in a row a run does not get through to the other side before it is given up.
+const TROUBLES_MAX: u32 = 4;
 
 /// What only waits for reports is looked at for so long: a county's clock may be minutes behind, and what it has accepted
 /// until a time is known only when its own clock has passed it; and one that cannot be called comes by itself.
 const PATIENCE: Duration = Duration::from_secs(900);
+
+/// What was begun after a restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AfterRestore {
+    /// Numbers of the runs, the one that names what is lost last.
+    pub numbers: Vec<u64>,
+    /// Counties with which mail was exchanged, and which neither they nor anybody for them can be asked about.
+    pub left_out: Vec<AreaCode>,
+}
 
 /// How a comparison left a run.
 enum Round {
@@ -74,45 +89,71 @@ impl Reconcile {
         Scope { asker: self.own(), answerer, first, last, until }
     }
 
-    /// After a restore: a run with every county that can be called, from before the backup until today.
+    /// After a restore: a run with every county that can be called, and with the provinces of those that cannot be, from
+    /// before the backup until today; days that were closed are looked at as well. Last comes the run that names what is
+    /// lost.
     ///
     /// # Errors
     /// `STATE_FORBIDS` when the data were not restored; when rows cannot be written.
-    pub async fn begin_after_restore(&self) -> Result<Vec<u64>, AppError> {
+    pub async fn begin_after_restore(&self) -> Result<AfterRestore, AppError> {
         let now = SystemClock.now();
         let origin = restore::origin(self.store())?;
         let Some(origin) = origin else {
             let detail = "the data of this node were not restored from a backup";
             return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
         };
-        let since = origin.backup.unwrap_or(origin.restored).date();
-        let own = self.own();
+        let window = LostWindow { from: origin.backup, named: None, until: origin.restored };
+        let (sides, left_out) = self.sides_after_restore()?;
         let (mut numbers, mut trouble) = (Vec::new(), First::default());
-        for peer in self.0.parts.peers.all() {
-            let apart = !own.contains(&peer.area) && !peer.area.contains(&own);
-            let is_county = peer.area != peer.area.province();
-            let is_above = Some(peer.area) == self.above();
-            if !(apart && is_county || is_above) || peer.endpoints().is_empty() {
-                continue;
-            }
-            let first = since.plus_days(-BEFORE_BACKUP_DAYS);
-            let plan =
-                Plan { with: peer.area, first, last: now.date(), until: now, after_restore: true };
-            match self.begin_plan(plan, now).await {
-                Ok(number) => numbers.push(number),
-                Err(error) if error.reason() == Reason::StateForbids => {
-                    tracing::warn!(peer = %peer.area, "days since the backup are closed with a peer");
+        for with in sides {
+            let (first, last, until) = (former::days(&window).0, now.date(), now);
+            let plan = Plan { with, first, last, until, after_restore: true };
+            // The others are asked all the same.
+            match runs::begin(self.store(), plan, now).await {
+                Ok(number) => {
+                    self.work_on(number);
+                    numbers.push(number);
                 }
-                // The others are asked all the same.
                 Err(error) => {
-                    tracing::warn!(peer = %peer.area, %error, "it could not be begun to ask a peer for what was lost");
+                    tracing::warn!(peer = %with, %error, "it could not be begun to ask a peer for what was lost");
                     trouble.take::<()>(Err(error));
                 }
             }
         }
-        // Last, since it waits for the others.
+        // It waits for the others.
         numbers.extend(trouble.take(self.begin_recall(now).await).flatten());
-        if numbers.is_empty() { trouble.end().map(|()| numbers) } else { Ok(numbers) }
+        if numbers.is_empty() {
+            trouble.end()?;
+        }
+        Ok(AfterRestore { numbers, left_out })
+    }
+
+    /// Whom to compare with after a restore; and with whom mail was exchanged that nobody can be asked about.
+    fn sides_after_restore(&self) -> Result<(BTreeSet<AreaCode>, Vec<AreaCode>), AppError> {
+        let own = self.own();
+        let (mut sides, mut left_out) = (BTreeSet::new(), Vec::new());
+        for peer in self.0.parts.peers.all() {
+            let area = peer.area;
+            let is_county = !own.contains(&area) && !area.contains(&own) && area != area.province();
+            if !is_county && Some(area) != self.above() {
+                continue;
+            }
+            if !peer.endpoints().is_empty() {
+                sides.insert(area);
+                continue;
+            }
+            // Its province has its books, and hands it what it is to cure.
+            let province = self.0.parts.peers.get(area.province());
+            let province = province.filter(|it| it.area != own.province());
+            match province.filter(|province| !province.endpoints().is_empty()) {
+                Some(province) => {
+                    sides.insert(province.area);
+                }
+                None if has_exchanged(self.store(), area)? => left_out.push(area),
+                None => {}
+            }
+        }
+        Ok((sides, left_out))
     }
 
     /// Goes on with a run that was interrupted, or given up with differences left.
@@ -126,8 +167,7 @@ impl Reconcile {
             return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
         }
         let now = SystemClock.now();
-        let row =
-            runs::change(self.store(), number, now, |row| row.state = RunState::Running).await?;
+        let row = runs::reopen(self.store(), number, now).await?;
         self.work_on(number);
         Ok(row)
     }
@@ -160,14 +200,23 @@ impl Reconcile {
             };
         }
         let RunRow { with, first, last, until, after_restore, .. } = row;
+        let _turn = match after_restore {
+            true => self.0.recovering.acquire().await.ok(),
+            false => None,
+        };
         let scope = self.scope(&Plan { with, first, last, until, after_restore });
         if !after_restore && self.end_if_closed(number, scope).await? {
             return Ok(());
         }
         let (mut pause, mut comparisons, begun) = (PAUSE_MIN, 0, Instant::now());
-        let mut corrections = None;
+        let (mut corrections, mut troubles) = (None, 0);
         while comparisons < COMPARISONS_MAX {
-            match self.round(number, scope).await {
+            let round = self.round(number, scope).await;
+            troubles = if round.is_err() { troubles + 1 } else { 0 };
+            match round {
+                Ok(Round::Done(compared)) if after_restore => {
+                    return self.end_unsigned(number, &scope, &compared).await;
+                }
                 // What counties have not reported yet is waited for before days are closed without it.
                 Ok(Round::Done(compared))
                     if compared.may_close_later(&scope) && begun.elapsed() < PATIENCE =>
@@ -183,9 +232,14 @@ impl Reconcile {
                     comparisons += 1;
                 }
                 Ok(Round::Again { waits }) => {
-                    comparisons += u32::from(!waits || begun.elapsed() >= PATIENCE);
+                    comparisons += u32::from(counts(waits, begun.elapsed()));
                 }
                 Err(Trouble::App(error)) => return self.give_up(number, chain(&error)).await,
+                // It may be busy with what this run has asked it for before.
+                Err(Trouble::Busy { .. }) if begun.elapsed() < PATIENCE => {}
+                // A short cut of the line is no end.
+                Err(Trouble::Call { .. } | Trouble::Unreachable { .. })
+                    if troubles < TROUBLES_MAX => {}
                 Err(trouble) => return self.give_up(number, chain(&trouble)).await,
             }
             tokio::time::sleep(pause).await;
@@ -198,6 +252,22 @@ impl Reconcile {
         })
         .await?;
         self.alarm(with).await
+    }
+
+    /// The end of a run after a restore. It signs nothing: what closes a time is said by the runs of that time.
+    async fn end_unsigned(
+        &self,
+        number: u64,
+        scope: &Scope,
+        compared: &Compared,
+    ) -> Result<(), AppError> {
+        let mut for_people = compared.differences.clone();
+        for_people.retain(|it| it.name.is_for_a_person());
+        self.tell_people(scope, &for_people).await?;
+        let is_equal = compared.differences.is_empty();
+        let state = if is_equal { RunState::Equal } else { RunState::Decisions };
+        let end = move |row: &mut RunRow| (row.state, row.trouble) = (state, String::new());
+        runs::change(self.store(), number, SystemClock.now(), end).await.map(drop)
     }
 
     /// Notes whose reports are waited for.
@@ -235,7 +305,8 @@ impl Reconcile {
         let known = runs::for_a_person(self.store(), number)?;
         let row = runs::compared(self.store(), number, found, compared.measured, now).await?;
         tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
-        runs::lost(self.store(), number, &compared.lost, now).await?;
+        let theirs = owed_by(&compared.lost, found, |area| scope.stands_for(scope.answerer, area));
+        runs::lost(self.store(), number, &theirs, now).await?;
         self.end_decisions(&scope, found).await?;
         let lost = runs::lost_ones(self.store(), number)?;
         // What a person is to decide may be no more than a late report: it is looked at twice.
@@ -254,6 +325,31 @@ impl Reconcile {
     }
 }
 
+/// Whether a comparison counts against those of a run: not while nothing but reports, or counties that collect, is waited
+/// for, until that has taken too long.
+fn counts(waits: bool, elapsed: Duration) -> bool {
+    !waits || elapsed >= PATIENCE
+}
+
+/// Whether mail was ever exchanged with a county.
+fn has_exchanged(store: &Store, area: AreaCode) -> Result<bool, AppError> {
+    let out = EnvelopeKey::of(Side::Sent, area, LaneEpoch::new(0)).key().0;
+    let came = EnvelopeKey::of(Side::Received, area, LaneEpoch::new(0)).key().0;
+    let has_sent = !store.scan_under(&LANE_OUT, &(out,), None, 1)?.is_empty();
+    Ok(has_sent || !store.scan_under(&LANE_IN, &(came,), None, 1)?.is_empty())
+}
+
+/// Of what somebody says cannot be brought back, that which is theirs to bring back. Nobody speaks for another.
+pub(super) fn owed_by(
+    lost: &[MessageId],
+    differences: &[Difference],
+    is_theirs: impl Fn(AreaCode) -> bool,
+) -> Vec<MessageId> {
+    let theirs = differences.iter().filter(|it| it.cured_by().is_some_and(&is_theirs));
+    let theirs: BTreeSet<MessageId> = theirs.filter_map(Difference::id).collect();
+    lost.iter().copied().filter(|id| theirs.contains(id)).collect()
+}
+
 /// What a cure may help.
 fn curable<'a>(
     found: &'a [Difference],
@@ -261,4 +357,48 @@ fn curable<'a>(
 ) -> impl Iterator<Item = &'a Difference> {
     let is_lost = |it: &&Difference| it.id().is_some_and(|id| lost.contains(&id));
     found.iter().filter(move |it| !it.name.is_for_a_person() && !is_lost(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use exchange::digest::Digest;
+    use exchange::reconcile::{Entry, EntryState};
+
+    use super::*;
+
+    #[test]
+    fn a_run_waits_fifteen_minutes_for_reports_and_not_for_ever() {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        assert!(counts(false, Duration::ZERO), "something was cured: look again at once");
+        assert!(!counts(true, Duration::ZERO));
+        assert!(!counts(true, minutes(15) - Duration::from_millis(1)));
+        assert!(counts(true, minutes(15)));
+        assert!(counts(true, minutes(60)));
+    }
+
+    #[test]
+    fn nobody_calls_lost_what_another_has_to_bring_back() {
+        let (here, there): (AreaCode, AreaCode) =
+            ("410522".parse().unwrap(), "440305".parse().unwrap());
+        let entry = |number: u8| Entry {
+            id: MessageId::from_bytes([number; 16]),
+            digest: Digest::of(&[number]),
+            from: here,
+            to: there,
+            state: EntryState::Stored,
+        };
+        let missing = |number, name| match name {
+            DifferenceName::MissingAtSender => {
+                Difference { name, sender: None, recipient: Some(entry(number)) }
+            }
+            _ => Difference { name, sender: Some(entry(number)), recipient: None },
+        };
+        let differences = [
+            missing(1, DifferenceName::MissingAtSender),
+            missing(2, DifferenceName::MissingAtRecipient),
+        ];
+        let says = [1, 2, 3].map(|number| MessageId::from_bytes([number; 16]));
+        assert_eq!(owed_by(&says, &differences, |area| area == there), [says[0]]);
+        assert_eq!(owed_by(&says, &differences, |area| area == here), [says[1]]);
+    }
 }

@@ -70,6 +70,7 @@ impl Reconcile {
         }
         if !self.0.parts.settings.with.is_empty() {
             let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
+            let pause = self.0.parts.settings.retry_after.min(LOOK_EVERY);
             self.0.parts.tasks.spawn("reconciliations", async move {
                 loop {
                     if let Err(error) = this.look(SystemClock.now()).await {
@@ -77,7 +78,7 @@ impl Reconcile {
                     }
                     tokio::select! {
                         () = stopping.stopped() => return,
-                        () = tokio::time::sleep(jittered(LOOK_EVERY)) => {}
+                        () = tokio::time::sleep(jittered(pause)) => {}
                     }
                 }
             });
@@ -149,6 +150,24 @@ impl Reconcile {
 
 /// Up to a quarter more, so that a nation does not call at the same second.
 fn jittered(pause: Duration) -> Duration {
-    let dice = u32::from(u16::from_be_bytes(random()));
-    pause.saturating_add(pause / 4 * dice / u32::from(u16::MAX))
+    jittered_by(pause, u16::from_be_bytes(random()))
+}
+
+fn jittered_by(pause: Duration, dice: u16) -> Duration {
+    pause.saturating_add(pause / 4 * u32::from(dice) / u32::from(u16::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_longer_by_up_to_a_quarter_and_never_shorter() {
+        let pause = Duration::from_secs(600);
+        assert_eq!(jittered_by(pause, 0), pause);
+        assert_eq!(jittered_by(pause, u16::MAX), Duration::from_secs(750));
+        let each = (0..=u16::MAX).map(|dice| jittered_by(pause, dice));
+        assert!(each.is_sorted());
+        assert!(jittered_by(LOOK_EVERY, u16::MAX) < Duration::from_secs(3_600));
+    }
 }

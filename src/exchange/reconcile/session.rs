@@ -133,6 +133,8 @@ pub enum Answer {
         /// The entries, in the order they were asked for.
         told: Vec<Told>,
     },
+    /// What was asked for takes long, and is being worked on: asking counties at the beginning, curing at the end.
+    Working,
     /// The differences were taken.
     Taken {
         /// Messages that the answerer's side should have brought back and cannot, at most [`ENTRIES_AT_ONCE`].

@@ -161,6 +161,7 @@ impl Asker {
             }
             (Answer::Items { packed, last }, Stage::Listing(_)) => self.items(&packed, last),
             (Answer::Entries { told }, Stage::Fetching) => self.entries(told),
+            (Answer::Working, Stage::Opening | Stage::Telling) => Ok(Vec::new()),
             (Answer::Taken { lost }, Stage::Telling) => {
                 if lost.len() > ENTRIES_AT_ONCE {
                     return Err(SessionError::Malformed);
