@@ -137,7 +137,7 @@ async fn certificates(desks: &mut Desks, person: pb::Person) {
         access: Some(office::access()),
     };
     clerk.certificates().get_certificate(get).await.unwrap();
-    follower.did("CertificateService.GetCertificate", "VIEW").await;
+    follower.did("CertificateService.GetCertificate", "PRINT").await;
     let renew = pb::RenewCertificateRequest { certificate_number: number.clone(), seen_version: 1 };
     clerk.certificates().renew_certificate(renew).await.unwrap();
     follower.did("CertificateService.RenewCertificate", "CHANGE").await;
