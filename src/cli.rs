@@ -26,6 +26,7 @@ mod completions;
 mod config;
 mod conformance;
 mod consent;
+mod crosswalk;
 mod dead_letter;
 mod directory;
 mod draw;
@@ -129,6 +130,8 @@ enum Command {
     Status(status::Args),
     /// Area codes 行政区划代码
     Area(area::Args),
+    /// Codes of other lists, and ours 代码对照
+    Crosswalk(crosswalk::Args),
     /// Reasons 原因代码
     Reason(reason::Args),
     /// Run a node 运行节点
@@ -224,6 +227,7 @@ fn execute(command: Command, output: &mut Output) -> Result<Answer, Failure> {
         Command::Draw(args) => online(draw::run(args)),
         Command::Status(args) => online(status::run(args)),
         Command::Area(args) => area::run(args),
+        Command::Crosswalk(args) => crosswalk::run(args),
         Command::Reason(args) => reason::run(args),
         Command::Serve(args) => serve::run(&args),
         Command::Node(args) => node::run(args),

@@ -11,6 +11,7 @@ mod catalogue;
 pub mod certificate;
 pub mod clock;
 pub mod consent;
+pub mod crosswalk;
 pub mod draw;
 pub mod erasure;
 pub mod fault;

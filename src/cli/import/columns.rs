@@ -1,6 +1,7 @@
 //! The columns of import files: what each heading is called, and which field of a row it fills.
 
 use domain::case::Seat;
+use domain::crosswalk::{self, About, Meaning};
 use domain::message::{Kind as MessageKind, ResidenceReason};
 use domain::numbered::Numbered;
 use domain::old_case::OldState;
@@ -43,13 +44,14 @@ const PERSON: [Column; 6] = [
     }),
     column("姓名", "person.name", true, "", |row, cell| person(row).name = cell.to_owned()),
     column("性别", "person.sex", false, "女", |row, cell| {
-        person(row).sex = chosen(cell, Sex::chinese);
+        person(row).sex = chosen_or_coded(cell, Sex::chinese, About::Sex);
     }),
     column("出生日期", "person.born_on", false, "1990-03-07", |row, cell| {
         person(row).born_on = day(cell);
     }),
     column("婚姻状况", "person.marital_status", false, "", |row, cell| {
-        person(row).marital_status = chosen(cell, MaritalStatus::chinese);
+        person(row).marital_status =
+            chosen_or_coded(cell, MaritalStatus::chinese, About::MaritalStatus);
     }),
 ];
 
@@ -223,6 +225,15 @@ fn chosen<T: Numbered>(cell: &str, chinese: fn(T) -> &'static str) -> i32 {
     T::ALL.iter().find(fits).map_or(NO_SUCH, |value| i32::from(value.number()))
 }
 
+/// The same, or by its code in a national list. What such a code says and nobody records is left out.
+fn chosen_or_coded<T: Numbered>(cell: &str, chinese: fn(T) -> &'static str, about: About) -> i32 {
+    match (chosen(cell, chinese), crosswalk::read::<T>(about, cell)) {
+        (NO_SUCH, Some(Meaning::Value(value))) => i32::from(value.number()),
+        (NO_SUCH, Some(Meaning::NotRecorded)) => 0,
+        (chosen, _) => chosen,
+    }
+}
+
 /// A day in one of the ways that people write it, as YYYY-MM-DD; anything else as it is, for the node to refuse.
 fn day(cell: &str) -> String {
     let parts: Vec<&str> =
@@ -277,5 +288,11 @@ mod tests {
         assert_eq!(chosen("女", Sex::chinese), i32::from(Sex::Female.number()));
         assert_eq!(chosen("female", Sex::chinese), i32::from(Sex::Female.number()));
         assert_eq!(chosen("计划外", MaritalStatus::chinese), NO_SUCH);
+        let status = |cell| chosen_or_coded(cell, MaritalStatus::chinese, About::MaritalStatus);
+        let married = i32::from(MaritalStatus::Married.number());
+        assert_eq!(
+            [status("已婚"), status("22"), status("90"), status("55")],
+            [married, married, 0, NO_SUCH]
+        );
     }
 }
