@@ -21,8 +21,8 @@ const BAR: usize = 16;
 const BARS_HEIGHT: u64 = 300;
 const GAP: usize = 8;
 
-const STYLE: &str = "@page{size:A4;margin:18mm}body{font:11pt/1.45 \"Noto Sans CJK SC\",\"Source Han Sans SC\",sans-serif;color:#111;max-width:174mm;margin:0 auto}\
-h1{font-size:17pt;margin:0 0 2mm}h2{font-size:12.5pt;margin:7mm 0 2mm}table{border-collapse:collapse;width:100%}th,td{border-bottom:.3mm solid #bbb;padding:1mm 2mm;text-align:left}\
+const STYLE: &str = "@page{size:A4;margin:18mm;@bottom-center{content:counter(page) \" / \" counter(pages);font:8pt sans-serif}}body{font:11pt/1.45 \"Noto Sans CJK SC\",\"Source Han Sans SC\",sans-serif;color:#111;max-width:174mm;margin:0 auto}\
+h1{font-size:17pt;margin:0 0 2mm}h2{font-size:12.5pt;margin:7mm 0 2mm;break-after:avoid}table{border-collapse:collapse;width:100%;font-size:10pt}th,td{border-bottom:.3mm solid #bbb;padding:.8mm 2mm;text-align:left;vertical-align:top}\
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr{break-inside:avoid}.sign{display:flex;gap:12mm;margin-top:14mm;break-inside:avoid}.sign div{flex:1;border-top:.3mm solid #111;padding-top:2mm}\
 code{font-size:8pt;word-break:break-all}svg{width:100%;height:auto}figure{margin:0;break-inside:avoid}";
 
@@ -50,8 +50,8 @@ pub(super) fn html(statement: &Statement, digest: &Digest) -> String {
     for ((from, to), counts) in &statement.totals.0 {
         let row = format!(
             "<tr><td>{from} {}<td>{to} {}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}</tr>",
-            escape(&name(from)),
-            escape(&name(to)),
+            escape(&within(from)),
+            escape(&within(to)),
             counts.stored,
             counts.refused,
             counts.waiting
@@ -76,7 +76,7 @@ fn incomplete(statement: &Statement) -> String {
         "<h2>未报全 Not all reported</h2><table><thead><tr><th>县 county<th>自 since</tr></thead><tbody>"
             .to_owned();
     for (county, since) in &statement.incomplete {
-        text.push_str(&format!("<tr><td>{county} {}<td>{since}</tr>", escape(&name(county))));
+        text.push_str(&format!("<tr><td>{county} {}<td>{since}</tr>", escape(&within(county))));
     }
     text + "</tbody></table>"
 }
@@ -209,11 +209,20 @@ fn flows(statement: &Statement) -> String {
     svg + "</g></svg></figure>"
 }
 
-/// The last part of a name, which is what fits.
-fn short(area: &AreaCode) -> String {
+/// A name without that of the province, which stands at the head of the page.
+fn within(area: &AreaCode) -> String {
     let full = name(area);
-    let skip = full.chars().count().saturating_sub(7);
-    full.chars().skip(skip).collect()
+    let rest = full.strip_prefix(&name(&area.province())).filter(|rest| !rest.is_empty());
+    rest.map(str::to_owned).unwrap_or(full)
+}
+
+/// Beside a bar there is room for so many letters of a name; of a longer one its last part.
+const LABEL: usize = 8;
+
+fn short(area: &AreaCode) -> String {
+    let whole = within(area);
+    let skip = whole.chars().count().saturating_sub(LABEL);
+    whole.chars().skip(skip).collect()
 }
 
 fn escape(text: &str) -> String {
@@ -272,7 +281,8 @@ mod tests {
         assert!(page.contains("CONTENT_DIFFERS"), "what is left is named");
         assert!(page.contains("2026-10-09") && page.contains("未关账"), "who has not reported");
         assert!(page.contains("size:A4") && page.contains("MISSING_AT_RECIPIENT"));
-        assert!(page.contains("410522") && page.contains("安阳县"), "{page}");
+        assert!(page.contains("410522 安阳市安阳县"), "the province stands at the head: {page}");
+        assert!(page.contains(">安阳市安阳县 410522<"), "beside its bar");
         assert!(!page.contains("http"), "it needs nothing from elsewhere");
     }
 }
