@@ -172,7 +172,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
             Code::Unauthenticated
         }
         R::UnknownCase | R::NotFound => Code::NotFound,
-        R::Conflict | R::AlreadyExists => Code::AlreadyExists,
+        R::Conflict | R::AlreadyExists | R::RowsContradict => Code::AlreadyExists,
         R::StaleVersion | R::StaleEdit => Code::Aborted,
         R::WindowExceeded
         | R::PeerUnreachable

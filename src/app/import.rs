@@ -5,6 +5,7 @@
 //! off the pile, and a node that starts goes on where it stopped. So a power failure leaves all or nothing, and no
 //! import is larger than the memory of one batch.
 
+mod claim;
 mod row;
 
 use std::time::Duration;
@@ -16,10 +17,12 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::access::person_key;
 use store::oversight::{ImportRow, ImportState};
-use store::tables::{IMPORT, IMPORT_ROWS};
+use store::tables::{IMPORT, IMPORT_ROWS, IMPORT_SAID};
 use store::{Store, Unit};
 
-pub use row::{Checked, Kind, Record, Row, Trouble, Wrong};
+pub use row::{Kind, Record, Row, Trouble, Wrong};
+
+use row::Checked;
 
 use super::access::{self, Act, CERTIFYING, REGISTERING, Why};
 use super::{AppError, Ctx, Refusal};
@@ -33,6 +36,8 @@ const SKIPPED_LINES_MAX: usize = 200;
 const IMPORTS_AT_ONCE: usize = 500;
 /// How long an import may lie aside without being decided.
 pub const STAGED_FOR: Duration = Duration::from_secs(7 * 86_400);
+/// What rows say that is taken away in one unit.
+const SAID_AT_ONCE: usize = 1_000;
 /// Bytes of a batch that are read at one time: more than it can have.
 const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -137,6 +142,14 @@ async fn give_up(store: &Store, id: [u8; 16]) -> Result<(), AppError> {
         });
         gone.await.map_err(AppError::from)?;
     }
+    for page in store.pages(&IMPORT_SAID, (id, [0; 16])..=(id, [0xFF; 16]), SAID_AT_ONCE) {
+        let said = page?;
+        let gone = store.commit(move |unit| {
+            said.iter().for_each(|(key, _)| unit.delete(&IMPORT_SAID, key));
+            Ok::<_, AppError>(())
+        });
+        gone.await.map_err(AppError::from)?;
+    }
     let gone = store.commit(move |unit| {
         unit.delete(&IMPORT, &id);
         Ok::<_, AppError>(())
@@ -170,8 +183,8 @@ pub struct Put {
     pub import: Import,
 }
 
-/// Takes a batch: checks every row against the rules and what is on record, and lays it aside while nothing is wrong.
-/// `unread` are rows that did not even become values. A batch that is there already changes nothing.
+/// Takes a batch: checks every row against the rules, what is on record and the rows before it, and lays it aside while
+/// nothing is wrong. `unread` are rows that did not even become values. A batch that is there already changes nothing.
 ///
 /// # Errors
 /// `NOT_FOUND` for an import that is not the caller's; `STATE_FORBIDS` after its end and for a gap in the batches;
@@ -190,11 +203,7 @@ pub async fn put(
     let total = rows.len().saturating_add(lines_of(&unread));
     let (mut prepared, mut wrong) = (Vec::with_capacity(rows.len()), unread);
     for entry in rows {
-        let line = entry.line;
-        match entry.prepare(ctx, store, kind)? {
-            Ok(fit) => prepared.push((line, fit)),
-            Err(found) => wrong.extend(found.into_iter().map(|trouble| Wrong { line, trouble })),
-        }
+        prepared.push(entry.prepare(ctx, store, kind)?);
     }
     let caller = ctx.clone();
     let why = if kind == Kind::Certificate { CERTIFYING } else { REGISTERING };
@@ -207,20 +216,18 @@ pub async fn put(
             return Ok(Put { wrong: Vec::new(), import: Import { id, row } });
         }
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        for (line, entry) in prepared {
-            let document = entry.document();
-            match entry.check(unit)? {
-                Checked::Right(bytes) if row.dry_run || row.wrong > 0 => drop(bytes),
-                Checked::Right(bytes) => {
-                    unit.append(&IMPORT_ROWS, &(id, batch), &bytes)?;
-                }
-                Checked::Wrong(found) => {
-                    // What stands in the way tells who is on record: such a row is a search like any other.
-                    let act = Act::on(AccessAction::Search, why, person_key(document));
-                    access::note(&caller, unit, act)?;
-                    wrong.extend(found.into_iter().map(|trouble| Wrong { line, trouble }));
-                }
+        for entry in prepared {
+            let (line, document) = (entry.line(), entry.document());
+            let Checked { troubles, met, bytes } = entry.check(unit, id)?;
+            if met {
+                // What stands in the way tells who is on record: such a row is a search like any other.
+                let act = Act::on(AccessAction::Search, why, person_key(document));
+                access::note(&caller, unit, act)?;
             }
+            if troubles.is_empty() && !row.dry_run && row.wrong == 0 {
+                unit.append(&IMPORT_ROWS, &(id, batch), &bytes)?;
+            }
+            wrong.extend(troubles.into_iter().map(|trouble| Wrong { line, trouble }));
         }
         unit.append_access(access::entry(&caller, checking(row.dry_run, why)))?;
         row.batches = batch;
@@ -315,7 +322,7 @@ pub async fn apply(
         let key = (id, batch);
         let entries = store.read_from(&IMPORT_ROWS, &key, 1, BATCH_ROWS_MAX, BATCH_BYTES_MAX)?;
         let entries: Result<Vec<_>, AppError> =
-            entries.iter().map(|(_, bytes)| row::Kept::decode(store, bytes)).collect();
+            entries.iter().map(|(_, bytes)| row::Staged::decode(store, bytes)).collect();
         let entries = entries?;
         let work = move |unit: &mut Unit<'_>| {
             let mut row = unit.get(&IMPORT, &id)?.ok_or(AppError::from(Reason::NotFound))?;
@@ -323,6 +330,7 @@ pub async fn apply(
                 return Ok(());
             }
             for entry in entries {
+                entry.forget_claims(unit, id);
                 match row::write(&ctx, unit, entry)? {
                     None => row.written = row.written.saturating_add(1),
                     Some(line) => {

@@ -24,11 +24,16 @@ const CONTEXT: &[u8] = b"old case\0";
 /// What was answered before is taken over as a duty of the office.
 const TAKING_OVER: Why = Why { basis: LawfulBasis::StatutoryDuty, purpose: Purpose::Verification };
 
-/// The key of an old case's number; the number itself may tell whose it is.
-fn number(unit: &Unit<'_>, case: &OldCase) -> [u8; 16] {
+/// What makes an old case that one: the other county and its number. To be hashed; it may tell whose case it is.
+pub(super) fn name(case: &OldCase) -> Vec<u8> {
     let other = case.other.county().to_string();
     let number = case.number.expose(&TAKING_OVER.purpose);
-    unit.content_hash(&[CONTEXT, other.as_bytes(), b"\0", number.as_bytes()].concat())
+    [CONTEXT, other.as_bytes(), b"\0", number.as_bytes()].concat()
+}
+
+/// The key of an old case's number.
+fn number(unit: &Unit<'_>, case: &OldCase) -> [u8; 16] {
+    unit.content_hash(&name(case))
 }
 
 /// Whether a case of that number with that county is here already.

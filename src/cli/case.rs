@@ -181,9 +181,9 @@ enum Which {
 struct On {
     /// Case 个案编号
     case: CaseId,
-    /// Version that you saw; the step is refused when the case has gone on since. The newest when left out 版本
+    /// Version of the page that you saw, as case show tells it: the step is refused when the case has gone on since 版本
     #[arg(long = "seen-version", value_name = "NUMBER")]
-    seen: Option<u64>,
+    seen: u64,
     /// Makes a repeated call harmless
     #[arg(long, value_name = "KEY", default_value = "")]
     idempotency_key: String,
@@ -260,13 +260,10 @@ async fn take(
     on: On,
     step: office::take_case_step_request::Step,
 ) -> Result<Answer, Failure> {
-    let expected_version = match on.seen {
-        Some(version) => version,
-        None => show(office, on.case).await?.version,
-    };
     let request = office::TakeCaseStepRequest {
         case_id: on.case.to_string(),
-        expected_version,
+        // Never the newest, read here: that would be a page that nobody has seen.
+        expected_version: on.seen,
         idempotency_key: on.idempotency_key,
         step: Some(step),
     };

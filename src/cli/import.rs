@@ -4,7 +4,6 @@ mod columns;
 mod sheet;
 mod template;
 
-use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,8 +109,6 @@ struct Taking {
     number: u64,
     findings: Vec<office::ImportFinding>,
     more_findings: u64,
-    /// Documents that were seen, by a part of their hash: a line that comes twice is told.
-    seen: HashMap<[u8; 12], u32>,
     bar: ProgressBar,
 }
 
@@ -142,7 +139,6 @@ async fn take(given: Take, kind: Kind, bar: bool) -> Result<Answer, Failure> {
         number: 1,
         findings: Vec::new(),
         more_findings: 0,
-        seen: HashMap::new(),
         bar: progress(bar),
     };
     use office::ImportState as State;
@@ -151,9 +147,7 @@ async fn take(given: Take, kind: Kind, bar: bool) -> Result<Answer, Failure> {
             if row.cells.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
-            let row = columns.row(row.line, &row.cells);
-            taking.note_repeated(&row);
-            taking.batch.push(row);
+            taking.batch.push(columns.row(row.line, &row.cells));
             if taking.batch.len() == BATCH_ROWS {
                 taking.hand_over().await?;
             }
@@ -164,38 +158,6 @@ async fn take(given: Take, kind: Kind, bar: bool) -> Result<Answer, Failure> {
 }
 
 impl Taking {
-    /// A document that stands in the file twice is one person with two lines: a clerk decides which is right.
-    fn note_repeated(&mut self, row: &office::ImportRow) {
-        let document = row.person.as_ref().and_then(|person| person.document.as_ref());
-        let Some(document) = document.filter(|document| !document.number.is_empty()) else {
-            return;
-        };
-        // One person may have many old cases; then it is their number that must not come twice.
-        let old = row.old_case.as_ref();
-        // The check digit X is written in either case.
-        let (kind, number) = (document.kind.to_be_bytes(), document.number.to_uppercase());
-        let parts = match old {
-            Some(old) => [b"old".as_slice(), old.other.as_bytes(), old.number.as_bytes()],
-            None => [kind.as_slice(), number.as_bytes(), row.certificate_number.as_bytes()],
-        };
-        let digest = Digest::of_parts(&parts);
-        let mut key = [0; 12];
-        for (to, from) in key.iter_mut().zip(digest.as_bytes()) {
-            *to = *from;
-        }
-        let Some(first) = self.seen.insert(key, row.line) else { return };
-        self.found(office::ImportFinding {
-            line: row.line,
-            field: if old.is_some() { "old_case.number" } else { "person.document.number" }
-                .to_owned(),
-            code: "ALREADY_EXISTS".to_owned(),
-            text_zh: format!("与第{first}行号码相同。"),
-            text_en: format!("The same number stands in line {first}."),
-            fix_zh: "请只保留其中正确的一行。".to_owned(),
-            fix_en: "Keep the line that is right.".to_owned(),
-        });
-    }
-
     fn found(&mut self, finding: office::ImportFinding) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
@@ -257,7 +219,7 @@ impl Taking {
         Ok(view::answer(&self.import).and(told))
     }
 
-    /// Lines of which somebody else, or another line, was on record when their turn came.
+    /// Lines of which somebody else was on record when their turn came.
     fn left_out(&self) -> Answer {
         let office::Import { skipped, skipped_lines, .. } = &self.import;
         let lines: Vec<_> = skipped_lines.iter().map(ToString::to_string).collect();
@@ -292,7 +254,7 @@ impl Taking {
                 json!({
                     "line": f.line, "column": header_of(self.kind, &f.field), "field": f.field,
                     "code": f.code, "text_zh": f.text_zh, "text_en": f.text_en,
-                    "fix_zh": f.fix_zh, "fix_en": f.fix_en,
+                    "fix_zh": f.fix_zh, "fix_en": f.fix_en, "earlier_line": f.earlier_line,
                 })
             })
             .collect();

@@ -130,6 +130,8 @@ coded! {
         HandOverLapsed = "HAND_OVER_LAPSED";
         /// The record exists already.
         AlreadyExists = "ALREADY_EXISTS";
+        /// Two rows of one import say different things, or the same thing twice.
+        RowsContradict = "ROWS_CONTRADICT";
         /// The record's state does not allow this step.
         StateForbids = "STATE_FORBIDS";
         /// Something about a person has to come to its end before she is erased.

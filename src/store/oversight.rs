@@ -87,4 +87,13 @@ pub fn operator_key(operator: &OperatorName) -> [u8; 32] {
     *Digest::of_parts(&[OPERATOR_CONTEXT, operator.as_str().as_bytes()]).as_bytes()
 }
 
-first_layouts!(ReadsRow, ReadLimitsRow, ImportRow);
+/// What a row of an import says about something, so that a later one does not say otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportSaidRow {
+    /// Keyed hash of what it says; zeros where one row alone may name the thing.
+    pub says: [u8; 16],
+    /// Its line in the file.
+    pub line: u32,
+}
+
+first_layouts!(ReadsRow, ReadLimitsRow, ImportRow, ImportSaidRow);

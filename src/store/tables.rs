@@ -192,8 +192,7 @@ catalogue! {
     OPENED: Table<(PeerKey, MessageIdKey), u64> = Table::new("opened-1", 0x39);
 
     /// For which incarnation of the data lane epochs are open, and what may be missing: one row.
-    /// Key: nothing. Value: [`RestoredRow`]. Written at the first start and at the first start of another
-    /// incarnation.
+    /// Key: nothing. Value: [`RestoredRow`]. Written at the first start and at the first start of another incarnation.
     RESTORED: Table<(), RestoredRow> = Table::new("restored-1", 0x3A);
 
     /// What this node announces in its card: one row.
@@ -222,14 +221,12 @@ catalogue! {
     DELIVERED_AGAIN: Table<MessageIdKey, ()> = Table::new("delivered-again-1", 0x90);
 
     /// Why a message was given up.
-    /// Key: message id (16). Value: [`DiscardReasonRow`], under the person's key. Written with
-    /// [`DEAD_LETTER`].
+    /// Key: message id (16). Value: [`DiscardReasonRow`], under the person's key. Written with [`DEAD_LETTER`].
     DISCARD_REASON: Table<MessageIdKey, DiscardReasonRow, Personal> =
         Table::new("discard-reason-1", 0x3F);
 
     /// The newest notice about one thing, and how many notices there were.
-    /// Key: sort (1), area (6), percent (1); all zero for the count. Value: number (8). Written with
-    /// [`NOTICE`].
+    /// Key: sort (1), area (6), percent (1); all zero for the count. Value: number (8). Written with [`NOTICE`].
     NOTICE_TOPIC: Table<NoticeTopic, u64> = Table::new("notice-topic-1", 0x52);
 
     /// Persons with their history.
@@ -241,8 +238,7 @@ catalogue! {
     PERSON_COUNT: Table<(), u64> = Table::new("person-count-1", 0x41);
 
     /// Registrations with their history.
-    /// Key: registration id. Value: [`RegistrationRow`], under the person's key. Written by
-    /// `Unit::keep_registration`.
+    /// Key: registration id. Value: [`RegistrationRow`], under the person's key. Written by `Unit::keep_registration`.
     REGISTRATION: Table<RegistrationId, RegistrationRow, Personal> =
         Table::new("registration-1", 0x43);
 
@@ -282,8 +278,7 @@ catalogue! {
     CONSENT_OF_PERSON: Table<(PersonId, ConsentId), ()> = Table::new("consent-of-person-1", 0x4B);
 
     /// Persons' own requests for services.
-    /// Key: request id. Value: [`ServiceRequestRow`], under the person's key. Written by
-    /// `Unit::keep_service_request`.
+    /// Key: request id. Value: [`ServiceRequestRow`], under the person's key. Written by `Unit::keep_service_request`.
     SERVICE_REQUEST: Table<RequestId, ServiceRequestRow, Personal> =
         Table::new("service-request-1", 0x4C);
 
@@ -329,9 +324,13 @@ catalogue! {
     IMPORT_ROWS: Journal<([u8; 16], u64)> =
         Journal::new("import-rows-1", 0x84).sealed().removable();
 
+    /// What rows of imports say that no other row of the same may contradict.
+    /// Key: import id (16), keyed hash of a document, or of the number of a certificate or an old case (16). Value:
+    /// [`ImportSaidRow`]. Written with the batch, deleted when its row becomes a record or the import is given up.
+    IMPORT_SAID: Table<([u8; 16], [u8; 16]), ImportSaidRow> = Table::new("import-said-1", 0x91);
+
     /// The access log by person, without sendings.
-    /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with
-    /// [`ACCESS`].
+    /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with [`ACCESS`].
     ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51).packed();
 
     /// Received messages by the day from which their content is not kept any more.
@@ -352,14 +351,12 @@ catalogue! {
     AGREED: Table<PeerKey, AgreedRow, Sealed> = Table::new("agreed-1", 0x69);
 
     /// Messages that rest on a consent or a request.
-    /// Key: its id (16), message id (16), side (1). Value: [`ConsentUseRow`]. Written with
-    /// [`MESSAGE`].
+    /// Key: its id (16), message id (16), side (1). Value: [`ConsentUseRow`]. Written with [`MESSAGE`].
     CONSENT_USE: Table<(GroundKey, MessageKey), ConsentUseRow> =
         Table::new("consent-use-1", 0x6A);
 
     /// Consents and requests that were withdrawn: nothing more is sent or taken under them.
-    /// Key: its id (16), county whose word it is (6). Value: [`ConsentEndedRow`]. Written with the
-    /// withdrawal.
+    /// Key: its id (16), county whose word it is (6). Value: [`ConsentEndedRow`]. Written with the withdrawal.
     CONSENT_ENDED: Table<(GroundKey, PeerKey), ConsentEndedRow> =
         Table::new("consent-ended-1", 0x6B);
 

@@ -100,14 +100,22 @@ fn both_origins_are_asked_answer_and_are_told() {
 
     // One answer is not enough.
     world.stage(1, wife, "ASKED");
-    world.desks[1].json(&format!("case answer {wife} {ANSWER}"));
+    let page = world.desks[1].by_the_page(wife, &format!("answer {ANSWER}"));
+    world.desks[1].json(&page);
     world.stage(0, wife, "ANSWERED");
+    // What a colleague types who has the page of before: nothing is done, and she is told why. Without any page neither.
+    let late = world.desks[1].refused(&page, 3);
+    assert_eq!(late["code"], "STALE_EDIT", "{late}");
+    assert!(!late["advice_zh"].as_str().unwrap().is_empty(), "{late}");
+    let blind = world.desks[1].refused(&format!("case close {wife}"), 2);
+    assert_eq!(blind["code"], "FIELD_REQUIRED", "{blind}");
+    assert!(blind["fields"][0]["field"].as_str().unwrap().contains("--seen-version"), "{blind}");
     let registered = format!("birth-registration decide {wife} --result registered");
     let error = desk.refused(&registered, 3);
     assert_eq!(error["code"], "STATE_FORBIDS", "the husband's origin has not answered");
 
     world.stage(2, husband, "ASKED");
-    world.desks[2].json(&format!("case answer {husband} {ANSWER}"));
+    world.desks[2].step(husband, &format!("answer {ANSWER}"));
     world.stage(0, husband, "ANSWERED");
     let error = desk.refused(&format!("birth-registration decide {wife} --result refused"), 3);
     assert_eq!(error["code"], "REASON_TEXT_REQUIRED", "{error}");
@@ -127,7 +135,7 @@ fn a_couple_with_one_origin_is_refused_with_written_reasons_only() {
     let asked = desk.json(&format!("birth-registration ask --application SY-2026-8 {couple}"));
     let [case] = ids(&asked).try_into().unwrap_or_else(|all| panic!("one case: {all:?}"));
     world.stage(1, &case, "ASKED");
-    world.desks[1].json(&format!("case answer {case} {ANSWER}"));
+    world.desks[1].step(&case, &format!("answer {ANSWER}"));
     world.stage(0, &case, "ANSWERED");
     let refuse = format!("birth-registration decide {case} --result refused");
     assert_eq!(desk.refused(&refuse, 3)["code"], "REASON_TEXT_REQUIRED");
@@ -166,7 +174,7 @@ fn the_papers_start_a_clock_that_both_sides_show() {
     assert_eq!(here["asked_late"], false);
     // The result has its day once the origin has answered, and only where it is owed.
     assert_eq!(here["result_due_on"], "");
-    world.desks[1].json(&format!("case answer {case} {ANSWER}"));
+    world.desks[1].step(&case, &format!("answer {ANSWER}"));
     let answered = world.stage(0, &case, "ANSWERED");
     assert_ne!(answered["result_due_on"], "");
     assert_eq!(world.stage(1, &case, "ANSWERED")["result_due_on"], "");

@@ -77,7 +77,7 @@ async fn two_supervisors_approve_and_a_clerk_carries_out() {
     let third = Desk::at(&network, THIRD);
     for case in &cases[..2] {
         shows(&third, case, &|shown| shown["stage"] == "OFFERED");
-        third.json(&format!("case accept {case}"));
+        third.step(case, "accept");
         shows(&third, case, &|shown| shown["stage"] == "ASKED" && shown["turn"] == THIRD);
     }
     shows(&clerk, &cases[2], &|shown| shown["turn"] == ORIGIN);

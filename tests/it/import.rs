@@ -317,8 +317,9 @@ async fn what_is_not_taken_in_is_told_whenever_it_turns_out() {
     let mut node = network.node(HERE, &[]);
     node.start();
     let desk = Desk::at(&network, HERE);
-    let people = people(11, 3);
-    // One number on the certificates of two persons: the second cannot be written.
+    let people = people(11, 6);
+    let (people, others) = people.split_at(3);
+    // One number on the certificates of two persons: nothing of the file is taken in, and both lines are named.
     let number = domain::id::CertificateNumber::new(area(HERE), 2025, 7).unwrap();
     let line = |(document, line): &(String, String)| {
         format!("{},{document},{number},2025-06-18", line.split(',').next().unwrap())
@@ -330,15 +331,22 @@ async fn what_is_not_taken_in_is_told_whenever_it_turns_out() {
     let ended = desk.run(&format!("import certificates --file {} --json", path.display()));
     assert_eq!(ended.exit, 3, "{}{}", ended.out, ended.err);
     let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
-    assert_eq!((told["written"].as_u64(), told["skipped"].as_u64()), (Some(1), Some(1)), "{told}");
+    let found = &told["findings"][0];
+    assert_eq!(
+        (found["line"].as_u64(), found["earlier_line"].as_u64()),
+        (Some(3), Some(2)),
+        "{told}"
+    );
+    assert_eq!((&found["code"], &found["column"]), (&"ROWS_CONTRADICT".into(), &"证明编号".into()));
+    assert!(found["text_zh"].as_str().unwrap().contains("第2行"), "{told}");
+    assert!(found["text_en"].as_str().unwrap().contains("line 2"), "{told}");
     let told = desk
         .run(&format!("certificate show {number} --basis statutory-duty --purpose certificate"));
-    assert_eq!(told.exit, 0, "{}", told.err);
+    assert_eq!(told.exit, 5, "{}", told.err);
 
-    // A program that was cut off after it had heard what is wrong: whoever goes on hears it as well.
-    let mut lines: Vec<String> = people.iter().map(|(_, line)| line.clone()).collect();
-    lines[1] = lines[1].replace("梧桐路1号,20", "梧桐路1号,29");
-    let path = file(&network, "wrong.csv", &lines);
+    // Somebody is entered while the rows lie aside: her row is left out, and told.
+    let lines: Vec<String> = people.iter().map(|(_, line)| line.clone()).collect();
+    let path = file(&network, "overtaken.csv", &lines);
     let clerk = office::connect(&desk.connect).await;
     let digest = exchange::digest::Digest::of(&std::fs::read(&path).unwrap());
     let begin = pb::BeginImportRequest {
@@ -347,7 +355,30 @@ async fn what_is_not_taken_in_is_told_whenever_it_turns_out() {
         ..Default::default()
     };
     let begun = clerk.imports().begin_import(begin).await.unwrap().into_inner().import.unwrap();
-    let mut put = rows(&people, 2);
+    let put =
+        pb::PutImportRowsRequest { import_id: begun.import_id, batch: 1, rows: rows(people, 2) };
+    clerk.imports().put_import_rows(put).await.unwrap();
+    let bob = Desk { connect: network.operator("bob", HERE, Role::Clerk) };
+    let one = file(&network, "one.csv", &lines[1..2]);
+    assert_eq!(bob.json(&format!("import registrations --file {one}"))["written"], 1);
+    let ended = desk.run(&format!("import registrations --file {path} --resume --json"));
+    assert_eq!(ended.exit, 3, "{}{}", ended.out, ended.err);
+    let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((told["written"].as_u64(), told["skipped"].as_u64()), (Some(2), Some(1)), "{told}");
+    assert_eq!(told["skipped_lines"], serde_json::json!([3]), "{told}");
+
+    // A program that was cut off after it had heard what is wrong: whoever goes on hears it as well.
+    let mut lines: Vec<String> = others.iter().map(|(_, line)| line.clone()).collect();
+    lines[1] = lines[1].replace("梧桐路1号,20", "梧桐路1号,29");
+    let path = file(&network, "wrong.csv", &lines);
+    let digest = exchange::digest::Digest::of(&std::fs::read(&path).unwrap());
+    let begin = pb::BeginImportRequest {
+        kind: pb::ImportKind::Registration.into(),
+        file_sha256: digest.to_string(),
+        ..Default::default()
+    };
+    let begun = clerk.imports().begin_import(begin).await.unwrap().into_inner().import.unwrap();
+    let mut put = rows(others, 2);
     put[1].registration.as_mut().unwrap().arrived_on = "2926-01-01".to_owned();
     let put = pb::PutImportRowsRequest { import_id: begun.import_id, batch: 1, rows: put };
     let put = clerk.imports().put_import_rows(put).await.unwrap().into_inner();

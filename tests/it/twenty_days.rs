@@ -258,7 +258,14 @@ impl World {
 
     fn step(&self, at: &str, case: &str, step: &str) {
         let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
-        self.clerk(at, &format!("case {verb} {} {rest}", self.cases[case]));
+        let line = self.by_the_page(at, case, &format!("case {verb}"));
+        self.clerk(at, &format!("{line} {rest}"));
+    }
+
+    /// A step as a clerk types it who has the page before her.
+    fn by_the_page(&self, at: &str, case: &str, verb: &str) -> String {
+        let page = self.look(at, case).unwrap();
+        format!("{verb} {} --seen-version {}", self.cases[case], page["version"])
     }
 
     fn open(&self, at: &str, case: &str) {
@@ -427,9 +434,9 @@ fn festival(world: &mut World) {
         let state = shown["hand_over"]["state"].as_str()?.to_owned();
         (["LAPSED", "WITHDRAWN"].contains(&state.as_str()) && shown["turn"] == ORIGIN).then_some(())
     });
-    let (exit, _, err) =
-        world.type_as(&world.clerks[THIRD], &format!("case accept {}", world.cases["G"]));
-    assert!(exit != 0 && !err.is_empty(), "too late");
+    let line = world.by_the_page(THIRD, "G", "case accept");
+    let (exit, _, err) = world.type_as(&world.clerks[THIRD], &line);
+    assert!(exit == 3 && !err.is_empty(), "too late: {exit} {err}");
     for day in ["02-17", "02-18", "02-19", "02-20", "02-21", "02-22", "02-23"] {
         world.begin(day);
     }

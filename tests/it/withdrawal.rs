@@ -310,8 +310,11 @@ async fn her_case_follows_her_to_a_third_county_and_a_withdrawal_follows_it() {
     let sent = report(&at_away, &arrival, &first).await.unwrap();
     office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
     let case = sent.case_id;
-    let offer = format!("case hand-over {case} --to {THIRD} --cause person-moved");
-    assert_eq!(away.refused(&offer, 3)["fields"][0]["field"], "consent.recipient");
+    let offer = format!("hand-over --to {THIRD} --cause person-moved");
+    assert_eq!(
+        away.refused(&away.by_the_page(&case, &offer), 3)["fields"][0]["field"],
+        "consent.recipient"
+    );
 
     let number = arrival.person.clone().unwrap().document.unwrap().number;
     let today = domain::time::Date::from_millis(now());
@@ -321,7 +324,7 @@ async fn her_case_follows_her_to_a_third_county_and_a_withdrawal_follows_it() {
         today.plus_days(100)
     ));
     let second = second["consent"]["consent_id"].as_str().unwrap().to_owned();
-    away.json(&offer);
+    away.step(&case, &offer);
     let shows = |desk: &Desk, field: &str, value: &str| {
         let shown = desk.run(&format!("case show {case} --json"));
         let shown: serde_json::Value = serde_json::from_str(&shown.out).ok()?;
@@ -332,10 +335,10 @@ async fn her_case_follows_her_to_a_third_county_and_a_withdrawal_follows_it() {
             .await;
     };
     reaches(&third, "stage", "OFFERED").await;
-    third.json(&format!("case accept {case}"));
+    third.step(&case, "accept");
     reaches(&third, "stage", "ASKED").await;
     reaches(&home, "asking", THIRD).await;
-    home.json(&format!("case answer {case} --set outcome=RECORDED"));
+    home.step(&case, "answer --set outcome=RECORDED");
     reaches(&third, "stage", "ANSWERED").await;
     let kept = third.json(&format!("case show {case}"));
     let answer = kept["answer_id"].as_str().unwrap().to_owned();
@@ -353,7 +356,7 @@ async fn her_case_follows_her_to_a_third_county_and_a_withdrawal_follows_it() {
     })
     .await;
     assert_eq!(read(&at_third, &answer).await.unwrap_err(), "CONSENT_WITHDRAWN");
-    third.json(&format!("case close {case}"));
+    third.step(&case, "close");
     reaches(&home, "stage", "CLOSED").await;
     for node in &nodes {
         node.never_panicked();

@@ -176,7 +176,18 @@ fn old_case_of(form: &mut Form, case: Option<pb::OldCase>) -> Option<OldCase> {
 fn finding(wrong: &Wrong) -> pb::ImportFinding {
     let line = wrong.line;
     match &wrong.trouble {
+        Trouble::Line(reason, field, earlier) => {
+            let plain = Trouble::Reason(*reason, field);
+            let plain = finding(&Wrong { line, trouble: plain });
+            pb::ImportFinding {
+                text_zh: format!("{}见第{earlier}行。", plain.text_zh),
+                text_en: format!("{} See line {earlier}.", plain.text_en),
+                earlier_line: *earlier,
+                ..plain
+            }
+        }
         Trouble::Rule(finding) => pb::ImportFinding {
+            earlier_line: 0,
             line,
             field: finding.field.to_string(),
             code: finding.rule.code().to_owned(),
@@ -186,6 +197,7 @@ fn finding(wrong: &Wrong) -> pb::ImportFinding {
             fix_en: finding.rule.fix_en().to_owned(),
         },
         Trouble::Reason(reason, field) => pb::ImportFinding {
+            earlier_line: 0,
             line,
             field: (*field).to_owned(),
             code: reason.code().to_owned(),

@@ -17,6 +17,7 @@ use store::records::ReadRecords as _;
 use store::tables::CERTIFICATE_SERIAL;
 use store::{PersonHash, Store, Unit};
 
+use super::claim::Claim;
 use crate::app::access::{self, Act, CERTIFYING};
 use crate::app::persons::{self, Entered};
 use crate::app::registrations::{Arrival, arrive_in};
@@ -87,6 +88,8 @@ pub enum Trouble {
     Rule(Finding),
     /// What is on record is in the way.
     Reason(Reason, &'static str),
+    /// An earlier line of the same file is in the way: the reason, the field, and that line.
+    Line(Reason, &'static str, u32),
 }
 
 /// What is wrong, and in which line.
@@ -100,27 +103,40 @@ pub struct Wrong {
 
 /// What came of a check.
 #[derive(Debug)]
-pub enum Checked {
+pub(super) struct Checked {
+    /// What is wrong with the row.
+    pub(super) troubles: Vec<Trouble>,
+    /// Whether somebody on record stands in its way.
+    pub(super) met: bool,
     /// The row as it lies aside.
-    Right(Vec<u8>),
-    /// What is wrong with it.
-    Wrong(Vec<Trouble>),
+    pub(super) bytes: Vec<u8>,
 }
 
 /// A row as it lies aside.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Kept {
+struct Kept {
     line: u32,
     person: PersonDetails,
     record: Record,
 }
 
-/// A row that keeps the rules, as far as can be said without the records.
+/// A row, with what can be said about it without the records.
 #[derive(Debug)]
 pub(super) struct Prepared {
     kept: Kept,
     bytes: Vec<u8>,
     document: PersonHash,
+    claims: Vec<Claim>,
+    /// Rules that it breaks.
+    troubles: Vec<Trouble>,
+}
+
+/// A row that has lain aside, about to become a record.
+#[derive(Debug)]
+pub(super) struct Staged {
+    kept: Kept,
+    document: PersonHash,
+    claims: Vec<Claim>,
 }
 
 impl Row {
@@ -133,19 +149,17 @@ impl Row {
         ctx: &Ctx,
         store: &Store,
         kind: Kind,
-    ) -> Result<Result<Prepared, Vec<Trouble>>, AppError> {
+    ) -> Result<Prepared, AppError> {
         let Self { line, person, record } = self;
-        let mut wrong: Vec<Trouble> =
+        let mut troubles: Vec<Trouble> =
             persons::findings(&person, ctx.today()).into_iter().map(Trouble::Rule).collect();
-        wrong.extend(record.findings(ctx, kind).into_iter().map(Trouble::Rule));
-        if !wrong.is_empty() {
-            return Ok(Err(wrong));
-        }
+        troubles.extend(record.findings(ctx, kind).into_iter().map(Trouble::Rule));
         let document = store.document_hash(&person.document);
+        let claims = Claim::of(store, &person, &record, document);
         let kept = Kept { line, person, record };
         let bytes = postcard::to_stdvec(&kept);
         let bytes = bytes.map_err(|_| AppError::Internal("a row cannot be encoded"))?;
-        Ok(Ok(Prepared { kept, bytes, document }))
+        Ok(Prepared { kept, bytes, document, claims, troubles })
     }
 }
 
@@ -155,14 +169,28 @@ impl Prepared {
         self.document
     }
 
-    /// Looks whether what is on record is in the way.
+    /// Its line in the file.
+    pub(super) const fn line(&self) -> u32 {
+        self.kept.line
+    }
+
+    /// Looks whether an earlier row of the import is in the way, and whether what is on record is. The second only where
+    /// no rule is broken: such a row is not a question about anybody.
     ///
     /// # Errors
-    /// Rows that cannot be read.
-    pub(super) fn check(self, unit: &Unit<'_>) -> Result<Checked, AppError> {
-        let Self { kept, bytes, document } = self;
-        let found = in_the_way(unit, &kept.person, &kept.record, document)?;
-        Ok(found.map_or(Checked::Right(bytes), |trouble| Checked::Wrong(vec![trouble])))
+    /// Rows that cannot be read or written.
+    pub(super) fn check(self, unit: &mut Unit<'_>, import: [u8; 16]) -> Result<Checked, AppError> {
+        let Self { kept, bytes, document, claims, mut troubles } = self;
+        let on_record = match troubles.is_empty() {
+            true => in_the_way(unit, &kept.person, &kept.record, document)?,
+            false => None,
+        };
+        let met = on_record.is_some();
+        troubles.extend(on_record);
+        for claim in claims {
+            troubles.extend(claim.make(unit, import, kept.line)?);
+        }
+        Ok(Checked { troubles, met, bytes })
     }
 }
 
@@ -226,16 +254,22 @@ fn in_the_way(
     Ok(None)
 }
 
-impl Kept {
+impl Staged {
     /// A row that lies aside, read on the caller's thread.
     ///
     /// # Errors
     /// Bytes that are no row.
-    pub(super) fn decode(store: &Store, bytes: &[u8]) -> Result<(Self, PersonHash), AppError> {
-        let kept: Self = postcard::from_bytes(bytes)
+    pub(super) fn decode(store: &Store, bytes: &[u8]) -> Result<Self, AppError> {
+        let kept: Kept = postcard::from_bytes(bytes)
             .map_err(|_| AppError::Internal("a kept row cannot be read"))?;
         let document = store.document_hash(&kept.person.document);
-        Ok((kept, document))
+        let claims = Claim::of(store, &kept.person, &kept.record, document);
+        Ok(Self { kept, document, claims })
+    }
+
+    /// Takes what it says off the table of its import: from now on the record says it.
+    pub(super) fn forget_claims(&self, unit: &mut Unit<'_>, import: [u8; 16]) {
+        self.claims.iter().for_each(|claim| claim.forget(unit, import));
     }
 }
 
@@ -246,7 +280,7 @@ impl Kept {
 pub(super) fn write(
     ctx: &Ctx,
     unit: &mut Unit<'_>,
-    (kept, document): (Kept, PersonHash),
+    Staged { kept, document, .. }: Staged,
 ) -> Result<Option<u32>, AppError> {
     let Kept { line, person, record } = kept;
     if in_the_way(unit, &person, &record, document)?.is_some() {

@@ -18,6 +18,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("drawn_ms", "抽取时间"),
     ("draws", "抽查"),
     ("dry_run", "仅校验"),
+    ("earlier_line", "前面的行号"),
     ("ended_on", "办结日期"),
     ("entries", "条目"),
     ("finding", "复核结果"),

@@ -28,7 +28,7 @@ pub(super) use crate::network::{
 };
 pub(super) use crate::old_cases::OldCaseRow;
 pub(super) use crate::origin::{OriginRow, RestoredRow, TimeKnownRow};
-pub(super) use crate::oversight::{ImportRow, ReadLimitsRow, ReadsRow};
+pub(super) use crate::oversight::{ImportRow, ImportSaidRow, ReadLimitsRow, ReadsRow};
 pub(super) use crate::reconcile::{
     BookCursorRow, BookKey, ClosedRow, DecidedRow, DifferenceRow, ProvenRow, RefusedRow,
     ReportedRow, RunRow, StatementKey, StatementPartRow, StatementRow,

@@ -66,6 +66,18 @@ impl Desk {
         serde_json::from_str(&ended.out).unwrap()
     }
 
+    /// Takes a step in a case, by the page that stands there now; it has to work.
+    pub fn step(&self, case: &str, step: &str) -> Value {
+        self.json(&self.by_the_page(case, step))
+    }
+
+    /// The line for a step in a case, with the version of the page that is shown now.
+    pub fn by_the_page(&self, case: &str, step: &str) -> String {
+        let page = self.json(&format!("case show {case}"));
+        let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
+        format!("case {verb} {case} --seen-version {} {rest}", page["version"].as_u64().unwrap())
+    }
+
     /// Runs for a person; it has to work.
     pub fn text(&self, line: &str) -> String {
         let ended = self.run(line);
