@@ -3,6 +3,8 @@
 pub mod blocks;
 pub mod growth;
 
+use std::collections::BTreeMap;
+
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
@@ -16,6 +18,7 @@ use store::tables::RECEIPT;
 use wire::decode_receipt_manifest;
 
 use self::blocks::Blocks;
+use crate::app::relay::chain_of;
 use crate::app::{AppError, Refusal};
 
 /// Entries that are read in one go.
@@ -95,12 +98,15 @@ pub struct Inclusion {
     pub path: Vec<Digest>,
 }
 
-/// Proofs for all entries about a message; there are several when it was sealed anew.
+/// Proofs under a head for all entries about a message; there are several when it was sealed anew.
 ///
 /// # Errors
 /// `NOT_FOUND` when there is none; when entries cannot be read.
-pub fn inclusion(store: &Store, id: MessageId) -> Result<Vec<Inclusion>, AppError> {
-    let head = head(store);
+pub fn inclusion(
+    store: &Store,
+    head: LedgerHead,
+    id: MessageId,
+) -> Result<Vec<Inclusion>, AppError> {
     let mut found = Vec::new();
     read(store, 0, head.size, |index, bytes| {
         let entry = LedgerEntry::from_canonical(bytes).filter(|entry| entry.message_id == id);
@@ -118,25 +124,36 @@ pub fn inclusion(store: &Store, id: MessageId) -> Result<Vec<Inclusion>, AppErro
     proven.collect()
 }
 
+/// A head in a receipt that a peer has signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadInReceipt {
+    /// The head.
+    pub seen: SeenHead,
+    /// Manifest and signature of the receipt.
+    pub receipt: Signed,
+    /// The certificates of the signature, leaf first, DER.
+    pub chain: Vec<Vec<u8>>,
+}
+
 /// Two receipts of a peer whose heads cannot be of one history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TwoHeads {
     /// The receipt that was signed first.
-    pub before: (SeenHead, Signed),
+    pub before: HeadInReceipt,
     /// The receipt that was signed later.
-    pub after: (SeenHead, Signed),
+    pub after: HeadInReceipt,
     /// What they show.
     pub change: HeadChange,
 }
 
-/// Looks through all receipts of a peer for two signed heads that cannot be of one history: the proof that it has rolled
-/// back or rewritten its ledger. The newest such pair.
+/// Looks through all receipts of a peer for two signed heads that cannot be of one history: two of one size, or two of which
+/// it could not prove that one continues the other. The newest such pair. That a shorter one bears a later time is no proof.
 ///
 /// # Errors
 /// When rows cannot be read.
 pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppError> {
     let side = side_key(Side::Sent, peer);
-    let mut receipts: Vec<(UnixMillis, SeenHead, Signed)> = Vec::new();
+    let mut receipts: Vec<Heard> = Vec::new();
     let mut after = None;
     loop {
         let rows = store.scan_under(&RECEIPT, &(side,), after.as_ref(), ENTRIES_AT_ONCE)?;
@@ -145,33 +162,41 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
         for (_, signed) in rows {
             if let Ok(manifest) = decode_receipt_manifest(&signed.manifest.0) {
                 let seen = SeenHead { head: manifest.ledger_head, signed: manifest.signed };
-                receipts.push((manifest.signed, seen, signed));
+                receipts.push((manifest.signed, seen, manifest.signer, signed));
             }
         }
     }
-    receipts.sort_by_key(|(signed, seen, _)| (*signed, seen.head.size));
-    // A history that was rewritten and has grown since shows only where it cannot prove that it grew.
-    let of = |head: SeenHead| receipts.iter().find(|(_, seen, _)| *seen == head);
-    let unproven = growth::broken(store, peer)?.and_then(|(before, after)| {
-        let (first, second) = (of(before)?, of(after)?);
-        let change = match before.compare(&after) {
-            change if change.is_loss() => change,
-            _ => HeadChange::Rewritten,
+    receipts.sort_by_key(|(signed, seen, ..)| (*signed, seen.head.size));
+    let told = |before: &Heard, after: &Heard, change| {
+        let of = |(_, seen, signer, receipt): &Heard| {
+            let chain = chain_of(store, *signer)?;
+            Ok::<_, AppError>(HeadInReceipt { seen: *seen, receipt: receipt.clone(), chain })
         };
-        let pair = |(_, seen, signed): &(UnixMillis, SeenHead, Signed)| (*seen, signed.clone());
-        Some(TwoHeads { before: pair(first), after: pair(second), change })
-    });
-    let mut known: Option<(SeenHead, Signed)> = None;
-    let mut proof = None;
-    for (_, seen, signed) in receipts {
-        if let Some((before, first)) = &known {
-            let change = before.compare(&seen);
-            if change.is_loss() {
-                let after = (seen, signed.clone());
-                proof = Some(TwoHeads { before: (*before, first.clone()), after, change });
-            }
+        Ok(Some(TwoHeads { before: of(before)?, after: of(after)?, change }))
+    };
+    let mut known: BTreeMap<u64, &Heard> = BTreeMap::new();
+    let mut rewritten = None;
+    for heard in &receipts {
+        let before = known.insert(heard.1.head.size, heard);
+        if let Some(before) = before.filter(|before| before.1.head != heard.1.head) {
+            rewritten = Some((before, heard));
         }
-        known = Some((seen, signed));
     }
-    Ok(proof.or(unproven))
+    if let Some((before, after)) = rewritten {
+        return told(before, after, HeadChange::Rewritten);
+    }
+    // A history that was set back, or rewritten and has grown since, shows only where it cannot prove that it grew.
+    let of = |head: SeenHead| receipts.iter().find(|(_, seen, ..)| seen.head == head.head);
+    let Some((before, after)) = growth::broken(store, peer)? else { return Ok(None) };
+    let change = match before.compare(&after) {
+        change if change.is_loss() => change,
+        _ => HeadChange::Rewritten,
+    };
+    match of(before).zip(of(after)) {
+        Some((before, after)) => told(before, after, change),
+        None => Ok(None),
+    }
 }
+
+/// When a receipt was signed, the head in it, who signed it, and the receipt.
+type Heard = (UnixMillis, SeenHead, Digest, Signed);

@@ -123,7 +123,8 @@ pub(super) fn run(args: &ReconcileArgs) -> anyhow::Result<Reconciled> {
     bytes += size_of_ask(&first_ask);
     let mut answers: VecDeque<Answer> = first.into();
     while !asker.is_known() {
-        let answer = answers.pop_front().context("nobody speaks")?;
+        let answer = answers.pop_front().or_else(|| answerer.next_symbols());
+        let answer = answer.context("nobody speaks")?;
         bytes += size_of_answer(&answer);
         for ask in asker.step(answer)? {
             bytes += size_of_ask(&ask);

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use domain::area::AreaCode;
+use domain::time::UnixMillis;
+use exchange::keys::SignContext;
 use trust::crl::{GRACE_DEFAULT, RevocationList, RevocationLists};
 use trust::name::{SUFFIX_DEFAULT, Suffix};
-use trust::verify::{ChainVerifier, Roots};
+use trust::verify::{ChainVerifier, Purpose, Roots, VerifiedChain};
 
 use super::exit::Failure;
 use crate::errors::chain;
@@ -32,6 +35,58 @@ impl TrustArgs {
     /// Whether revocation can be looked at.
     pub(super) fn has_lists(&self) -> bool {
         !self.crl.is_empty()
+    }
+
+    /// The same, to check signatures of nodes in files.
+    pub(super) fn trust(&self) -> Result<Trust, Failure> {
+        Ok(Trust { chains: self.load()?, has_lists: self.has_lists() })
+    }
+}
+
+/// Checks signatures of nodes in files.
+#[derive(Debug)]
+pub(super) struct Trust {
+    chains: ChainVerifier,
+    has_lists: bool,
+}
+
+/// A signature of a node in a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim<'a> {
+    /// What it is for.
+    pub(super) context: SignContext,
+    /// The area that is said to have signed.
+    pub(super) by: AreaCode,
+    /// Its certificates, leaf first, DER.
+    pub(super) chain: &'a [Vec<u8>],
+    /// The bytes that are signed.
+    pub(super) bytes: &'a [u8],
+    /// The signature.
+    pub(super) signature: &'a [u8],
+    /// When it was signed, by its own word.
+    pub(super) signed: UnixMillis,
+}
+
+impl Trust {
+    /// Whether revocation is looked at. Whoever has no lists cannot; answers say so.
+    pub(super) const fn has_lists(&self) -> bool {
+        self.has_lists
+    }
+
+    /// Whether a signature holds, by certificates as they were when it was made; or why not.
+    pub(super) fn check(&self, claim: &Claim<'_>) -> Result<VerifiedChain, String> {
+        let chain = match self.has_lists {
+            true => self.chains.verify_as_of(claim.chain, claim.signed, Vec::new()),
+            false => self.chains.verify_except_revocation(claim.chain, Purpose::Node, claim.signed),
+        };
+        let chain = chain.map_err(|refused| refused.to_string())?;
+        if chain.identity.area() != claim.by {
+            return Err("it is that of another area".to_owned());
+        }
+        chain
+            .verify(claim.context, claim.bytes, claim.signature)
+            .map_err(|_| "it does not belong to these bytes".to_owned())?;
+        Ok(chain)
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::reason::Reason;
-use exchange::reconcile::session::SessionError;
+use exchange::reconcile::session::{Incomplete, SessionError};
 use exchange::reconcile::set::{EntrySet, Scope};
 use store::Store;
 use tokio::sync::Semaphore;
@@ -36,7 +36,7 @@ use super::link;
 use super::outbound::Outbound;
 use super::peers::Peers;
 use crate::app::ledger::blocks::Blocks;
-use crate::app::reconcile::books;
+use crate::app::reconcile::{books, reports};
 use crate::app::{AppError, Refusal, blocking};
 use crate::config::ReconcileSettings;
 use crate::errors::chain;
@@ -49,6 +49,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 /// The longest that is waited for a county's report before a comparison, and for one message to be taken in a cure: many
 /// others wait for that.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest that a comparison may take at all, with the cures that the answerer begins: nobody holds a place for ever.
+const COMPARISON_MAX: Duration = Duration::from_secs(10_800);
 /// How often an answerer shows that it is still at work, and how often an asker takes that for an answer.
 const WORKING_EVERY: Duration = Duration::from_secs(30);
 const WORKING_MAX: u32 = 240;
@@ -193,6 +195,17 @@ impl Reconcile {
             }
         }
         Err(unreachable(&why))
+    }
+
+    /// Of these counties those below us of which not everything of a scope was reported.
+    async fn incomplete(
+        &self,
+        counties: impl IntoIterator<Item = AreaCode>,
+        scope: Scope,
+    ) -> Result<Vec<Incomplete>, AppError> {
+        let (own, store) = (self.own(), self.store().clone());
+        let counties: Vec<AreaCode> = counties.into_iter().collect();
+        blocking(move || reports::incomplete(&store, own, counties, &scope)).await
     }
 
     /// Our entries of a scope, as they are now.

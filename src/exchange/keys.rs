@@ -26,6 +26,8 @@ pub enum SignContext {
     AccessLog,
     /// What a node says about an agreement.
     Agreement,
+    /// Head of a ledger by itself.
+    LedgerHead,
 }
 
 impl SignContext {
@@ -41,6 +43,7 @@ impl SignContext {
             Self::Bundle => "liangdi/v1/bundle",
             Self::AccessLog => "liangdi/v1/access-log",
             Self::Agreement => "liangdi/v1/agreement",
+            Self::LedgerHead => "liangdi/v1/ledger-head",
         }
     }
 

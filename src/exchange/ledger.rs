@@ -1,5 +1,7 @@
 //! One entry a message on each side, in an append-only tree whose head is in every receipt.
 
+use std::cmp::Ordering;
+
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::Month;
@@ -159,6 +161,42 @@ pub struct SeenHead {
     pub signed: UnixMillis,
 }
 
+/// A head by itself, as its owner signs it under [`SignContext::LedgerHead`](crate::keys::SignContext::LedgerHead).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OwnHead {
+    /// The owner.
+    pub of: AreaCode,
+    /// The head, and when it is signed.
+    pub seen: SeenHead,
+}
+
+impl OwnHead {
+    /// Canonical bytes, which are signed: `area (6 ASCII) || size (u64be) || root (32) || when, ms since 1970 (u64be)`.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let SeenHead { head: LedgerHead { size, root }, signed } = self.seen;
+        let parts: [&[u8]; 4] = [
+            self.of.as_str().as_bytes(),
+            &size.to_be_bytes(),
+            root.as_bytes(),
+            &signed.get().to_be_bytes(),
+        ];
+        parts.concat()
+    }
+
+    /// Reads canonical bytes; `None` when they are none.
+    #[must_use]
+    pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let (of, rest) = bytes.split_first_chunk::<6>()?;
+        let (size, rest) = rest.split_first_chunk::<8>()?;
+        let (root, signed) = rest.split_first_chunk::<32>()?;
+        let of = std::str::from_utf8(of).ok()?.parse().ok()?;
+        let head = LedgerHead { size: u64::from_be_bytes(*size), root: Digest::new(*root) };
+        let signed = UnixMillis::new(u64::from_be_bytes(signed.try_into().ok()?));
+        Some(Self { of, seen: SeenHead { head, signed } })
+    }
+}
+
 /// What a newly seen head says about its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HeadChange {
@@ -166,9 +204,11 @@ pub enum HeadChange {
     Same,
     /// A longer ledger: to be remembered. That it continues the old one is shown by a consistency proof.
     Grown,
-    /// An older head that arrived late, as receipts may: nothing to learn.
+    /// A head that was signed before, and arrived late, as receipts may: nothing to learn. A longer one may be of a history
+    /// that was lost since.
     Late,
-    /// Signed later and yet shorter: the peer lost entries, as after a restore.
+    /// Signed later and yet shorter: the peer lost entries, as after a restore; or its clock was ahead when it signed the
+    /// shorter one. Only a proof that the longer one continues the shorter one tells.
     RolledBack,
     /// The same length with other entries: the peer's history was changed.
     Rewritten,
@@ -178,14 +218,14 @@ impl SeenHead {
     /// Compares with a head that the same peer signed.
     #[must_use]
     pub fn compare(&self, newer: &Self) -> HeadChange {
-        if newer.head.size == self.head.size {
-            let same = newer.head.root == self.head.root;
-            return if same { HeadChange::Same } else { HeadChange::Rewritten };
+        match newer.head.size.cmp(&self.head.size) {
+            Ordering::Equal if newer.head.root == self.head.root => HeadChange::Same,
+            Ordering::Equal => HeadChange::Rewritten,
+            Ordering::Greater if newer.signed < self.signed => HeadChange::Late,
+            Ordering::Greater => HeadChange::Grown,
+            Ordering::Less if newer.signed > self.signed => HeadChange::RolledBack,
+            Ordering::Less => HeadChange::Late,
         }
-        if newer.head.size > self.head.size {
-            return HeadChange::Grown;
-        }
-        if newer.signed > self.signed { HeadChange::RolledBack } else { HeadChange::Late }
     }
 
     /// Which head is to be remembered once another one of the same peer was seen: of two that cannot both be in one
@@ -204,7 +244,7 @@ impl SeenHead {
 }
 
 impl HeadChange {
-    /// Whether the owner has lost what it had, as after a restore.
+    /// Whether it seems that the owner has lost what it had, as after a restore.
     #[must_use]
     pub const fn is_loss(self) -> bool {
         match self {
@@ -254,7 +294,8 @@ mod tests {
         let known = seen(10, b"ten", 100);
         assert_eq!(known.compare(&seen(10, b"ten", 200)), HeadChange::Same);
         assert_eq!(known.compare(&seen(10, b"other", 200)), HeadChange::Rewritten);
-        assert_eq!(known.compare(&seen(11, b"eleven", 90)), HeadChange::Grown);
+        assert_eq!(known.compare(&seen(11, b"eleven", 100)), HeadChange::Grown);
+        assert_eq!(known.compare(&seen(11, b"eleven", 90)), HeadChange::Late);
         assert_eq!(known.compare(&seen(9, b"nine", 90)), HeadChange::Late);
         assert_eq!(known.compare(&seen(9, b"nine", 200)), HeadChange::RolledBack);
         let losses = [seen(10, b"other", 200), seen(9, b"nine", 200)];
@@ -272,15 +313,31 @@ mod tests {
         let known = seen(10, b"ten", 100);
         for newer in [
             seen(10, b"ten", 200),
-            seen(11, b"eleven", 90),
+            seen(11, b"eleven", 110),
             seen(9, b"nine", 200),
             seen(10, b"other", 200),
         ] {
             assert_eq!(known.after(newer), newer);
         }
         // What was signed before, by either history, is late.
-        for late in [seen(9, b"nine", 90), seen(10, b"other", 90), seen(10, b"ten", 90)] {
-            assert_eq!(known.after(late), known);
+        let late = [(9, "nine"), (10, "other"), (10, "ten"), (11, "of a history that was lost")];
+        for (size, root) in late {
+            assert_eq!(known.after(seen(size, root.as_bytes(), 90)), known);
+        }
+    }
+
+    #[test]
+    fn a_head_by_itself_has_the_bytes_the_protocol_describes() {
+        let head = LedgerHead { size: 258, root: Digest::of(b"root") };
+        let signed = UnixMillis::new(1_774_972_800_000);
+        let own = OwnHead { of: samples::area("410522"), seen: SeenHead { head, signed } };
+        let mut expected = b"410522\0\0\0\0\0\0\x01\x02".to_vec();
+        expected.extend_from_slice(head.root.as_bytes());
+        expected.extend_from_slice(&1_774_972_800_000_u64.to_be_bytes());
+        assert_eq!(own.canonical_bytes(), expected);
+        assert_eq!(OwnHead::from_canonical(&expected), Some(own));
+        for wrong in [&expected[1..], &expected[..53], &[&expected[..], &[0]].concat()] {
+            assert_eq!(OwnHead::from_canonical(wrong), None);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::id::PersonId;
+use domain::time::UnixMillis;
 use zeroize::Zeroizing;
 
 use crate::backup::tap::Tap;
@@ -19,6 +20,9 @@ use crate::ledger::LedgerHead;
 use crate::seal::Keys;
 use crate::subject::{Subject, SubjectCache};
 use crate::tables::SUBJECT_KEY;
+
+/// How far the clock may go back while signed heads keep their time: calls cross, and clocks are set right by a little.
+const BACK_MAX_MS: u64 = 600_000;
 
 /// The open store without its queue.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub(crate) struct Core {
     /// The last head that is on disk. Written by the committer once a group; read by anybody, both
     /// for the length of a copy.
     head: Mutex<LedgerHead>,
+    /// The time that the last signed head bears; held while a head is taken to be signed.
+    signed: Mutex<UnixMillis>,
     /// Journals of the group that is being written, with the last position that is on disk: readers
     /// see no entry that a power cut could still take back, because a courier would send it.
     unsettled: Mutex<HashMap<Bytes, u64>>,
@@ -55,6 +61,7 @@ impl Core {
             busy: AtomicU64::new(0),
             since: Instant::now(),
             head: Mutex::new(head),
+            signed: Mutex::new(UnixMillis::new(0)),
             unsettled: Mutex::default(),
         }
     }
@@ -77,6 +84,15 @@ impl Core {
 
     pub(crate) fn head(&self) -> LedgerHead {
         *lock(&self.head)
+    }
+
+    pub(crate) fn head_to_sign(&self, now: UnixMillis) -> (LedgerHead, UnixMillis) {
+        let mut last = lock(&self.signed);
+        let went_back = last.get().saturating_sub(now.get());
+        if !(1..=BACK_MAX_MS).contains(&went_back) {
+            *last = now;
+        }
+        (self.head(), *last)
     }
 
     pub(crate) fn set_head(&self, head: LedgerHead) {

@@ -247,6 +247,18 @@ pub struct ProvenRow {
     pub known: SeenHead,
     /// Two heads that it has signed and that are not of one history, as last found.
     pub broken: Option<(SeenHead, SeenHead)>,
+    /// A longer head, and a shorter one that bears a later time: set back, or signed by a clock that was ahead. To be asked.
+    pub doubt: Option<(SeenHead, SeenHead)>,
+    /// Since when there is something to be asked that it has not answered.
+    pub unanswered: Option<UnixMillis>,
+}
+
+impl Versioned for ProvenRow {
+    const VERSION: u8 = 2;
+    type Older = v1::ProvenRow;
+    fn upgrade(older: v1::ProvenRow) -> Self {
+        older.into()
+    }
 }
 
 /// Where the receipt is that refuses a message.
@@ -259,7 +271,6 @@ pub struct RefusedRow {
 first_layouts!(
     BookCursorRow,
     ClosedRow,
-    ProvenRow,
     DecidedRow,
     RefusedRow,
     ReportedRow,

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use domain::id::PersonId;
+use domain::time::UnixMillis;
 
 use crate::committer::Message;
 use crate::core::{Core, lock, slices};
@@ -310,6 +311,12 @@ impl Store {
     /// Size and root of the ledger as they are on disk.
     pub fn ledger_head(&self) -> LedgerHead {
         self.core().head()
+    }
+
+    /// The head of the ledger to be signed, and the time that it is to bear. Of two that are signed one after the other neither
+    /// goes back; but after a clock that was more than ten minutes ahead the time is the right one.
+    pub fn head_to_sign(&self, now: UnixMillis) -> (LedgerHead, UnixMillis) {
+        self.core().head_to_sign(now)
     }
 
     /// Entries of the ledger from an index on; see [`read_from`](Store::read_from).

@@ -39,6 +39,7 @@ mod indicators;
 mod input;
 mod interop;
 mod leaks;
+mod ledger;
 mod letters;
 mod logs;
 mod netns;

@@ -1,5 +1,5 @@
-//! What a reconciliation meets between real nodes: peers that were set back, counties that do not report, refusals that one
-//! side has forgotten, and peers that say what cannot be.
+//! What a reconciliation meets between real nodes: counties that do not report, refusals that one side has forgotten, and peers
+//! that say what cannot be.
 
 use std::collections::BTreeSet;
 
@@ -21,39 +21,6 @@ use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, found, one, r
 use crate::support::{area, eventually, in_time, office};
 
 const REPLY: [&str; 2] = [COUNTIES[1], COUNTIES[0]];
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_was_set_back_is_named_with_the_two_heads_that_it_has_signed() {
-    let mut world = World::new();
-    let there = world.clerk(1).await;
-    exchange(&there, REPLY, 1, 2).await;
-    let desk = world.desk(COUNTIES[1]);
-    let honest = desk.json(&format!("ledger peer {}", COUNTIES[0]));
-    assert!(honest["change"].as_str().is_none_or(str::is_empty), "{honest}");
-
-    let backup = world.desk(COUNTIES[0]).json("backup create");
-    exchange(&there, REPLY, 2, 3).await;
-    // A head that has grown is proven, and is no trouble.
-    let honest = desk.json(&format!("ledger peer {}", COUNTIES[0]));
-    assert!(honest["change"].as_str().is_none_or(str::is_empty), "{honest}");
-    world.counties[0].kill();
-    restore(&world.counties[0], &backup);
-    world.counties[0].start();
-    exchange(&there, REPLY, 3, 1).await;
-
-    let ended = desk.run(&format!("ledger peer {} --json", COUNTIES[0]));
-    assert_eq!(ended.exit, 1, "{}{}", ended.out, ended.err);
-    let told: Value = serde_json::from_str(&ended.out).unwrap();
-    assert_eq!(told["change"], "ROLLED_BACK", "{told}");
-    let size = |side: &str| told[side]["size"].as_u64().unwrap();
-    assert!(size("before") > size("after"), "{told}");
-    for side in ["before", "after"] {
-        assert!(!told[side]["signature"].as_str().unwrap().is_empty(), "{told}");
-    }
-    let notices = desk.json("notice list");
-    assert!(notices.to_string().contains("ROLLED_BACK"), "{notices}");
-    world.never_panicked();
-}
 
 /// The answer to an arrival notice.
 fn answer(asked: &str, notice: &Content) -> Content {

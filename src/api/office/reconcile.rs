@@ -8,12 +8,12 @@ use domain::hex::hex;
 use domain::reason::Reason;
 use domain::text::Note;
 use domain::time::UnixMillis;
-use exchange::ledger::{HeadChange, SeenHead};
+use exchange::ledger::{HeadChange, OwnHead, SeenHead};
 use exchange::reconcile::Entry;
+use exchange::reconcile::calls::Signature;
 use exchange::reconcile::difference::DifferenceName;
 use exchange::reconcile::set::Scope;
 use store::Store;
-use store::messages::Signed;
 use store::reconcile::{
     DecidedRow, DifferenceState, LostWindow, RunRow, RunState, StatementKey, StatementRow,
 };
@@ -27,6 +27,7 @@ use super::field::{area, invalid, maybe, maybe_area, message_id, page_token, par
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::access::OFFICE_WORK;
+use crate::app::ledger::HeadInReceipt;
 use crate::app::ledger::blocks::Blocks;
 use crate::app::reconcile::runs::Found;
 use crate::app::reconcile::{decisions, reports, runs, statements};
@@ -206,8 +207,13 @@ impl ReconcileService for Reconciliations {
         let head =
             reading(&self.store, move |store| ledger::head_at(store, &Blocks::default(), size))
                 .await?;
-        let root = head.root.to_string();
-        Ok(Response::new(pb::GetLedgerHeadResponse { size: head.size, root }))
+        let signed = (size == 0).then(|| self.reconcile.sign_head()).transpose()?;
+        let head = signed.as_ref().map_or(head, |(own, _)| own.seen.head);
+        Ok(Response::new(pb::GetLedgerHeadResponse {
+            size: head.size,
+            root: head.root.to_string(),
+            head: signed.as_ref().map(own_head_to_pb),
+        }))
     }
 
     async fn prove_entry(
@@ -217,7 +223,9 @@ impl ReconcileService for Reconciliations {
         self.caller(&request, Permission::FollowDelivery)?;
         let id = request.into_inner().message_id;
         let id = message_id(&id)?;
-        let proofs = reading(&self.store, move |store| ledger::inclusion(store, id)).await?;
+        let signed = self.reconcile.sign_head()?;
+        let head = signed.0.seen.head;
+        let proofs = reading(&self.store, move |store| ledger::inclusion(store, head, id)).await?;
         let proofs = proofs.iter().map(|proof| pb::EntryProof {
             entry: hex(&proof.entry.canonical_bytes()),
             index: proof.index,
@@ -225,7 +233,8 @@ impl ReconcileService for Reconciliations {
             root: proof.head.root.to_string(),
             path: proof.path.iter().map(ToString::to_string).collect(),
         });
-        Ok(Response::new(pb::ProveEntryResponse { proofs: proofs.collect() }))
+        let head = Some(own_head_to_pb(&signed));
+        Ok(Response::new(pb::ProveEntryResponse { proofs: proofs.collect(), head }))
     }
 
     async fn prove_growth(
@@ -234,6 +243,8 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::ProveGrowthResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let pb::ProveGrowthRequest { old_size, new_size } = request.into_inner();
+        let signed = (new_size == 0).then(|| self.reconcile.sign_head()).transpose()?;
+        let new_size = signed.as_ref().map_or(new_size, |(own, _)| own.seen.head.size);
         let proven = reading(&self.store, move |store| {
             let blocks = Blocks::default();
             let (new, proof) = ledger::consistency(store, &blocks, (old_size, new_size))?;
@@ -250,6 +261,7 @@ impl ReconcileService for Reconciliations {
             new_size: new.size,
             new_root: new.root.to_string(),
             proof: proof.iter().map(ToString::to_string).collect(),
+            head: signed.as_ref().map(own_head_to_pb),
         }))
     }
 
@@ -280,13 +292,28 @@ impl ReconcileService for Reconciliations {
     }
 }
 
-fn head_to_pb((seen, signed): &(SeenHead, Signed)) -> pb::SignedHead {
+fn head_to_pb(head: &HeadInReceipt) -> pb::SignedHead {
+    let HeadInReceipt { seen, receipt, chain } = head;
     pb::SignedHead {
         size: seen.head.size,
         root: seen.head.root.to_string(),
         signed_ms: seen.signed.get(),
-        manifest: hex(&signed.manifest.0),
-        signature: hex(&signed.signature.0),
+        manifest: hex(&receipt.manifest.0),
+        signature: hex(&receipt.signature.0),
+        certificate_chain: chain.iter().map(|certificate| hex(certificate)).collect(),
+    }
+}
+
+fn own_head_to_pb((own, signature): &(OwnHead, Signature)) -> pb::SignedLedgerHead {
+    let SeenHead { head, signed } = own.seen;
+    pb::SignedLedgerHead {
+        county: own.of.to_string(),
+        size: head.size,
+        root: head.root.to_string(),
+        signed_ms: signed.get(),
+        signed_bytes: hex(&own.canonical_bytes()),
+        signature: hex(&signature.signature),
+        certificate_chain: signature.chain.iter().map(|certificate| hex(certificate)).collect(),
     }
 }
 

@@ -1,11 +1,15 @@
-//! Whether the ledgers of peers only grow: the head that was last proven of each, and what does not hold.
+//! Whether the ledgers of peers only grow: the head that was last proven of each, what is doubted, and what does not hold.
+//!
+//! A head that is shorter than one before and bears a later time accuses nobody: the clock of the peer may have been ahead.
+//! The peer is asked for the proof that the longer one continues the shorter one. If it has one, the shorter one came late.
 
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
-use exchange::ledger::{LedgerHead, SeenHead, continues};
+use exchange::ledger::{HeadChange, LedgerHead, SeenHead, continues};
 use store::letters::NoticeKind;
 use store::messages::peer_key;
+use store::network::PeerHeadRow;
 use store::reconcile::ProvenRow;
 use store::tables::{PEER_HEAD, PROVEN};
 use store::{Store, Unit};
@@ -17,8 +21,15 @@ use crate::app::{AppError, notices};
 pub struct Question {
     /// The head that is proven, or taken as the first.
     pub known: SeenHead,
-    /// The newest head that the peer has signed.
+    /// The newest head that the peer has signed; or the longer one, of which it is doubted that it continues `known`, which
+    /// bears a later time.
     pub seen: SeenHead,
+}
+
+impl Question {
+    fn of_doubt((longer, shorter): (SeenHead, SeenHead)) -> Self {
+        Self { known: shorter, seen: longer }
+    }
 }
 
 /// What a peer has answered.
@@ -37,17 +48,56 @@ pub enum Answer {
 pub async fn question(store: &Store, peer: AreaCode) -> Result<Option<Question>, AppError> {
     let Some(row) = store.get(&PEER_HEAD, &peer_key(peer))? else { return Ok(None) };
     let seen = row.seen;
-    let Some(ProvenRow { known, .. }) = store.get(&PROVEN, &peer_key(peer))? else {
-        keep(store, peer, ProvenRow { known: seen, broken: None }).await?;
+    let Some(row) = store.get(&PROVEN, &peer_key(peer))? else {
+        keep(store, peer, first(seen)).await?;
         return Ok(None);
     };
-    if seen.head.size < known.head.size || (seen.head.size == known.head.size && seen != known) {
-        // It was set back, or signs the same anew; the receipt that showed it has told so.
-        let broken = known.compare(&seen).is_loss().then_some((known, seen));
-        keep(store, peer, ProvenRow { known: seen, broken }).await?;
-        return Ok(None);
+    if let Some(doubt) = row.doubt {
+        return Ok(Some(Question::of_doubt(doubt)));
     }
-    Ok((seen != known).then_some(Question { known, seen }))
+    let known = row.known;
+    match known.compare(&seen) {
+        HeadChange::RolledBack => Ok(Some(Question::of_doubt((known, seen)))),
+        HeadChange::Grown => Ok(Some(Question { known, seen })),
+        // The receipt that showed it has told so.
+        HeadChange::Rewritten => {
+            let broken = Some((known, seen));
+            keep(store, peer, ProvenRow { broken, ..first(seen) }).await?;
+            Ok(None)
+        }
+        HeadChange::Same if seen != known => {
+            keep(store, peer, ProvenRow { known: seen, ..row }).await?;
+            Ok(None)
+        }
+        HeadChange::Same | HeadChange::Late => Ok(None),
+    }
+}
+
+fn first(known: SeenHead) -> ProvenRow {
+    ProvenRow { known, broken: None, doubt: None, unanswered: None }
+}
+
+/// What is doubted of a peer: a longer head, and a shorter one that bears a later time.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn doubt(unit: &Unit<'_>, peer: AreaCode) -> Result<Option<(SeenHead, SeenHead)>, AppError> {
+    Ok(unit.get(&PROVEN, &peer_key(peer))?.and_then(|row| row.doubt))
+}
+
+/// Notes that a peer is to be asked whether a longer head continues a shorter one that bears a later time, unless another
+/// such pair is to be asked about.
+///
+/// # Errors
+/// When the row cannot be read or written.
+pub fn suspect(
+    unit: &mut Unit<'_>,
+    peer: AreaCode,
+    (longer, shorter): (SeenHead, SeenHead),
+) -> Result<(), AppError> {
+    let row = unit.get(&PROVEN, &peer_key(peer))?.unwrap_or_else(|| first(longer));
+    let doubt = row.doubt.or(Some((longer, shorter)));
+    Ok(unit.put(&PROVEN, &peer_key(peer), &ProvenRow { doubt, ..row })?)
 }
 
 /// Takes the answer; says whether it holds. What does not is told to the office, with both heads that the peer has signed.
@@ -66,18 +116,41 @@ pub async fn answered(
         Answer::Proof(head, proof) => *head == seen.head && continues(&known.head, head, proof),
         Answer::Denied => false,
     };
-    if holds {
-        keep(store, peer, ProvenRow { known: seen, broken: None }).await?;
-        return Ok(true);
-    }
-    let write = move |unit: &mut Unit<'_>| {
-        let broken = Some((known, seen));
-        unit.put(&PROVEN, &peer_key(peer), &ProvenRow { known: seen, broken })?;
-        let (before, after) = (known.head, seen.head);
-        notices::raise(unit, now, NoticeKind::RolledBack { peer, before, after }, &[])
+    let write = move |unit: &mut Unit<'_>| match holds {
+        true => proven(unit, peer, question),
+        false => {
+            // In the order of the times that they bear.
+            let (before, after) =
+                if known.signed > seen.signed { (seen, known) } else { (known, seen) };
+            let row = ProvenRow { broken: Some((before, after)), ..first(after) };
+            unit.put(&PROVEN, &peer_key(peer), &row)?;
+            let (before, after) = (before.head, after.head);
+            notices::raise(unit, now, NoticeKind::RolledBack { peer, before, after }, &[])
+        }
     };
     store.commit(write).await.map_err(AppError::from)?;
-    Ok(false)
+    Ok(holds)
+}
+
+/// Notes that one head continues the other. The longer one is that of now, whichever came last; what bears a time before
+/// either is late from now on.
+fn proven(
+    unit: &mut Unit<'_>,
+    peer: AreaCode,
+    Question { known, seen }: Question,
+) -> Result<(), AppError> {
+    let key = peer_key(peer);
+    let longer = SeenHead { signed: seen.signed.max(known.signed), ..seen };
+    if let Some(row) = unit.get(&PEER_HEAD, &key)?.filter(|row| row.seen.head.size < seen.head.size)
+    {
+        let signed = longer.signed.max(row.seen.signed);
+        let seen = SeenHead { signed, ..longer };
+        unit.put(&PEER_HEAD, &key, &PeerHeadRow { seen })?;
+    }
+    let row = unit.get(&PROVEN, &key)?.unwrap_or_else(|| first(known));
+    let known = if row.known.head.size > longer.head.size { row.known } else { longer };
+    let row = ProvenRow { known, doubt: None, unanswered: None, ..row };
+    Ok(unit.put(&PROVEN, &key, &row)?)
 }
 
 /// Two heads of a peer that no proof joins, as it was last found.
@@ -90,9 +163,11 @@ pub fn broken(store: &Store, peer: AreaCode) -> Result<Option<(SeenHead, SeenHea
 
 async fn keep(store: &Store, peer: AreaCode, row: ProvenRow) -> Result<(), AppError> {
     let write = move |unit: &mut Unit<'_>| {
+        let before = unit.get(&PROVEN, &peer_key(peer))?;
         // What does not hold stays known until something else does not.
-        let before = unit.get(&PROVEN, &peer_key(peer))?.and_then(|row| row.broken);
-        let row = ProvenRow { broken: row.broken.or(before), ..row };
+        let broken = row.broken.or(before.and_then(|row| row.broken));
+        let doubt = row.doubt.or(before.and_then(|row| row.doubt));
+        let row = ProvenRow { broken, doubt, ..row };
         Ok::<_, AppError>(unit.put(&PROVEN, &peer_key(peer), &row)?)
     };
     store.commit(write).await.map_err(AppError::from)

@@ -25,7 +25,7 @@ pub fn issue<'a>(
     now: UnixMillis,
 ) -> Result<Signed, AppError> {
     let leaves: Vec<_> = dispositions.map(tree::leaf_hash).collect();
-    let head = store.ledger_head();
+    let (head, signed) = store.head_to_sign(now);
     let manifest = ReceiptManifest {
         parcel_id: parcel.parcel_id,
         parcel_root: parcel.root,
@@ -34,7 +34,7 @@ pub fn issue<'a>(
         count: parcel.count,
         root: tree::root(&leaves),
         ledger_head: LedgerHead { size: head.size, root: head.root },
-        signed: now,
+        signed,
         signer: signer.signer_id(),
     };
     let bytes = encode_receipt_manifest(&manifest);

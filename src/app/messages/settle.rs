@@ -1,12 +1,14 @@
 //! Keeping a receipt: written together with what it settles in the lane, whichever way it came.
 
+use std::time::Duration;
+
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::courier::{self, CourierSettings};
 use exchange::digest::Digest;
 use exchange::lane::{LaneEpoch, LaneOut, LaneSeq, Mark};
-use exchange::ledger::SeenHead;
+use exchange::ledger::{HeadChange, SeenHead};
 use exchange::parcel::ParcelId;
 use exchange::receipt::{Disposition, Offered, Outcome, Receipt, ReceiptManifest};
 use store::letters::NoticeKind;
@@ -24,10 +26,14 @@ use super::envelope_of;
 use super::heal::{self, Harm, Healed, Healing, Hurt};
 use super::receive::keep_chain;
 use crate::app::AppError;
+use crate::app::ledger::growth;
 use crate::app::letters::{self, Said};
 use crate::app::notices;
 use crate::app::reconcile::books;
 use crate::app::relay::chain_of;
+
+/// How far ahead of our clock a time counts that a peer has put into a receipt.
+const AHEAD_MAX: Duration = Duration::from_secs(86_400);
 
 /// A receipt that answers a parcel of ours, checked in every respect.
 #[derive(Debug)]
@@ -107,23 +113,33 @@ fn mend(
         notices::raise(unit, now, NoticeKind::Conflict { peer }, &names)?;
     }
     let known = unit.get(&PEER_HEAD, &peer_key(peer))?.map(|row| row.seen);
-    let is_loss = known.is_some_and(|known| known.compare(&answered.head).is_loss());
+    let latest = now.saturating_add(AHEAD_MAX);
+    let head = SeenHead { signed: answered.head.signed.min(latest), ..answered.head };
+    let change = known.map_or(HeadChange::Grown, |known| known.compare(&head));
+    // For one that is doubted already a lane was opened; nothing more follows until the peer was asked.
+    let is_news = change != HeadChange::RolledBack
+        || growth::doubt(unit, peer)?.is_none_or(|(longer, _)| known == Some(longer));
+    let is_loss = change.is_loss() && is_news;
     let opened = match is_loss && healing.may_open {
         true => Some(heal::open(unit, peer, healing.new_epoch)?),
         false => None,
     };
-    if !is_loss || opened.is_some() {
+    if is_news && (!is_loss || opened.is_some()) {
         // A loss that no lane could be opened for is to be noticed again.
-        let seen = known.map_or(answered.head, |known| known.after(answered.head));
+        let seen = known.map_or(head, |known| known.after(head));
         unit.put(&PEER_HEAD, &peer_key(peer), &PeerHeadRow { seen })?;
+    }
+    if let Some(known) = known.filter(|_| is_news && change == HeadChange::RolledBack) {
+        growth::suspect(unit, peer, (known, head))?;
     }
     let healed = match hurt.is_empty() {
         true => None,
         false => heal::heal(unit, peer, answered.epoch, &hurt, healing)?,
     };
     let has_forgotten = healed.as_ref().is_some_and(|healed| !healed.settled.is_empty());
-    if is_loss || has_forgotten {
-        let (before, after) = (known.unwrap_or(answered.head).head, answered.head.head);
+    // That it was set back a head alone does not show: see `growth::suspect`.
+    if change == HeadChange::Rewritten || has_forgotten {
+        let (before, after) = (known.unwrap_or(head).head, head.head);
         let messages = healed.as_ref().map(|healed| healed.messages.as_slice()).unwrap_or_default();
         notices::raise(unit, now, NoticeKind::RolledBack { peer, before, after }, messages)?;
     }

@@ -14,6 +14,7 @@ use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::ledger::{LedgerHead, SeenHead};
 use exchange::parcel::ParcelId;
 use exchange::receipt::{Disposition, Outcome, Receipt};
+use exchange::tree;
 use store::letters::{DeadReason, NoticeKind};
 use store::messages::{Side, Signed, peer_key};
 use store::tables::{DEAD_LETTER, LANE_EPOCH, NOTICE, PEER_HEAD};
@@ -22,6 +23,7 @@ use wire::encode_disposition;
 use super::mail::{Post, content, row, send};
 use super::{NOW, ORIGIN, Office};
 use crate::app::AppError;
+use crate::app::ledger::growth::{self, Answer as Proof, Question};
 use crate::app::messages::heal::{Healed, Healing};
 use crate::app::messages::send::{Accepted, Outlet as _};
 use crate::app::messages::settle::{self, Answered};
@@ -143,13 +145,26 @@ impl Sender {
         rows.into_iter().map(|(_, row)| row.what).collect()
     }
 
+    async fn question(&self) -> Option<Question> {
+        growth::question(&self.office.store, Self::peer()).await.unwrap()
+    }
+
+    async fn answers(&self, question: Question, answer: Proof) -> bool {
+        let (store, peer) = (&self.office.store, Self::peer());
+        growth::answered(store, peer, question, &answer, NOW).await.unwrap()
+    }
+
     fn known_head(&self) -> SeenHead {
         self.office.store.get(&PEER_HEAD, &peer_key(Self::peer())).unwrap().unwrap().seen
     }
 }
 
+fn leaves(size: u64) -> Vec<Digest> {
+    (0..size).map(|n| tree::leaf_hash(&n.to_be_bytes())).collect()
+}
+
 fn head(size: u64) -> LedgerHead {
-    LedgerHead { size, root: Digest::of(&size.to_be_bytes()) }
+    LedgerHead::of(&leaves(size).into_iter().collect())
 }
 
 /// A head of so many entries that was signed so many seconds after the beginning.
@@ -176,6 +191,11 @@ async fn a_ledger_that_was_set_back_opens_a_new_lane_and_is_told() {
     assert_eq!((healed.epoch, healed.opened), (LaneEpoch::new(77), true));
     assert!(healed.messages.is_empty() && healed.settled.is_empty());
     assert_eq!(sender.known_head(), seen(60, 20));
+    // That is no accusation yet: the clock of the other node may have been ahead when it signed.
+    assert_eq!(sender.notices(), []);
+    let question = sender.question().await.unwrap();
+    assert_eq!((question.known, question.seen), (seen(60, 20), seen(100, 10)));
+    assert!(!sender.answers(question, Proof::Denied).await);
     assert_eq!(sender.notices(), [rolled_back(100, 60)]);
     // What waits goes on in its lane; what is new goes into the new one.
     let older = settle::older_lanes(&sender.office.store).unwrap();
@@ -193,15 +213,64 @@ async fn a_loss_is_not_forgotten_while_no_lane_may_be_opened() {
     let sender = Sender::new();
     let [first, second, third] = [sender.send(1).await, sender.send(2).await, sender.send(3).await];
     sender.hears(&[(first, Says::Stored)], (100, 10), sender.healing(7, true, at(10))).await;
-    // The office is told all the same.
     let healing = sender.healing(8, false, at(20));
     assert!(sender.hears(&[(second, Says::Stored)], (60, 20), healing).await.is_none());
+    // The office is told all the same, once the other node could not prove that it only grew.
+    let question = sender.question().await.unwrap();
+    assert!(!sender.answers(question, Proof::Denied).await);
     assert_eq!((sender.epoch(), sender.notices()), (first.epoch, vec![rolled_back(100, 60)]));
     assert_eq!(sender.known_head(), seen(100, 10));
     let healing = sender.healing(9, true, at(30));
     assert!(sender.hears(&[(third, Says::Stored)], (61, 30), healing).await.unwrap().opened);
     assert_eq!((sender.epoch(), sender.known_head()), (LaneEpoch::new(9), seen(61, 30)));
-    assert_eq!(sender.notices(), [rolled_back(100, 61)]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_accuses_nobody() {
+    let sender = Sender::new();
+    let [first, second, third, fourth] =
+        [sender.send(1).await, sender.send(2).await, sender.send(3).await, sender.send(4).await];
+    let healing = |epoch, now| sender.healing(epoch, true, now);
+    // Its clock was an hour ahead when it signed ten entries; the receipt for twelve came first.
+    sender.hears(&[(first, Says::Stored)], (12, 300), healing(7, at(301))).await;
+    sender.hears(&[(second, Says::Stored)], (10, 3_600), healing(7, at(310))).await;
+    assert_eq!(sender.notices(), []);
+    let question = sender.question().await.unwrap();
+    assert_eq!((question.known.head, question.seen.head), (head(10), head(12)));
+    let proof = tree::consistency_proof(&leaves(12), 10).unwrap();
+    assert!(sender.answers(question, Proof::Proof(head(12), proof)).await);
+    assert_eq!((sender.notices(), sender.known_head().head), (vec![], head(12)));
+    assert_eq!(sender.question().await, None);
+    // Of the same hour is what comes late then: nothing is opened for it.
+    let epoch = sender.epoch();
+    assert!(
+        sender.hears(&[(third, Says::Stored)], (11, 3_590), healing(8, at(320))).await.is_none()
+    );
+    assert_eq!((sender.epoch(), sender.known_head().head), (epoch, head(12)));
+    // And from then on it grows as ever.
+    sender.hears(&[(fourth, Says::Stored)], (13, 3_700), healing(9, at(3_701))).await;
+    assert_eq!((sender.epoch(), sender.known_head()), (epoch, seen(13, 3_700)));
+    assert_eq!(sender.notices(), []);
+}
+
+#[tokio::test]
+async fn what_a_peer_had_signed_before_its_restore_comes_late_and_is_not_its_newest_head() {
+    let sender = Sender::new();
+    let [first, second, third, fourth] =
+        [sender.send(1).await, sender.send(2).await, sender.send(3).await, sender.send(4).await];
+    let healing = |epoch, now| sender.healing(epoch, true, now);
+    sender.hears(&[(first, Says::Stored)], (100, 10), healing(7, at(10))).await;
+    assert!(sender.hears(&[(second, Says::Stored)], (50, 20), healing(7, at(20))).await.is_some());
+    let question = sender.question().await.unwrap();
+    sender.answers(question, Proof::Denied).await;
+    assert_eq!(sender.notices(), [rolled_back(100, 50)]);
+    // A relay brings a receipt from before the restore.
+    assert!(sender.hears(&[(third, Says::Stored)], (99, 9), healing(8, at(30))).await.is_none());
+    assert_eq!(sender.known_head(), seen(50, 20));
+    // One restore is told once.
+    assert!(sender.hears(&[(fourth, Says::Stored)], (51, 40), healing(8, at(40))).await.is_none());
+    assert_eq!((sender.known_head(), sender.epoch()), (seen(51, 40), LaneEpoch::new(7)));
+    assert_eq!(sender.notices(), [rolled_back(100, 50)]);
 }
 
 #[tokio::test]

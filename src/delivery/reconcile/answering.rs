@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -13,14 +14,18 @@ use exchange::envelope::{Header, SealHeader, SealedEnvelope, unpad};
 use exchange::keys::{Opener as _, SignContext};
 use exchange::ledger::LedgerHead;
 use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedSecret, take_back_data};
-use exchange::reconcile::session::{Answer, Answerer, Ask, ENTRIES_AT_ONCE, INCOMPLETE_MAX, Lacks};
+use exchange::reconcile::difference::Difference;
+use exchange::reconcile::session::{
+    Answer, Answerer, Ask, ENTRIES_AT_ONCE, INCOMPLETE_MAX, ITEMS_AT_ONCE, Lacks,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 
-use super::{ANSWERED_AT_ONCE, Reconcile, WORKING_EVERY, not_for_us};
+use super::{
+    ANSWERED_AT_ONCE, COMPARISON_MAX, Reconcile, SHORT_TIMEOUT, WORKING_EVERY, not_for_us,
+};
 use crate::app::reconcile::cures::{self, Back, Checked};
-use crate::app::reconcile::reports;
 use crate::app::{AppError, blocking, ledger};
 use crate::delivery::proof::{self, Claim};
 use crate::time::{SystemClock, random};
@@ -28,7 +33,9 @@ use crate::time::{SystemClock, random};
 /// Answers that are not taken yet.
 const ANSWERS_QUEUE: usize = 64;
 /// The longest that an asker may be silent.
-const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(120);
+const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// The longest that an asker may take, where there is little to tell.
+const TALK_MIN: Duration = Duration::from_secs(600);
 
 /// What an asker says, as it comes.
 pub type Asks = Pin<Box<dyn Stream<Item = Result<Ask, Reason>> + Send>>;
@@ -48,18 +55,21 @@ impl Reconcile {
                 return Err(AppError::Busy);
             }
         }
+        let place = Place { reconcile: self.clone(), caller };
         let (answers, out) = mpsc::channel(ANSWERS_QUEUE);
         let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
         self.0.parts.tasks.spawn("comparison", async move {
+            let in_time = tokio::time::timeout(COMPARISON_MAX, this.converse(caller, asks, &answers));
             let ended = tokio::select! {
                 () = stopping.stopped() => Ok(()),
-                ended = this.converse(caller, asks, &answers) => ended,
+                ended = in_time => ended.unwrap_or_else(|_| Err(Reason::PeerUnreachable.into())),
             };
-            this.answering().remove(&caller);
+            drop(place);
             if let Err(error) = ended {
                 tracing::warn!(peer = %caller, code = error.reason().code(), %error, "a comparison ended early");
-                // Whoever has gone hears nothing of it.
-                let _gone = answers.send(Err(error)).await.is_err();
+                // Whoever has gone, or takes nothing, hears nothing of it.
+                let told = tokio::time::timeout(SHORT_TIMEOUT, answers.send(Err(error))).await;
+                let _gone = told.is_err();
             }
         });
         Ok(ReceiverStream::new(out))
@@ -81,32 +91,18 @@ impl Reconcile {
         silent.retain(|county| scope.stands_for(self.own(), *county));
         silent.truncate(INCOMPLETE_MAX);
         // Before the entries are read: what is reported meanwhile may not be among them.
-        let below = self.counties_below();
-        let incomplete = reports::incomplete(self.store(), self.own(), below, &scope)?;
+        let incomplete = self.incomplete(self.counties_below(), scope).await?;
         let own = self.entries(scope).await?;
-        let lacks = Lacks { incomplete, silent };
+        let (lacks, most) = (Lacks { incomplete, silent }, talk_max(own.len()));
         let begun = blocking(move || Ok(Answerer::open(open, own, random(), lacks))).await?;
-        let (mut answerer, first) = begun.map_err(refused)?;
-        say(answers, first).await?;
-        loop {
-            let ask = next(&mut asks).await?;
-            let stepped = blocking(move || {
-                let said = answerer.step(ask);
-                Ok((answerer, said))
-            });
-            let (back, said) = stepped.await?;
-            answerer = back;
-            let said = said.map_err(refused)?;
-            if answerer.is_done() {
-                // Our part of the cure comes first, so that whoever compares again soon finds it done.
-                let found = answerer.into_found();
-                let mut lost = at_work(answers, self.cure(&scope, &found)).await??.lost;
-                self.end_decisions(&scope, &found).await?;
-                lost.truncate(ENTRIES_AT_ONCE);
-                return say(answers, vec![Answer::Taken { lost }]).await;
-            }
-            say(answers, said).await?;
-        }
+        let (answerer, first) = begun.map_err(refused)?;
+        let talked = tokio::time::timeout(most, talk(answerer, first, &mut asks, answers));
+        let found = talked.await.unwrap_or_else(|_| Err(Reason::PeerUnreachable.into()))?;
+        // Our part of the cure comes first, so that whoever compares again soon finds it done.
+        let mut lost = at_work(answers, self.cure(&scope, &found)).await??.lost;
+        self.end_decisions(&scope, &found).await?;
+        lost.truncate(ENTRIES_AT_ONCE);
+        say(answers, vec![Answer::Taken { lost }]).await
     }
 
     /// The receipt of a message of `caller`, again.
@@ -230,6 +226,60 @@ impl Reconcile {
             ledger::consistency(&inner.parts.store, &inner.blocks, sizes)
         })
         .await
+    }
+}
+
+/// The place of a caller among those that are answered, until it is over, in whatever way.
+struct Place {
+    reconcile: Reconcile,
+    caller: AreaCode,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.reconcile.answering().remove(&self.caller);
+    }
+}
+
+/// How long an asker may take until it has told what it has found, when we have so many entries: each page of the list, or
+/// message of symbols, has a second.
+fn talk_max(entries: usize) -> Duration {
+    let pages = u64::try_from(entries / ITEMS_AT_ONCE).unwrap_or(u64::MAX);
+    TALK_MIN.saturating_add(Duration::from_secs(pages)).min(COMPARISON_MAX)
+}
+
+/// Answers until the asker has told everything that it has found, and gives that. No answer is made before the one before
+/// it was taken.
+async fn talk(
+    mut answerer: Answerer,
+    first: Vec<Answer>,
+    asks: &mut Asks,
+    answers: &mpsc::Sender<Result<Answer, AppError>>,
+) -> Result<Vec<Difference>, AppError> {
+    say(answers, first).await?;
+    loop {
+        loop {
+            let made = blocking(move || {
+                let symbols = answerer.next_symbols();
+                Ok((answerer, symbols))
+            });
+            let (back, symbols) = made.await?;
+            answerer = back;
+            let Some(symbols) = symbols else { break };
+            say(answers, vec![symbols]).await?;
+        }
+        let ask = next(asks).await?;
+        let stepped = blocking(move || {
+            let said = answerer.step(ask);
+            Ok((answerer, said))
+        });
+        let (back, said) = stepped.await?;
+        answerer = back;
+        let said = said.map_err(refused)?;
+        if answerer.is_done() {
+            return Ok(answerer.into_found());
+        }
+        say(answers, said).await?;
     }
 }
 

@@ -13,8 +13,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use wire::client::CallError;
 
-use super::{Reconcile, Trouble, WORKING_MAX, in_time};
-use crate::app::reconcile::reports;
+use super::{COMPARISON_MAX, Reconcile, Trouble, WORKING_MAX, in_time};
 use crate::app::{AppError, blocking};
 use crate::time::random;
 
@@ -47,13 +46,17 @@ impl Reconcile {
     /// Compares with the answerer of a scope, and tells it what was found. It has begun its part of the cure when this
     /// returns.
     pub(super) async fn compare(&self, scope: Scope) -> Result<Compared, Trouble> {
+        let compared = tokio::time::timeout(COMPARISON_MAX, self.talk(scope)).await;
+        compared.unwrap_or(Err(Trouble::Silent { area: scope.answerer }))
+    }
+
+    async fn talk(&self, scope: Scope) -> Result<Compared, Trouble> {
         let mut silent = self.refresh_counties().await;
         silent.retain(|county| scope.stands_for(self.own(), *county));
         let area = scope.answerer;
         let mut client = self.dial(area).await?;
         // Before the entries are read: what is reported meanwhile may not be among them.
-        let below = self.counties_below();
-        let incomplete = reports::incomplete(self.store(), self.own(), below, &scope)?;
+        let incomplete = self.incomplete(self.counties_below(), scope).await?;
         let lacks = Lacks { incomplete, silent };
         let own = self.entries(scope).await?;
         let fault = |fault| Trouble::Session { area, fault };
@@ -65,7 +68,7 @@ impl Reconcile {
         let (mut found, mut working) = (None, 0);
         while !asker.is_done() {
             if asker.is_known() && found.is_none() {
-                let differences = self.name(&asker, &scope, &lacks)?;
+                let differences = self.name(&asker, &scope, &lacks).await?;
                 say(&asks, asker.tell(&differences), area).await?;
                 found = Some(differences);
             }
@@ -101,7 +104,7 @@ impl Reconcile {
         Ok(Compared { differences, lost, measured, totals, incomplete })
     }
 
-    fn name(
+    async fn name(
         &self,
         asker: &Asker,
         scope: &Scope,
@@ -114,7 +117,7 @@ impl Reconcile {
         let counties: BTreeSet<AreaCode> = asker.pairings().flat_map(of).collect();
         // Among them counties of which no card is known.
         let mut lacks = lacks.clone();
-        let more = reports::incomplete(self.store(), self.own(), counties, scope)?;
+        let more = self.incomplete(counties, *scope).await?;
         lacks.incomplete.extend(more);
         Ok(asker.differences(&lacks))
     }

@@ -4,9 +4,12 @@ use domain::area::AreaCode;
 use wire::client::CallError;
 
 use super::{ANSWER_TIMEOUT, Reconcile, Trouble};
-use crate::app::ledger::growth::{self, Answer};
+use crate::app::ledger::growth::{self, Answer, Question};
 use crate::errors::chain;
 use crate::time::SystemClock;
+
+/// What is doubted, and what is new.
+const QUESTIONS_AT_ONCE: usize = 2;
 
 impl Reconcile {
     /// Asks every peer that has signed a new head since it was last asked.
@@ -18,12 +21,20 @@ impl Reconcile {
         }
     }
 
-    /// Asks a peer for the proof (RFC 9162, 2.1.4) that its newest signed head continues the one that was proven last.
+    /// Asks a peer for the proof (RFC 9162, 2.1.4) that its newest signed head continues the one that was proven last; before
+    /// that, if two heads of it are doubted, for the one that the longer continues the shorter.
     ///
     /// # Errors
     /// When the peer cannot be asked, or rows cannot be read or written.
     pub(crate) async fn look_at_ledger(&self, peer: AreaCode) -> Result<(), Trouble> {
-        let Some(question) = growth::question(self.store(), peer).await? else { return Ok(()) };
+        for _ in 0..QUESTIONS_AT_ONCE {
+            let Some(question) = growth::question(self.store(), peer).await? else { break };
+            self.ask_ledger(peer, question).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_ledger(&self, peer: AreaCode, question: Question) -> Result<(), Trouble> {
         let mut client = self.dial(peer).await?;
         let (old, new) = (question.known.head.size, question.seen.head.size);
         let asked = tokio::time::timeout(ANSWER_TIMEOUT, client.prove_ledger(old, new)).await;

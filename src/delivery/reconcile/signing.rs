@@ -17,6 +17,7 @@ use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::keys::{SignContext, Signer as _};
+use exchange::ledger::{LedgerHead, OwnHead, SeenHead};
 use exchange::reconcile::calls::{Agreed, Signature, SignedStatement};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::{Correction, LEFT_MAX, Statement};
@@ -26,8 +27,8 @@ use wire::reconcile::{decode_statement, encode_statement};
 
 use super::asking::Compared;
 use super::{Reconcile, in_time, not_for_us};
+use crate::app::reconcile::runs;
 use crate::app::reconcile::statements::{self, Kept};
-use crate::app::reconcile::{reports, runs};
 use crate::app::{AppError, Refusal, blocking};
 use crate::delivery::proof::{self, Claim};
 use crate::errors::chain;
@@ -74,11 +75,27 @@ pub(super) enum Signed {
 impl Reconcile {
     /// Our signature under a statement.
     fn sign(&self, statement: &[u8]) -> Result<Signature, AppError> {
+        self.signature(SignContext::Statement, statement)
+    }
+
+    fn signature(&self, context: SignContext, bytes: &[u8]) -> Result<Signature, AppError> {
         let material = self.0.parts.identity.material();
         let signer = material.identity();
-        let signature = signer.sign(SignContext::Statement, statement);
+        let signature = signer.sign(context, bytes);
         let signature = signature.map_err(|error| AppError::Signing(error.to_string()))?;
         Ok(Signature { signature, chain: signer.chain_der().to_vec() })
+    }
+
+    /// The present head of our ledger, with our signature.
+    ///
+    /// # Errors
+    /// When the node's key does not sign.
+    pub fn sign_head(&self) -> Result<(OwnHead, Signature), AppError> {
+        let (head, signed) = self.store().head_to_sign(SystemClock.now());
+        let head = LedgerHead { size: head.size, root: head.root };
+        let own = OwnHead { of: self.own(), seen: SeenHead { head, signed } };
+        let signature = self.signature(SignContext::LedgerHead, &own.canonical_bytes())?;
+        Ok((own, signature))
     }
 
     /// Signs a statement of `caller`, if our books say the same; or says why not.
@@ -130,8 +147,7 @@ impl Reconcile {
     /// What our books say otherwise than a statement.
     async fn finds_otherwise(&self, statement: &Statement) -> Result<Option<Agreed>, AppError> {
         let (own, scope) = (self.own(), statement.scope);
-        let below = self.counties_below();
-        let incomplete = reports::incomplete(self.store(), own, below, &scope)?;
+        let incomplete = self.incomplete(self.counties_below(), scope).await?;
         let entries = self.entries(scope).await?;
         if !statement.is_true_for(own, &entries, &incomplete) {
             return Ok(Some(Agreed::Differs));

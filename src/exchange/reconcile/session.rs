@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Equal sets end after `Opened`. When most differs, whoever sees it switches to the sorted list, in pages. Work and
-//! memory are bounded by the two sets, whatever the other side says; what does not hold has a name.
+//! memory are bounded by the own set, and by what the other side may say of the size of its own ([`claims_max`]); what does
+//! not hold has a name.
 
 mod answerer;
 mod asker;
@@ -36,6 +37,10 @@ use super::set::Told;
 
 /// Symbols that the answerer sends unasked at least.
 pub const SYMBOLS_FIRST: u32 = 24;
+/// Symbols beyond the number of the answerer's entries: small sets need more than their number.
+const SYMBOLS_SPARE: u64 = 1_024;
+/// Entries that a side may say it has where the other has none.
+const CLAIMS_SPARE: u64 = 1_000_000;
 /// Items in a page of the sorted list.
 pub const ITEMS_AT_ONCE: usize = 8_192;
 /// Messages, entries or differences in one message.
@@ -173,10 +178,17 @@ pub enum SessionError {
     Inconsistent,
 }
 
-/// Symbols that make sense for two sets of these sizes.
-fn symbols_limit(ours: u64, theirs: u64) -> u32 {
-    let limit = ours.saturating_add(theirs).saturating_mul(2).saturating_add(1_024);
+/// Symbols of a set of this size that are worth sending: its list, at 24 bytes an item, costs less than three quarters as
+/// many of them. So an answerer's work is bounded by its own set, whatever the asker says of its own.
+fn symbols_limit(answerers: u64) -> u32 {
+    let limit = answerers.saturating_add(SYMBOLS_SPARE);
     u32::try_from(limit).unwrap_or(u32::MAX).min(super::symbol::SYMBOLS_MAX)
+}
+
+/// Entries that the other side may say it has: a side may have lost all it had, and what is far from that is compared month
+/// by month. What is kept of the other side's differences is bounded by it.
+fn claims_max(own: u64) -> u64 {
+    own.saturating_mul(4).saturating_add(CLAIMS_SPARE).min(super::ENTRIES_MAX)
 }
 
 /// Whether the list costs less than the symbols for so many differences: an item is 24 bytes, a symbol about 32, and a

@@ -25,6 +25,8 @@ use crate::samples::NOW;
 use crate::samples::area;
 use crate::samples::message_id;
 
+mod lying;
+
 const NONCES: [[u8; NONCE_BYTES]; 2] = [[1; 16], [2; 16]];
 
 fn key() -> SessionKey {
@@ -55,11 +57,17 @@ fn set(entries: impl IntoIterator<Item = Entry>) -> EntrySet {
     set
 }
 
+/// All symbols that may come.
+fn symbols(answerer: &mut Answerer) -> Vec<Answer> {
+    std::iter::from_fn(|| answerer.next_symbols()).collect()
+}
+
 /// A whole conversation. Also gives all bytes of the answers that carry sets.
 fn talk(ours: EntrySet, theirs: EntrySet) -> Result<(Asker, Answerer), SessionError> {
     let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new())?;
     let (mut answerer, answers) = Answerer::open(open, theirs, NONCES[1], Lacks::default())?;
     let mut answers: std::collections::VecDeque<_> = answers.into();
+    answers.extend(symbols(&mut answerer));
     let mut told = false;
     while !asker.is_done() {
         if asker.is_known() && !told {
@@ -73,6 +81,7 @@ fn talk(ours: EntrySet, theirs: EntrySet) -> Result<(Asker, Answerer), SessionEr
         let answer = answers.pop_front().expect("somebody has to speak");
         for ask in asker.step(answer)? {
             answers.extend(answerer.step(ask)?);
+            answers.extend(symbols(&mut answerer));
         }
     }
     assert!(answerer.is_done());
@@ -240,7 +249,9 @@ fn what_a_county_has_not_reported_is_not_missing() {
     let ours = set([entry(2, EntryState::Stored), entry(4, EntryState::Stored)]);
     let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
     let lacks = Lacks { incomplete: vec![(area("440305"), day)], ..Lacks::default() };
-    let (_, answers) = Answerer::open(open, EntrySet::new(), NONCES[1], lacks).unwrap();
+    let (mut answerer, mut answers) =
+        Answerer::open(open, EntrySet::new(), NONCES[1], lacks).unwrap();
+    answers.extend(symbols(&mut answerer));
     for answer in answers {
         asker.step(answer).unwrap();
     }
@@ -260,9 +271,11 @@ fn what_a_silent_county_may_have_sealed_anew_is_for_nobody_to_decide_yet() {
         let (mut answerer, answers) =
             Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
         let mut answers = std::collections::VecDeque::from(answers);
+        answers.extend(symbols(&mut answerer));
         while !asker.is_known() {
             for ask in asker.step(answers.pop_front().unwrap()).unwrap() {
                 answers.extend(answerer.step(ask).unwrap());
+                answers.extend(symbols(&mut answerer));
             }
         }
         let found = asker.differences(&Lacks { silent, ..Lacks::default() });
@@ -280,8 +293,9 @@ fn an_answerer_that_lies_is_named() {
     let ours = || set((0..50).map(|n| entry(n, EntryState::Stored)));
     let (mut asker, open) = Asker::new(scope(), ours(), NONCES[0], Vec::new()).unwrap();
     let theirs = set((0..60).map(|n| entry(n, EntryState::Stored)));
-    let (mut answerer, answers) =
+    let (mut answerer, mut answers) =
         Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
+    answers.extend(symbols(&mut answerer));
     let mut enough = Vec::new();
     for answer in answers {
         enough.extend(asker.step(answer).unwrap());

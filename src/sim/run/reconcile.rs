@@ -252,7 +252,8 @@ impl Simulation {
                 found = Some(differences);
                 continue;
             }
-            for ask in asker.step(answers.pop_front()?).ok()? {
+            let answer = answers.pop_front().or_else(|| answerer.next_symbols())?;
+            for ask in asker.step(answer).ok()? {
                 answers.extend(answerer.step(ask).ok()?);
             }
         }

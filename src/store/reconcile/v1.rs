@@ -3,6 +3,7 @@
 use domain::area::AreaCode;
 use domain::time::{Date, UnixMillis};
 use exchange::digest::Digest;
+use exchange::ledger::SeenHead;
 use serde::{Deserialize, Serialize};
 
 use super::RunState;
@@ -52,12 +53,36 @@ impl From<RunRow> for super::RunRow {
     }
 }
 
-first_layouts!(RunRow);
+/// What was known of a peer's ledger before heads were doubted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenRow {
+    known: SeenHead,
+    broken: Option<(SeenHead, SeenHead)>,
+}
+
+impl From<ProvenRow> for super::ProvenRow {
+    fn from(ProvenRow { known, broken }: ProvenRow) -> Self {
+        Self { known, broken, doubt: None, unanswered: None }
+    }
+}
+
+first_layouts!(RunRow, ProvenRow);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::value::Value as _;
+
+    #[test]
+    fn a_proven_head_of_before_is_read() {
+        let head = exchange::ledger::LedgerHead { size: 7, root: Digest::of(b"seven") };
+        let known = SeenHead { head, signed: UnixMillis::new(9) };
+        let mut bytes = Vec::new();
+        ProvenRow { known, broken: Some((known, known)) }.encode(&mut bytes).unwrap();
+        let read = super::super::ProvenRow::decode(&bytes).unwrap();
+        assert_eq!((read.known, read.broken), (known, Some((known, known))));
+        assert_eq!((read.doubt, read.unanswered), (None, None));
+    }
 
     #[test]
     fn a_run_of_before_is_read() {

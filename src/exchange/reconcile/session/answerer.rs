@@ -1,5 +1,9 @@
 //! The side that answers.
 
+use std::collections::BTreeSet;
+
+use domain::id::MessageId;
+
 use super::Answer;
 use super::Ask;
 use super::ENTRIES_AT_ONCE;
@@ -9,6 +13,7 @@ use super::ITEMS_AT_ONCE;
 use super::Incomplete;
 use super::Lacks;
 use super::SessionError;
+use super::claims_max;
 use super::list_is_shorter;
 use super::symbols_first;
 use super::symbols_limit;
@@ -21,6 +26,15 @@ use crate::reconcile::set::EntrySet;
 use crate::reconcile::set::Scope;
 use crate::reconcile::symbol::Encoder;
 
+/// The sorted list, as far as it was sent: once, page by page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Unasked,
+    /// So many items were sent.
+    Sent(usize),
+    Over,
+}
+
 /// Answers one asker about one scope.
 #[derive(Debug)]
 pub struct Answerer {
@@ -28,19 +42,23 @@ pub struct Answerer {
     own: EntrySet,
     encoder: Encoder,
     count: u64,
+    /// What the asker says that it has.
+    claimed: u64,
     limit: u32,
-    /// Items of the list that were sent.
-    listed: usize,
+    /// Symbols that may come.
+    through: u32,
+    list: List,
+    /// Entries that were asked for.
+    asked: u64,
     found: Vec<Difference>,
-    /// Differences that make sense.
-    found_max: usize,
+    found_ids: BTreeSet<MessageId>,
     asker_incomplete: Vec<Incomplete>,
     is_done: bool,
 }
 
 impl Answerer {
     /// Begins with an [`Ask::Open`], the entries of its scope, a nonce and what the answerer lacks; gives what is to be
-    /// sent at once.
+    /// sent at once, and then comes [`Answerer::next_symbols`].
     ///
     /// # Errors
     /// [`SessionError`].
@@ -57,8 +75,8 @@ impl Answerer {
             return Err(SessionError::Scope);
         }
         own.settle();
-        let (hint, count) = (sample.hint, u64::try_from(own.len()).unwrap_or(u64::MAX));
-        if hint.count > ENTRIES_MAX || count > ENTRIES_MAX {
+        let (hint, count) = (sample.hint, count(own.len()));
+        if hint.count > claims_max(count) || count > ENTRIES_MAX {
             return Err(SessionError::TooMany);
         }
         if asker_incomplete.len() > INCOMPLETE_MAX {
@@ -68,30 +86,32 @@ impl Answerer {
         let ours = own.sample(&theirs);
         let encoder = Encoder::new(key, own.items(&key));
         let sum = encoder.sum();
-        let (limit, about) = (symbols_limit(count, hint.count), ours.differences(&sample));
+        let (limit, about) = (symbols_limit(count), ours.differences(&sample));
         let follows = match list_is_shorter(about, count) {
             _ if ours.hint == hint => Follows::Nothing,
             true => Follows::List,
             false => Follows::Symbols(symbols_first(about).min(limit)),
         };
-        let differences = count.saturating_add(hint.count);
         let mut answerer = Self {
             scope,
             own,
             encoder,
             count,
+            claimed: hint.count,
             limit,
-            listed: 0,
+            through: 0,
+            list: List::Unasked,
+            asked: 0,
             found: Vec::new(),
-            found_max: usize::try_from(differences).unwrap_or(usize::MAX),
+            found_ids: BTreeSet::new(),
             asker_incomplete,
             is_done: false,
         };
         let mut answers = vec![Answer::Opened { nonce, sum, follows, lacks }];
         match follows {
             Follows::Nothing => {}
-            Follows::Symbols(through) => answers.extend(answerer.more(through)?),
-            Follows::List => answers.push(answerer.page()),
+            Follows::Symbols(through) => answerer.through = through,
+            Follows::List => answers.push(answerer.page(0)),
         }
         Ok((answerer, answers))
     }
@@ -120,7 +140,17 @@ impl Answerer {
         self.found
     }
 
-    /// Takes what the asker says, and gives the answers.
+    /// The next symbols that may come. There is one message of them at a time, so that they take no more room than that.
+    pub fn next_symbols(&mut self) -> Option<Answer> {
+        let (from, count) = (
+            self.encoder.made(),
+            self.through.checked_sub(self.encoder.made()).filter(|n| *n > 0)?,
+        );
+        let symbols = self.encoder.next(count.min(packed::SYMBOLS_AT_ONCE));
+        Some(Answer::Symbols { packed: packed::pack(&symbols, from, self.count) })
+    }
+
+    /// Takes what the asker says, and gives the answers; then comes [`Answerer::next_symbols`].
     ///
     /// # Errors
     /// [`SessionError`]; the conversation is over then.
@@ -130,22 +160,35 @@ impl Answerer {
         }
         match ask {
             Ask::Open { .. } => Err(SessionError::OutOfTurn),
-            Ask::More { through } => self.more(through),
-            Ask::List => {
-                self.listed = 0;
-                Ok(vec![self.page()])
+            Ask::More { through } if through > self.limit => Err(SessionError::TooMany),
+            Ask::More { through } => {
+                self.through = self.through.max(through);
+                Ok(Vec::new())
             }
-            Ask::NextPage => Ok(vec![self.page()]),
+            Ask::List if self.list == List::Unasked => {
+                // What was still to come of the symbols is of no use any more.
+                self.through = 0;
+                Ok(vec![self.page(0)])
+            }
+            Ask::NextPage => match self.list {
+                List::Sent(listed) => Ok(vec![self.page(listed)]),
+                List::Unasked | List::Over => Err(SessionError::OutOfTurn),
+            },
+            Ask::List => Err(SessionError::OutOfTurn),
             Ask::Enough { wanted } if wanted.len() > ENTRIES_AT_ONCE => {
                 Err(SessionError::Malformed)
             }
             Ask::Enough { wanted } => {
+                self.asked = self.asked.saturating_add(count(wanted.len()));
+                // Of what only we have nobody can want more than we have.
+                if self.asked > self.count {
+                    return Err(SessionError::TooMany);
+                }
                 let told = wanted.into_iter().filter_map(|id| self.own.told(id));
                 Ok(vec![Answer::Entries { told: told.collect() }])
             }
             Ask::Found { differences, before, last } => {
-                let told = u64::try_from(self.found.len()).unwrap_or(u64::MAX);
-                if before != told {
+                if before != count(self.found.len()) {
                     return Err(SessionError::OutOfTurn);
                 }
                 self.found(differences, last)
@@ -153,29 +196,20 @@ impl Answerer {
         }
     }
 
-    fn more(&mut self, through: u32) -> Result<Vec<Answer>, SessionError> {
-        if through > self.limit {
-            return Err(SessionError::TooMany);
-        }
-        let mut answers = Vec::new();
-        while self.encoder.made() < through {
-            answers.push(self.symbols(through.saturating_sub(self.encoder.made())));
-        }
-        Ok(answers)
-    }
-
-    fn symbols(&mut self, count: u32) -> Answer {
-        let from = self.encoder.made();
-        let symbols = self.encoder.next(count.min(packed::SYMBOLS_AT_ONCE));
-        Answer::Symbols { packed: packed::pack(&symbols, from, self.count) }
-    }
-
-    fn page(&mut self) -> Answer {
-        let items = self.encoder.items().get(self.listed..).unwrap_or_default();
+    fn page(&mut self, listed: usize) -> Answer {
+        let items = self.encoder.items().get(listed..).unwrap_or_default();
         let page = items.get(..ITEMS_AT_ONCE).unwrap_or(items);
         let (packed, last) = (packed::pack_items(page), page.len() == items.len());
-        self.listed += page.len();
+        self.list = if last { List::Over } else { List::Sent(listed + page.len()) };
         Answer::Items { packed, last }
+    }
+
+    /// Differences that the asker can know of: every symbol tells one at most, and the list all that either side has.
+    fn found_max(&self) -> u64 {
+        match self.list {
+            List::Unasked => u64::from(self.encoder.made()),
+            List::Sent(_) | List::Over => self.count.saturating_add(self.claimed),
+        }
     }
 
     fn found(
@@ -183,12 +217,15 @@ impl Answerer {
         differences: Vec<Difference>,
         last: bool,
     ) -> Result<Vec<Answer>, SessionError> {
-        let total = self.found.len().saturating_add(differences.len());
-        if differences.len() > ENTRIES_AT_ONCE || total > self.found_max {
+        let total = count(self.found.len().saturating_add(differences.len()));
+        if differences.len() > ENTRIES_AT_ONCE || total > self.found_max() {
             return Err(SessionError::TooMany);
         }
         for difference in &differences {
             self.check(difference)?;
+            if !difference.id().is_some_and(|id| self.found_ids.insert(id)) {
+                return Err(SessionError::Inconsistent);
+            }
         }
         self.found.extend(differences);
         self.is_done = last;
@@ -212,4 +249,8 @@ impl Answerer {
         let same = *ours == self.own.get(id);
         same.then_some(()).ok_or(SessionError::Inconsistent)
     }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }

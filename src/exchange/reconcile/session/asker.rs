@@ -15,6 +15,7 @@ use super::Incomplete;
 use super::Lacks;
 use super::SYMBOLS_FIRST;
 use super::SessionError;
+use super::claims_max;
 use super::list_is_shorter;
 use super::symbols_limit;
 use crate::reconcile::ENTRIES_MAX;
@@ -267,7 +268,7 @@ impl Asker {
         follows: Follows,
         lacks: Lacks,
     ) -> Result<Vec<Ask>, SessionError> {
-        if sum.count > ENTRIES_MAX {
+        if sum.count > claims_max(self.measured.ours) {
             return Err(SessionError::TooMany);
         }
         if !lacks.is_bounded() {
@@ -277,7 +278,7 @@ impl Asker {
         self.theirs = sum;
         self.their_lacks = lacks;
         self.measured.theirs = sum.count;
-        self.limit = symbols_limit(self.measured.ours, sum.count);
+        self.limit = symbols_limit(sum.count);
         let ours = Encoder::new(self.key, self.own.items(&self.key));
         if ours.sum() == sum {
             self.stage = Stage::Known;

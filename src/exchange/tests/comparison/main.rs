@@ -183,8 +183,11 @@ impl Talk {
                     })
                 }
             };
+            let more = sides.answerer.iter_mut();
+            let more = more.flat_map(|it| std::iter::from_fn(|| it.next_symbols()));
+            let more: Vec<_> = more.collect();
             match said {
-                Ok(said) => sides.answers = said,
+                Ok(said) => sides.answers = said.into_iter().chain(more).collect(),
                 Err(_) => sides.fault = true,
             }
         }

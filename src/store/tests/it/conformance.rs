@@ -387,6 +387,12 @@ fn the_ledger_head_is_that_of_its_entries(open: Open) {
     let (_temp, store) = fresh(open);
     let mut leaves = vec![];
     assert_eq!(store.ledger_head().root, exchange::tree::root(&leaves));
+    // What is signed bears times that do not go back, but for a clock that was far ahead.
+    let at = |minutes: u64| domain::time::UnixMillis::new(1_000_000_000 + minutes * 60_000);
+    let steps = [(20, 20), (19, 20), (10, 20), (21, 21), (22, 22), (11, 11), (12, 12)];
+    for (clock, borne) in steps {
+        assert_eq!(store.head_to_sign(at(clock)), (store.ledger_head(), at(borne)), "{clock}");
+    }
     for round in 0..20_u64 {
         let entries: Vec<Vec<u8>> =
             (0..=round % 5).map(|i| format!("{round}/{i}").into()).collect();
