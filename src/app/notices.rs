@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use domain::access::{Permission, Role};
 use domain::area::AreaCode;
-use domain::id::MessageId;
+use domain::id::{MessageId, OperatorName};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use store::letters::{NOTICE_MESSAGES_MAX, NoticeKind, NoticeRow, NoticeTopic};
@@ -113,6 +113,19 @@ fn added(row: NoticeRow, what: NoticeKind, more: &[MessageId], now: UnixMillis) 
     messages.extend(more.iter().take(room));
     let count = count.saturating_add(u32::try_from(more.len()).unwrap_or(u32::MAX));
     NoticeRow { at, last: now, what, count, messages, done }
+}
+
+/// Takes the newest notice of a kind off the list, in the name of the node, because what it tells is over.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn take_back(unit: &mut Unit<'_>, what: &NoticeKind, now: UnixMillis) -> Result<(), AppError> {
+    if let Some((number, row)) = latest(unit, &what.topic())?.filter(|(_, row)| row.done.is_none())
+    {
+        let done = Some((OperatorName::node(), now));
+        unit.put(&NOTICE, &number, &NoticeRow { done, ..row })?;
+    }
+    Ok(())
 }
 
 /// The newest notice about a topic, with its number.

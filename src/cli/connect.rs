@@ -22,6 +22,7 @@ pub(super) use wire::pb::{message, office};
 
 use super::exit::{Failure, not_connected};
 use super::given::text_file;
+use super::trusted::Trust;
 use crate::errors::chain;
 use crate::time::SystemClock;
 
@@ -95,21 +96,27 @@ pub struct Office {
 }
 
 impl ConnectArgs {
+    fn profile(&self) -> Result<Profile, Failure> {
+        Ok(self.profile.as_deref().map(Profile::read).transpose()?.unwrap_or_default())
+    }
+
+    /// What signatures in an answer of the node are checked with.
+    ///
+    /// # Errors
+    /// No root is given, or it cannot be read.
+    pub(super) fn trust(&self) -> Result<Trust, Failure> {
+        let profile = self.profile()?;
+        let root = self.root.clone().or(profile.root).ok_or_else(|| missing("root"))?;
+        Trust::of_root(&root, suffix(self.suffix.clone().or(profile.suffix))?)
+    }
+
     /// Calls the node; it has to prove that it is the node of the expected area.
     ///
     /// # Errors
     /// Something is not given or not usable (usage), the node does not answer (unreachable), or one of the two
     /// certificates is not accepted (refused).
     pub async fn open(&self) -> Result<Office, Failure> {
-        let profile = self.profile.as_deref().map(Profile::read).transpose()?.unwrap_or_default();
-        let missing = |option: &str| {
-            Failure::usage(format!("--{option} is missing")).zh(format!("缺少 --{option}")).advise(
-                format!(
-                    "give it on the command line, in LIANGDI_{}, or in a file named with --profile",
-                    option.to_uppercase()
-                ),
-            )
-        };
+        let profile = self.profile()?;
         let pick = |typed: &Option<PathBuf>, kept: Option<PathBuf>, option: &str| {
             typed.clone().or(kept).ok_or_else(|| missing(option))
         };
@@ -120,12 +127,22 @@ impl ConnectArgs {
             root: pick(&self.root, profile.root, "root")?,
             lists: if self.crl.is_empty() { profile.crl } else { self.crl.clone() },
         };
-        let suffix = self.suffix.clone().or(profile.suffix);
-        let suffix: Suffix = match suffix {
-            Some(text) => text.parse().map_err(|e| Failure::usage(chain(&e)))?,
-            None => Suffix::default(),
-        };
+        let suffix = suffix(self.suffix.clone().or(profile.suffix))?;
         dial(&office, &paths, &suffix, self.area.or(profile.area)).await
+    }
+}
+
+fn missing(option: &str) -> Failure {
+    let option_in_capitals = option.to_uppercase();
+    Failure::usage(format!("--{option} is missing")).zh(format!("缺少 --{option}")).advise(format!(
+        "give it on the command line, in LIANGDI_{option_in_capitals}, or in a file named with --profile"
+    ))
+}
+
+fn suffix(given: Option<String>) -> Result<Suffix, Failure> {
+    match given {
+        Some(text) => text.parse().map_err(|e| Failure::usage(chain(&e))),
+        None => Ok(Suffix::default()),
     }
 }
 

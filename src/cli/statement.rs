@@ -1,27 +1,28 @@
 //! `liangdi statement`: what two sides have signed about a time; shown, taken along, and checked without any node.
 
+mod csv;
 mod page;
+mod told;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use domain::area::{AreaCode, AreaTable};
-use domain::time::Date;
+use domain::hex::hex;
 use exchange::digest::Digest;
 use exchange::keys::SignContext;
+use exchange::reconcile::EntryState;
 use exchange::reconcile::calls::{Signature, SignedStatement};
-use exchange::reconcile::difference::DifferenceName;
-use exchange::reconcile::statement::{Counts, Statement};
-use serde_json::{Value, json};
-use trust::verify::{ChainVerifier, Purpose};
+use exchange::reconcile::statement::Statement;
+use serde_json::json;
 use wire::reconcile::{SIGNED_STATEMENT_BYTES_MAX, decode_signed_statement, decode_statement};
 
 use super::connect::{ConnectArgs, office};
 use super::exit::Failure;
 use super::given::{bytes_file, new_file};
-use super::output::{Answer, record, table, time};
+use super::output::Answer;
 use super::reconcile::party;
-use super::trusted::TrustArgs;
+use super::trusted::{Claim, Trust, TrustArgs};
 use super::view;
 use crate::errors::chain;
 
@@ -74,7 +75,7 @@ enum Format {
     Signed,
     /// For programs
     Json,
-    /// Totals, one line a pair of counties
+    /// Tables, one after the other, each with its headings: what it is, totals, differences, what is left, corrections
     Csv,
     /// A page that prints on A4
     Html,
@@ -105,9 +106,9 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
     match args.verb {
         Verb::List(given) => list(given).await,
         Verb::Show(which) => {
+            let trust = which.connect.trust()?;
             let (_, signed) = fetch(which).await?;
-            let (statement, digest) = read(&signed)?;
-            Ok(told(&statement, &digest))
+            Ok(told::told(&read(&signed, &trust)?))
         }
         Verb::Export(given) => export(given).await,
         Verb::Verify(given) => verify(&given),
@@ -146,69 +147,70 @@ async fn fetch(which: Which) -> Result<(Vec<u8>, SignedStatement), Failure> {
     Ok((bytes, signed))
 }
 
-fn read(signed: &SignedStatement) -> Result<(Statement, Digest), Failure> {
-    let statement = decode_statement(&signed.statement).map_err(|e| Failure::failed(chain(&e)))?;
-    Ok((statement, Digest::of(&signed.statement)))
+/// A statement both signatures of which hold.
+struct Read {
+    statement: Statement,
+    digest: Digest,
+    /// The asker's and the answerer's signature.
+    signers: [Signer; 2],
+    /// Whether revocation was looked at.
+    with_lists: bool,
 }
 
-async fn export(given: Export) -> Result<Answer, Failure> {
-    let (bytes, signed) = fetch(given.which).await?;
-    let (statement, digest) = read(&signed)?;
-    let content = match given.format {
-        Format::Signed => bytes,
-        Format::Json => told(&statement, &digest).json.to_string().into_bytes(),
-        Format::Csv => csv(&statement).into_bytes(),
-        Format::Html => page::html(&statement, &digest).into_bytes(),
-    };
-    new_file(&given.out, &content)?;
-    let file = given.out.display().to_string();
-    Ok(Answer::new(json!({ "file": file, "digest": digest.to_string() }), file))
+/// By whom it is signed.
+struct Signer {
+    area: AreaCode,
+    /// SHA-256 of the certificate, hexadecimal.
+    certificate: String,
 }
 
-fn verify(given: &Verify) -> Result<Answer, Failure> {
-    let (chains, with_lists) = (given.trust.load()?, given.trust.has_lists());
-    let bytes = bytes_file(&given.file, SIGNED_STATEMENT_BYTES_MAX)?;
-    let signed = decode_signed_statement(&bytes)
-        .map_err(|e| does_not_hold(&format!("this is no signed statement: {}", chain(&e))))?;
+fn read(signed: &SignedStatement, trust: &Trust) -> Result<Read, Failure> {
     let statement = decode_statement(&signed.statement).map_err(|e| does_not_hold(&chain(&e)))?;
     let scope = &statement.scope;
     if !scope.is_between_two() {
         return Err(does_not_hold("both sides are one"));
     }
-    for (area, signature) in [(scope.asker, &signed.asker), (scope.answerer, &signed.answerer)] {
-        holds((&chains, with_lists), &signed.statement, &statement, area, signature)?;
-    }
-    let digest = Digest::of(&signed.statement);
-    let mut answer = told(&statement, &digest);
-    let signers = format!("{} + {}", scope.asker, scope.answerer);
-    answer.text = format!("双方签名成立 both signatures hold: {signers}\n\n{}", answer.text);
-    if let Some(object) = answer.json.as_object_mut() {
-        object.insert("verified".to_owned(), json!(true));
-        object.insert("revocation_checked".to_owned(), json!(with_lists));
-    }
-    Ok(answer)
+    let signer = |by: AreaCode, Signature { signature, chain }: &Signature| {
+        let (context, bytes, signed) = (SignContext::Statement, &signed.statement, statement.made);
+        let verified = trust.check(&Claim { context, by, chain, bytes, signature, signed });
+        let wrong = |why: String| does_not_hold(&format!("the signature of {by}: {why}"));
+        let certificate = hex(&verified.map_err(wrong)?.leaf.fingerprint);
+        Ok::<_, Failure>(Signer { area: by, certificate })
+    };
+    let signers = [signer(scope.asker, &signed.asker)?, signer(scope.answerer, &signed.answerer)?];
+    let (digest, with_lists) = (Digest::of(&signed.statement), trust.has_lists());
+    Ok(Read { statement, digest, signers, with_lists })
 }
 
-fn holds(
-    (chains, with_lists): (&ChainVerifier, bool),
-    bytes: &[u8],
-    statement: &Statement,
-    area: AreaCode,
-    signature: &Signature,
-) -> Result<(), Failure> {
-    let wrong = |why: String| does_not_hold(&format!("the signature of {area}: {why}"));
-    let chain_of = match with_lists {
-        true => chains.verify_as_of(&signature.chain, statement.made, Vec::new()),
-        // Whoever has no lists cannot look at revocation; the answer says so.
-        false => chains.verify_except_revocation(&signature.chain, Purpose::Node, statement.made),
+async fn export(given: Export) -> Result<Answer, Failure> {
+    let trust = given.which.connect.trust()?;
+    let (bytes, signed) = fetch(given.which).await?;
+    let read = read(&signed, &trust)?;
+    let content = match given.format {
+        Format::Signed => bytes,
+        Format::Json => told::told(&read).json.to_string().into_bytes(),
+        Format::Csv => csv::tables(&read)?,
+        Format::Html => page::html(&read).into_bytes(),
     };
-    let chain_of = chain_of.map_err(|refused| wrong(refused.to_string()))?;
-    if chain_of.identity.area() != area {
-        return Err(wrong("it is that of another area".to_owned()));
+    new_file(&given.out, &content)?;
+    let file = given.out.display().to_string();
+    Ok(Answer::new(json!({ "file": file, "digest": read.digest.to_string() }), file))
+}
+
+fn verify(given: &Verify) -> Result<Answer, Failure> {
+    let trust = given.trust.trust()?;
+    let bytes = bytes_file(&given.file, SIGNED_STATEMENT_BYTES_MAX)?;
+    let signed = decode_signed_statement(&bytes)
+        .map_err(|e| does_not_hold(&format!("this is no signed statement: {}", chain(&e))))?;
+    let read = read(&signed, &trust)?;
+    let mut answer = told::told(&read);
+    let [asker, answerer] = read.signers.map(|signer| signer.area);
+    answer.text =
+        format!("双方签名成立 both signatures hold: {asker} + {answerer}\n\n{}", answer.text);
+    if let Some(object) = answer.json.as_object_mut() {
+        object.insert("verified".to_owned(), json!(true));
     }
-    chain_of
-        .verify(SignContext::Statement, bytes, &signature.signature)
-        .map_err(|_| wrong("it does not belong to these bytes".to_owned()))
+    Ok(answer)
 }
 
 fn does_not_hold(why: &str) -> Failure {
@@ -221,131 +223,7 @@ fn name(area: &AreaCode) -> String {
     AreaTable::builtin().full_name(area)
 }
 
-/// A statement for programs and for people.
-fn told(statement: &Statement, digest: &Digest) -> Answer {
-    let scope = &statement.scope;
-    let pairs = [
-        ("对账单 statement", digest.to_string()),
-        ("发起方 asker", format!("{} {}", scope.asker, name(&scope.asker))),
-        ("对方 answerer", format!("{} {}", scope.answerer, name(&scope.answerer))),
-        ("期间 days", format!("{} – {}", scope.first, scope.last)),
-        ("截至 until", time(scope.until)),
-        ("出具 made", time(statement.made)),
-        ("已关账 closes its days", if statement.closes() { "yes" } else { "no" }.to_owned()),
-    ];
-    let rows: Vec<_> = statement
-        .totals
-        .0
-        .iter()
-        .map(|((from, to), counts)| {
-            let Counts { waiting, stored, refused } = counts;
-            let place = |area: &AreaCode| format!("{area} {}", name(area));
-            vec![
-                place(from),
-                place(to),
-                stored.to_string(),
-                refused.to_string(),
-                waiting.to_string(),
-            ]
-        })
-        .collect();
-    let mut text = record(&pairs);
-    text.push('\n');
-    let headings = ["发出 from", "接收 to", "入库 stored", "拒收 refused", "未签收 waiting"];
-    text.push_str(&table(&headings, &rows));
-    let differences: Vec<_> = DifferenceName::ALL
-        .iter()
-        .zip(statement.found.iter().zip(&statement.cured))
-        .filter(|(_, (found, _))| **found > 0)
-        .map(|(name, (found, cured))| {
-            vec![name.name().to_owned(), found.to_string(), cured.to_string()]
-        })
-        .collect();
-    text.push('\n');
-    text.push_str(&match differences.is_empty() {
-        true => "无差异 no differences\n".to_owned(),
-        false => table(&["差异 difference", "发现 found", "消除 cured"], &differences),
-    });
-    let left = statement.left.iter().filter_map(|it| {
-        let (id, (from, to)) = it.id().zip(it.pair())?;
-        Some(vec![it.name.name().to_owned(), id.to_string(), from.to_string(), to.to_string()])
-    });
-    let left: Vec<_> = left.collect();
-    if !left.is_empty() {
-        text.push('\n');
-        text.push_str(&table(&["遗留 left", "报文 message", "发出 from", "接收 to"], &left));
-    }
-    let incomplete = statement.incomplete.iter();
-    let cells = |(area, since): &(AreaCode, Date)| {
-        vec![format!("{area} {}", name(area)), since.to_string()]
-    };
-    let incomplete: Vec<_> = incomplete.map(cells).collect();
-    if !incomplete.is_empty() {
-        text.push('\n');
-        text.push_str(&table(&["未报全 not all reported", "自 since"], &incomplete));
-    }
-    for correction in &statement.corrections {
-        let (from, to) = correction.pair;
-        text.push_str(&format!(
-            "更正 correction of {}: {from} → {to} {:?} → {:?}\n",
-            correction.statement, correction.before, correction.now
-        ));
-    }
-    Answer::new(for_programs(statement, digest), text)
-}
-
-fn for_programs(statement: &Statement, digest: &Digest) -> Value {
-    let counts = |counts: &Counts| json!({ "stored": counts.stored, "refused": counts.refused, "waiting": counts.waiting });
-    let scope = &statement.scope;
-    let totals = statement.totals.0.iter().map(|((from, to), of)| {
-        json!({ "from": from.to_string(), "to": to.to_string(), "counts": counts(of) })
-    });
-    let names = DifferenceName::ALL.iter().zip(statement.found.iter().zip(&statement.cured));
-    let differences = names.map(
-        |(name, (found, cured))| json!({ "name": name.name(), "found": found, "cured": cured }),
-    );
-    let left = statement.left.iter().filter_map(|it| {
-        let (id, (from, to)) = it.id().zip(it.pair())?;
-        Some(json!({ "message_id": id.to_string(), "name": it.name.name(), "from": from.to_string(), "to": to.to_string() }))
-    });
-    let corrections = statement.corrections.iter().map(|it| {
-        json!({ "statement": it.statement.to_string(), "from": it.pair.0.to_string(), "to": it.pair.1.to_string(), "before": counts(&it.before), "now": counts(&it.now) })
-    });
-    let incomplete = statement
-        .incomplete
-        .iter()
-        .map(|(area, since)| json!({ "county": area.to_string(), "since_day": since.to_string() }));
-    json!({
-        "digest": digest.to_string(),
-        "asker": scope.asker.to_string(),
-        "answerer": scope.answerer.to_string(),
-        "first_day": scope.first.to_string(),
-        "last_day": scope.last.to_string(),
-        "until_ms": scope.until.get(),
-        "made_ms": statement.made.get(),
-        "closes": statement.closes(),
-        "totals": totals.collect::<Vec<_>>(),
-        "differences": differences.collect::<Vec<_>>(),
-        "left": left.collect::<Vec<_>>(),
-        "corrections": corrections.collect::<Vec<_>>(),
-        "incomplete": incomplete.collect::<Vec<_>>(),
-    })
-}
-
-fn csv(statement: &Statement) -> String {
-    let mut text = "from,from_name,to,to_name,stored,refused,waiting\r\n".to_owned();
-    for ((from, to), counts) in &statement.totals.0 {
-        let Counts { waiting, stored, refused } = counts;
-        let (from_name, to_name) = (name(from), name(to));
-        text.push_str(&format!(
-            "{from},{from_name},{to},{to_name},{stored},{refused},{waiting}\r\n"
-        ));
-    }
-    if !statement.incomplete.is_empty() {
-        text.push_str("\r\nincomplete,incomplete_name,since_day\r\n");
-        for (area, since) in &statement.incomplete {
-            text.push_str(&format!("{area},{},{since}\r\n", name(area)));
-        }
-    }
-    text
+/// What a side says of messages that are counted and not named.
+fn state(state: Option<EntryState>) -> &'static str {
+    state.map_or("NOTHING", EntryState::name)
 }

@@ -68,6 +68,11 @@ pub(super) struct Claim<'a> {
 }
 
 impl Trust {
+    /// By a root alone: of what the own node keeps, which has looked at revocation when it took it.
+    pub(super) fn of_root(root: &Path, suffix: Suffix) -> Result<Self, Failure> {
+        Ok(Self { chains: chains(root, &[], suffix)?, has_lists: false })
+    }
+
     /// Whether revocation is looked at. Whoever has no lists cannot; answers say so.
     pub(super) const fn has_lists(&self) -> bool {
         self.has_lists

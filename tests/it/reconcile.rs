@@ -270,6 +270,9 @@ async fn a_run_that_is_due_is_tried_until_the_other_side_is_there_and_not_again_
     let month = SystemClock.now().date().month().prev();
     assert_eq!(done["first_day"], month.first().to_string());
     assert_eq!(done["last_day"], month.last().to_string());
+    eventually("the alarm is taken back", || {
+        (!desk.json("notice list").to_string().contains("NOT_RECONCILED")).then_some(())
+    });
     for province in PROVINCES {
         let statements = world.desk(province).json("statement list");
         assert_eq!(statements["statements"][0]["closes"], true, "{statements}");

@@ -37,6 +37,8 @@ fn statement((first, last): (Date, Date)) -> Statement {
         found: [0; 6],
         cured: [0; 6],
         left: Vec::new(),
+        left_more: Vec::new(),
+        lost: Vec::new(),
         corrections: Vec::new(),
         incomplete: Vec::new(),
     }

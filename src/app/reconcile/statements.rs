@@ -54,7 +54,7 @@ impl Kept {
             scope: statement.scope,
             made: statement.made,
             messages: counts.fold(0, |all, counts| all.saturating_add(counts.total())),
-            left: u32::try_from(statement.left.len()).unwrap_or(u32::MAX),
+            left: u32::try_from(statement.left_count()).unwrap_or(u32::MAX),
             closes: statement.closes(),
             asker: signature(asker),
             answerer: signature(answerer),
@@ -319,7 +319,7 @@ pub fn corrected(store: &Store, own: AreaCode, scope: &Scope) -> Result<Vec<Corr
         let now = Totals::of(&books::load(store, own, &statement.scope)?);
         let mut before = match statement.scope.asker == own {
             true => statement.totals.clone(),
-            false => statement.totals.seen_from_the_other_side(&statement.scope, &statement.left),
+            false => statement.answerers_totals(),
         };
         let since = told.iter().filter(|((digest, _), _)| *digest == row.digest);
         before.0.extend(since.map(|((_, pair), counts)| (*pair, *counts)));

@@ -63,6 +63,8 @@ async fn close(office: &Office, scope: Scope) -> statements::Kept {
         cured: [0; 6],
         left: Vec::new(),
         corrections: statements::corrected(&office.store, office.area, &scope).unwrap(),
+        left_more: Vec::new(),
+        lost: Vec::new(),
         incomplete: Vec::new(),
     };
     let signature = || Signature { signature: vec![1], chain: vec![vec![2]] };

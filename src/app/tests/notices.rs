@@ -117,6 +117,30 @@ async fn pages_follow_each_other_and_the_oldest_go_when_there_are_too_many() {
     assert_eq!(seen, expected);
 }
 
+#[tokio::test]
+async fn what_is_over_is_taken_back_and_told_anew_when_it_comes_again() {
+    let office = Office::here();
+    let what = NoticeKind::NotReconciled { with: origin() };
+    let change = async |raises: bool, at| {
+        let done = office.store.commit(move |unit| match raises {
+            true => notices::raise(unit, at, what, &[]),
+            false => notices::take_back(unit, &what, at),
+        });
+        done.await.map_err(AppError::from).unwrap();
+    };
+    let open = || notices::open(&office.store, 10).unwrap();
+    change(false, NOW).await;
+    assert_eq!(open(), 0);
+    change(true, NOW).await;
+    change(true, NOW.saturating_add(DAY)).await;
+    assert_eq!(open(), 1);
+    change(false, NOW.saturating_add(DAY * 2)).await;
+    change(false, NOW.saturating_add(DAY * 3)).await;
+    assert_eq!(open(), 0);
+    change(true, NOW.saturating_add(DAY * 4)).await;
+    assert_eq!(open(), 1);
+}
+
 fn head(size: u64) -> LedgerHead {
     LedgerHead { size, root: Digest::new([0xAB; 32]) }
 }

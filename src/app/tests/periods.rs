@@ -30,6 +30,8 @@ async fn close(office: &Office, (first, last): Days) {
         found: [0; 6],
         cured: [0; 6],
         left: Vec::new(),
+        left_more: Vec::new(),
+        lost: Vec::new(),
         corrections: Vec::new(),
         incomplete: Vec::new(),
     };

@@ -46,6 +46,8 @@ fn statement(scope: Scope) -> Statement {
         found: [0; 6],
         cured: [0; 6],
         left: Vec::new(),
+        left_more: Vec::new(),
+        lost: Vec::new(),
         corrections: Vec::new(),
         incomplete: Vec::new(),
     }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use domain::area::AreaCode;
-use exchange::digest::Digest;
 use exchange::reconcile::difference::DifferenceName;
 use exchange::reconcile::statement::{Pair, Statement};
 
-use super::name;
+use super::{Read, Signer, name};
 use crate::cli::output::time;
 
 /// Flows that the picture shows; the others are in the table.
@@ -27,7 +26,8 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr{break-inside:avo
 code{font-size:8pt;word-break:break-all}svg{width:100%;height:auto}figure{margin:0;break-inside:avoid}";
 
 /// The page.
-pub(super) fn html(statement: &Statement, digest: &Digest) -> String {
+pub(super) fn html(read: &Read) -> String {
+    let Read { statement, digest, signers, .. } = read;
     let scope = &statement.scope;
     let (asker, answerer) = (escape(&name(&scope.asker)), escape(&name(&scope.answerer)));
     let closes = match statement.closes() {
@@ -61,10 +61,14 @@ pub(super) fn html(statement: &Statement, digest: &Digest) -> String {
     page.push_str("</tbody></table>");
     page.push_str(&differences(statement));
     page.push_str(&incomplete(statement));
-    let signed = format!(
-        "<p>SHA-256 <code>{digest}</code></p><div class=\"sign\"><div>{asker}<br>电子签名已附 signed electronically</div><div>{answerer}<br>电子签名已附 signed electronically</div></div></body></html>"
-    );
-    page + &signed
+    page.push_str(&format!("<p>SHA-256 <code>{digest}</code></p><div class=\"sign\">"));
+    for Signer { area, certificate } in signers {
+        let (whose, made) = (escape(&name(area)), time(statement.made));
+        page.push_str(&format!(
+            "<div>{whose}（{area}）<br>电子签名已核验 signature verified<br>{made}<br>证书 certificate SHA-256<br><code>{certificate}</code></div>"
+        ));
+    }
+    page + "</div></body></html>"
 }
 
 /// Counties that had not reported everything.
@@ -104,7 +108,10 @@ fn differences(statement: &Statement) -> String {
         for it in statement.left.iter().take(LEFT_SHOWN) {
             let Some((id, (from, to))) = it.id().zip(it.pair()) else { continue };
             let name = it.name.name();
-            text.push_str(&format!("<tr><td>{name}<td><code>{id}</code><td>{from} → {to}</tr>"));
+            let lost = if statement.lost.contains(&id) { "（已丢失 lost）" } else { "" };
+            text.push_str(&format!(
+                "<tr><td>{name}{lost}<td><code>{id}</code><td>{from} → {to}</tr>"
+            ));
         }
         text.push_str("</tbody></table>");
         let more = statement.left.len().saturating_sub(LEFT_SHOWN);
@@ -112,6 +119,7 @@ fn differences(statement: &Statement) -> String {
             text.push_str(&format!("<p>另有 and {more} 项 more, in the signed file</p>"));
         }
     }
+    text.push_str(&left_more(statement));
     for it in &statement.corrections {
         let (from, to) = it.pair;
         let row = format!(
@@ -123,6 +131,26 @@ fn differences(statement: &Statement) -> String {
         text.push_str(&row);
     }
     text
+}
+
+/// Differences that are counted and not named.
+fn left_more(statement: &Statement) -> String {
+    if statement.left_more.is_empty() {
+        return String::new();
+    }
+    let all: u64 = statement.left_more.iter().map(|it| u64::from(it.count)).sum();
+    let mut text = format!(
+        "<h2>另有遗留 {all} 项 And {all} more left, counted</h2><table><thead><tr><th>名称 name<th>发出 → 接收 from → to<th class=\"n\">数量 count</tr></thead><tbody>"
+    );
+    let mut counted: BTreeMap<_, u64> = BTreeMap::new();
+    for it in &statement.left_more {
+        *counted.entry((it.what.name.name(), it.what.pair)).or_default() += u64::from(it.count);
+    }
+    for ((name, (from, to)), count) in counted {
+        let row = format!("<tr><td>{name}<td>{from} → {to}<td class=\"n\">{count}</tr>");
+        text.push_str(&row);
+    }
+    text + "</tbody></table>"
 }
 
 /// Bars of one side of the picture: where each begins, and how much of it is taken.
@@ -233,9 +261,10 @@ fn escape(text: &str) -> String {
 mod tests {
     use domain::id::MessageId;
     use domain::time::UnixMillis;
+    use exchange::digest::Digest;
     use exchange::reconcile::difference::Difference;
     use exchange::reconcile::set::Scope;
-    use exchange::reconcile::statement::{Counts, Totals};
+    use exchange::reconcile::statement::{Counts, LeftKind, LeftMore, Totals};
     use exchange::reconcile::{Entry, EntryState};
 
     use super::*;
@@ -273,10 +302,21 @@ mod tests {
             found: [2, 0, 0, 0, 0, 0],
             cured: [2, 0, 0, 0, 0, 0],
             left: vec![left],
+            left_more: Vec::new(),
+            lost: Vec::new(),
             corrections: Vec::new(),
             incomplete: vec![(area("411528"), "2026-10-09".parse().unwrap())],
         };
-        let page = html(&statement, &Digest::of(b"statement"));
+        let signer =
+            |code| Signer { area: area(code), certificate: format!("certificate of {code}") };
+        let mut read = Read {
+            statement,
+            digest: Digest::of(b"statement"),
+            signers: [signer("410000"), signer("440000")],
+            with_lists: false,
+        };
+        let page = html(&read);
+        assert!(page.contains("certificate of 410000") && page.contains("certificate of 440000"));
         assert_eq!(page.matches("<path ").count(), 3);
         assert!(page.contains("CONTENT_DIFFERS"), "what is left is named");
         assert!(page.contains("2026-10-09") && page.contains("未关账"), "who has not reported");
@@ -284,5 +324,37 @@ mod tests {
         assert!(page.contains("410522 安阳市安阳县"), "the province stands at the head: {page}");
         assert!(page.contains(">安阳市安阳县 410522<"), "beside its bar");
         assert!(!page.contains("http"), "it needs nothing from elsewhere");
+
+        // Beyond what is named it says how many, and the tables of the spreadsheet say it as well.
+        let what = LeftKind {
+            pair: (area("410522"), area("440305")),
+            name: DifferenceName::MissingAtRecipient,
+            sender: Some(EntryState::Stored),
+            recipient: None,
+        };
+        read.statement.left_more = vec![LeftMore { what, count: 77 }];
+        read.statement.lost = read.statement.left.iter().filter_map(Difference::id).collect();
+        let page = html(&read);
+        assert!(page.contains("77 more left") && page.contains("已丢失 lost"), "{page}");
+        let tables = String::from_utf8(crate::cli::statement::csv::tables(&read).unwrap()).unwrap();
+        for line in [
+            "field,value\r\n",
+            "first_day,2026-10-01\r\n",
+            "asker_certificate,certificate of 410000\r\n",
+            "from,from_name,to,to_name,stored,refused,waiting\r\n",
+            "MISSING_AT_RECIPIENT,2,2\r\n",
+            ",410522,440305,STORED,STORED,true\r\n",
+            "MISSING_AT_RECIPIENT,410522,440305,STORED,NOTHING,77\r\n",
+            "411528,河南省",
+        ] {
+            assert!(tables.contains(line), "{line}: {tables}");
+        }
+        let told = crate::cli::statement::told::told(&read);
+        assert_eq!(told.json["signatures"][1]["certificate"], "certificate of 440000");
+        assert_eq!(
+            (&told.json["left_more"][0]["count"], told.json["lost"].as_array().unwrap().len()),
+            (&serde_json::json!(77), 1)
+        );
+        assert!(told.text.contains("77") && told.text.contains("certificate of 410000"));
     }
 }

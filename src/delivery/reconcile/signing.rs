@@ -8,28 +8,31 @@
 //! - A side that asks for a signature that closes days signs nothing of the same side meanwhile, and does not begin to ask
 //!   while it is answering ([`Turns`]). So no two statements over the same days are on their way at one time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::area::AreaCode;
+use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::keys::{SignContext, Signer as _};
 use exchange::ledger::{LedgerHead, OwnHead, SeenHead};
 use exchange::reconcile::calls::{Agreed, Signature, SignedStatement};
+use exchange::reconcile::difference::Difference;
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::{Correction, LEFT_MAX, Statement};
+use exchange::reconcile::statement::{Correction, Statement, name_left};
+use store::letters::NoticeKind;
 use store::reconcile::{RunRow, RunState};
 use tokio::sync::OwnedMutexGuard;
 use wire::reconcile::{decode_statement, encode_statement};
 
 use super::asking::Compared;
 use super::{Reconcile, in_time, not_for_us};
-use crate::app::reconcile::runs;
 use crate::app::reconcile::statements::{self, Kept};
-use crate::app::{AppError, Refusal, blocking};
+use crate::app::reconcile::{figures, runs};
+use crate::app::{AppError, Refusal, blocking, notices};
 use crate::delivery::proof::{self, Claim};
 use crate::errors::chain;
 use crate::time::{SystemClock, random};
@@ -140,6 +143,9 @@ impl Reconcile {
         if kept.row.digest != digest {
             return Ok(Agreed::Closed(Box::new(kept.signed())));
         }
+        if kept.row.closes {
+            self.reassure(caller).await?;
+        }
         self.leave_to_people(kept.statement);
         Ok(Agreed::Signed(ours))
     }
@@ -177,7 +183,8 @@ impl Reconcile {
         let row = runs::get(self.store(), number)?;
         let mut corrections = self.corrected(scope).await?;
         corrections.retain(|it| theirs.is_none_or(|theirs| theirs.contains(it)));
-        let statement = statement(scope, &row, compared, corrections);
+        let lost = runs::lost_ones(self.store(), number)?;
+        let statement = statement(scope, &row, compared, (&lost, corrections));
         let area = scope.answerer;
         let _turn = match statement.closes() {
             true => Some(self.0.turns.to_ask(area).await),
@@ -229,12 +236,23 @@ impl Reconcile {
         let trouble = statements::not_reported(&statement.incomplete);
         let digest = kept.row.digest;
         self.leave_to_people(kept.statement);
-        runs::change(self.store(), number, SystemClock.now(), move |row| {
+        let row = runs::change(self.store(), number, SystemClock.now(), move |row| {
             (row.state, row.statement) = (state, Some(digest));
             row.trouble = trouble;
-        })
-        .await
-        .map(drop)
+        });
+        self.reassure(row.await?.with).await
+    }
+
+    /// Takes back what was told of a side with which no reconciliation had come to its end, unless one is overdue still.
+    async fn reassure(&self, with: AreaCode) -> Result<(), AppError> {
+        let now = SystemClock.now();
+        if figures::is_overdue(self.store(), &self.0.parts.settings, with, now)? {
+            return Ok(());
+        }
+        let write = move |unit: &mut store::Unit<'_>| {
+            notices::take_back(unit, &NoticeKind::NotReconciled { with }, now)
+        };
+        self.store().commit(write).await.map_err(AppError::from)
     }
 
     async fn take_signed(&self, scope: Scope, signed: SignedStatement) -> Result<Kept, AppError> {
@@ -267,10 +285,11 @@ fn statement(
     scope: Scope,
     row: &RunRow,
     compared: Compared,
-    corrections: Vec<Correction>,
+    (lost, corrections): (&BTreeSet<MessageId>, Vec<Correction>),
 ) -> Statement {
-    let Compared { differences: mut left, totals, incomplete, .. } = compared;
-    left.truncate(LEFT_MAX);
+    let Compared { differences, totals, incomplete, .. } = compared;
+    let (left, left_more) = name_left(differences, lost);
+    let named: BTreeSet<MessageId> = left.iter().filter_map(Difference::id).collect();
     Statement {
         id: random(),
         scope,
@@ -279,6 +298,8 @@ fn statement(
         found: row.found,
         cured: row.cured,
         left,
+        left_more,
+        lost: lost.intersection(&named).copied().collect(),
         corrections,
         incomplete,
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use domain::area::AreaCode;
+use domain::id::MessageId;
 use domain::time::Date;
 use domain::time::UnixMillis;
 use serde::Deserialize;
@@ -22,6 +23,8 @@ use crate::digest::Digest;
 pub const PAIRS_MAX: usize = 65_536;
 /// Differences that a statement names; the others are counted.
 pub const LEFT_MAX: usize = 1_000;
+/// Kinds of differences that are counted and not named, in one statement at most.
+pub const LEFT_MORE_MAX: usize = 16_384;
 /// Corrections of earlier statements in one statement.
 pub const CORRECTIONS_MAX: usize = 1_000;
 
@@ -71,24 +74,31 @@ impl Totals {
     }
 
     fn add(&mut self, entry: &Entry) {
-        let count = self.0.entry((entry.from, entry.to)).or_default().of(entry.state);
-        *count = count.saturating_add(1);
+        self.add_many((entry.from, entry.to), entry.state, 1);
     }
 
-    fn remove(&mut self, entry: &Entry) {
-        let pair = (entry.from, entry.to);
+    fn add_many(&mut self, pair: Pair, state: EntryState, more: u64) {
+        let count = self.0.entry(pair).or_default().of(state);
+        *count = count.saturating_add(more);
+    }
+
+    fn remove(&mut self, pair: Pair, state: EntryState, fewer: u64) {
         if let Some(counts) = self.0.get_mut(&pair) {
-            let count = counts.of(entry.state);
-            *count = count.saturating_sub(1);
+            let count = counts.of(state);
+            *count = count.saturating_sub(fewer);
             if counts.total() == 0 {
                 self.0.remove(&pair);
             }
         }
     }
 
-    /// What the other side's totals are, when these differences are all there are.
-    #[must_use]
-    pub fn seen_from_the_other_side(&self, scope: &Scope, left: &[Difference]) -> Self {
+    /// What the other side's totals are, when these differences are all there are: some named, the others counted.
+    fn seen_from_the_other_side(
+        &self,
+        scope: &Scope,
+        left: &[Difference],
+        more: &[LeftMore],
+    ) -> Self {
         let mut totals = self.clone();
         for difference in left {
             let Some((from, _)) = difference.pair() else { continue };
@@ -96,11 +106,95 @@ impl Totals {
                 true => (&difference.sender, &difference.recipient),
                 false => (&difference.recipient, &difference.sender),
             };
-            ours.iter().for_each(|entry| totals.remove(entry));
+            ours.iter().for_each(|it| totals.remove((it.from, it.to), it.state, 1));
             theirs.iter().for_each(|entry| totals.add(entry));
+        }
+        for LeftMore { what, count } in more {
+            let LeftKind { pair, sender, recipient, .. } = what;
+            let (ours, theirs) = match scope.stands_for(scope.asker, pair.0) {
+                true => (sender, recipient),
+                false => (recipient, sender),
+            };
+            ours.iter().for_each(|state| totals.remove(*pair, *state, u64::from(*count)));
+            theirs.iter().for_each(|state| totals.add_many(*pair, *state, u64::from(*count)));
         }
         totals
     }
+}
+
+/// What differences have in common that are counted and not named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeftKind {
+    /// Sender and recipient; both sides say the same of that.
+    pub pair: Pair,
+    /// The name.
+    pub name: DifferenceName,
+    /// What the sender's side says.
+    pub sender: Option<EntryState>,
+    /// What the recipient's side says.
+    pub recipient: Option<EntryState>,
+}
+
+impl LeftKind {
+    fn of(difference: &Difference) -> Option<Self> {
+        let Difference { name, sender, recipient } = difference;
+        let pair = difference.pair()?;
+        let is_one = |it: &Entry| (it.from, it.to) == pair;
+        if !recipient.as_ref().is_none_or(is_one) {
+            return None;
+        }
+        let state = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.state);
+        Some(Self { pair, name: *name, sender: state(sender), recipient: state(recipient) })
+    }
+
+    /// Whether there can be such differences in a scope.
+    fn can_be(&self, scope: &Scope) -> bool {
+        let (from, to) = self.pair;
+        let is = |party, area| scope.stands_for(party, area);
+        let between = is(scope.asker, from) && is(scope.answerer, to)
+            || is(scope.answerer, from) && is(scope.asker, to);
+        let fits = match self.name {
+            DifferenceName::MissingAtRecipient => self.sender.is_some() && self.recipient.is_none(),
+            DifferenceName::MissingAtSender => self.sender.is_none() && self.recipient.is_some(),
+            DifferenceName::NotReported => self.sender.is_some() || self.recipient.is_some(),
+            DifferenceName::ReceiptMissing
+            | DifferenceName::StateDiffers
+            | DifferenceName::ContentDiffers => self.sender.is_some() && self.recipient.is_some(),
+        };
+        between && fits
+    }
+}
+
+/// Differences that are left beyond those that are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LeftMore {
+    /// What they have in common.
+    pub what: LeftKind,
+    /// How many, at least one.
+    pub count: u32,
+}
+
+/// Names so many of the differences that are left as a statement may, and counts the others: what a person decides and what is
+/// lost is named first. In the order of the messages.
+#[must_use]
+pub fn name_left(
+    mut left: Vec<Difference>,
+    lost: &BTreeSet<MessageId>,
+) -> (Vec<Difference>, Vec<LeftMore>) {
+    let is_lost = |it: &Difference| it.id().is_some_and(|id| lost.contains(&id));
+    left.sort_by_key(|it| {
+        // What is not of one pair on both sides cannot be counted.
+        let last = LeftKind::of(it).is_some();
+        (last, !it.name.is_for_a_person(), !is_lost(it), it.id())
+    });
+    let others = left.split_off(left.len().min(LEFT_MAX));
+    left.sort_by_key(Difference::id);
+    let mut more: BTreeMap<LeftKind, u32> = BTreeMap::new();
+    for kind in others.iter().filter_map(LeftKind::of) {
+        let count = more.entry(kind).or_default();
+        *count = count.saturating_add(1);
+    }
+    (left, more.into_iter().map(|(what, count)| LeftMore { what, count }).collect())
 }
 
 /// What has changed in the days of a statement since it was signed.
@@ -131,8 +225,12 @@ pub struct Statement {
     pub found: [u32; 6],
     /// Of these, cured.
     pub cured: [u32; 6],
-    /// Differences that are left.
+    /// Differences that are left, at most [`LEFT_MAX`].
     pub left: Vec<Difference>,
+    /// The others that are left, counted, ascending; only when there are [`LEFT_MAX`] that are named.
+    pub left_more: Vec<LeftMore>,
+    /// Of the messages that are named as left those that nobody can bring back, ascending, by the asker's word.
+    pub lost: Vec<MessageId>,
     /// What has changed in days that an earlier statement has closed.
     pub corrections: Vec<Correction>,
     /// Counties of either side of which not everything was reported, in the order of their codes, each once: what they have
@@ -153,10 +251,34 @@ impl Statement {
         (self.scope.first, self.scope.last)
     }
 
+    /// The answerer's totals, when the differences that are left are all there are.
+    #[must_use]
+    pub fn answerers_totals(&self) -> Totals {
+        self.totals.seen_from_the_other_side(&self.scope, &self.left, &self.left_more)
+    }
+
     /// Whether the answerer's totals are these, when the differences that are left are all there are.
     #[must_use]
     pub fn agrees_with(&self, own: &Totals) -> bool {
-        self.totals.seen_from_the_other_side(&self.scope, &self.left) == *own
+        self.answerers_totals() == *own
+    }
+
+    /// How many differences are left.
+    #[must_use]
+    pub fn left_count(&self) -> u64 {
+        let more = self.left_more.iter().map(|it| u64::from(it.count));
+        let named = u64::try_from(self.left.len()).unwrap_or(u64::MAX);
+        more.fold(named, u64::saturating_add)
+    }
+
+    /// Whether what is counted and not named, and what is lost, can be so.
+    fn is_whole(&self, named: &BTreeSet<MessageId>) -> bool {
+        let is_full = self.left_more.is_empty() || self.left.len() == LEFT_MAX;
+        is_full
+            && self.left_more.is_sorted_by(|one, next| one.what < next.what)
+            && self.left_more.iter().all(|it| it.count > 0 && it.what.can_be(&self.scope))
+            && self.lost.is_sorted_by(|one, next| one < next)
+            && self.lost.iter().all(|id| named.contains(id))
     }
 
     /// Whether this is what a party finds in its own books as well: the totals of the other one, every word of its own in
@@ -167,6 +289,7 @@ impl Statement {
         let is_mine = |(county, _): &&Incomplete| self.scope.stands_for(party, *county);
         self.left.iter().all(|it| it.id().is_some_and(|id| ids.insert(id)))
             && self.left.iter().all(|it| self.is_left(party, own, it))
+            && self.is_whole(&ids)
             && self.incomplete.iter().filter(is_mine).eq(incomplete)
             && self.agrees_with(&Totals::of(own))
     }

@@ -134,6 +134,8 @@ impl Simulation {
             found: count_names(ever.values().copied()),
             cured: count_names(gone.map(|(_, name)| *name)),
             left: found.to_vec(),
+            left_more: Vec::new(),
+            lost: Vec::new(),
             corrections: Vec::new(),
             incomplete: Vec::new(),
         };

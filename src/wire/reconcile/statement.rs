@@ -1,6 +1,8 @@
 //! Statements: serialised once, signed, and kept as they are.
 
+use domain::id::MessageId;
 use exchange::digest::Digest;
+use exchange::reconcile::EntryState;
 use exchange::reconcile::calls::Agreed;
 use exchange::reconcile::calls::Signature;
 use exchange::reconcile::calls::SignedStatement;
@@ -10,6 +12,9 @@ use exchange::reconcile::statement::CORRECTIONS_MAX;
 use exchange::reconcile::statement::Correction;
 use exchange::reconcile::statement::Counts;
 use exchange::reconcile::statement::LEFT_MAX;
+use exchange::reconcile::statement::LEFT_MORE_MAX;
+use exchange::reconcile::statement::LeftKind;
+use exchange::reconcile::statement::LeftMore;
 use exchange::reconcile::statement::PAIRS_MAX;
 use exchange::reconcile::statement::Pair;
 use exchange::reconcile::statement::Statement;
@@ -55,6 +60,8 @@ pub fn encode_statement(statement: &Statement) -> Vec<u8> {
         left: told::pack_differences(&statement.left),
         corrections: statement.corrections.iter().map(correction_to_pb).collect(),
         incomplete: incomplete_to_pb(&statement.incomplete),
+        left_more: statement.left_more.iter().map(left_more_to_pb).collect(),
+        lost: statement.lost.iter().map(|id| id.as_bytes().to_vec()).collect(),
     };
     statement.encode_to_vec()
 }
@@ -68,6 +75,8 @@ pub fn decode_statement(bytes: &[u8]) -> Result<Statement, Malformed> {
     let statement = pb::Statement::decode(bytes)?;
     at_most("statement.totals", statement.totals.len(), PAIRS_MAX)?;
     at_most("statement.corrections", statement.corrections.len(), CORRECTIONS_MAX)?;
+    at_most("statement.left_more", statement.left_more.len(), LEFT_MORE_MAX)?;
+    at_most("statement.lost", statement.lost.len(), LEFT_MAX)?;
     // Of both sides.
     at_most("statement.incomplete", statement.incomplete.len(), 2 * INCOMPLETE_MAX)?;
     let mut totals = Totals::default();
@@ -84,6 +93,9 @@ pub fn decode_statement(bytes: &[u8]) -> Result<Statement, Malformed> {
     }
     let left = told::unpack_differences(&statement.left, LEFT_MAX);
     let corrections = statement.corrections.into_iter().map(correction_from_pb);
+    let lost = statement.lost.iter().map(|id| array("statement.lost", id));
+    let lost = lost.map(|id| id.map(MessageId::from_bytes)).collect::<Result<_, _>>()?;
+    let left_more = statement.left_more.iter().map(left_more_from_pb);
     Ok(Statement {
         id: array("statement.id", &statement.id)?,
         scope: scope_from_pb(statement.scope)?,
@@ -92,6 +104,8 @@ pub fn decode_statement(bytes: &[u8]) -> Result<Statement, Malformed> {
         found,
         cured,
         left: left.map_err(|_| Malformed::Range { field: "statement.left" })?,
+        left_more: left_more.collect::<Result<_, Malformed>>()?,
+        lost,
         corrections: corrections.collect::<Result<_, Malformed>>()?,
         incomplete: incomplete_from_pb(statement.incomplete)?,
     })
@@ -179,6 +193,36 @@ fn pair(from: &str, to: &str) -> Result<Pair, Malformed> {
     Ok((from, node_area("statement.to", to.as_bytes())?))
 }
 
+fn left_more_to_pb(more: &LeftMore) -> pb::LeftMore {
+    let LeftKind { pair: (from, to), name, sender, recipient } = more.what;
+    let state = |state: Option<EntryState>| state.map_or(0, |state| u32::from(state.byte()));
+    pb::LeftMore {
+        from: from.to_string(),
+        to: to.to_string(),
+        name: name.name().to_owned(),
+        sender_state: state(sender),
+        recipient_state: state(recipient),
+        count: more.count,
+    }
+}
+
+fn left_more_from_pb(more: &pb::LeftMore) -> Result<LeftMore, Malformed> {
+    let wrong = || Malformed::Range { field: "statement.left_more" };
+    let state = |number: u32| match u8::try_from(number) {
+        Ok(0) => Ok(None),
+        Ok(byte) => EntryState::from_byte(byte).map(Some).ok_or_else(wrong),
+        Err(_) => Err(wrong()),
+    };
+    let name = DifferenceName::ALL.into_iter().find(|name| name.name() == more.name);
+    let what = LeftKind {
+        pair: pair(&more.from, &more.to)?,
+        name: name.ok_or_else(wrong)?,
+        sender: state(more.sender_state)?,
+        recipient: state(more.recipient_state)?,
+    };
+    Ok(LeftMore { what, count: more.count })
+}
+
 fn correction_to_pb(correction: &Correction) -> pb::StatementCorrection {
     let Correction { statement, pair: (from, to), before, now } = correction;
     pb::StatementCorrection {
@@ -209,4 +253,56 @@ fn counts_from_pb(counts: Option<pb::StateCounts>) -> Result<Counts, Malformed> 
     let pb::StateCounts { waiting, stored, refused } =
         counts.ok_or(Malformed::Missing { field: "statement.counts" })?;
     Ok(Counts { waiting, stored, refused })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::area::AreaCode;
+    use domain::time::UnixMillis;
+    use exchange::reconcile::set::Scope;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_and_not_named_and_what_is_lost_is_in_the_signed_bytes() {
+        let area = |code: &str| code.parse::<AreaCode>().unwrap();
+        let first: domain::time::Date = "2026-10-01".parse().unwrap();
+        let what = LeftKind {
+            pair: (area("410522"), area("440305")),
+            name: DifferenceName::ReceiptMissing,
+            sender: Some(EntryState::Waiting),
+            recipient: Some(EntryState::Refused),
+        };
+        let nothing = LeftKind { name: DifferenceName::NotReported, recipient: None, ..what };
+        let statement = Statement {
+            id: [1; 16],
+            scope: Scope {
+                asker: area("410000"),
+                answerer: area("440000"),
+                first,
+                last: first,
+                until: first.ends(),
+            },
+            made: UnixMillis::new(first.ends().get()),
+            totals: Totals::default(),
+            found: [1, 2, 3, 4, 5, 6],
+            cured: [0; 6],
+            left: Vec::new(),
+            left_more: vec![LeftMore { what, count: 7 }, LeftMore { what: nothing, count: 1 }],
+            lost: vec![MessageId::from_bytes([7; 16])],
+            corrections: Vec::new(),
+            incomplete: Vec::new(),
+        };
+        let bytes = encode_statement(&statement);
+        assert_eq!(decode_statement(&bytes).unwrap(), statement);
+        let wrong = |change: fn(&mut pb::Statement)| {
+            let mut read = pb::Statement::decode(bytes.as_slice()).unwrap();
+            change(&mut read);
+            decode_statement(&read.encode_to_vec()).is_err()
+        };
+        assert!(wrong(|it| it.left_more[0].sender_state = 4));
+        assert!(wrong(|it| it.left_more[0].name = "NOTHING".to_owned()));
+        assert!(wrong(|it| it.left_more[0].from = "41".to_owned()));
+        assert!(wrong(|it| it.lost[0] = vec![7; 15]));
+    }
 }

@@ -1,7 +1,5 @@
 //! Which statements close their days, and which are true for the other side.
 
-use domain::id::MessageId;
-
 use super::*;
 
 fn area(code: &str) -> AreaCode {
@@ -26,6 +24,8 @@ fn statement(first: &str, last: &str) -> Statement {
         found: [0; 6],
         cured: [0; 6],
         left: Vec::new(),
+        left_more: Vec::new(),
+        lost: Vec::new(),
         corrections: Vec::new(),
         incomplete: Vec::new(),
     }
@@ -111,4 +111,68 @@ fn what_is_left_has_to_be_what_the_other_side_says_itself() {
     assert!(says(vec![theirs, mine], &[mine]) && says(vec![theirs], &[]));
     assert!(!says(vec![theirs], &[mine]) && !says(vec![mine], &[]));
     assert!(!says(vec![(mine.0, date("2026-10-06"))], &[mine]));
+}
+
+#[test]
+fn however_much_is_left_there_is_a_statement_that_tells_all_of_it() {
+    use DifferenceName as N;
+    let made = UnixMillis::new(date("2026-10-10").begins().get() + 1_000);
+    let of = |number: u64| {
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&number.to_be_bytes());
+        let (from, to) = (area("410522"), area("440305"));
+        let (from, to) = if number.is_multiple_of(2) { (from, to) } else { (to, from) };
+        let digest = Digest::of(&number.to_be_bytes());
+        Entry { id: MessageId::new(made, random), digest, from, to, state: EntryState::Stored }
+    };
+    // Of 2,500 messages each side lacks what it has received; of one the other says something else, and one is lost.
+    let sends_here = |entry: &Entry| area(HERE).contains(&entry.from);
+    let (mut asker, mut answerer, mut left) = (EntrySet::new(), EntrySet::new(), Vec::new());
+    for entry in (0..2_500).map(of) {
+        let side = if sends_here(&entry) { &mut asker } else { &mut answerer };
+        side.say(entry);
+        left.push(Difference { name: N::MissingAtRecipient, sender: Some(entry), recipient: None });
+    }
+    let other = Entry { digest: Digest::of(b"other"), ..of(2_500) };
+    asker.say(of(2_500));
+    answerer.say(other);
+    left.push(Difference {
+        name: N::ContentDiffers,
+        sender: Some(of(2_500)),
+        recipient: Some(other),
+    });
+    let lost = of(2_499).id;
+    let (left, left_more) = name_left(left, &BTreeSet::from([lost]));
+    assert_eq!(left.len(), LEFT_MAX);
+    assert!(left.iter().any(|it| it.name == N::ContentDiffers), "what a person decides is named");
+    let mut honest = statement("2026-10-01", "2026-10-31");
+    honest.totals = Totals::of(&asker);
+    (honest.left, honest.left_more, honest.lost) = (left, left_more, vec![lost]);
+    assert_eq!(honest.left_count(), 2_501);
+    assert_eq!(honest.left_more.len(), 2, "one kind each way");
+    let holds = |statement: &Statement| statement.is_true_for(area(THERE), &answerer, &[]);
+    assert!(holds(&honest));
+
+    let lies: [fn(&mut Statement); 7] = [
+        |it| it.left_more.clear(),
+        |it| it.left_more[0].count += 1,
+        |it| it.left_more[1].count = 0,
+        |it| it.left_more.reverse(),
+        |it| it.left_more[0].what.pair.0 = area("510104"),
+        |it| it.left_more[0].what.name = N::StateDiffers,
+        |it| it.lost[0] = MessageId::from_bytes([9; 16]),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let mut lying = honest.clone();
+        lie(&mut lying);
+        assert!(!holds(&lying), "lie {number}");
+    }
+    // Nothing is counted that could be named.
+    let mut hiding = honest.clone();
+    let hidden = hiding.left.remove(0);
+    hiding.lost.clear();
+    let kind = LeftKind::of(&hidden).unwrap();
+    let same = hiding.left_more.iter_mut().find(|it| it.what == kind);
+    same.unwrap().count += 1;
+    assert!(hiding.agrees_with(&Totals::of(&answerer)) && !holds(&hiding));
 }
