@@ -21,7 +21,7 @@ use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
 use store::tables::{DEAD_LETTER, DELIVERED_AGAIN, ENVELOPE, LANE_OUT, MESSAGE, TODO, WITHDRAWN};
 use store::{Kept, Unit};
 
-pub use again::{Again, Discard, discard, resend, stop};
+pub use again::{Again, Discard, discard, lapse, resend, stop};
 pub use list::{Filter, Letter, Page, list, open, show, token};
 pub use lost::retired;
 

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use canonical::{Word, Written, canonical_bytes, parse_canonical, signed_bytes, text_of_hex};
 pub use fields::{is_reduction, known_fields, without_fields};
-pub use permit::{Permit, ask_once_days, permit, retention_months, shortest_clock};
+pub use permit::{Permit, ask_once_days, kept_until, permit, retention_months, shortest_clock};
 pub use state::{Agreement, AgreementError, AgreementState};
 
 use crate::clock::Clock;

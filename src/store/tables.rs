@@ -333,11 +333,11 @@ catalogue! {
     /// Key: hash of the keyed hash of the document (32), number (8). Value: nothing. Written with [`ACCESS`].
     ACCESS_OF_PERSON: Table<([u8; 32], u64), ()> = Table::new("access-of-person-1", 0x51).packed();
 
-    /// Received messages by the day from which their content is not kept any more.
-    /// Key: day, days since 1970 (8). Entries: message id (16). Written with [`MESSAGE`], removed when they were deleted.
+    /// Messages by the day from which their content is not kept any more.
+    /// Key: day, days since 1970 (8). Entries: message id (16), side (1). Written with [`MESSAGE`], removed when they were deleted.
     RETENTION: Journal<u64> = Journal::new("retention-1", 0x66).removable();
 
-    /// Received messages whose content was deleted because its time was over.
+    /// Messages whose content was deleted because its time was over.
     /// Key: message id (16). Value: when, ms (8). Written when it is deleted.
     FORGOTTEN: Table<MessageIdKey, u64> = Table::new("forgotten-1", 0x67);
 

@@ -1,9 +1,7 @@
 //! The agreement as the rule of what passes: asked in the unit that seals, and in the unit that takes in, each side with
 //! its own copy.
 
-use domain::agreement::{
-    Agreement, AgreementState, permit, retention_months, shortest_clock, without_fields,
-};
+use domain::agreement::{Agreement, AgreementState, permit, shortest_clock, without_fields};
 use domain::area::AreaCode;
 use domain::clock::Clock;
 use domain::id::MessageId;
@@ -91,8 +89,9 @@ pub fn clock(agreements: &[Agreement], content: &Content, now: UnixMillis) -> Op
     Some(agreed.filter(|agreed| agreed.days() < own.days()).unwrap_or(own))
 }
 
-/// The day from which the content of a message of `peer` is not kept any more: as both had agreed when it came. None for
-/// what nodes say to each other, and for agreements, which prove themselves.
+/// The day from which the content of a message is not kept any more: as both had agreed when it came or was sent, at `at`,
+/// and not longer than the consent that it rests on. None for what nodes say to each other, and for agreements, which
+/// prove themselves.
 ///
 /// # Errors
 /// When rows cannot be read.
@@ -100,7 +99,7 @@ pub fn kept_until(
     unit: &Unit<'_>,
     agreements: &[Agreement],
     content: &Content,
-    now: UnixMillis,
+    at: UnixMillis,
 ) -> Result<Option<Date>, AppError> {
     let kind = content.kind();
     if kind.is_sent_by_nodes() || kind.is_of_agreements() {
@@ -111,8 +110,9 @@ pub fn kept_until(
         _ if kind.is_step() => opened_by(unit, content)?,
         _ => Some(kind),
     };
-    let months = retention_months(agreements, governing.unwrap_or(kind), now.date());
-    Ok(Some(now.date().plus_months(months)))
+    let consent = content.consent.as_ref().map(|consent| consent.valid_until);
+    let kind = governing.unwrap_or(kind);
+    Ok(Some(domain::agreement::kept_until(agreements, kind, at.date(), consent)))
 }
 
 /// The kind of message that opened the case of a word inside it; not asked for other messages.

@@ -27,16 +27,22 @@ enum Moved {
     Never,
     /// With this message.
     With(Box<Content>),
-    /// The message is here without its content, which was deleted.
-    Gone,
+    /// The message is here without its content, which was deleted for that reason.
+    Gone(Reason),
 }
 
 fn moved(rows: &impl Rows, row: &CaseRow) -> Result<Moved, AppError> {
     for moved in row.case.view().moves.into_iter().rev() {
         for side in [Side::Received, Side::Sent] {
             if let Some(message) = rows.message(moved.id, side)? {
-                let content = kept_content(&message)?;
-                return Ok(content.map_or(Moved::Gone, |it| Moved::With(Box::new(it))));
+                if let Some(content) = kept_content(&message)? {
+                    return Ok(Moved::With(Box::new(content)));
+                }
+                let over = rows.is_over(moved.id)?;
+                return Ok(Moved::Gone(match over {
+                    true => Reason::RetentionOver,
+                    false => Reason::ConsentWithdrawn,
+                }));
             }
         }
     }
@@ -46,13 +52,14 @@ fn moved(rows: &impl Rows, row: &CaseRow) -> Result<Moved, AppError> {
 /// What opened a case, resting on what the case rests on now.
 ///
 /// # Errors
-/// `UNKNOWN_CASE` when it is not here, `CONSENT_WITHDRAWN` when the person has taken back what the case rests on.
+/// `UNKNOWN_CASE` when it is not here, `CONSENT_WITHDRAWN` when the person has taken back what the case rests on,
+/// `RETENTION_OVER` when its time is over.
 pub(crate) fn must_stand(rows: &impl Rows, row: &CaseRow) -> Result<Content, AppError> {
     let first = must_open(rows, row.case.id())?;
     match moved(rows, row)? {
         Moved::Never => Ok(first),
         Moved::With(word) => Ok(resting_on(first, &word)),
-        Moved::Gone => Err(withdrawn().into()),
+        Moved::Gone(why) => Err(Refusal::new(why).field("consent.consent_id").into()),
     }
 }
 
@@ -67,7 +74,7 @@ pub(crate) fn of_moved(rows: &impl Rows, case: CaseId) -> Result<Option<Content>
 /// Whether the person has taken back what a case rests on since it changed hands, or it was deleted otherwise: nobody can
 /// act in it.
 pub(crate) fn is_gone(rows: &impl Rows, row: &CaseRow) -> Result<bool, AppError> {
-    Ok(matches!(moved(rows, row)?, Moved::Gone))
+    Ok(matches!(moved(rows, row)?, Moved::Gone(_)))
 }
 
 fn resting_on(first: Content, other: &Content) -> Content {

@@ -6,7 +6,7 @@ use domain::person::PersonReference;
 use domain::reason::Reason;
 use store::cases::CaseRow;
 use store::messages::{MessageRow, Side, message_key};
-use store::tables::{CASE, CASE_TOGETHER, MESSAGE};
+use store::tables::{CASE, CASE_TOGETHER, FORGOTTEN, MESSAGE};
 use store::{Kept, Store, StoreError, Unit};
 
 use crate::app::AppError;
@@ -19,6 +19,8 @@ pub(super) const SPOUSES_MAX: usize = 2;
 pub(crate) trait Rows {
     /// A message.
     fn message(&self, id: MessageId, side: Side) -> Result<Option<MessageRow>, StoreError>;
+    /// Whether the content of a message was deleted because its time was over.
+    fn is_over(&self, id: MessageId) -> Result<bool, StoreError>;
     /// A case.
     fn case(&self, id: CaseId) -> Result<Option<CaseRow>, StoreError>;
     /// The cases that belong together with one, itself among them, also one whose question was refused.
@@ -30,6 +32,9 @@ macro_rules! rows {
         impl Rows for $reader {
             fn message(&self, id: MessageId, side: Side) -> Result<Option<MessageRow>, StoreError> {
                 Ok(self.get_personal(&MESSAGE, &message_key(id, side))?.and_then(Kept::value))
+            }
+            fn is_over(&self, id: MessageId) -> Result<bool, StoreError> {
+                Ok(self.get(&FORGOTTEN, id.as_bytes())?.is_some())
             }
             fn case(&self, id: CaseId) -> Result<Option<CaseRow>, StoreError> {
                 self.get(&CASE, id.as_bytes())

@@ -197,6 +197,20 @@ pub fn stop(unit: &mut Unit<'_>, ctx: &Ctx, id: MessageId, reason: Note) -> Resu
     give_up(unit, ctx, id, reason).map(|()| true)
 }
 
+/// Ends what is still to be done about a message of ours whose content goes: it is given up where it has not arrived, and
+/// a letter that waits for somebody is discarded. Changes nothing for one that its recipient has answered for.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn lapse(unit: &mut Unit<'_>, ctx: &Ctx, id: MessageId, reason: Note) -> Result<(), AppError> {
+    let Some(message) = sent(unit, id)? else { return Ok(()) };
+    let waits = match unit.get(&DEAD_LETTER, id.as_bytes())? {
+        Some(letter) => matches!(letter.state, DeadState::Open),
+        None => !is_settled(unit, &message)?,
+    };
+    if waits { give_up(unit, ctx, id, reason) } else { Ok(()) }
+}
+
 fn give_up(unit: &mut Unit<'_>, ctx: &Ctx, id: MessageId, reason: Note) -> Result<(), AppError> {
     let message = sent(unit, id)?.ok_or(AppError::from(Reason::NotFound))?;
     let letter = match unit.get(&DEAD_LETTER, id.as_bytes())? {
@@ -257,7 +271,7 @@ fn back_on_the_desk(
     let Some(question) = unit.get_personal(&MESSAGE, &key)?.and_then(Kept::value) else {
         return Ok(());
     };
-    if question.answered.map(|(by, _)| by) != Some(answer) {
+    if question.is_deleted() || question.answered.map(|(by, _)| by) != Some(answer) {
         return Ok(());
     }
     send::update(unit, asked, Side::Received, |row| row.answered = None)?;

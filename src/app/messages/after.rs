@@ -47,6 +47,9 @@ pub(crate) fn sent(
         applications::asked_about(unit, person)?;
     }
     clocks::watch(unit, id, Side::Sent, row, now)?;
+    if let Some(until) = rule::kept_until(unit, agreed, content, row.created)? {
+        retention::keep_until(unit, key, until)?;
+    }
     let (created, due, side) = (row.created, row.due, Side::Sent);
     let came = Came { id, from: own, to, created, due, side, now };
     cases::take(unit, came, content).map(drop)
@@ -87,7 +90,7 @@ pub(super) fn received(
     spread::note_use(unit, content, key, peer)?;
     asked::note_report(unit, agreed, content, (key, person, peer), now)?;
     if let Some(until) = rule::kept_until(unit, agreed, content, now)? {
-        retention::keep_until(unit, id, until)?;
+        retention::keep_until(unit, key, until)?;
     }
     match &content.body {
         Body::ConsentWithdrawal(said) => spread::take_withdrawal(unit, (peer, own), said, now),

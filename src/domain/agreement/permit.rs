@@ -98,6 +98,19 @@ pub fn retention_months(agreements: &[Agreement], kind: Kind, on: Date) -> u16 {
     months.min().unwrap_or(RETENTION_MONTHS_USUAL)
 }
 
+/// The day from which the content of a message that was sent or stored on `on` is not kept any more: after the agreed months,
+/// and in any case when the consent that it rests on is over, on the day after its last (PIPL art. 47: the agreed period
+/// has ended). The same at both ends, as far as both know the same agreements.
+pub fn kept_until(
+    agreements: &[Agreement],
+    kind: Kind,
+    on: Date,
+    consent_until: Option<Date>,
+) -> Date {
+    let agreed = on.plus_months(retention_months(agreements, kind, on));
+    consent_until.map_or(agreed, |last| agreed.min(last.plus_days(1)))
+}
+
 /// For how many days an earlier report answers a question of that kind; none when nothing of the sort is agreed.
 pub fn ask_once_days(agreements: &[Agreement], on: Date) -> Option<u16> {
     let days = in_force(agreements, on).map(|agreement| agreement.terms.ask_once_days);

@@ -172,6 +172,21 @@ fn content_is_kept_for_the_shortest_time_that_an_agreement_in_force_says_about_i
 }
 
 #[test]
+fn content_under_a_consent_goes_on_the_day_after_its_last() {
+    let today = NOW.date();
+    let mut listed = terms([Kind::PregnancyReport]);
+    listed.retention_months = 12;
+    let agreements = [agreed(listed)];
+    let until = |consent| kept_until(&agreements, Kind::PregnancyReport, today, consent);
+    assert_eq!(until(None), today.plus_months(12));
+    assert_eq!(until(Some(today.plus_days(30))), today.plus_days(31));
+    assert_eq!(until(Some(today)), today.plus_days(1), "its last day counts");
+    assert_eq!(until(Some(today.plus_years(3))), today.plus_months(12));
+    let usual = kept_until(&[], Kind::ArrivalNotice, today, None);
+    assert_eq!(usual, today.plus_months(RETENTION_MONTHS_USUAL));
+}
+
+#[test]
 fn the_other_side_decides_once_and_either_ends_it_with_notice() {
     let id = AgreementId::from_bytes([7; 16]);
     let both = (here(), there());
@@ -294,6 +309,33 @@ fn union(one: &AgreementTerms, other: &AgreementTerms) -> AgreementTerms {
 }
 
 proptest! {
+    /// Whatever is agreed: not beyond the consent, not beyond the months, and the copy of the sender, who made it first,
+    /// not longer than that of the recipient.
+    #[test]
+    fn no_bound_on_keeping_is_passed(
+        kind in 0..40_usize,
+        terms in some_terms(),
+        sent in -400..400_i32,
+        travelled in 0..90_i32,
+        consent in proptest::option::of(-500..1_500_i32),
+    ) {
+        let kind = Kind::ALL[kind % Kind::ALL.len()];
+        let agreements = [agreed(terms)];
+        let (sent, consent) = (NOW.date().plus_days(sent), consent.map(|days| NOW.date().plus_days(days)));
+        let stored = sent.plus_days(travelled);
+        for on in [sent, stored] {
+            let until = kept_until(&agreements, kind, on, consent);
+            prop_assert!(consent.is_none_or(|last| until <= last.plus_days(1)));
+            let months = retention_months(&agreements, kind, on);
+            prop_assert!(until <= on.plus_months(months));
+            prop_assert!(until == on.plus_months(months) || consent.map(|last| last.plus_days(1)) == Some(until));
+        }
+        if retention_months(&agreements, kind, sent) == retention_months(&agreements, kind, stored) {
+            let ends = [sent, stored].map(|on| kept_until(&agreements, kind, on, consent));
+            prop_assert!(ends[0] <= ends[1]);
+        }
+    }
+
     #[test]
     fn no_field_outside_the_agreement_passes(seed: u64, kind in 0..40_usize, terms in some_terms()) {
         let kind = Kind::ALL[kind % Kind::ALL.len()];
