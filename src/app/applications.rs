@@ -2,6 +2,7 @@
 //! that service, with the day on which the papers came: from then on this office has seven working days to ask.
 
 use domain::access::Permission;
+use domain::clock::Notice;
 use domain::clock::table::{Duty, of_duty};
 use domain::consent::ServiceRequest;
 use domain::id::{PersonId, RequestId};
@@ -18,6 +19,8 @@ use super::{AppError, Ctx, Refusal, notices};
 
 /// How long before they are entered papers may have come, days.
 const PAPERS_DAYS_MAX: i32 = 366;
+/// Up to here what an office was told is a part of the time, in percent; above it is when it was told that it is late.
+const PERCENT_MAX: u64 = 100;
 /// Applications that are listed, told of, and looked through for one person.
 const LISTED_MAX: usize = 500;
 
@@ -156,14 +159,14 @@ pub(crate) fn waiting(store: &Store) -> Result<Vec<ToAsk>, AppError> {
 pub async fn look(store: &Store, now: UnixMillis) -> Result<usize, AppError> {
     let until = (now.get(), RequestId::from_bytes([0xFF; 16]));
     let late = store.scan(&TO_ASK, ..=until, LISTED_MAX)?;
-    let untold: Vec<_> = late.into_iter().filter(|(_, told)| *told == 0).collect();
+    let untold: Vec<_> = late.into_iter().filter(|(_, told)| *told <= PERCENT_MAX).collect();
     if untold.is_empty() {
         return Ok(0);
     }
     let told = store.commit(move |unit| {
         let mut told = 0;
         for (key, _) in untold {
-            if unit.get(&TO_ASK, &key)? != Some(0) {
+            if unit.get(&TO_ASK, &key)?.is_none_or(|told| told > PERCENT_MAX) {
                 continue;
             }
             if unit.service_request(key.1)?.is_none() {
@@ -176,6 +179,39 @@ pub async fn look(store: &Store, now: UnixMillis) -> Result<usize, AppError> {
         }
         if told > 0 {
             notices::raise(unit, now, NoticeKind::OriginsToAsk, &[])?;
+        }
+        Ok::<_, AppError>(told)
+    });
+    told.await.map_err(AppError::from)
+}
+
+/// Looks for applications of which half or four fifths of the time to ask the origins has run. Each is told of once for
+/// each; the notice names this office and nobody else. Says how many were told of.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn look_ahead(store: &Store, now: UnixMillis) -> Result<usize, AppError> {
+    let mut untold = Vec::new();
+    for page in store.pages(&TO_ASK, (now.get(), RequestId::from_bytes([0xFF; 16])).., LISTED_MAX) {
+        for (key, told) in page? {
+            let Some(kept) = store.service_request(key.1)? else { continue };
+            let (start, end) = (kept.request.requested_on.begins(), UnixMillis::new(key.0));
+            let reached = Notice::reached_between(start, end, now).map(Notice::percent);
+            untold.extend(reached.filter(|it| u64::from(*it) > told).map(|it| (key, told, it)));
+        }
+    }
+    if untold.is_empty() {
+        return Ok(0);
+    }
+    let told = store.commit(move |unit| {
+        let mut told = 0;
+        for (key, before, percent) in untold {
+            // It may have been asked meanwhile.
+            if unit.get(&TO_ASK, &key)? == Some(before) {
+                unit.put(&TO_ASK, &key, &u64::from(percent))?;
+                notices::raise(unit, now, NoticeKind::OriginsSoon { percent }, &[])?;
+                told += 1;
+            }
         }
         Ok::<_, AppError>(told)
     });

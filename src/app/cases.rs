@@ -10,6 +10,7 @@ pub mod couple;
 pub mod duties;
 pub(crate) mod ground;
 pub mod opening;
+pub mod parts;
 pub mod read;
 pub(crate) mod result;
 pub mod steps;
@@ -300,7 +301,8 @@ fn keep(
         false => unit.delete(&CASE_DUTY, &key),
     }
     unit.put(&CASE, &key, &row)?;
-    follow(unit, row.case.id().opening_message(), (&view, gone), own, now)
+    follow(unit, row.case.id().opening_message(), (&view, gone), own, now)?;
+    parts::note(unit, &row, &view, own, now)
 }
 
 /// Where a case stands in the index of turns: by when a result is to be told, by its due time, or by when it came to this

@@ -54,6 +54,7 @@ impl Notice {
             | NoticeKind::NotHandedOver { to, .. }
             | NoticeKind::NotPassedOn { to, .. }
             | NoticeKind::ResultToTell { to }
+            | NoticeKind::ResultSoon { to, .. }
             | NoticeKind::DeadLetter { to } => Some(to),
             NoticeKind::ToAnswer { from, .. } | NoticeKind::CaseWaits { from } => Some(from),
             NoticeKind::Unopened { at, .. } => Some(at),
@@ -72,6 +73,7 @@ impl Notice {
             | NoticeKind::ClockDoubted { .. }
             | NoticeKind::HidingCutShort
             | NoticeKind::OriginsToAsk
+            | NoticeKind::OriginsSoon { .. }
             | NoticeKind::UnusualReads { .. } => None,
         }
     }

@@ -145,9 +145,13 @@ impl Watch {
         let alarms = self.clocks.alarms(now).await;
         told("alarms could not be looked at", alarms.map(alarmed));
         let alarms = cases::alarms::look(*own, store, now).await;
+        let parts = cases::parts::look(*own, store, now).await;
         let unasked = applications::look(store, now).await;
+        let to_ask = applications::look_ahead(store, now).await;
         told("cases that are late could not be looked at", alarms.map(alarmed));
+        told("clocks of cases could not be looked at", parts.map(alarmed));
         told("applications could not be looked at", unasked.map(alarmed));
+        told("applications could not be looked at ahead of time", to_ask.map(alarmed));
         let promises = self.clocks.promises(now).await;
         told("what counties have promised could not be looked at", promises.map(alarmed));
         self.look_at_retired(now).await;

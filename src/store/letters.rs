@@ -259,6 +259,18 @@ pub enum NoticeKind {
         /// The backup was made then that the node was restored from; none after a rebuild.
         since: Option<UnixMillis>,
     },
+    /// So much of the time has run in which an origin is to be told what became of a birth registration.
+    ResultSoon {
+        /// The origin.
+        to: AreaCode,
+        /// 50 or 80.
+        percent: u8,
+    },
+    /// So much of the time has run in which this office has to ask the origins of a birth registration.
+    OriginsSoon {
+        /// 50 or 80.
+        percent: u8,
+    },
 }
 
 impl NoticeKind {
@@ -295,6 +307,8 @@ impl NoticeKind {
             Self::ResultToTell { to } => (46, area(to), 0),
             Self::OriginsToAsk => (47, nobody, 0),
             Self::Lost { .. } => (32, nobody, 0),
+            Self::ResultSoon { to, percent } => (48, area(to), percent),
+            Self::OriginsSoon { percent } => (49, nobody, percent),
         }
     }
 }

@@ -108,18 +108,16 @@ catalogue! {
     /// with [`CONSIGNMENT`], [`PARCEL`] and [`TRANSIT`], and with words from further on.
     CUSTODY: Table<(ParcelIdKey, u8), CustodyRow> = Table::new("custody-1", 0x2B);
 
-    /// Parcels of ours that a relay or a file carries and that their recipient has not answered.
-    /// Key: parcel id (16). Value: [`ConsignmentRow`]. Written with the relay's word or the file,
-    /// deleted with the receipt.
+    /// Parcels of ours that a relay or a file carries and that their recipient has not answered. Key: parcel id (16).
+    /// Value: [`ConsignmentRow`]. Written with the relay's word or the file, deleted with the receipt.
     CONSIGNMENT: Table<ParcelIdKey, ConsignmentRow> = Table::new("consignment-1", 0x2C);
 
     /// Parcels that this node carries, or has carried, for others.
     /// Key: parcel id (16). Value: [`TransitRow`]. Written before our own word is given.
     TRANSIT: Table<ParcelIdKey, TransitRow> = Table::new("transit-1", 0x2D);
 
-    /// What waits for each next hop, most urgent first.
-    /// Key: next hop (6), effective deadline ms (8), arrival (8). Value: parcel id (16). Written with
-    /// [`TRANSIT`], deleted when the parcel is no longer held.
+    /// What waits for each next hop, most urgent first. Key: next hop (6), effective deadline ms (8), arrival (8).
+    /// Value: parcel id (16). Written with [`TRANSIT`], deleted when the parcel is no longer held.
     TRANSIT_QUEUE: Table<TransitQueueKey, ParcelIdKey> = Table::new("transit-queue-1", 0x2E);
 
     /// Envelopes of parcels in transit, as they came.
@@ -127,24 +125,20 @@ catalogue! {
     /// header, body; see `exchange::envelope`. Written with [`TRANSIT`], removed when it is handed on.
     TRANSIT_MAIL: Journal<ParcelIdKey> = Journal::new("transit-mail-1", 0x2F).removable();
 
-    /// Signed words on their way back.
-    /// Key: node it is handed to (6), arrival (8). Value: [`ReturnRow`]. Written with the answer to a
-    /// parcel in transit, deleted when that node has taken it.
+    /// Signed words on their way back. Key: node it is handed to (6), arrival (8). Value: [`ReturnRow`]. Written with
+    /// the answer to a parcel in transit, deleted when that node has taken it.
     RETURN: Table<ReturnKey, ReturnRow> = Table::new("return-1", 0x30);
 
-    /// Dispositions of receipts in [`RETURN`].
-    /// Key: SHA-256 of the receipt's manifest (32). Positions are places in the parcel from 1. Entries:
-    /// serialised dispositions. Written and removed with [`RETURN`].
+    /// Dispositions of receipts in [`RETURN`]. Key: SHA-256 of the receipt's manifest (32). Positions are places in the
+    /// parcel from 1. Entries: serialised dispositions. Written and removed with [`RETURN`].
     RETURN_BODY: Journal<[u8; 32]> = Journal::new("return-body-1", 0x31).removable();
 
-    /// What the directory has learned, in that order.
-    /// Key: number that grows (8). Value: [`DirectoryLogRow`]. Written with [`CARD`] and
-    /// [`REVOCATION_LIST`], the older entry about the same thing deleted.
+    /// What the directory has learned, in that order. Key: number that grows (8). Value: [`DirectoryLogRow`]. Written
+    /// with [`CARD`] and [`REVOCATION_LIST`], the older entry about the same thing deleted.
     DIRECTORY_LOG: Table<u64, DirectoryLogRow> = Table::new("directory-log-1", 0x32);
 
-    /// The newest revocation list of each authority.
-    /// Key: SHA-256 of the authority's public key (32). Value: [`RevocationListRow`]. Written when a newer list was
-    /// checked.
+    /// The newest revocation list of each authority. Key: SHA-256 of the authority's public key (32). Value:
+    /// [`RevocationListRow`]. Written when a newer list was checked.
     REVOCATION_LIST: Table<AuthorityKey, RevocationListRow> =
         Table::new("revocation-list-1", 0x33);
 
@@ -153,29 +147,25 @@ catalogue! {
     DIRECTORY_CURSOR: Table<PeerKey, DirectoryCursorRow> =
         Table::new("directory-cursor-1", 0x34);
 
-    /// Messages of ours that did not arrive.
-    /// Key: message id (16). Value: [`DeadLetterRow`], sealed. Written with the receipt that refuses it,
-    /// when it expires, when its recipient retires, and by operators.
+    /// Messages of ours that did not arrive. Key: message id (16). Value: [`DeadLetterRow`], sealed. Written with the
+    /// receipt that refuses it, when it expires, when its recipient retires, and by operators.
     DEAD_LETTER: Table<MessageIdKey, DeadLetterRow, Sealed> = Table::new("dead-letter-1", 0x35);
 
-    /// What this office is told.
-    /// Key: number from 1 (8). Value: [`NoticeRow`]. Written when something is noticed or done; the
-    /// oldest go when there are too many.
+    /// What this office is told. Key: number from 1 (8). Value: [`NoticeRow`]. Written when something is noticed or
+    /// done; the oldest go when there are too many.
     NOTICE: Table<u64, NoticeRow> = Table::new("notice-1", 0x36);
 
-    /// Which messages are to be looked at when, packed: a row for each message would cost more than
-    /// everything else about it.
-    /// Key: when, second (8). Entries: message id (16), side (1), what was noticed before (1). Written
-    /// with [`MESSAGE`], removed when it was looked at.
+    /// Which messages are to be looked at when, packed: a row for each message would cost more than everything else
+    /// about it. Key: when, second (8). Entries: message id (16), side (1), what was noticed before (1). Written with
+    /// [`MESSAGE`], removed when it was looked at.
     CLOCK: Journal<u64> = Journal::new("clock-1", 0x37).removable();
 
     /// When the clock was last believed, and since when it is not: one row.
     /// Key: nothing. Value: [`TimeKnownRow`]. Written before content is deleted by its age.
     TIME_KNOWN: Table<(), TimeKnownRow> = Table::new("time-known-1", 0x56);
 
-    /// Up to which place the entries of a second of [`CLOCK`] were looked at, while there are more.
-    /// Key: when, second (8). Value: position of the last one (8). Written with what the look came to, deleted with
-    /// the journal.
+    /// Up to which place the entries of a second of [`CLOCK`] were looked at, while there are more. Key: when, second
+    /// (8). Value: position of the last one (8). Written with what the look came to, deleted with the journal.
     CLOCK_DONE: Table<u64, u64> = Table::new("clock-done-1", 0x55);
 
     /// When each peer was last heard.
@@ -186,26 +176,23 @@ catalogue! {
     /// Key: peer (6). Value: [`PeerHeadRow`]. Written with every kept receipt.
     PEER_HEAD: Table<PeerKey, PeerHeadRow> = Table::new("peer-head-1", 0x54);
 
-    /// Received messages that were opened here and whose sender has not been told.
-    /// Key: sender (6), message id (16). Value: when, ms (8). Written when a message is first opened,
-    /// deleted with the report.
+    /// Received messages that were opened here and whose sender has not been told. Key: sender (6), message id (16).
+    /// Value: when, ms (8). Written when a message is first opened, deleted with the report.
     OPENED: Table<(PeerKey, MessageIdKey), u64> = Table::new("opened-1", 0x39);
 
     /// For which incarnation of the data lane epochs are open, and what may be missing: one row.
     /// Key: nothing. Value: [`RestoredRow`]. Written at the first start and at the first start of another incarnation.
     RESTORED: Table<(), RestoredRow> = Table::new("restored-1", 0x3A);
 
-    /// What this node announces in its card: one row.
-    /// Key: nothing. Value: [`OwnCardRow`]. Written by administrators.
+    /// What this node announces in its card: one row. Key: nothing. Value: [`OwnCardRow`]. Written by administrators.
     OWN_CARD: Table<(), OwnCardRow> = Table::new("own-card-1", 0x3B);
 
     /// Bundle files that were made or read in here.
     /// Key: bundle id (16). Value: [`BundleRow`]. Written with what the file brought or took.
     BUNDLE: Table<[u8; 16], BundleRow> = Table::new("bundle-1", 0x3C);
 
-    /// Envelopes of ours that travel without their body from now on.
-    /// Key: side (1), peer (6), epoch (8), sequence (8). Value: [`WithdrawnRow`]. Written when a message
-    /// expires or is withdrawn.
+    /// Envelopes of ours that travel without their body from now on. Key: side (1), peer (6), epoch (8), sequence (8).
+    /// Value: [`WithdrawnRow`]. Written when a message expires or is withdrawn.
     WITHDRAWN: Table<(SideKey, u64, u64), WithdrawnRow> = Table::new("withdrawn-1", 0x3D);
 
     /// Number of the last arrival of a parcel in transit or of a word on its way back: one row.
@@ -269,8 +256,7 @@ catalogue! {
     ENDORSEMENT_OF_PERSON: Table<(PersonId, EndorsementId), ()> =
         Table::new("endorsement-of-person-1", 0x49);
 
-    /// Consents.
-    /// Key: consent id. Value: [`ConsentRow`], under the person's key. Written by `Unit::keep_consent`.
+    /// Consents. Key: consent id. Value: [`ConsentRow`], under the person's key. Written by `Unit::keep_consent`.
     CONSENT: Table<ConsentId, ConsentRow, Personal> = Table::new("consent-1", 0x4A);
 
     /// Consents by person, in the order they were noted.
@@ -288,8 +274,9 @@ catalogue! {
         Table::new("service-request-of-person-1", 0x4D);
 
     /// Applications for a birth registration whose origins have not been asked yet, by when they have to be.
-    /// Key: due ms (8), request id. Value: when the office was told that it is late, ms (8); 0 for not told. Written with
-    /// [`SERVICE_REQUEST`], deleted when an origin is asked, or the request is taken back.
+    /// Key: due ms (8), request id. Value: what the office was told: nothing (0), that so many percent of the time have run
+    /// (50, 80), or when, ms, that it is late. Written with [`SERVICE_REQUEST`], deleted when an origin is asked, or the
+    /// request is taken back.
     TO_ASK: Table<(u64, RequestId), u64> = Table::new("to-ask-1", 0x8C);
 
     /// What came of calls that named an idempotency key.
@@ -473,6 +460,11 @@ catalogue! {
     /// Cases in which this node has to do something by itself.
     /// Key: case (16). Value: nothing. Written with [`CASE`].
     CASE_DUTY: Table<CaseKey, ()> = Table::new("case-duty-1", 0x62);
+
+    /// When a part will have run of the clock of a case that no message's own clock speaks of.
+    /// Key: second (8). Entries: case (16), end of the clock, ms (8), percent (1). Written with [`CASE`], removed when it was
+    /// looked at.
+    CASE_CLOCK: Journal<u64> = Journal::new("case-clock-1", 0x92).removable();
 
     /// Cases that belong together: a couple's two, both ways.
     /// Key: the first of them (16), case (16); and case (16), the first (16). Value: nothing. Written with [`CASE`].

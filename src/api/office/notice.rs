@@ -71,5 +71,7 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::ResultToTell { .. } => pb::NoticeKind::ResultToTell,
         NoticeKind::OriginsToAsk => pb::NoticeKind::OriginsToAsk,
         NoticeKind::Lost { .. } => pb::NoticeKind::Lost,
+        NoticeKind::ResultSoon { .. } => pb::NoticeKind::ResultSoon,
+        NoticeKind::OriginsSoon { .. } => pb::NoticeKind::OriginsSoon,
     }
 }

@@ -17,6 +17,8 @@ use crate::app::AppError;
 /// The clock at the office that has to tell the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Telling {
+    /// Since when: the last answer.
+    pub(crate) since: UnixMillis,
     /// By when.
     pub(crate) due: UnixMillis,
     /// When it told the origin of this case.
@@ -50,7 +52,7 @@ pub(crate) fn clock(
     let told = Deed::Document { kind: Kind::BirthRegistrationResult };
     let tells = |step: &&Step| step.deed == told && step.from.county() == own.county();
     let told = row.case.steps().into_iter().find(tells).map(|step| step.created);
-    Ok(Some(Telling { due: of_duty(Duty::TellResult).due(since).at(), told }))
+    Ok(Some(Telling { since, due: of_duty(Duty::TellResult).due(since).at(), told }))
 }
 
 /// When the origin of a case has answered, while this office asks and nothing has become of the case otherwise.

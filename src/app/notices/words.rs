@@ -57,6 +57,8 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::HidingCutShort
         | NoticeKind::ResultToTell { .. }
         | NoticeKind::OriginsToAsk
+        | NoticeKind::ResultSoon { .. }
+        | NoticeKind::OriginsSoon { .. }
         | NoticeKind::NotPassedOn { .. }
         | NoticeKind::NotHandedOver { .. } => own,
     }
@@ -215,6 +217,18 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "请查看待办并发出核实：liangdi message todo；liangdi birth-registration ask",
             "Open the list and ask: liangdi message todo; liangdi birth-registration ask",
         ],
+        NoticeKind::ResultSoon { .. } => [
+            "{name}（{code}）已答复的生育服务登记核实，有{count}件待本办公室通报登记结果，时限已过{percent}%。",
+            "{name} ({code}) has answered what this office asked for {count} birth registration(s), and waits to be told what became of them; {percent}% of the time has run.",
+            "请办理登记并通报结果：liangdi birth-registration decide 个案编号",
+            "Decide and tell the origin: liangdi birth-registration decide CASE",
+        ],
+        NoticeKind::OriginsSoon { .. } => [
+            "有生育服务登记申请的材料已收齐，待本办公室向户籍地发出核实，时限已过{percent}%。",
+            "The papers for a birth registration are here, and {percent}% of the time to ask the origin has run.",
+            "请查看待办并发出核实：liangdi message todo；liangdi birth-registration ask",
+            "Open the list and ask: liangdi message todo; liangdi birth-registration ask",
+        ],
         NoticeKind::UnusualReads { .. } => [
             "本办公室有操作员今日查阅人员记录{today}次，其平常每日约{usual}次。",
             "An operator of this office has looked at {today} records of persons today; the usual day has about {usual}.",
@@ -278,7 +292,9 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         NoticeKind::NotDelivered { percent, .. }
         | NoticeKind::NotOpened { percent, .. }
         | NoticeKind::NotAnswered { percent, .. }
-        | NoticeKind::ToAnswer { percent, .. } => (percent, 0, None),
+        | NoticeKind::ToAnswer { percent, .. }
+        | NoticeKind::ResultSoon { percent, .. }
+        | NoticeKind::OriginsSoon { percent } => (percent, 0, None),
         NoticeKind::Unopened { days, .. } | NoticeKind::Silent { days, .. } => (0, days, None),
         NoticeKind::Restored { backup: at } | NoticeKind::Lost { since: at } => (0, 0, at),
         NoticeKind::ClockDoubted { since } => (0, 0, Some(since)),

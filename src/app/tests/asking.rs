@@ -66,11 +66,26 @@ async fn an_application_is_to_be_asked_about_within_seven_working_days_of_its_pa
     assert_eq!(listed(&office), [ToAsk { request: kept.request.id, papers_on, due }]);
     let look = |now| applications::look(&office.store, now);
     assert_eq!(look(date("2026-03-04").begins()).await.unwrap(), 0, "the last day is in time");
+    // From Tuesday's beginning to the end of Wednesday week it is nine days: half of it is over at noon on Saturday.
+    let ahead = |now| applications::look_ahead(&office.store, now);
+    let noon = |day| date(day).begins().saturating_add(Duration::from_secs(12 * 3_600));
+    let early = UnixMillis::new(noon("2026-02-28").get() - 1);
+    for (at, wanted) in
+        [(early, 0), (noon("2026-02-28"), 1), (noon("2026-03-01"), 0), (noon("2026-03-03"), 1)]
+    {
+        assert_eq!(ahead(at).await.unwrap(), wanted, "{}", at.date());
+        assert_eq!(ahead(at).await.unwrap(), 0, "told once");
+    }
+    assert_eq!(ahead(due).await.unwrap(), 0, "that it is over is told otherwise");
     assert_eq!(asking(&office), Some((0, 1)), "a month later nobody has asked");
     assert_eq!((look(due).await.unwrap(), look(due).await.unwrap()), (1, 0), "told once");
     let notices = office.store.scan(&NOTICE, .., 10).unwrap();
     let told = notices.iter().find(|(_, row)| row.what == NoticeKind::OriginsToAsk);
     assert!(told.is_some_and(|(_, row)| row.messages.is_empty()), "{notices:?}");
+    for percent in [50, 80] {
+        let soon = NoticeKind::OriginsSoon { percent };
+        assert!(notices.iter().any(|(_, row)| row.what == soon && row.messages.is_empty()));
+    }
 
     let cases = ask(&office, &post, None).await.unwrap();
     assert!(listed(&office).is_empty(), "asked");

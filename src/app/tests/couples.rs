@@ -2,6 +2,7 @@
 
 use domain::access::Role;
 use domain::case::TransferCause;
+use domain::clock::Notice;
 use domain::id::{CaseId, MessageId};
 use domain::indicator::Indicator;
 use domain::message::{
@@ -22,9 +23,9 @@ use super::mail::{Post, Stranger, content_between, draft, receipt, row};
 use super::{HERE, NOW, ORIGIN, Office, person, refused, today};
 use crate::app::AppError;
 use crate::app::at_risk;
-use crate::app::cases::alarms;
 use crate::app::cases::couple::{self, Application, Decision};
 use crate::app::cases::steps::{self, Action, Order};
+use crate::app::cases::{alarms, parts};
 use crate::app::letters::{self, Again};
 use crate::app::messages::grounds::Grounds;
 use crate::app::messages::send::{self, Accepted};
@@ -349,6 +350,19 @@ async fn the_clock_of_the_result_begins_with_the_last_answer_and_its_alarm_names
     // Monday 9 March: the first of the fifteen is the 10th, the last the 30th.
     let last: Date = "2026-03-30".parse().unwrap();
     assert_eq!(last_days(&office, &cases), [last, last]);
+    // Half and four fifths of it are told before, of each origin once.
+    let parts = |now| parts::look(office.area, &office.store, now);
+    for part in [Notice::Half, Notice::Most] {
+        let at = part.between(day(8), last.ends());
+        assert_eq!(parts(UnixMillis::new(at.get() - 1_000)).await.unwrap(), 0);
+        let soon = UnixMillis::new(at.get() + 1_000);
+        assert_eq!((parts(soon).await.unwrap(), parts(soon).await.unwrap()), (2, 0), "{part:?}");
+        let notices = office.store.scan(&NOTICE, .., 100).unwrap();
+        for to in [ORIGIN, THIRD] {
+            let what = NoticeKind::ResultSoon { to: to.parse().unwrap(), percent: part.percent() };
+            assert!(notices.iter().any(|(_, row)| row.what == what), "{notices:?}");
+        }
+    }
     assert_eq!(look(last.begins()).await.unwrap(), 0, "the last day is in time");
     assert_eq!(look(last.ends()).await.unwrap(), 2);
     assert_eq!(look(far).await.unwrap(), 0, "it is told once");

@@ -14,7 +14,7 @@ use super::clocks::{clocks, day};
 use super::mail::{Post, Stranger, content, content_between, send};
 use super::rogues::{accept, asked, hand_over, offer};
 use super::*;
-use crate::app::cases::{alarms, duties, steps};
+use crate::app::cases::{alarms, duties, parts, steps};
 use crate::app::indicators;
 
 /// Answered, of those that were due in the month: of that office, as this node sees it.
@@ -158,12 +158,45 @@ async fn an_office_that_has_left_counts_what_it_left_late_and_nothing_that_other
     for days in 1..12 {
         clocks(&office).scan(day(days)).await.unwrap();
         alarms::look(office.area, &office.store, day(days)).await.unwrap();
+        parts::look(office.area, &office.store, day(days)).await.unwrap();
     }
     let notices = office.store.scan(&NOTICE, .., 100).unwrap();
     let blamed = |what: &NoticeKind| {
         matches!(what, NoticeKind::NotDelivered { .. } | NoticeKind::NotAnswered { .. })
     };
     assert!(!notices.iter().any(|(_, row)| blamed(&row.what)), "{notices:?}");
+}
+
+#[tokio::test]
+async fn parts_of_the_clock_of_a_side_that_was_handed_over_name_who_holds_it() {
+    let (office, post) = (Office::here(), Post::new());
+    let at = |day: &str| day.parse::<Date>().unwrap().begins();
+    let question = asked(&office, &post).await;
+    let forward = Forward {
+        seat: Seat::Answering,
+        term: 2,
+        area: THIRD.parse().unwrap(),
+        cause: TransferCause::WrongCounty,
+    };
+    let forward = Content { step: 1, ..between(Some(question.case), forward.into()) };
+    // Given away on Monday: what is left goes to the end of Friday, five days. Half of them is over on Wednesday noon.
+    Stranger::of(ORIGIN).says(&office, forward, at("2026-03-02")).await;
+    let mut told = Vec::new();
+    for hour in 0..8 * 24 {
+        let now = at("2026-03-02").saturating_add(Duration::from_secs(hour * 3_600));
+        told.extend(
+            (parts::look(office.area, &office.store, now).await.unwrap() > 0).then_some(now),
+        );
+    }
+    let noon = at("2026-03-04").saturating_add(Duration::from_secs(12 * 3_600));
+    assert_eq!(told, [noon, at("2026-03-06")]);
+    let notices = office.store.scan(&NOTICE, .., 100).unwrap();
+    for percent in [50, 80] {
+        let what = NoticeKind::NotAnswered { to: THIRD.parse().unwrap(), percent };
+        let notice = notices.iter().find(|(_, row)| row.what == what);
+        assert_eq!(notice.unwrap().1.messages, [question.id], "{notices:?}");
+    }
+    assert!(!notices.iter().any(|(_, row)| matches!(row.what, NoticeKind::ToAnswer { .. })));
 }
 
 /// Our side goes to the third county, so many days from now.

@@ -191,6 +191,8 @@ fn every_notice_says_what_happened_whose_turn_it_is_and_what_to_do() {
         (NoticeKind::HidingCutShort, own),
         (NoticeKind::ResultToTell { to }, own),
         (NoticeKind::OriginsToAsk, own),
+        (NoticeKind::ResultSoon { to, percent }, own),
+        (NoticeKind::OriginsSoon { percent }, own),
         (NoticeKind::Lost { since: Some(NOW) }, own),
         (NoticeKind::RolledBack { peer, before: head(120), after: head(90) }, own),
     ];
