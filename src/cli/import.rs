@@ -1,5 +1,6 @@
 //! `liangdi import`: records from CSV and XLSX files, all or none, with a report line by line.
 
+mod bound;
 mod columns;
 mod sheet;
 mod template;

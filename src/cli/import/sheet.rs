@@ -1,11 +1,13 @@
-//! Lines of CSV and XLSX files, one at a time: a file of a million lines needs no more memory than one of ten.
+//! Lines of CSV and XLSX files, one at a time: a CSV file of a million lines needs no more memory than one of ten. Of a
+//! workbook the texts are kept, as far as [`bound`] lets it be read at all.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Seek as _};
 use std::path::Path;
 
 use calamine::{DataRef, Reader as _, Xlsx};
 
+use super::bound::{self, WHOLE_BYTES_MAX};
 use crate::cli::exit::Failure;
 
 /// Days from 1970-01-01 to the day that spreadsheets count from.
@@ -43,7 +45,7 @@ impl std::fmt::Debug for Sheet {
 /// Another ending, or a file that cannot be read.
 pub(super) fn open(path: &Path) -> Result<Sheet, Failure> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    let file = File::open(path)
+    let mut file = File::open(path)
         .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?;
     match ending.as_str() {
         "csv" => {
@@ -54,6 +56,8 @@ pub(super) fn open(path: &Path) -> Result<Sheet, Failure> {
             Ok(Sheet::Csv(Box::new(reader.from_reader(BufReader::new(file)))))
         }
         "xlsx" => {
+            bound::check(BufReader::new(&file), WHOLE_BYTES_MAX)?;
+            file.rewind().map_err(|e| damaged(&e.to_string()))?;
             let (lines, receiver) = std::sync::mpsc::sync_channel(LINES_AHEAD);
             std::thread::spawn(move || {
                 if let Err(failure) = read_workbook(file, &lines) {
@@ -160,7 +164,7 @@ fn day(serial: f64) -> String {
     }
 }
 
-fn damaged(why: &str) -> Failure {
+pub(super) fn damaged(why: &str) -> Failure {
     Failure::usage(format!("the file is damaged: {why}")).zh("文件损坏，无法读取")
 }
 
