@@ -87,6 +87,9 @@ async fn a_deletion_that_was_cut_off_goes_on_and_the_sender_keeps_no_longer() {
     assert_eq!(forget(&there, at(36, 0)).await, 197);
     assert_eq!(forget(&there, at(37, 0)).await, 0);
     assert!(ids.iter().all(|id| row(&there.store, *id, Side::Received).is_deleted()));
+    // What comes once more does not come back.
+    assert_eq!(mail::offer(&here, &post, &there, &ids[..1], at(38, 0)).await, 0);
+    assert!(row(&there.store, ids[0], Side::Received).is_deleted());
     assert_eq!(forget(&here, at(36, -1)).await, 0);
     assert_eq!(forget(&here, at(36, 0)).await, 200);
     assert!(ids.iter().all(|id| row(&here.store, *id, Side::Sent).is_deleted()));
@@ -94,9 +97,6 @@ async fn a_deletion_that_was_cut_off_goes_on_and_the_sender_keeps_no_longer() {
     assert_eq!(refused(own).0, Reason::RetentionOver);
     let bare = kept_envelope(&here.store, &row(&here.store, ids[0], Side::Sent), Side::Sent);
     assert!(bare.unwrap().sealed().is_none(), "header and hash stay");
-    // What comes once more does not come back.
-    assert_eq!(mail::offer(&here, &post, &there, &ids[..1], at(38, 0)).await, 0);
-    assert!(row(&there.store, ids[0], Side::Received).is_deleted());
 }
 
 #[tokio::test]
