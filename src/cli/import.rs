@@ -20,6 +20,7 @@ use super::output::{Answer, table};
 use super::view;
 use columns::{Columns, header_of};
 use domain::hex::hex;
+use domain::rule::Rule;
 
 /// Rows that are handed over in one call.
 const BATCH_ROWS: usize = 500;
@@ -147,6 +148,9 @@ async fn take(given: Take, kind: Kind, bar: bool) -> Result<Answer, Failure> {
         while let Some(row) = sheet.next_row()? {
             if row.cells.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
+            }
+            if let Some(cell) = columns.stray(&row.cells) {
+                taking.found(stray(row.line, cell));
             }
             taking.batch.push(columns.row(row.line, &row.cells));
             if taking.batch.len() == BATCH_ROWS {
@@ -276,6 +280,22 @@ impl Taking {
                 self.import.rows, self.import.rows
             ))
             .ending(Exit::Refused)
+    }
+}
+
+/// Something stands in a cell of a line that no heading names; perhaps all that comes after a quotation mark.
+fn stray(line: u32, cell: usize) -> office::ImportFinding {
+    let rule = Rule::FieldNotAllowed;
+    office::ImportFinding {
+        line,
+        field: cell.to_string(),
+        code: rule.code().to_owned(),
+        text_zh: format!("第{cell}列没有表头，却有内容。"),
+        text_en: format!("There is something in cell {cell}, which has no heading."),
+        fix_zh: "请清空，或检查该行的引号是否成对。".to_owned(),
+        fix_en: "Empty it, or see whether a quotation mark of the line has no second one."
+            .to_owned(),
+        earlier_line: 0,
     }
 }
 

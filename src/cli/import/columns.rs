@@ -168,6 +168,14 @@ impl Columns {
         Ok(Self { kind, places })
     }
 
+    /// The first cell of a line, from 1, that says something under no heading.
+    pub(super) fn stray(&self, cells: &[String]) -> Option<usize> {
+        let has_heading = |place: &usize| self.places.get(*place).is_some_and(Option::is_some);
+        let says = |(_, cell): &(usize, &String)| !cell.trim().is_empty();
+        let mut filled = cells.iter().enumerate().filter(says).map(|(place, _)| place);
+        filled.find(|place| !has_heading(place)).map(|place| place.saturating_add(1))
+    }
+
     /// A line as a row.
     pub(super) fn row(&self, line: u32, cells: &[String]) -> office::ImportRow {
         let mut row = office::ImportRow { line, ..Default::default() };
@@ -261,6 +269,18 @@ mod tests {
             assert_eq!(day(written), "2026-03-07", "{written}");
         }
         assert_eq!(day("07.03.26"), "07.03.26");
+    }
+
+    #[test]
+    fn what_stands_under_no_heading_is_not_passed_over() {
+        let headings = ["证件号码", "姓名", "", "证明编号", "发证日期"].map(str::to_owned);
+        let columns = Columns::of(Kind::Certificates, &headings).unwrap();
+        let stray = |cells: &[&str]| {
+            columns.stray(&cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(stray(&["1", "王小明", " ", "2", "3", "", ""]), None);
+        assert_eq!(stray(&["1", "王小明", "女", "2", "3"]), Some(3));
+        assert_eq!(stray(&["1", "王小明", "", "2", "3", "备注\n下一行"]), Some(6));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::cli::exit::Failure;
 const SPREADSHEET_EPOCH: f64 = 25_569.0;
 /// Cells of a line that are read; more are in no template.
 const CELLS_MAX: usize = 200;
+/// Bytes of a line of a CSV file: many times what a full one has.
+const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Lines that wait for the node.
 const LINES_AHEAD: usize = 1_024;
 
@@ -87,6 +89,9 @@ impl Sheet {
                     return Ok(None);
                 }
                 let line = record.position().map_or(0, csv::Position::line);
+                if record.as_slice().len() > LINE_BYTES_MAX {
+                    return Err(too_long(line));
+                }
                 let cells = record.iter().take(CELLS_MAX).map(text).collect();
                 Ok(Some(Line { line: u32::try_from(line).unwrap_or(u32::MAX), cells }))
             }
@@ -164,6 +169,14 @@ fn day(serial: f64) -> String {
     }
 }
 
+/// A quotation mark that has no second one makes one line of everything after it.
+fn too_long(line: u64) -> Failure {
+    let most = LINE_BYTES_MAX / 1024;
+    Failure::usage(format!("line {line} is longer than {most} KiB"))
+        .zh(format!("第{line}行超过{most} KiB，可能是引号不成对"))
+        .advise("See whether a quotation mark of that line has no second one.")
+}
+
 pub(super) fn damaged(why: &str) -> Failure {
     Failure::usage(format!("the file is damaged: {why}")).zh("文件损坏，无法读取")
 }
@@ -176,6 +189,18 @@ mod tests {
     fn what_chinese_machines_write_is_read() {
         assert_eq!(text("王小明".as_bytes()), "王小明");
         assert_eq!(text(&encoding_rs::GB18030.encode("王小明").0), "王小明");
+    }
+
+    #[test]
+    fn a_quotation_mark_without_a_second_one_does_not_swallow_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("open.csv");
+        let lines = "王小明,1,2\n".repeat(10_000);
+        std::fs::write(&path, format!("姓名,证件号码\n王芳,3,\"备注\n{lines}")).unwrap();
+        let mut sheet = open(&path).unwrap();
+        assert_eq!(sheet.next_row().unwrap().unwrap().line, 1);
+        let refused = sheet.next_row().unwrap_err();
+        assert!(refused.zh.contains("第2行") && refused.en.contains("line 2"), "{refused:?}");
     }
 
     #[test]
