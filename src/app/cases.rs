@@ -333,7 +333,7 @@ fn follow(
         let kept = unit.get_personal(&MESSAGE, &message_key(question, side))?;
         let Some(row) = kept.and_then(Kept::value) else { continue };
         let asks = row.kind().and_then(Kind::answered_by).is_some() && !row.is_deleted();
-        if row.answered.is_some() || !asks {
+        if !asks {
             continue;
         }
         // Whoever has left a side is not told of what the others do.
@@ -341,12 +341,18 @@ fn follow(
         let between = view.sits(own, Seat::Answering)
             || asks && view.answering.is_some_and(|held| held.area.county() == row.peer.county());
         if let Some(answer) = view.answer {
-            off_the_desk(unit, question, row.due);
-            // The clock may have stood still until the answer; whose answer it was is counted by it.
+            // The clock may have stood still until the answer, also our own; whose answer it was is counted by it.
             let due = view.due.filter(|_| between);
-            send::update(unit, question, side, |row| {
-                (row.answered, row.due) = (Some((answer, now)), due);
-            })?;
+            if row.answered.is_none() || (row.due.is_none() && due.is_some()) {
+                off_the_desk(unit, question, row.due);
+                let answered = row.answered.or(Some((answer, now)));
+                send::update(unit, question, side, |row| {
+                    (row.answered, row.due) = (answered, due);
+                })?;
+            }
+            continue;
+        }
+        if row.answered.is_some() {
             continue;
         }
         let runs = view.stage == Stage::Asked && between && !gone;

@@ -236,3 +236,23 @@ async fn an_answer_while_the_clock_stands_still_is_counted() {
         assert_eq!(timeliness(&office, ORIGIN), Some((timely, 1)), "{clarified}");
     }
 }
+
+#[tokio::test]
+async fn an_office_counts_its_own_answer_while_its_clock_stands_still() {
+    // As above, seen from the other side: asked on Sunday 1 March, the clock stood still from the 5th to the 12th.
+    let (office, post) = (Office::of(ORIGIN), Post::new());
+    let question = content(3, Kind::CertificateInquiry);
+    let case = CaseId::from(Stranger::of(HERE).says(&office, question, NOW).await);
+    let clarify = steps::Action::Clarify(Passage::new("请补充证明编号。").unwrap());
+    let answer = content_between(3, Kind::CertificateStatement, ORIGIN, HERE).body;
+    let answer = steps::Action::Answer(Box::new(answer));
+    for (action, days) in [(clarify, 4), (answer, 11)] {
+        let expected = kept(&office, case).version;
+        let (idempotency_key, listed) = (String::new(), false);
+        let order = steps::Order { case, expected, action, idempotency_key, listed };
+        let ctx = later(&office.clerk(), Duration::from_secs(days * 86_400));
+        steps::take(&ctx, &office.store, &post, order).await.unwrap();
+    }
+    assert_eq!(feedback(&office, ORIGIN), Some((1, 1)));
+    assert_eq!(timeliness(&office, ORIGIN), Some((1, 1)));
+}

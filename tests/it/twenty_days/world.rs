@@ -295,14 +295,17 @@ impl World {
         found
     }
 
-    pub fn indicator(&self, (node, period, indicator, of, kind, ..): Expected) -> (u64, u64) {
+    pub fn indicator(
+        &self,
+        (node, period, indicator, of, kind, ..): Expected,
+    ) -> Option<(u64, u64)> {
         let shown = self.supervisor(node, &format!("indicator show {period}"));
         let number = shown["indicators"].as_array().unwrap().iter().find(|number| {
             number["indicator"] == indicator
                 && number["area"] == of
                 && number["message_kind"] == kind
         });
-        let number = number.unwrap_or_else(|| panic!("{indicator} {kind} {period}: {shown}"));
-        (number["numerator"].as_u64().unwrap(), number["denominator"].as_u64().unwrap())
+        let count = |field: &str| number?[field].as_u64();
+        count("numerator").zip(count("denominator"))
     }
 }
