@@ -1,15 +1,11 @@
 //! Which periods of a schedule are due.
 
 use domain::time::{Date, UnixMillis};
-use exchange::reconcile::calls::{Signature, SignedStatement};
-use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::{Statement, Totals};
-use wire::reconcile::encode_statement;
 
-use super::{HERE, NOW, ORIGIN, Office};
+use super::reconciling::{keep, scope, statement};
+use super::{NOW, ORIGIN, Office};
 use crate::app::reconcile::periods::{self, Days};
 use crate::app::reconcile::runs::{self, Plan};
-use crate::app::reconcile::statements;
 use crate::config::{Every, ReconcileSettings};
 
 fn date(day: &str) -> Date {
@@ -20,26 +16,8 @@ fn days(first: &str, last: &str) -> Days {
     (date(first), date(last))
 }
 
-async fn close(office: &Office, (first, last): Days) {
-    let (asker, answerer) = (HERE.parse().unwrap(), ORIGIN.parse().unwrap());
-    let statement = Statement {
-        id: [7; 16],
-        scope: Scope { asker, answerer, first, last, until: last.ends() },
-        made: NOW,
-        totals: Totals::default(),
-        found: [0; 6],
-        cured: [0; 6],
-        left: Vec::new(),
-        left_more: Vec::new(),
-        lost: Vec::new(),
-        corrections: Vec::new(),
-        incomplete: Vec::new(),
-    };
-    let signature = || Signature { signature: vec![1], chain: vec![vec![2]] };
-    let statement = encode_statement(&statement);
-    let signed = SignedStatement { statement, asker: signature(), answerer: signature() };
-    let kept = statements::keep(&office.store, office.area, signed, NOW).await.unwrap();
-    assert!(kept.row.closes);
+async fn close(office: &Office, days: Days) {
+    assert!(keep(office, &statement(scope(days))).await.unwrap().row.closes);
 }
 
 fn settings(every: Every) -> ReconcileSettings {

@@ -32,12 +32,12 @@ fn month(number: u16) -> (Date, Date) {
     (month.first(), month.last())
 }
 
-fn scope((first, last): (Date, Date)) -> Scope {
+pub(super) fn scope((first, last): (Date, Date)) -> Scope {
     let (asker, answerer) = (HERE.parse().unwrap(), origin());
     Scope { asker, answerer, first, last, until: last.ends() }
 }
 
-fn statement(scope: Scope) -> Statement {
+pub(super) fn statement(scope: Scope) -> Statement {
     Statement {
         id: [9; 16],
         scope,
@@ -53,7 +53,7 @@ fn statement(scope: Scope) -> Statement {
     }
 }
 
-async fn keep(office: &Office, statement: &Statement) -> Result<Kept, AppError> {
+pub(super) async fn keep(office: &Office, statement: &Statement) -> Result<Kept, AppError> {
     let nobody = || Signature { signature: vec![1], chain: vec![vec![2]] };
     let signed = SignedStatement {
         statement: encode_statement(statement),
