@@ -131,7 +131,8 @@ pub fn is_refusal(said: &Disposition) -> bool {
     }
 }
 
-fn own_key(own: AreaCode, entry: &Entry) -> BookKey {
+/// The own book that an entry stands in.
+pub(super) fn own_key(own: AreaCode, entry: &Entry) -> BookKey {
     (peer_key(own), month_key(entry.day().month()), 0)
 }
 

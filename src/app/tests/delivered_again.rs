@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
+use domain::id::MessageId;
 use domain::message::Kind;
+use exchange::digest::Digest;
 use exchange::lane::LaneEpoch;
+use exchange::ledger::Direction;
+use exchange::reconcile::difference::{Difference, DifferenceName};
+use exchange::reconcile::{Entry, EntryState};
 use store::messages::{EnvelopeKey, Side};
+use store::reconcile::Change;
 use store::tables::{CASE, ENVELOPE};
 
 use super::mail::{Post, content, receipt, row, send};
 use super::*;
 use crate::app::letters;
 use crate::app::messages::send::{Accepted, Outlet as _};
-use crate::app::reconcile::cures::{Delivering, deliver_again};
+use crate::app::reconcile::books;
+use crate::app::reconcile::cures::{Delivering, deliver_again, settle_known};
 
 const DAYS: Duration = Duration::from_secs(100 * 86_400);
 
@@ -57,4 +64,43 @@ async fn it_is_for_its_recipient_alone_and_taken_however_old_it_is() {
     assert!(letters::show(&office.clerk(), &office.store, asked.id, LOOKING).await.is_ok());
     let case = office.store.get(&CASE, asked.case.opening_message().as_bytes()).unwrap();
     assert!(case.is_some(), "its case stands");
+}
+
+#[tokio::test]
+async fn what_its_recipient_has_stored_is_not_sealed_anew_for_each_comparison() {
+    let office = Office::here();
+    let (own, to) = (office.area, ORIGIN.parse().unwrap());
+    let id = MessageId::new(NOW, [7; 10]);
+    let say = |name: &[u8]| Entry {
+        id,
+        digest: Digest::of(name),
+        from: own,
+        to,
+        state: EntryState::Stored,
+    };
+    let note = async |entry: Entry| {
+        let change = Change::Word(Direction::Sent, entry);
+        office.store.commit(move |unit| books::note(unit, &change)).await.unwrap();
+        books::advance(&office.store, own).await.unwrap();
+    };
+    for name in [b"first", b"again", b"third"] {
+        note(say(name)).await;
+    }
+    // It took the second envelope, and has told so only after the third one was under way.
+    let differs = |theirs: &[u8]| Difference {
+        name: DifferenceName::StateDiffers,
+        sender: Some(say(b"third")),
+        recipient: Some(say(theirs)),
+    };
+    let settled = async |theirs: &[u8]| {
+        let settled = settle_known(&office.store, own, &[differs(theirs)]).await.unwrap();
+        books::advance(&office.store, own).await.unwrap();
+        settled.len()
+    };
+    let scope = super::reconciling::scope((NOW.date(), NOW.date()));
+    let said = || books::load(&office.store, own, &scope).unwrap().get(id).unwrap();
+    assert_eq!(settled(b"of nobody").await, 0);
+    assert_eq!(said(), say(b"third"));
+    assert_eq!(settled(b"again").await, 1, "nothing is delivered again");
+    assert_eq!(said(), say(b"again"), "both books say the same");
 }

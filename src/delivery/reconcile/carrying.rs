@@ -109,7 +109,10 @@ impl Reconcile {
             let told = self.tell_a_person(decision).await;
             put_off(&mut done, decision.id(), told)?;
         }
-        for (id, cure) in differences.iter().filter_map(|it| Cure::owed(own, it)) {
+        let known = cures::settle_known(store, own, differences).await?;
+        done.begun = done.begun.saturating_add(u32::try_from(known.len()).unwrap_or(u32::MAX));
+        let owed = differences.iter().filter_map(|it| Cure::owed(own, it));
+        for (id, cure) in owed.filter(|(id, _)| !known.contains(id)) {
             let begun = match cure {
                 Cure::HandBack(from) => match cures::asked_by(store, id, from) {
                     Ok(Some(asked)) => {
