@@ -1,6 +1,7 @@
 //! Who takes part: the network, the program, the made-up people; and what every step does with them.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::access::Role;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use wire::pb::{message, office};
 
 use super::network::Network;
-use super::program::Program;
+use super::program::{Program, Ran};
 use super::step::{Broken, call};
 use crate::cli::connect::Office;
 use crate::cli::exit::Failure;
@@ -103,6 +104,24 @@ impl Cast {
     /// The office API of a node, as its supervisor.
     pub(super) async fn supervisor(&self, area: AreaCode) -> Result<Office, Broken> {
         Ok(self.network.office(area, Role::Supervisor).await?)
+    }
+
+    /// Runs the program as an operator of a node, the first of her role.
+    pub(super) async fn run_as(
+        &self,
+        area: AreaCode,
+        role: Role,
+        words: &[&str],
+    ) -> Result<Ran, Broken> {
+        let profile = self.network.connect(area, role)?.profile.unwrap_or_default();
+        self.run_with(&profile, words).await
+    }
+
+    /// Runs the program with the profile of an operator.
+    pub(super) async fn run_with(&self, profile: &Path, words: &[&str]) -> Result<Ran, Broken> {
+        let mut args: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        args.extend([OsStr::new("--profile"), profile.as_os_str()]);
+        self.program.run(&args).await
     }
 
     /// A message about her, without its body.

@@ -12,25 +12,29 @@ use super::support::eventually;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_liangdi");
 
 /// What the story has to show, in this order.
-const STEPS: [&str; 27] = [
+const STEPS: [&str; 33] = [
     "start-network",
     "register-people",
+    "import-registrations",
     "issue-certificate",
     "register-arrival",
     "verify-credential",
     "endorse-certificate",
+    "conclude-agreement",
     "arrival-notice",
     "arrival-feedback",
-    "conclude-agreement",
+    "ask-once",
     "record-consent",
     "pregnancy-report",
     "contraception-report",
     "no-consent-refused",
     "withdraw-consent",
+    "residence-hidden",
     "ask-both-origins",
     "clarify-and-answer",
     "register-and-tell",
     "hand-over",
+    "bulk-hand-over",
     "kill-node",
     "send-meanwhile",
     "arrive-once",
@@ -39,6 +43,8 @@ const STEPS: [&str; 27] = [
     "restore-older-backup",
     "reconcile-provinces",
     "verify-statement",
+    "draw-sample",
+    "verify-access-log",
     "to-do-and-indicators",
 ];
 

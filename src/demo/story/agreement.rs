@@ -20,10 +20,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) async fn conclude(cast: &Cast) -> Outcome<()> {
     let (here, there) =
         (cast.supervisor(cast.residence).await?, cast.supervisor(cast.origin).await?);
-    let kinds = ["PregnancyReport", "ContraceptionReport", "ServiceReferral"];
+    let kinds = ["PregnancyReport", "ContraceptionReport", "ServiceReferral", "OutflowNotice"];
     let terms = message::AgreementProposal {
         kinds: kinds.map(str::to_owned).to_vec(),
-        purposes: vec![u32::from(Purpose::HealthService.number())],
+        purposes: [Purpose::HealthService, Purpose::ResidenceRegistration]
+            .map(|purpose| u32::from(purpose.number()))
+            .to_vec(),
         valid_from: cast.today.to_string(),
         valid_until: cast.today.plus_years(1).to_string(),
         retention_months: 24,

@@ -49,7 +49,8 @@ async fn until(
     }
 }
 
-async fn reaches(
+/// The case as a node has it, once it stands there at a stage.
+pub(super) async fn reaches(
     cast: &Cast,
     area: AreaCode,
     case: &str,
@@ -291,7 +292,7 @@ pub(super) async fn lists(cast: &Cast) -> Outcome<()> {
 }
 
 /// The month whose work closes next.
-fn this_month(cast: &Cast) -> Result<Period, Broken> {
+pub(super) fn this_month(cast: &Cast) -> Result<Period, Broken> {
     let near = [0, 15].map(|days| cast.today.plus_days(days));
     let month = |day: domain::time::Date| Period::Month(day.year(), day.month_of_year());
     let fits = |period: &Period| {

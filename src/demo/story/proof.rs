@@ -59,7 +59,8 @@ fn altered_code(code: &str) -> String {
     code.chars().enumerate().map(|(i, c)| if i == middle { other(c) } else { c }).collect()
 }
 
-fn refused(ran: &Ran, what: &'static str) -> Result<(), Broken> {
+/// The program has to end with what a rule or a signature forbids.
+pub(super) fn refused(ran: &Ran, what: &'static str) -> Result<(), Broken> {
     match ran.exit {
         Some(REFUSED) => Ok(()),
         Some(0) => Err(Broken::NotRefused(what)),
@@ -126,6 +127,7 @@ pub(super) async fn forged(cast: &Cast, file: &Path) -> Outcome<()> {
     ))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Broken> {
+/// Writes a file of the demonstration.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Broken> {
     fs::write(path, bytes).map_err(|source| Broken::File { path: path.to_owned(), source })
 }

@@ -60,7 +60,8 @@ pub(super) async fn people(cast: &Cast) -> Outcome<()> {
     ))
 }
 
-async fn arrival(
+/// Registers somebody who has come to live in a county.
+pub(super) async fn arrival(
     clerk: &Office,
     residence: AreaCode,
     origin: AreaCode,

@@ -68,7 +68,8 @@ mod tests {
     use crate::digest::Digest;
 
     #[test]
-    fn a_sender_says_what_the_recipient_says_only_of_its_own_envelopes_of_a_message_that_is_stored() {
+    fn a_sender_says_what_the_recipient_says_only_of_its_own_envelopes_of_a_message_that_is_stored()
+    {
         let digest = |name: &[u8]| Digest::of(name);
         let say = |name: &[u8], state| Entry {
             id: MessageId::from_bytes([7; 16]),

@@ -56,7 +56,6 @@ fn known(
             }
         })?;
     }
-    let is_borne_out =
-        |entry: &Entry| ours.told(entry.id).is_some_and(|own| is_known(&own, entry));
+    let is_borne_out = |entry: &Entry| ours.told(entry.id).is_some_and(|own| is_known(&own, entry));
     Ok(theirs.into_values().filter(is_borne_out).collect())
 }
