@@ -78,9 +78,9 @@ struct Change {
     /// At risk of harm: the residence is never told to the origin area 有受害风险
     #[arg(long)]
     at_risk: bool,
-    /// Version you saw; left out, the one that stands now
+    /// Version you saw; the change is refused when there is a newer one
     #[arg(long, value_name = "NUMBER")]
-    seen_version: Option<u32>,
+    seen_version: u32,
     /// Why it changes 原因
     #[arg(long)]
     reason: String,
@@ -149,7 +149,6 @@ async fn find(
 async fn change(office: &Office, given: Change) -> Result<Answer, Failure> {
     let found = find(office, given.document.read()?, &given.access).await?.person;
     let now = found.ok_or_else(|| Failure::failed("the node answered without a person"))?;
-    let version = now.change.as_ref().map_or(0, |c| c.version);
     let children: Vec<String> = given.children_born_on.iter().map(Date::to_string).collect();
     let person = office::Person {
         name: given.name.unwrap_or(now.name),
@@ -162,7 +161,8 @@ async fn change(office: &Office, given: Change) -> Result<Answer, Failure> {
     };
     let request = office::ChangePersonRequest {
         person: Some(person),
-        seen_version: given.seen_version.unwrap_or(version),
+        // Not that of what was read just now to fill in the rest, which nobody has seen.
+        seen_version: given.seen_version,
         reason: given.reason,
     };
     Ok(view::answer(&office.registrations().change_person(request).await?.into_inner()))

@@ -84,9 +84,9 @@ struct Change {
     /// Reason, if she gave one
     #[arg(long, value_parser = choice(ResidenceReason::chinese))]
     residence_reason: Option<ResidenceReason>,
-    /// Version you saw; left out, the one that stands now
+    /// Version you saw; the change is refused when there is a newer one
     #[arg(long, value_name = "NUMBER")]
-    seen_version: Option<u32>,
+    seen_version: u32,
     /// Why it changes
     #[arg(long)]
     reason: String,
@@ -171,7 +171,6 @@ async fn change(office: &Office, given: Change) -> Result<Answer, Failure> {
     let versions = read(office, given.registration, &given.access).await?.versions;
     let now = versions.into_iter().next();
     let now = now.ok_or_else(|| Failure::not_found("the registration has no version"))?;
-    let version = now.change.as_ref().map_or(0, |c| c.version);
     let text = |new: Option<AreaCode>, old: String| new.map_or(old, |a| a.to_string());
     let registration = office::Registration {
         origin_area: text(given.origin, now.origin_area),
@@ -183,7 +182,8 @@ async fn change(office: &Office, given: Change) -> Result<Answer, Failure> {
     };
     let request = office::ChangeRegistrationRequest {
         registration: Some(registration),
-        seen_version: given.seen_version.unwrap_or(version),
+        // Not that of what was read just now to fill in the rest, which nobody has seen.
+        seen_version: given.seen_version,
         reason: given.reason,
     };
     let done = office.registrations().change_registration(request).await?.into_inner();

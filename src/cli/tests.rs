@@ -45,7 +45,9 @@ fn what_a_clerk_types_is_understood() {
             "registration arrive {person} --origin 410522 --residence 440305001 --address 南海大道1号 --arrived-on 2026-11-01 {office}"
         ),
         format!("registration {office} show {id} {access} --json"),
-        format!("registration change {id} --address 新街2号 --reason 搬家 {access} {office}"),
+        format!(
+            "registration change {id} --seen-version 1 --address 新街2号 --reason 搬家 {access} {office}"
+        ),
         format!("registration move-on {id} --on 2026-11-02 --to 440306 --seen-version 1 {office}"),
         format!("person find --document - --document-kind passport {access} {office}"),
         format!(
@@ -77,7 +79,7 @@ fn what_a_clerk_types_is_understood() {
         format!("request withdraw {id} --form online {office}"),
         format!("request withdrawal {id} {office}"),
         format!(
-            "person change --document X --marital-status divorced --reason 更正 {access} {office}"
+            "person change --document X --seen-version 1 --marital-status divorced --reason 更正 {access} {office}"
         ),
         "message list --sent --peer 410522 --limit 10 --profile office.toml".to_owned(),
         format!("message evidence {id} --out e.evidence {office}"),
@@ -108,6 +110,9 @@ fn what_a_clerk_types_is_understood() {
 fn what_makes_no_sense_is_refused_before_anything_happens() {
     for line in [
         "message send Summons --to 410522",
+        "case close 0190a1b2-0000-7000-8000-000000000001",
+        "person change --document X --marital-status divorced --reason 更正 --basis statutory-duty --purpose verification",
+        "registration change 0190a1b2-0000-7000-8000-000000000001 --address 新街2号 --reason 搬家 --basis statutory-duty --purpose verification",
         "message send ArrivalNotice --to 41052",
         "message list --sent --received",
         "person find --document X --purpose curiosity --basis statutory-duty",
