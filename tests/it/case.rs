@@ -10,6 +10,7 @@ use wire::pb::office as pb;
 use wire::pb::office::take_case_step_request::Step;
 use wire::pb::office::{CaseList, CaseStage};
 
+use crate::support::desk::Desk;
 use crate::support::network::Network;
 use crate::support::node::Node;
 use crate::support::{eventually_async, office};
@@ -20,7 +21,7 @@ const COUNTIES: [&str; 3] = ["440305", "410522", "411528"];
 struct World {
     nodes: Vec<Node>,
     clerks: Vec<Office>,
-    _network: Network,
+    network: Network,
 }
 
 impl World {
@@ -38,7 +39,7 @@ impl World {
         for county in COUNTIES {
             clerks.push(office::connect(&network.operator("clerk", county, Role::Clerk)).await);
         }
-        Self { nodes, clerks, _network: network }
+        Self { nodes, clerks, network }
     }
 
     /// The residence asks the origin; the case, once both have it.
@@ -294,5 +295,38 @@ async fn a_couple_has_two_origins_and_both_answers_come_together() {
             })
             .await;
     }
+    world.ends_well();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_office_restored_to_before_a_hand_over_learns_that_it_has_given_the_case_away() {
+    let mut world = World::new().await;
+    let case = world.ask(31).await;
+    let desk = Desk::of(&world.network, COUNTIES[1], Role::Administrator);
+    let backup = desk.json("backup create");
+    world.take(1, &case, offer(COUNTIES[2])).await.unwrap();
+    world.reaches(2, &case, CaseStage::Offered).await;
+    world.take(2, &case, Step::Accept(pb::AcceptCase {})).await.unwrap();
+    let is_theirs = |case: &pb::Case| case.turn == COUNTIES[2];
+    for at in 0..COUNTIES.len() {
+        world.shows(at, &case, is_theirs).await;
+    }
+
+    world.nodes[1].kill();
+    crate::reconcile::restore(&world.nodes[1], &backup);
+    world.nodes[1].start();
+    let clerk = world.network.operator("clerk", COUNTIES[1], Role::Clerk);
+    world.clerks[1] = office::connect(&clerk).await;
+    assert_eq!(world.see(1, &case).await.unwrap().turn, COUNTIES[1], "its disk knows no better");
+    let run = desk.json("reconcile run --after-restore");
+    let runs = run["reconciliations"].as_array().unwrap();
+    assert!(runs.iter().all(|run| run["state"] == "EQUAL"), "{run}");
+    world.shows(1, &case, is_theirs).await;
+    assert_eq!(world.refused(1, &case, statement()).await, "NOT_HOLDER");
+    assert!(world.list(1, CaseList::Ours).await.is_empty());
+
+    world.take(2, &case, statement()).await.unwrap();
+    let answered = world.reaches(0, &case, CaseStage::Answered).await;
+    assert_eq!(answered.answering, COUNTIES[2]);
     world.ends_well();
 }

@@ -421,3 +421,37 @@ async fn a_request_is_taken_back_at_the_command_line() {
         node.never_panicked();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_county_restored_to_before_a_withdrawal_deletes_again() {
+    let network = Network::new();
+    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+    home.start();
+    away.start();
+    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+    let arrival = office::arrival(41, HOME, AWAY);
+    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+    let given = consent(&at_away, &arrival).await;
+    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+    let sent = report(&at_away, &arrival, &given).await.unwrap().message_id;
+    office::reaches(&at_away, &sent, Stage::Stored).await;
+    let desk = Desk::of(&network, HOME, Role::Administrator);
+    let backup = desk.json("backup create");
+    withdraw(&at_away, &given).await;
+    let first = acknowledged(&at_away, &given).await;
+
+    home.kill();
+    crate::reconcile::restore(&home, &backup);
+    home.start();
+    let run = desk.json("reconcile run --after-restore");
+    let runs = run["reconciliations"].as_array().unwrap();
+    assert!(runs.iter().all(|run| run["state"] == "EQUAL"), "{run}");
+    let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
+    let gone =
+        || async { read(&at_home, &sent).await.is_err_and(|code| code == "CONSENT_WITHDRAWN") };
+    eventually_async("it is deleted again", || async { gone().await.then_some(()) }).await;
+    let still = acknowledged(&at_away, &given).await;
+    assert_eq!((still.area, still.since_ms), (first.area, first.since_ms));
+    home.never_panicked();
+    away.never_panicked();
+}
