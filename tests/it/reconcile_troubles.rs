@@ -422,6 +422,7 @@ async fn a_county_that_only_dials_out_gets_its_cures_through_its_province() {
     let (here, there) = (clerk(COUNTIES[0]).await, clerk(COUNTIES[1]).await);
     exchange(&here, COUNTIES, 1, 2).await;
     let backup = desk(COUNTIES[0]).json("backup create");
+    let theirs = desk(COUNTIES[1]).json("backup create");
     let lost = exchange(&here, COUNTIES, 2, 3).await;
     let received = exchange(&there, REPLY, 3, 2).await;
     nodes[2].kill();
@@ -446,5 +447,19 @@ async fn a_county_that_only_dials_out_gets_its_cures_through_its_province() {
     assert!(lost.iter().all(|id| sent.contains(id)), "{sent:?}");
     let got = ids(wire::pb::office::Direction::Received).await;
     assert!(received.iter().all(|id| got.contains(id)), "{got:?}");
+
+    // The other county loses its disk: it asks the province of the one that cannot be called.
+    nodes[3].kill();
+    restore(&nodes[3], &theirs);
+    nodes[3].start();
+    let run = desk(COUNTIES[1]).json("reconcile run --after-restore");
+    let runs = run["reconciliations"].as_array().unwrap();
+    assert!(runs.iter().any(|run| run["with"] == PROVINCES[0]), "{run}");
+    assert_eq!(run["left_out"], Value::Array(Vec::new()));
+    let there = clerk(COUNTIES[1]).await;
+    let sent = crate::reconcile::ids(&there, wire::pb::office::Direction::Sent).await;
+    assert!(received.iter().all(|id| sent.contains(id)), "{sent:?}");
+    let got = crate::reconcile::ids(&there, wire::pb::office::Direction::Received).await;
+    assert!(lost.iter().all(|id| got.contains(id)), "{got:?}");
     nodes.iter().for_each(crate::support::node::Node::never_panicked);
 }
