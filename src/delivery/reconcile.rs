@@ -4,6 +4,7 @@
 mod answering;
 mod asking;
 mod carrying;
+mod deciding;
 mod growth;
 mod leaving;
 mod recalling;

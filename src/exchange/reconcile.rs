@@ -4,7 +4,9 @@
 //! Two sets of items are compared with a rateless sketch ([`symbol`], [`decoder`]) after Yang, Gilad, Alizadeh,
 //! "Practical Rateless Set Reconciliation", SIGCOMM 2024: one side streams coded symbols, the other subtracts its own
 //! and peels, and stops the stream after about 1.35 symbols a difference. [`session`] is the conversation around it,
-//! [`difference`] gives each difference its name.
+//! [`difference`] gives each difference its name. What follows is decided here as well, by rules that the program and the
+//! simulation share: [`cure`] what is done about a difference, [`leaving`] where that lies for who cannot be called,
+//! [`run`] when it is enough, [`signing`] which statement counts.
 
 pub mod book;
 pub mod calls;
@@ -12,11 +14,14 @@ pub mod cure;
 pub mod decoder;
 pub mod difference;
 pub mod key;
+pub mod leaving;
 pub mod packed;
 mod parts;
+pub mod run;
 pub mod sample;
 pub mod session;
 pub mod set;
+pub mod signing;
 pub mod statement;
 pub mod symbol;
 pub mod told;

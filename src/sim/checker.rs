@@ -15,7 +15,7 @@
 //! | bounded | windows hold, whatever happens |
 //! | nobody is slandered | no honest node is taken for one that breaks the protocol |
 //! | both are equal | after a reconciliation no message is with one side only; no difference is left |
-//! | statements are signed | both sides have signed one statement, and it says what is on the disks |
+//! | statements are signed | both sides hold one statement with both signatures of the same days, and they say what is on the disks; no days are closed twice |
 //! | restored knows | what is missing after a restore is exactly what came after the backup |
 
 mod ledgers;

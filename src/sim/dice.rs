@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Node,
     /// What a relay that cannot be trusted does.
     Rogue,
+    /// What goes wrong while ledgers are compared, and what a story adds to its plan.
+    Reconcile,
 }
 
 /// A stream of random numbers that is the same for the same seed, on every machine.
@@ -35,6 +37,7 @@ impl Dice {
             Purpose::Disk => 4,
             Purpose::Node => 5,
             Purpose::Rogue => 6,
+            Purpose::Reconcile => 7,
         });
         Self(dice)
     }

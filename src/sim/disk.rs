@@ -90,6 +90,11 @@ impl<W, D> Disk<W, D> {
         self.waiting.push_back(work);
     }
 
+    /// Whether everything that was handed in is on it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.writing.is_none() && self.waiting.is_empty()
+    }
+
     /// Begins a group with everything that waits, if none is being written. `run` performs one unit; its writes are
     /// kept when it says so. Says whether a group is being written now that was not before.
     pub(crate) fn begin(&mut self, mut run: impl FnMut(W, &mut Unit<'_>) -> (D, bool)) -> bool {

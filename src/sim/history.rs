@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
+use domain::time::Date;
 use exchange::digest::Digest;
 use exchange::parcel::ParcelId;
 use exchange::receipt::Outcome;
@@ -201,12 +202,18 @@ pub enum Fact {
         /// Differences that were found.
         differences: u32,
     },
-    /// A statement was signed.
+    /// A statement with the signatures of two sides is on the disk of one of them.
     Signed {
         /// With which side.
         with: NodeNo,
         /// Digest of the statement.
         statement: Digest,
+        /// First and last day.
+        days: (Date, Date),
+        /// Whether it closes them.
+        closes: bool,
+        /// Whether both signatures are under it, by the two sides that it names.
+        by_both: bool,
         /// Messages by state, as it says.
         counts: Counts,
         /// Differences that it leaves.
@@ -413,11 +420,13 @@ fn line(entry: &Entry, areas: &[AreaCode]) -> String {
         Fact::Compared { with, differences } => {
             write!(line, "compared its ledgers with {}: {differences} differences", of(with))
         }
-        Fact::Signed { with, statement, counts, left } => {
+        Fact::Signed { with, statement, days: (first, last), closes, by_both, counts, left } => {
             let Counts { waiting, stored, refused } = counts;
+            let closes = if closes { ", closed" } else { "" };
+            let alone = if by_both { "" } else { " ONE SIGNATURE ALONE" };
             write!(
                 line,
-                "signed with {} that {stored} are stored, {refused} refused, {waiting} wait, {left} differ: {statement:?}",
+                "signed with {} of {first} to {last}{closes} that {stored} are stored, {refused} refused, {waiting} wait, {left} differ{alone}: {statement:?}",
                 of(with)
             )
         }

@@ -29,9 +29,10 @@ mod outbound;
 mod relay;
 mod returns;
 pub(crate) mod session;
+pub(crate) mod signing;
 pub(crate) mod units;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ use domain::area::AreaCode;
 use domain::id::{MessageId, MessageIds};
 use domain::time::UnixMillis;
 use exchange::lane::LaneEpoch;
+use exchange::reconcile::leaving::Waiting;
 
 use crate::clock::Clock;
 use crate::coming::{Coming, End, Life};
@@ -50,11 +52,12 @@ use crate::mail::{self, Parcel};
 use crate::network::{ConnNo, Network};
 use crate::plan::{NodeNo, Plan};
 use crate::timeline::{Moment, Timeline};
+use cures::Brought;
 use outbound::Run;
 use relay::Forwarding;
 use returns::Returns;
 use session::{Neighbour, Session};
-use units::{Around, Done, Sealing, Work};
+use units::{Around, Done, Kept, Sealing, Ticket, Work};
 
 /// Longest sleep of a shell that expects nothing, so that a clock that was set is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -77,6 +80,9 @@ pub(crate) struct World {
     pub(crate) peaks: Peaks,
     /// Messages that cures could not bring back, until somebody asks.
     pub(crate) lost: Vec<MessageId>,
+    /// The last ticket that was given, and what became of statements, until somebody asks.
+    pub(crate) tickets: Ticket,
+    pub(crate) kept: BTreeMap<Ticket, Kept>,
 }
 
 /// Dice by purpose.
@@ -86,6 +92,7 @@ pub(crate) struct WorldDice {
     pub(crate) disk: Dice,
     pub(crate) node: Dice,
     pub(crate) rogue: Dice,
+    pub(crate) reconcile: Dice,
 }
 
 /// The largest that was seen of what has to be bounded.
@@ -191,6 +198,10 @@ pub(crate) struct Memory {
     inbox: VecDeque<Inner>,
     /// Parcels that a relay that cannot be trusted has kept for later.
     stash: Vec<Parcel>,
+    /// What counties below that cannot be called have to collect.
+    lying: Waiting<Brought>,
+    /// With whom it is just signing.
+    turns: BTreeSet<NodeNo>,
 }
 
 /// What happens inside a program: events of the state machines, told by its other parts.
@@ -253,6 +264,8 @@ impl Node {
             late: Vec::new(),
             inbox: VecDeque::new(),
             stash: Vec::new(),
+            lying: Waiting::default(),
+            turns: BTreeSet::new(),
         });
         if std::mem::take(&mut self.restored) {
             self.enqueue(Work::NewEpochs, world);
@@ -472,6 +485,7 @@ impl Node {
             Done::Noted { change, on_behalf } => self.noted(change, on_behalf, world),
             Done::AdvancedBook => {}
             Done::Cured(cured) => self.cured(cured, world),
+            Done::KeptStatement(ticket, kept) => drop(world.kept.insert(ticket, kept)),
             Done::HandedBack { toward } | Done::ReturnPut { toward } => {
                 self.tell(Inner::Returns(toward))
             }

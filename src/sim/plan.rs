@@ -124,6 +124,19 @@ pub(crate) struct Plan {
     /// After the troubles a world has so long to come to rest, milliseconds.
     pub(crate) rest_ms: u64,
     pub(crate) broken_disks: bool,
+    /// What nodes do wrong when they sign; nothing, but where the checker is put to the test.
+    pub(crate) planted: Option<Planted>,
+}
+
+/// A mistake of a program that signs statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// It forgets which days it has closed, and signs them again.
+    Forgets,
+    /// It gives its signature away before what it has signed is on its disk.
+    AnswersEarly,
+    /// It signs for another while it asks that itself.
+    IgnoresTurns,
 }
 
 impl Plan {
@@ -155,8 +168,19 @@ impl Plan {
         let traffic = traffic(options, nodes.len(), &mut dice);
         let courier = courier(&mut dice);
         let troubles = trouble::draw(&nodes, calm, options.broken_disks, &mut dice);
-        let (rest_ms, broken_disks) = (REST_MS, options.broken_disks);
-        Self { nodes, by_area, lines, traffic, courier, troubles, calm, rest_ms, broken_disks }
+        let (rest_ms, broken_disks, planted) = (REST_MS, options.broken_disks, None);
+        Self {
+            nodes,
+            by_area,
+            lines,
+            traffic,
+            courier,
+            troubles,
+            calm,
+            rest_ms,
+            broken_disks,
+            planted,
+        }
     }
 
     /// One node.

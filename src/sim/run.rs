@@ -13,10 +13,12 @@ use crate::dice::{Dice, Purpose};
 use crate::ends::Ends;
 use crate::history::{Fact, History, Sort};
 use crate::network::{Network, Weather};
+use crate::node::units::Ticket;
 use crate::node::{Node, Peaks, World, WorldDice};
 use crate::outcome::{Outcome, Sizes};
 use crate::plan::{DAY_MS, Mishap, NodeNo, Options, Plan, Story};
 use crate::timeline::{Moment, Timeline};
+use reconcile::Reports;
 
 /// Most things that happen in a world of one node before it counts as restless.
 const STEPS_PER_NODE_MAX: u64 = 40_000_000;
@@ -43,6 +45,8 @@ pub(crate) fn run_plan(options: &Options, plan: Plan) -> Outcome {
 struct Simulation {
     world: World,
     nodes: Vec<Node>,
+    /// What counties have told the nodes above them.
+    reports: Reports,
 }
 
 impl Simulation {
@@ -60,14 +64,17 @@ impl Simulation {
                 disk: dice(Purpose::Disk),
                 node: dice(Purpose::Node),
                 rogue: dice(Purpose::Rogue),
+                reconcile: dice(Purpose::Reconcile),
             },
             calm: false,
             windows: BTreeMap::new(),
             peaks: Peaks::default(),
             lost: Vec::new(),
+            tickets: Ticket::default(),
+            kept: BTreeMap::new(),
         };
         let nodes = plan.numbers().map(|no| Node::new(no, plan)).collect();
-        Self { world, nodes }
+        Self { world, nodes, reports: Reports::new() }
     }
 
     /// Plans what follows from the plan.
@@ -309,7 +316,7 @@ impl Simulation {
     }
 
     fn end(self, options: &Options, steps: u64) -> Outcome {
-        let Self { world, nodes } = self;
+        let Self { world, nodes, .. } = self;
         let ends: Vec<Ends> = nodes.iter().map(Ends::of).collect();
         let rest = world.timeline.len();
         let facts = checker::Facts {

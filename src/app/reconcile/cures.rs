@@ -5,8 +5,6 @@
 mod known;
 mod taken;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -18,6 +16,7 @@ use exchange::keys::{Opener, Sealer, Signer};
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::receipt::Receipt;
 use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedSecret, take_back_data};
+use exchange::reconcile::cure::{Again, again, expires_again};
 use store::messages::{
     Blob, EnvelopeKey, MessageRow, ParcelKey, ParcelRow, Side, Signed, message_key, peer_key,
 };
@@ -57,26 +56,22 @@ pub enum Delivering {
         /// What holds it up ends now.
         mark: Option<Mark>,
     },
-    /// Its recipient has refused it, and a refusal stays one: nothing is delivered.
-    Refused,
+    /// It was answered: its recipient has refused it, and a refusal stays one, or has it. Nothing is delivered.
+    Answered,
     /// It cannot be: it is not here, or its person was erased.
     Lost,
 }
 
-/// What was settled once and is sealed anew is taken for so long, however old it is: its receipt, or the word of its sender,
-/// says that it came in time.
-const AGAIN_WITHIN: Duration = Duration::from_secs(30 * 86_400);
-
 /// Sees to it that a message of ours is delivered: what waits is offered now, what was settled and is not there any more is
 /// sealed anew and goes into the present lane under its own id. `sealer` seals for `to`: what is for anybody else is lost to
-/// whoever asks so.
+/// whoever asks so. What its recipient has (`is_there`) is not sealed anew.
 ///
 /// # Errors
 /// When rows cannot be read or written.
 pub fn deliver_again(
     unit: &mut Unit<'_>,
     (own, to): (AreaCode, AreaCode),
-    id: MessageId,
+    (id, is_there): (MessageId, bool),
     sealer: &dyn Sealer,
     new_epoch: LaneEpoch,
     now: UnixMillis,
@@ -85,15 +80,14 @@ pub fn deliver_again(
     let Some(row) = found else { return Ok(Delivering::Lost) };
     let lane = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
     let lane = unit.get(&LANE_OUT, &lane)?.map(|kept| kept.lane);
-    let is_settled = lane.as_ref().is_some_and(|lane| lane.is_settled(row.sequence));
-    if !is_settled {
-        let is_held = lane.is_some_and(|lane| lane.rests_until(row.sequence).is_some());
-        let (epoch, sequence) = (row.epoch, row.sequence);
-        let mark = is_held.then_some(Mark::Deferred(sequence, now));
-        return Ok(Delivering::OnItsWay { epoch, sequence, mark });
-    }
-    if unit.contains(&REFUSED, &(*id.as_bytes(), peer_key(row.peer)))? {
-        return Ok(Delivering::Refused);
+    let was_refused = unit.contains(&REFUSED, &(*id.as_bytes(), peer_key(row.peer)))?;
+    match again(lane.as_ref(), row.sequence, (was_refused, is_there), now) {
+        Again::Waits(mark) => {
+            let (epoch, sequence) = (row.epoch, row.sequence);
+            return Ok(Delivering::OnItsWay { epoch, sequence, mark });
+        }
+        Again::Refused | Again::Answered => return Ok(Delivering::Answered),
+        Again::Anew => {}
     }
     let (side, epoch) = EnvelopeKey::of(Side::Sent, row.peer, row.epoch).key();
     if !may_still_go(unit, id, (own, row.peer), &row, now)? {
@@ -108,7 +102,7 @@ pub fn deliver_again(
             new_epoch
         }
     };
-    let expires = row.expires.max(now.saturating_add(AGAIN_WITHIN));
+    let expires = expires_again(row.expires, now);
     let row = MessageRow { expires, ..row };
     let sequence = put_again(unit, id, &row, (epoch, sealer), own)?;
     unit.put(&DELIVERED_AGAIN, id.as_bytes(), &())?;
@@ -141,10 +135,17 @@ fn may_still_go(
     Ok(is_agreed && at_risk::told(unit, &content, (own, to), now)?.is_none())
 }
 
+/// Whether a message is one of ours that we know of.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn is_ours(store: &Store, id: MessageId) -> Result<bool, AppError> {
+    Ok(kept(store, id, Side::Sent)?.is_some())
+}
+
 /// A message that was received here.
 fn received(store: &Store, id: MessageId, from: AreaCode) -> Result<Option<MessageRow>, AppError> {
-    let kept = store.get_personal(&MESSAGE, &message_key(id, Side::Received))?;
-    Ok(kept.and_then(Kept::value).filter(|row| row.peer == from))
+    Ok(kept(store, id, Side::Received)?.filter(|row| row.peer == from))
 }
 
 /// The receipt of a message that `sender` has sent us, with the parcel that it answers.
@@ -248,16 +249,22 @@ fn chain(store: &Store, signer: &[u8; 32]) -> Result<Vec<Vec<u8>>, AppError> {
     Ok(row.certificates.into_iter().map(|Blob(certificate)| certificate).collect())
 }
 
-/// The message that one which was received here answers: its sender takes it back after that, if that comes again.
+/// The message that one answers which was received here, or sent from here: that has to be at the other side first, if it is
+/// to be there again.
 ///
 /// # Errors
 /// When rows cannot be read.
 pub fn asked_by(
     store: &Store,
     id: MessageId,
-    from: AreaCode,
+    peer: AreaCode,
+    side: Side,
 ) -> Result<Option<MessageId>, AppError> {
-    Ok(received(store, id, from)?.and_then(|row| row.in_reply_to))
+    Ok(kept(store, id, side)?.filter(|row| row.peer == peer).and_then(|row| row.in_reply_to))
+}
+
+fn kept(store: &Store, id: MessageId, side: Side) -> Result<Option<MessageRow>, AppError> {
+    Ok(store.get_personal(&MESSAGE, &message_key(id, side))?.and_then(Kept::value))
 }
 
 /// What a recipient seals and opens with.

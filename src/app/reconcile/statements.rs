@@ -10,7 +10,8 @@ use exchange::digest::Digest;
 use exchange::reconcile::calls::{Signature, SignedStatement};
 use exchange::reconcile::session::Incomplete;
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::{CORRECTIONS_MAX, Correction, Statement, Totals, corrections};
+use exchange::reconcile::signing::{self, Keeping, keeping};
+use exchange::reconcile::statement::{Correction, Statement, Totals};
 use store::messages::{Blob, PeerKey, peer_area, peer_key};
 use store::reconcile::{ClosedRow, SignatureRow, StatementKey, StatementPartRow, StatementRow};
 use store::tables::{CLOSED, STATEMENT, STATEMENT_PART};
@@ -129,11 +130,10 @@ fn write(
     let Scope { first, last, .. } = row.scope;
     let rows = unit.scan(&CLOSED, may_have(with, &row.scope), 1)?;
     if let Some(closed) = has_day_of(rows, &row.scope) {
-        if closed.days() == (first, last) {
-            return Ok(unit.get(&STATEMENT, &closed.key)?);
-        }
-        if row.closes {
-            return Err(closed.refusal());
+        match keeping(Some(closed.days()), &row.scope, row.closes) {
+            Keeping::Closed => return Ok(unit.get(&STATEMENT, &closed.key)?),
+            Keeping::Overlaps => return Err(closed.refusal()),
+            Keeping::Fresh => {}
         }
     }
     let mut key = (with, day(first), day(last), row.made.get());
@@ -310,21 +310,7 @@ pub fn corrected(store: &Store, own: AreaCode, scope: &Scope) -> Result<Vec<Corr
         let gone = AppError::Internal("a statement that has closed days is not there");
         closed.push(Kept::load(store, row.ok_or(gone)?)?);
     }
-    let mut by_time: Vec<&Kept> = closed.iter().collect();
-    by_time.sort_by_key(|kept| kept.row.made);
-    let told = by_time.into_iter().flat_map(|kept| &kept.statement.corrections);
-    let told: BTreeMap<_, _> = told.map(|it| ((it.statement, it.pair), it.now)).collect();
-    let mut all = Vec::new();
-    for Kept { statement, row, .. } in &closed {
-        let now = Totals::of(&books::load(store, own, &statement.scope)?);
-        let mut before = match statement.scope.asker == own {
-            true => statement.totals.clone(),
-            false => statement.answerers_totals(),
-        };
-        let since = told.iter().filter(|((digest, _), _)| *digest == row.digest);
-        before.0.extend(since.map(|((_, pair), counts)| (*pair, *counts)));
-        all.extend(corrections(row.digest, &before, &now));
-    }
-    all.truncate(CORRECTIONS_MAX);
-    Ok(all)
+    let statements: Vec<_> = closed.iter().map(|it| (it.row.digest, &it.statement)).collect();
+    let now = |scope: &Scope| books::load(store, own, scope).map(|set| Totals::of(&set));
+    signing::corrected(own, &statements, now)
 }

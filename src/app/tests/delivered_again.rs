@@ -29,11 +29,21 @@ pub(super) async fn delivered_again(
     accepted: Accepted,
     now: UnixMillis,
 ) -> Delivering {
+    delivered(office, post, to, (accepted, false), now).await
+}
+
+async fn delivered(
+    office: &Office,
+    post: &Post,
+    to: &str,
+    (accepted, is_there): (Accepted, bool),
+    now: UnixMillis,
+) -> Delivering {
     let (own, to) = (office.area, to.parse().unwrap());
     let sealer = post.sealer(to).unwrap();
     let again = office.store.commit(move |unit| {
         let (epoch, id) = (LaneEpoch::new(9), accepted.id);
-        deliver_again(unit, (own, to), id, sealer.as_ref(), epoch, now)
+        deliver_again(unit, (own, to), (id, is_there), sealer.as_ref(), epoch, now)
     });
     again.await.map_err(AppError::from).unwrap()
 }
@@ -49,6 +59,11 @@ async fn it_is_for_its_recipient_alone_and_taken_however_old_it_is() {
     // Whoever says that it was for another gets nothing that is sealed for that one.
     let astray = delivered_again(&office, &post, "410000", asked, late).await;
     assert_eq!(astray, Delivering::Lost);
+    assert_eq!(row(&office.store, asked.id, Side::Sent), before);
+
+    // What its recipient has is not sealed anew: it would differ once more.
+    let there = delivered(&office, &post, ORIGIN, (asked, true), late).await;
+    assert_eq!(there, Delivering::Answered);
     assert_eq!(row(&office.store, asked.id, Side::Sent), before);
 
     let again = delivered_again(&office, &post, ORIGIN, asked, late).await;

@@ -189,7 +189,8 @@ impl Reconcile {
         cures::open_again(secret, &envelope.header_bytes, sealed)
     }
 
-    /// Takes the signed refusal of a message between `caller` and us that we do not know of any more.
+    /// Takes the signed word about a message between `caller` and us: the refusal of one that we do not know of any more, or
+    /// the receipt of one of ours, from a recipient that we cannot ask for it.
     ///
     /// # Errors
     /// `SIGNATURE_INVALID`, `NOT_FOR_US`, `MALFORMED`; when rows cannot be written.
@@ -202,6 +203,12 @@ impl Reconcile {
         let own = self.own();
         let manifest = wire::decode_manifest(&word.parcel_manifest);
         let manifest = manifest.map_err(|_| AppError::from(Reason::Malformed))?;
+        if manifest.from == own && cures::is_ours(self.store(), id)? {
+            let epoch = word.epoch;
+            let marks = self.keep_again(id, caller, word).await?;
+            self.0.parts.outbound.marked(caller, epoch, marks).await;
+            return Ok(());
+        }
         let ends = if manifest.from == own { (own, caller) } else { (caller, own) };
         let checked = self.check(ends, word, SystemClock.now())?;
         let write = move |unit: &mut store::Unit<'_>| cures::take_word(unit, own, id, &checked);

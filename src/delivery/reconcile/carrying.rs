@@ -7,22 +7,21 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::keys::Signer;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
+use exchange::ledger::Direction;
 use exchange::reconcile::calls::{CarriedOut, Left, ReceiptAgain, in_calls};
-use exchange::reconcile::cure::Cure;
+use exchange::reconcile::cure::Owed;
 use exchange::reconcile::difference::Difference;
+use exchange::reconcile::run::owed_by;
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::Statement;
 use store::Unit;
-use store::letters::NoticeKind;
+use store::messages::Side;
 use wire::reconcile::ReconcileClient;
 
-use super::running::owed_by;
 use super::{Reconcile, SHORT_TIMEOUT, Trouble, in_time, within};
+use crate::app::AppError;
 use crate::app::each::First;
 use crate::app::messages::send::Outlet as _;
 use crate::app::reconcile::cures::{self, Delivering, Keys};
-use crate::app::reconcile::decisions;
-use crate::app::{AppError, blocking, notices};
 use crate::time::{SystemClock, random};
 
 /// Counties that are asked to cure at one time.
@@ -43,6 +42,16 @@ impl Reconcile {
         let own = self.own();
         let mut by_county: BTreeMap<AreaCode, Vec<Difference>> = BTreeMap::new();
         for difference in found {
+            // Whoever cannot be asked for its word brings it; and so do we, whom the other side may not be able to call.
+            match difference.told_by().filter(|county| scope.stands_for(own, *county)) {
+                Some(county) if county == own => {
+                    by_county.entry(own).or_default().push(difference.clone());
+                }
+                Some(county) if self.must_collect(county) => {
+                    self.lay_down(county, std::slice::from_ref(difference));
+                }
+                Some(_) | None => {}
+            }
             // What a person decides is told when both have signed it.
             let ours = difference.cured_by().filter(|county| scope.stands_for(own, *county));
             if let Some(county) = ours {
@@ -75,7 +84,7 @@ impl Reconcile {
         ours.end().map(|()| done)
     }
 
-    async fn ask_county(
+    pub(super) async fn ask_county(
         &self,
         county: AreaCode,
         differences: &[Difference],
@@ -94,65 +103,75 @@ impl Reconcile {
         Ok(done)
     }
 
-    /// Cures what this county holds. What the other one lacks of its own comes first, so that answers find their questions.
-    /// A message about which nothing can be done waits, and so does what a line that fails is needed for.
+    /// Cures what this county holds, in the order of [`Owed`]. A message about which nothing can be done waits, and so does
+    /// what a line that fails is needed for.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn carry_out(&self, differences: &[Difference]) -> Result<CarriedOut, AppError> {
         let (own, store) = (self.own(), self.store());
         let (mut done, mut lines) = (CarriedOut::default(), Lines::new());
-        let (mut answers, mut ask) = (Vec::new(), Vec::new());
-        let mut deliver: BTreeMap<AreaCode, Vec<MessageId>> = BTreeMap::new();
-        let differs: BTreeSet<MessageId> = differences.iter().filter_map(Difference::id).collect();
         for decision in differences.iter().filter(|it| it.name.is_for_a_person()) {
             let told = self.tell_a_person(decision).await;
             put_off(&mut done, decision.id(), told)?;
         }
         let known = cures::settle_known(store, own, differences).await?;
         done.begun = done.begun.saturating_add(u32::try_from(known.len()).unwrap_or(u32::MAX));
-        let owed = differences.iter().filter_map(|it| Cure::owed(own, it));
-        for (id, cure) in owed.filter(|(id, _)| !known.contains(id)) {
-            let begun = match cure {
-                Cure::HandBack(from) => match cures::asked_by(store, id, from) {
-                    Ok(Some(asked)) => {
-                        answers.push((from, (id, differs.contains(&asked))));
-                        Ok(())
-                    }
-                    Ok(None) => self.hand_back(&mut lines, from, (id, false), &mut done).await,
-                    Err(error) => Err(error),
-                },
-                Cure::Show(peer) => self.show(&mut lines, peer, id, &mut done).await,
-                Cure::Deliver(to) => {
-                    deliver.entry(to).or_default().push(id);
-                    Ok(())
-                }
-                Cure::Ask(to) => {
-                    ask.push((id, to));
-                    Ok(())
-                }
-                Cure::Report => {
-                    done.begun = done.begun.saturating_add(1);
-                    Ok(())
-                }
+        let is_known = |it: &Difference| it.id().is_some_and(|id| known.contains(&id));
+        let differences: Vec<_> = differences.iter().filter(|it| !is_known(it)).cloned().collect();
+        let owed = Owed::of(own, &differences, |id, peer, direction| {
+            let side = match direction {
+                Direction::Sent => Side::Sent,
+                Direction::Received => Side::Received,
             };
-            put_off(&mut done, Some(id), begun)?;
+            cures::asked_by(store, id, peer, side)
+        });
+        let Owed { hand_back, show, tell, ask, after, mut deliver, answers, reports, unread } =
+            owed;
+        let mut taken = BTreeSet::new();
+        done.begun = done.begun.saturating_add(reports);
+        for (id, error) in unread {
+            put_off(&mut done, Some(id), Err(error))?;
+        }
+        for (id, from) in hand_back {
+            let handed = self.hand_back(&mut lines, from, (id, false), &mut done).await;
+            taken.extend(matches!(handed, Ok(true)).then_some(id));
+            put_off(&mut done, Some(id), handed.map(drop))?;
+        }
+        for (id, peer) in show {
+            let shown = self.show(&mut lines, peer, id, &mut done).await;
+            put_off(&mut done, Some(id), shown)?;
+        }
+        for (id, from) in tell {
+            let told = match self.issue_again(from, id) {
+                Ok(word) => self.bring_word(&mut lines, from, id, word, &mut done).await,
+                Err(fault) => Err(fault),
+            };
+            put_off(&mut done, Some(id), told)?;
         }
         for (id, to) in ask {
             match self.ask_receipt(&mut lines, id, to, &mut done).await {
                 Ok(true) => {}
-                Ok(false) => deliver.entry(to).or_default().push(id),
+                Ok(false) => deliver.entry(to).or_default().push((id, true)),
                 Err(error) => put_off(&mut done, Some(id), Err(error))?,
             }
         }
-        for (to, messages) in deliver {
+        for (to, mut messages) in deliver {
+            // What waits for its question is found again.
+            let may_go =
+                |id: &MessageId| after.get(id).is_none_or(|question| taken.contains(question));
+            let all = messages.len();
+            messages.retain(|(id, _)| may_go(id));
+            let waiting = u32::try_from(all - messages.len()).unwrap_or(u32::MAX);
+            done.waiting = done.waiting.saturating_add(waiting);
             for part in messages.chunks(DELIVERED_AT_ONCE) {
                 self.deliver_each(to, part, &mut done).await?;
             }
         }
-        for (from, answer) in answers {
-            let handed = self.hand_back(&mut lines, from, answer, &mut done).await;
-            put_off(&mut done, Some(answer.0), handed)?;
+        for (id, from, question_follows) in answers {
+            let what = (id, question_follows);
+            let handed = self.hand_back(&mut lines, from, what, &mut done).await;
+            put_off(&mut done, Some(id), handed.map(drop))?;
         }
         Ok(done)
     }
@@ -161,16 +180,16 @@ impl Reconcile {
     async fn deliver_each(
         &self,
         to: AreaCode,
-        messages: &[MessageId],
+        messages: &[(MessageId, bool)],
         done: &mut CarriedOut,
     ) -> Result<(), AppError> {
         match self.deliver(to, messages, done).await {
             Err(error) if error.is_of_one() => {}
             ended => return ended,
         }
-        for id in messages {
-            let delivered = self.deliver(to, &[*id], done).await;
-            put_off(done, Some(*id), delivered)?;
+        for message in messages {
+            let delivered = self.deliver(to, &[*message], done).await;
+            put_off(done, Some(message.0), delivered)?;
         }
         Ok(())
     }
@@ -191,26 +210,26 @@ impl Reconcile {
         lines.get_mut(&area).and_then(Option::as_mut)
     }
 
-    /// Hands a sender its own message back.
+    /// Hands a sender its own message back. Says whether it is there now.
     async fn hand_back(
         &self,
         lines: &mut Lines,
         sender: AreaCode,
         what: (MessageId, bool),
         done: &mut CarriedOut,
-    ) -> Result<(), AppError> {
+    ) -> Result<bool, AppError> {
         let (parts, id) = (&self.0.parts, what.0);
         let (material, now) = (parts.identity.material(), SystemClock.now());
         let Ok(sealer) = parts.peers.sealer(sender) else {
             done.waiting = done.waiting.saturating_add(1);
-            return Ok(());
+            return Ok(false);
         };
         let signer: &dyn Signer = material.identity().as_ref();
         let with = Keys { signer, sealer: sealer.as_ref(), opener: parts.opener.as_ref() };
         let Some(back) = cures::hand_back(self.store(), self.own(), with, sender, what, now)?
         else {
             done.lost.push(id);
-            return Ok(());
+            return Ok(false);
         };
         let taken = match self.line(lines, sender).await {
             Some(client) => {
@@ -225,11 +244,12 @@ impl Reconcile {
         if let Err(trouble) = &taken {
             tracing::warn!(message = %id, %trouble, "a message was not taken back");
         }
+        let taken = taken.unwrap_or_default();
         match taken {
-            Ok(true) => done.begun = done.begun.saturating_add(1),
-            Ok(false) | Err(_) => done.waiting = done.waiting.saturating_add(1),
+            true => done.begun = done.begun.saturating_add(1),
+            false => done.waiting = done.waiting.saturating_add(1),
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Shows the other side the signed refusal of a message.
@@ -246,6 +266,18 @@ impl Reconcile {
             done.lost.push(id);
             return Ok(());
         };
+        self.bring_word(lines, peer, id, word, done).await
+    }
+
+    /// Brings the other side of a message the recipient's signed word about it.
+    async fn bring_word(
+        &self,
+        lines: &mut Lines,
+        peer: AreaCode,
+        id: MessageId,
+        word: ReceiptAgain,
+        done: &mut CarriedOut,
+    ) -> Result<(), AppError> {
         let Some(client) = self.line(lines, peer).await else {
             self.leave(peer, Left::TakeWord(id, Box::new(word))).await;
             done.waiting = done.waiting.saturating_add(1);
@@ -255,7 +287,7 @@ impl Reconcile {
         match strike(lines, shown) {
             Ok(()) => done.begun = done.begun.saturating_add(1),
             Err(trouble) => {
-                tracing::warn!(message = %id, %trouble, "a refusal was not taken");
+                tracing::warn!(message = %id, %trouble, "a word about a message was not taken");
                 done.waiting = done.waiting.saturating_add(1);
             }
         }
@@ -297,7 +329,7 @@ impl Reconcile {
         Ok(true)
     }
 
-    async fn keep_again(
+    pub(super) async fn keep_again(
         &self,
         id: MessageId,
         recipient: AreaCode,
@@ -315,7 +347,7 @@ impl Reconcile {
     async fn deliver(
         &self,
         to: AreaCode,
-        messages: &[MessageId],
+        messages: &[(MessageId, bool)],
         done: &mut CarriedOut,
     ) -> Result<(), AppError> {
         let (parts, now) = (&self.0.parts, SystemClock.now());
@@ -327,10 +359,10 @@ impl Reconcile {
         let (own, list) = (self.own(), messages.to_vec());
         let new_epoch = LaneEpoch::new(u64::from_be_bytes(random()));
         let write = move |unit: &mut Unit<'_>| {
-            let each = list.into_iter().map(|id| {
+            let each = list.into_iter().map(|what| {
                 let sealer = sealer.as_ref();
-                let came = cures::deliver_again(unit, (own, to), id, sealer, new_epoch, now)?;
-                Ok((id, came))
+                let came = cures::deliver_again(unit, (own, to), what, sealer, new_epoch, now)?;
+                Ok((what.0, came))
             });
             each.collect::<Result<Vec<_>, AppError>>()
         };
@@ -340,7 +372,7 @@ impl Reconcile {
             match came {
                 Delivering::Lost => done.lost.push(id),
                 // Its receipt is asked for again.
-                Delivering::Refused => done.waiting = done.waiting.saturating_add(1),
+                Delivering::Answered => done.waiting = done.waiting.saturating_add(1),
                 Delivering::OnItsWay { epoch, sequence, mark } => {
                     let lane = lanes.entry(epoch).or_insert((sequence, Vec::new()));
                     lane.0 = lane.0.max(sequence);
@@ -359,97 +391,6 @@ impl Reconcile {
             }
         }
         Ok(())
-    }
-
-    /// What both sides have signed as left to people is told to the people of this office and of the counties concerned.
-    pub(super) fn leave_to_people(&self, statement: Statement) {
-        let this = self.clone();
-        self.0.parts.tasks.spawn("decisions", async move {
-            let (scope, mut left) = (statement.scope, statement.left);
-            left.retain(|it| it.name.is_for_a_person());
-            if let Err(error) = this.tell_people(&scope, &left).await {
-                tracing::error!(%error, "it could not be written what people have to decide");
-            }
-        });
-    }
-
-    pub(super) async fn tell_people(
-        &self,
-        scope: &Scope,
-        left: &[Difference],
-    ) -> Result<(), AppError> {
-        let own = self.own();
-        let mut by_county: BTreeMap<AreaCode, Vec<Difference>> = BTreeMap::new();
-        let mut first = First::default();
-        for difference in left {
-            first.take(self.tell_a_person(difference).await);
-            let Some((from, to)) = difference.pair() else { continue };
-            let ours = [from, to].into_iter().find(|area| scope.stands_for(own, *area));
-            if let Some(county) = ours.filter(|county| *county != own) {
-                by_county.entry(county).or_default().push(difference.clone());
-            }
-        }
-        for (county, differences) in by_county {
-            if let Err(trouble) = self.ask_county(county, &differences).await {
-                tracing::warn!(%county, %trouble, "a county was not told what its people have to decide");
-            }
-        }
-        first.end()
-    }
-
-    /// Ends what people had to decide and a comparison has not found any more, here and in the counties concerned: both
-    /// sides say the same by now.
-    pub(super) async fn end_decisions(
-        &self,
-        scope: &Scope,
-        found: &[Difference],
-    ) -> Result<(), AppError> {
-        let (store, scope, found) = (self.store().clone(), *scope, found.to_vec());
-        let over = blocking(move || decisions::over(&store, &scope, &found)).await?;
-        if over.is_empty() {
-            return Ok(());
-        }
-        let now = SystemClock.now();
-        let mut over_now = Vec::new();
-        for difference in over {
-            let Some(id) = difference.id() else { continue };
-            let write = move |unit: &mut Unit<'_>| decisions::agreed(unit, id, now);
-            if self.store().commit(write).await.map_err(AppError::from)? {
-                tracing::info!(message = %id, "both sides say the same by now: nobody has to decide");
-                // Both versions the same: that says that there is nothing to decide.
-                let either = difference.sender.or(difference.recipient);
-                let (name, sender, recipient) = (difference.name, either, either);
-                over_now.push(Difference { name, sender, recipient });
-            }
-        }
-        let this = self.clone();
-        self.0.parts.tasks.spawn("decisions", async move {
-            if let Err(error) = this.tell_people(&scope, &over_now).await {
-                tracing::error!(%error, "it could not be written what nobody has to decide any more");
-            }
-        });
-        Ok(())
-    }
-
-    /// Both hold something else under one id: no program decides that. Both versions are kept side by side; when both are the
-    /// same, there is nothing to decide any more.
-    async fn tell_a_person(&self, difference: &Difference) -> Result<(), AppError> {
-        let Some((id, (from, to))) = difference.id().zip(difference.pair()) else { return Ok(()) };
-        let peer = if self.own().contains(&from) { to } else { from };
-        let (now, difference) = (SystemClock.now(), difference.clone());
-        let write = move |unit: &mut Unit<'_>| {
-            if difference.sender == difference.recipient {
-                return decisions::agreed(unit, id, now).map(drop);
-            }
-            if !decisions::keep(unit, difference, now)? {
-                return Ok(());
-            }
-            let what = NoticeKind::ContentDiffers { peer };
-            let told = notices::latest(unit, &what.topic())?;
-            let is_told = told.is_some_and(|(_, row)| row.messages.contains(&id));
-            if is_told { Ok(()) } else { notices::raise(unit, now, what, &[id]) }
-        };
-        self.store().commit(write).await.map_err(AppError::from)
     }
 }
 

@@ -1,69 +1,34 @@
-//! Cures for counties that cannot be called: they lie at the node above, and the county collects them.
-//!
-//! What lies here lies in memory. A restart loses nothing for good: whoever compares again finds the same differences, and
-//! leaves the same cures.
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+//! Cures for counties that cannot be called: they lie at the node above ([`exchange::reconcile::leaving`]), and the county
+//! collects them.
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
-use domain::time::UnixMillis;
-use exchange::reconcile::calls::{
-    CARRY_OUT_AT_ONCE, Collected, HandedBack, LEFT_AT_ONCE, Left, ReceiptAgain,
-};
+use exchange::reconcile::calls::{Collected, HandedBack, Left, ReceiptAgain};
 use exchange::reconcile::difference::Difference;
+use exchange::reconcile::leaving::Lot;
 
 use super::{Reconcile, Trouble, in_time, not_for_us};
 use crate::app::AppError;
 use crate::app::each::First;
 use crate::time::SystemClock;
 
-/// Differences that lie for one county at most; what is more is found again.
-const DIFFERENCES_MAX: usize = 16_384;
-/// Cures that one county may leave for another.
-const LEFT_BY_ONE: usize = 128;
-/// Bytes of all cures that lie here.
-const LEFT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What nobody collects for so long is let go of; it is found again.
-const LEFT_FOR: Duration = Duration::from_secs(86_400);
 /// Answers that a county takes in one go.
 const ANSWERS_MAX: usize = 256;
 
 /// What lies for the counties below.
-pub(super) type Waiting = BTreeMap<AreaCode, Lying>;
-
-/// What lies for one county.
-#[derive(Debug, Default)]
-pub(super) struct Lying {
-    differences: BTreeMap<MessageId, Difference>,
-    /// By who has left it, and what it is about.
-    left: BTreeMap<(AreaCode, MessageId), Brought>,
-    report: bool,
-}
-
-/// A cure that another county has left.
-#[derive(Debug)]
-struct Brought {
-    left: Left,
-    bytes: usize,
-    at: UnixMillis,
-}
+pub(super) type Waiting = exchange::reconcile::leaving::Waiting<Left>;
 
 impl Reconcile {
     /// Notes what a county that cannot be called is to cure; without differences, that it is to report.
     pub(super) fn lay_down(&self, county: AreaCode, differences: &[Difference]) {
-        let mut waiting = self.waiting();
-        let lying = waiting.entry(county).or_default();
-        lying.report = true;
-        for difference in differences {
-            if let Some(id) = difference.id()
-                && lying.differences.len() < DIFFERENCES_MAX
-            {
-                lying.differences.insert(id, difference.clone());
-            }
-        }
+        self.waiting().lay_down(county, differences);
+    }
+
+    /// Whether a county is one below us that cannot be called.
+    pub(super) fn must_collect(&self, county: AreaCode) -> bool {
+        let peer = self.0.parts.peers.get(county);
+        county != self.own() && peer.is_some_and(|peer| peer.endpoints().is_empty())
     }
 
     /// Takes a cure of so many bytes for a county below us, which cannot be called by whoever brings it. A cure about the
@@ -85,25 +50,8 @@ impl Reconcile {
         if sides != (caller, county) && sides != (county, caller) {
             return Err(not_for_us());
         }
-        let now = SystemClock.now();
-        let mut waiting = self.waiting();
-        let lie = |waiting: &Waiting| -> usize {
-            waiting.values().flat_map(|lying| lying.left.values()).map(|it| it.bytes).sum()
-        };
-        if lie(&waiting).saturating_add(bytes) > LEFT_BYTES_MAX {
-            let fresh = |brought: &Brought| now.since(brought.at) < LEFT_FOR;
-            waiting.values_mut().for_each(|lying| lying.left.retain(|_, it| fresh(it)));
-            if lie(&waiting).saturating_add(bytes) > LEFT_BYTES_MAX {
-                return Err(AppError::Busy);
-            }
-        }
-        let lying = &mut waiting.entry(county).or_default().left;
-        let by_it = lying.keys().filter(|(by, other)| *by == caller && *other != id).count();
-        if by_it >= LEFT_BY_ONE {
-            return Err(AppError::Busy);
-        }
-        lying.insert((caller, id), Brought { left, bytes, at: now });
-        Ok(())
+        let told = self.waiting().leave(county, (caller, id), (left, bytes), SystemClock.now());
+        told.map_err(|_| AppError::Busy)
     }
 
     /// Gives a county below us what lies for it; it is gone from here then.
@@ -114,18 +62,8 @@ impl Reconcile {
         if county == self.own() || !self.own().contains(&county) {
             return Err(not_for_us());
         }
-        let mut waiting = self.waiting();
-        let Some(mut lying) = waiting.remove(&county) else { return Ok(Collected::default()) };
-        let some: Vec<_> = lying.left.keys().take(LEFT_AT_ONCE).copied().collect();
-        let left = some.iter().filter_map(|key| lying.left.remove(key)).map(|it| it.left).collect();
-        let rest = lying.differences.keys().nth(CARRY_OUT_AT_ONCE).copied();
-        let rest = rest.map(|id| lying.differences.split_off(&id)).unwrap_or_default();
-        let differences = std::mem::replace(&mut lying.differences, rest);
-        let report = std::mem::take(&mut lying.report);
-        if !lying.left.is_empty() || !lying.differences.is_empty() {
-            waiting.insert(county, lying);
-        }
-        Ok(Collected { differences: differences.into_values().collect(), left, report })
+        let Lot { differences, left, report } = self.waiting().collect(county);
+        Ok(Collected { differences, left, report })
     }
 
     /// Leaves a cure for a county at the node above it. Says whether it lies there.

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use domain::area::AreaCode;
-use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
 use exchange::lane::LaneEpoch;
-use exchange::reconcile::difference::{Difference, DifferenceName};
+use exchange::reconcile::difference::DifferenceName;
+use exchange::reconcile::run::{curable, is_unsure, owed_by};
 use exchange::reconcile::set::Scope;
 use store::Store;
 use store::letters::NoticeKind;
@@ -309,9 +309,7 @@ impl Reconcile {
         runs::lost(self.store(), number, &theirs, now).await?;
         self.end_decisions(&scope, found).await?;
         let lost = runs::lost_ones(self.store(), number)?;
-        // What a person is to decide may be no more than a late report: it is looked at twice.
-        let is_new = |it: &Difference| it.id().is_some_and(|id| !known.contains(&id));
-        let unsure = found.iter().any(|it| it.name.is_for_a_person() && is_new(it));
+        let unsure = is_unsure(found, &known);
         if !unsure && curable(found, &lost).next().is_none() {
             return Ok(Round::Done(compared));
         }
@@ -339,31 +337,8 @@ fn has_exchanged(store: &Store, area: AreaCode) -> Result<bool, AppError> {
     Ok(has_sent || !store.scan_under(&LANE_IN, &(came,), None, 1)?.is_empty())
 }
 
-/// Of what somebody says cannot be brought back, that which is theirs to bring back. Nobody speaks for another.
-pub(super) fn owed_by(
-    lost: &[MessageId],
-    differences: &[Difference],
-    is_theirs: impl Fn(AreaCode) -> bool,
-) -> Vec<MessageId> {
-    let theirs = differences.iter().filter(|it| it.cured_by().is_some_and(&is_theirs));
-    let theirs: BTreeSet<MessageId> = theirs.filter_map(Difference::id).collect();
-    lost.iter().copied().filter(|id| theirs.contains(id)).collect()
-}
-
-/// What a cure may help.
-fn curable<'a>(
-    found: &'a [Difference],
-    lost: &'a BTreeSet<MessageId>,
-) -> impl Iterator<Item = &'a Difference> {
-    let is_lost = |it: &&Difference| it.id().is_some_and(|id| lost.contains(&id));
-    found.iter().filter(move |it| !it.name.is_for_a_person() && !is_lost(it))
-}
-
 #[cfg(test)]
 mod tests {
-    use exchange::digest::Digest;
-    use exchange::reconcile::{Entry, EntryState};
-
     use super::*;
 
     #[test]
@@ -374,31 +349,5 @@ mod tests {
         assert!(!counts(true, minutes(15) - Duration::from_millis(1)));
         assert!(counts(true, minutes(15)));
         assert!(counts(true, minutes(60)));
-    }
-
-    #[test]
-    fn nobody_calls_lost_what_another_has_to_bring_back() {
-        let (here, there): (AreaCode, AreaCode) =
-            ("410522".parse().unwrap(), "440305".parse().unwrap());
-        let entry = |number: u8| Entry {
-            id: MessageId::from_bytes([number; 16]),
-            digest: Digest::of(&[number]),
-            from: here,
-            to: there,
-            state: EntryState::Stored,
-        };
-        let missing = |number, name| match name {
-            DifferenceName::MissingAtSender => {
-                Difference { name, sender: None, recipient: Some(entry(number)) }
-            }
-            _ => Difference { name, sender: Some(entry(number)), recipient: None },
-        };
-        let differences = [
-            missing(1, DifferenceName::MissingAtSender),
-            missing(2, DifferenceName::MissingAtRecipient),
-        ];
-        let says = [1, 2, 3].map(|number| MessageId::from_bytes([number; 16]));
-        assert_eq!(owed_by(&says, &differences, |area| area == there), [says[0]]);
-        assert_eq!(owed_by(&says, &differences, |area| area == here), [says[1]]);
     }
 }

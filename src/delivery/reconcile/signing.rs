@@ -1,12 +1,5 @@
-//! Signing what came of a comparison: asking the other side to, and answering it when it asks.
-//!
-//! Days are closed once, and both sides hold the same statement about them, whichever of them asked, however often, and
-//! whatever became of an answer:
-//!
-//! - A side that holds a statement over the very days of another hands that out instead of signing (`statements::keep`
-//!   decides it in one unit), and whoever asked keeps it.
-//! - A side that asks for a signature that closes days signs nothing of the same side meanwhile, and does not begin to ask
-//!   while it is answering ([`Turns`]). So no two statements over the same days are on their way at one time.
+//! Signing what came of a comparison: asking the other side to, and answering it when it asks. By which rules days are
+//! closed once, and both sides hold the same statement about them, stands in [`exchange::reconcile::signing`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +15,7 @@ use exchange::ledger::{LedgerHead, OwnHead, SeenHead};
 use exchange::reconcile::calls::{Agreed, Signature, SignedStatement};
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::set::Scope;
+use exchange::reconcile::signing::waits_for;
 use exchange::reconcile::statement::{Correction, Statement, name_left};
 use store::letters::NoticeKind;
 use store::reconcile::{RunRow, RunState};
@@ -37,8 +31,6 @@ use crate::delivery::proof::{self, Claim};
 use crate::errors::chain;
 use crate::time::{SystemClock, random};
 
-/// How far ahead the clock of an asker may be.
-const CLOCKS_APART: Duration = Duration::from_secs(600);
 /// The longest that an asker waits until we have our answer of it.
 const TURN_MAX: Duration = Duration::from_secs(60);
 
@@ -57,13 +49,13 @@ impl Turns {
         self.with(area).lock_owned().await
     }
 
-    /// To answer. While both ask, the side with the smaller code has it; the other waits for the word that it has not.
+    /// To answer; `None` when it is not the other's turn.
     async fn to_answer(&self, own: AreaCode, area: AreaCode) -> Option<OwnedMutexGuard<()>> {
         let turn = self.with(area);
-        if own < area {
-            return turn.try_lock_owned().ok();
+        match waits_for(own, area) {
+            true => tokio::time::timeout(TURN_MAX, turn.lock_owned()).await.ok(),
+            false => turn.try_lock_owned().ok(),
         }
-        tokio::time::timeout(TURN_MAX, turn.lock_owned()).await.ok()
     }
 }
 
@@ -267,12 +259,10 @@ impl Reconcile {
         let now = SystemClock.now();
         let malformed = |_| AppError::from(Reason::Malformed);
         let statement = decode_statement(&signed.statement).map_err(malformed)?;
-        let Scope { asker, answerer, .. } = statement.scope;
-        let same_sides = (asker, answerer) == (scope.asker, scope.answerer)
-            || (answerer, asker) == (scope.asker, scope.answerer);
-        if !same_sides || statement.days() != (scope.first, scope.last) || !statement.closes() {
+        if !statement.is_about(&scope) {
             return Err(Reason::Malformed.into());
         }
+        let Scope { asker, answerer, .. } = statement.scope;
         for (by, signature) in [(asker, &signed.asker), (answerer, &signed.answerer)] {
             let claim = claim(by, &signed.statement, signature, statement.made);
             proof::check_evidence(&self.0.parts.identity, &claim, now).map_err(unproven)?;
@@ -307,11 +297,7 @@ fn statement(
 
 /// What an asker's clock says is not far ahead of ours, and what it would close is over by ours.
 fn in_its_time(statement: &Statement, now: UnixMillis) -> Result<(), AppError> {
-    let latest = now.saturating_add(CLOCKS_APART);
-    let too_early = statement.scope.until > latest
-        || statement.made > latest
-        || statement.closes() && statement.scope.last.ends() > now;
-    if too_early {
+    if !statement.is_in_time(now) {
         let detail = "by the clock of the side that is to sign it, its time has not come";
         return Err(Refusal::new(Reason::StateForbids).field("until").detail(detail).into());
     }

@@ -123,7 +123,7 @@ impl Decoder {
         while let Some(place) = self.look.pop() {
             let Some(symbol) = self.symbol(place).copied() else { continue };
             let by = symbol.count;
-            if by.abs() != 1 {
+            if by.unsigned_abs() != 1 {
                 continue;
             }
             let hash = self.key.hash(&symbol.items);
@@ -153,7 +153,7 @@ impl Decoder {
                     (true, false) => self.open += 1,
                     _ => {}
                 }
-                if symbol.count.abs() == 1 {
+                if symbol.count.unsigned_abs() == 1 {
                     self.look.push(place);
                 }
             }

@@ -126,6 +126,20 @@ impl Difference {
         }
     }
 
+    /// The county that can bring its word when it cannot be asked for it: the recipient, where that has decided and the sender
+    /// has no receipt, or another.
+    #[must_use]
+    pub fn told_by(&self) -> Option<AreaCode> {
+        let (_, to) = self.pair()?;
+        match self.name {
+            DifferenceName::ReceiptMissing | DifferenceName::StateDiffers => Some(to),
+            DifferenceName::MissingAtRecipient
+            | DifferenceName::MissingAtSender
+            | DifferenceName::ContentDiffers
+            | DifferenceName::NotReported => None,
+        }
+    }
+
     /// The county that cures it: whoever has what the other lacks. Nobody where a person decides.
     #[must_use]
     pub fn cured_by(&self) -> Option<AreaCode> {

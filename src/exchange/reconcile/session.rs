@@ -197,9 +197,18 @@ fn list_is_shorter(differences: u64, entries: u64) -> bool {
     differences.saturating_mul(43) >= entries.saturating_mul(24)
 }
 
+/// Differences up to which the samples tell how many there are: of more their counters have gone round.
+const TOLD_MAX: u64 = 16_384;
+/// Symbols that come first when they do not: their counts tell it to a few hundredths, and should the list be shorter, little
+/// has come in vain.
+const SYMBOLS_TO_TELL: u32 = 4_096;
+
 /// Symbols to begin with for about so many differences: 1.35 for each, and a sixth more, because the samples may tell too
 /// few. So nearly every comparison is over after one question.
 fn symbols_first(differences: u64) -> u32 {
+    if differences > TOLD_MAX {
+        return SYMBOLS_TO_TELL;
+    }
     let symbols = (differences.saturating_mul(25) / 16).saturating_add(u64::from(SYMBOLS_FIRST));
     u32::try_from(symbols).unwrap_or(u32::MAX)
 }

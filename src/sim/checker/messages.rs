@@ -117,9 +117,20 @@ impl Story {
         if !all.contains(&word) {
             all.push(word);
         }
+        let known = self.known(node).said.contains_key(&message);
+        if self.compares && !known && self.was_stored(message) && is_final_refusal(word) {
+            let why = "what its sender knew to be stored was refused when it was delivered again";
+            return Some((truth, message, why));
+        }
         // A recipient that was restored does not remember what it said since its backup, and judges anew.
         let first = *self.known(node).said.entry(message).or_insert(word);
         (first != word).then_some((truth, message, "first it said otherwise"))
+    }
+
+    /// Whether its sender has on its disk that it is stored.
+    fn was_stored(&self, message: MessageNo) -> bool {
+        let sender = self.accepted.get(&message).map(|(sender, _)| *sender);
+        sender.and_then(|sender| self.settled_as(sender, message)) == Some(Word::Stored)
     }
 
     fn settled(&mut self, node: NodeNo, message: MessageNo, word: Word) -> Option<Wrong> {
@@ -159,6 +170,12 @@ impl Story {
     pub(super) fn has_lost(&self, node: NodeNo, message: MessageNo) -> bool {
         self.lost.get(&node).is_some_and(|lost| lost.contains(&message))
     }
+}
+
+/// A refusal of the message itself: a conflict is about a place, and what was withdrawn is to be refused.
+const fn is_final_refusal(word: Word) -> bool {
+    !matches!(word, Word::Refused(Reason::Conflict | Reason::Withdrawn))
+        && matches!(word, Word::Refused(_))
 }
 
 /// Compares the story with the disks.

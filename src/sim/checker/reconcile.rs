@@ -1,7 +1,8 @@
-//! Reconciliation: in the end both sides of every message have the same, and have signed it.
+//! Reconciliation: in the end both sides of every message have the same, and have signed it; days were closed once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::time::Date;
 use exchange::digest::Digest;
 
 use super::messages::Story;
@@ -10,8 +11,18 @@ use crate::history::{Fact, Word};
 use crate::mail::MessageNo;
 use crate::plan::NodeNo;
 
-/// A statement as one side has signed it: its digest, the messages that it calls stored, and the differences it leaves.
-type Signed = (Digest, u64, u32);
+/// Days of a statement, first and last.
+type Days = (Date, Date);
+
+/// A statement as it is on the disk of one side: its digest, whether it closes its days, the messages that it calls stored,
+/// and the differences it leaves.
+#[derive(Clone, Copy, Debug)]
+struct Signed {
+    digest: Digest,
+    closes: bool,
+    stored: u64,
+    left: u32,
+}
 
 /// Compares the two sides of every message, and what they have signed.
 pub(super) fn check(facts: &Facts<'_>, story: &Story, verdict: &mut Verdict) {
@@ -52,14 +63,20 @@ fn check_statements(
     stored: &BTreeMap<(NodeNo, NodeNo), u64>,
     verdict: &mut Verdict,
 ) {
-    let mut signed: BTreeMap<(NodeNo, NodeNo), Signed> = BTreeMap::new();
+    let signs = Promise::StatementsAreSigned;
+    let mut signed: BTreeMap<(NodeNo, NodeNo), BTreeMap<Days, Vec<Signed>>> = BTreeMap::new();
     for entry in facts.history.entries() {
         match entry.fact {
-            Fact::Signed { with, statement, counts, left } => {
-                signed.insert((entry.node, with), (statement, counts.stored, left));
+            Fact::Signed { with, statement: digest, days, closes, by_both, counts, left } => {
+                let of = signed.entry((entry.node, with)).or_default().entry(days).or_default();
+                of.push(Signed { digest, closes, stored: counts.stored, left });
                 if counts.waiting > 0 {
                     let why = "a statement calls messages waiting";
-                    verdict.add(at_the_end(Promise::StatementsAreSigned, entry.node, why));
+                    verdict.add(at_the_end(signs, entry.node, why));
+                }
+                if !by_both {
+                    let why = "a statement without both signatures is kept";
+                    verdict.add(at_the_end(signs, entry.node, why));
                 }
             }
             Fact::Compared { differences, .. } => {
@@ -68,18 +85,38 @@ fn check_statements(
             _ => {}
         }
     }
+    let nothing = BTreeMap::new();
     for ((one, other), count) in stored {
-        let of = |a, b| signed.get(&(a, b));
-        let why = match (of(*one, *other), of(*other, *one)) {
-            (Some(ours), Some(theirs)) if ours.0 != theirs.0 => "the two have signed other things",
-            (Some((_, said, _)), Some(_)) if said != count => "what is signed is not on the disks",
-            (Some((_, _, left)), Some(_)) if *left > 0 => "differences are left",
-            (Some(_), Some(_)) => {
-                verdict.statements += 1;
-                continue;
+        let of = |a, b| signed.get(&(a, b)).unwrap_or(&nothing);
+        let (ours, theirs) = (of(*one, *other), of(*other, *one));
+        let days: BTreeSet<Days> = ours.keys().chain(theirs.keys()).copied().collect();
+        let mut said = 0;
+        for days in days {
+            let of = |side: &BTreeMap<Days, Vec<Signed>>| side.get(&days).cloned();
+            match counts(&of(ours).unwrap_or_default(), &of(theirs).unwrap_or_default()) {
+                Ok(stored) => (said, verdict.statements) = (said + stored, verdict.statements + 1),
+                Err(why) => verdict.add(at_the_end(signs, *one, why)),
             }
-            (None, _) | (_, None) => "one side has not signed",
-        };
-        verdict.add(at_the_end(Promise::StatementsAreSigned, *one, why));
+        }
+        if said != *count {
+            verdict.add(at_the_end(signs, *one, "what is signed is not on the disks"));
+        }
+    }
+}
+
+/// What the statements of two sides about the same days call stored: of those that close them there is one.
+fn counts(ours: &[Signed], theirs: &[Signed]) -> Result<u64, &'static str> {
+    let all = ours.iter().chain(theirs);
+    let closing: BTreeSet<Digest> = all.filter(|it| it.closes).map(|it| it.digest).collect();
+    if closing.len() > 1 {
+        return Err("days were closed twice");
+    }
+    let both = ours.iter().rev().find(|it| {
+        (it.closes || closing.is_empty()) && theirs.iter().any(|their| their.digest == it.digest)
+    });
+    match both {
+        None => Err("the two do not hold one statement"),
+        Some(it) if it.left > 0 => Err("differences are left"),
+        Some(it) => Ok(it.stored),
     }
 }

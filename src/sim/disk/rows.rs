@@ -14,6 +14,7 @@ use exchange::reconcile::Entry;
 use exchange::tree::Frontier;
 
 use crate::mail::{Content, Envelope, Parcel, Receipt, Returned, Signed, Word};
+use crate::node::signing::SignedStatement;
 use crate::plan::NodeNo;
 
 /// Which end of a message the node is.
@@ -74,6 +75,10 @@ pub(crate) enum Key {
     BookLedger,
     /// `BOOK_CURSOR`: changes that are in the book.
     BookChange,
+    /// `CLOSED`, with its `STATEMENT`: the other side, the last day.
+    Closed(NodeNo, u32),
+    /// `STATEMENT` that closes nothing: the other side, the last and the first day, when it was made.
+    Statement(NodeNo, u32, u32, UnixMillis),
 }
 
 /// `Change` of the store: what changes an entry beside the ledger.
@@ -106,6 +111,7 @@ pub(crate) enum Row {
     Change(Rc<Change>),
     Said(Rc<(Direction, Entry)>),
     Refusal(Rc<(NodeNo, Disposition)>),
+    Statement(Rc<SignedStatement>),
 }
 
 /// A message, as one side keeps it.
@@ -226,6 +232,7 @@ rows! {
     Change: Change, change;
     Said: (Direction, Entry), said;
     Refusal: (NodeNo, Disposition), refusal;
+    Statement: SignedStatement, statement;
 }
 
 impl From<LedgerEntry> for Row {

@@ -6,21 +6,21 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
-use exchange::digest::Digest;
 use exchange::lane::{LaneEpoch, LaneSeq};
 use exchange::ledger::Direction;
 use exchange::parcel::envelopes_root;
 use exchange::receipt::{Disposition, Offered};
+use exchange::reconcile::difference::Difference;
+use exchange::reconcile::leaving::Lot;
 use exchange::reconcile::set::{EntrySet, Scope};
-use exchange::reconcile::statement::{Counts, Totals};
 use exchange::reconcile::{Entry, EntryState};
 
 use super::units::{Cure, Cured, HandedBack, Healing, Proof, Work, check, refusal_in};
 use super::{Inner, Node, World};
 use crate::disk::rows::{Change, Key, ParcelRow, Row, Side};
-use crate::history::Fact;
 use crate::plan::NodeNo;
 
 /// What a county has told the node above it.
@@ -31,6 +31,15 @@ pub(crate) struct Reported {
     pub(crate) records: Vec<(Direction, Entry)>,
     /// Everything before this time is there.
     pub(crate) through: Option<UnixMillis>,
+}
+
+/// A cure that another county has left at the node above, for a county that collects it.
+#[derive(Clone, Debug)]
+pub(crate) enum Brought {
+    /// It takes its own message back.
+    TakeBack(NodeNo, HandedBack),
+    /// It takes the recipient's word about this message.
+    TakeWord(NodeNo, MessageId, Proof),
 }
 
 impl Node {
@@ -73,23 +82,6 @@ impl Node {
             }
         }
         set
-    }
-
-    /// The node signs a statement that says what its own books say.
-    pub(crate) fn sign_statement(
-        &self,
-        with: NodeNo,
-        statement: Digest,
-        (totals, left): (&Totals, u32),
-        world: &mut World,
-    ) {
-        let mut counts = Counts::default();
-        for of in totals.0.values() {
-            counts.waiting += of.waiting;
-            counts.stored += of.stored;
-            counts.refused += of.refused;
-        }
-        world.note(self.no, Fact::Signed { with, statement, counts, left });
     }
 
     // What a county hands over.
@@ -148,10 +140,19 @@ impl Node {
         Some(HandedBack { envelope, proof, question_follows })
     }
 
-    /// The message that one which was received here answers.
-    pub(crate) fn asked_by(&self, id: MessageId) -> Option<MessageId> {
-        let row = self.disk.get(&Key::Message(Side::Received, id)).and_then(Row::message);
+    /// The message that one answers which was received here, or sent.
+    pub(crate) fn asked_by(&self, id: MessageId, direction: Direction) -> Option<MessageId> {
+        let side = match direction {
+            Direction::Sent => Side::Sent,
+            Direction::Received => Side::Received,
+        };
+        let row = self.disk.get(&Key::Message(side, id)).and_then(Row::message);
         row.and_then(|row| row.content.in_reply_to)
+    }
+
+    /// Whether a message of ours is on our disk.
+    pub(crate) fn has_sent(&self, id: MessageId) -> bool {
+        self.disk.durable(&Key::Message(Side::Sent, id)).is_some()
     }
 
     /// The receipt of a message that was received or refused here.
@@ -162,6 +163,35 @@ impl Node {
         world: &World,
     ) -> Option<Proof> {
         self.proof_of(sender, id, world)
+    }
+
+    // What lies at the node above for a county that cannot be called: in memory, gone with a crash.
+
+    /// Notes what a county below is to cure, or only that it is to report.
+    pub(crate) fn lay_down(&mut self, county: AreaCode, differences: &[Difference]) {
+        if let Some(memory) = &mut self.memory {
+            memory.lying.lay_down(county, differences);
+        }
+    }
+
+    /// Takes a cure for a county below. Says whether it lies here now.
+    pub(crate) fn leave(
+        &mut self,
+        county: AreaCode,
+        about: (AreaCode, MessageId),
+        brought: Brought,
+        world: &World,
+    ) -> bool {
+        const BYTES: usize = 4_096;
+        let now = self.now(world);
+        let Some(memory) = &mut self.memory else { return false };
+        memory.lying.leave(county, about, (brought, BYTES), now).is_ok()
+    }
+
+    /// Gives a county below what lies for it.
+    pub(crate) fn collected_by(&mut self, county: AreaCode) -> Lot<Brought> {
+        let memory = self.memory.as_mut();
+        memory.map(|memory| memory.lying.collect(county)).unwrap_or_default()
     }
 
     // What a county takes, once it has checked it.
@@ -191,14 +221,22 @@ impl Node {
         }
     }
 
-    /// Takes a refusal that the other side has shown.
-    pub(crate) fn take_refusal(
+    /// Takes what the other side has brought: the refusal of a message that is not known here, or the receipt of one of ours.
+    pub(crate) fn take_word_about(
         &mut self,
         peer: NodeNo,
         id: MessageId,
-        proof: &Proof,
+        proof: Proof,
         world: &mut World,
     ) {
+        match self.disk.get(&Key::Message(Side::Sent, id)) {
+            Some(_) => self.keep_receipt(peer, proof, world),
+            None => self.take_refusal(peer, id, &proof, world),
+        }
+    }
+
+    /// Takes a refusal that the other side has shown.
+    fn take_refusal(&mut self, peer: NodeNo, id: MessageId, proof: &Proof, world: &mut World) {
         let manifest = proof.parcel.manifest();
         let direction =
             if manifest.from == self.area { Direction::Sent } else { Direction::Received };
@@ -214,10 +252,10 @@ impl Node {
         }
     }
 
-    pub(crate) fn deliver_again(&mut self, id: MessageId, world: &mut World) {
+    pub(crate) fn deliver_again(&mut self, (id, is_there): (MessageId, bool), world: &mut World) {
         if self.runs() {
             let new_epoch = LaneEpoch::new(world.dice.node.any());
-            self.enqueue(Work::Cure(Box::new(Cure::Deliver { id, new_epoch })), world);
+            self.enqueue(Work::Cure(Box::new(Cure::Deliver { id, is_there, new_epoch })), world);
         }
     }
 
@@ -237,7 +275,7 @@ impl Node {
                 self.healed(of, healed, world);
             }
             Cured::Lost(id) => world.lost.push(id),
-            Cured::Taken | Cured::Refused | Cured::Noted => {}
+            Cured::Taken | Cured::Answered | Cured::Noted => {}
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What a disk has taken in is noted in the history, whatever the program says of it.
 
 use exchange::lane::LaneSeq;
+use exchange::reconcile::statement::Counts;
 
+use super::signing::SignedStatement;
 use super::{Node, World};
 use crate::disk::rows::{Key, Row, Side, TransitRow, TransitState};
 use crate::history::{Fact, ParcelName, Release, Word};
+use crate::plan::NodeNo;
 
 impl Node {
     /// What the disk has taken in is noted, whatever the program says of it.
@@ -46,8 +49,35 @@ impl Node {
             (Key::Transit(parcel), Some(Row::Transit(row))) => {
                 self.observe_transit(ParcelName::from(parcel), row, again, world);
             }
+            (Key::Closed(with, _) | Key::Statement(with, ..), Some(Row::Statement(signed))) => {
+                self.observe_statement(with, signed, world);
+            }
             _ => {}
         }
+    }
+
+    fn observe_statement(&self, with: NodeNo, signed: &SignedStatement, world: &mut World) {
+        let statement = signed.statement();
+        let totals = match statement.scope.asker == self.area {
+            true => statement.totals.clone(),
+            false => statement.answerers_totals(),
+        };
+        let mut counts = Counts::default();
+        for of in totals.0.values() {
+            counts.waiting += of.waiting;
+            counts.stored += of.stored;
+            counts.refused += of.refused;
+        }
+        let fact = Fact::Signed {
+            with,
+            statement: signed.digest(),
+            days: statement.days(),
+            closes: statement.closes(),
+            by_both: signed.holds(&world.plan),
+            counts,
+            left: u32::try_from(statement.left.len()).unwrap_or(u32::MAX),
+        };
+        world.note(self.no, fact);
     }
 
     fn observe_transit(

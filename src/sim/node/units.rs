@@ -9,6 +9,7 @@ mod heal;
 mod receive;
 pub(super) mod relay;
 mod settle;
+mod statement;
 
 use domain::area::AreaCode;
 use domain::id::{MessageId, MessageIds};
@@ -25,6 +26,7 @@ use std::rc::Rc;
 
 use super::Waiter;
 use super::session::Via;
+use super::signing::SignedStatement;
 use crate::dice::Dice;
 use crate::disk::rows::{Carrier, Key, Row, Side};
 use crate::disk::unit::Unit;
@@ -35,11 +37,13 @@ use crate::plan::{NodeNo, Plan};
 pub(super) use accept::Draft;
 pub(super) use consign::Consigned;
 pub(crate) use cure::HandedBack;
-pub(super) use cure::{Cure, Cured, Proof, refusal_in};
+pub(crate) use cure::Proof;
+pub(super) use cure::{Cure, Cured, refusal_in};
 pub(super) use heal::{Healed, Healing};
 pub(super) use receive::Arrived;
 pub(super) use relay::{Change, Handed, Said, Taken};
 pub(super) use settle::{Answered, check, check_returned};
+pub(crate) use statement::{Kept, day};
 
 /// A unit that waits for the committer.
 #[derive(Debug)]
@@ -95,7 +99,13 @@ pub(crate) enum Work {
     AdvanceBook,
     /// What differs is cured.
     Cure(Box<Cure>),
+    /// A statement that both have signed.
+    KeepStatement { ticket: Ticket, with: NodeNo, signed: Rc<SignedStatement> },
 }
+
+/// Number under which somebody waits for a statement to be on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
 
 /// Who wants to know that a word about a parcel in transit is on disk.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +184,7 @@ pub(crate) enum Done {
     NewEpochs,
     AdvancedBook,
     Cured(Cured),
+    KeptStatement(Ticket, Kept),
 }
 
 /// What a unit knows beside the disk.
@@ -272,6 +283,10 @@ pub(super) fn run(work: Work, unit: &mut Unit<'_>, around: &mut Around<'_>) -> (
             (Done::AdvancedBook, true)
         }
         Work::Cure(cure) => (Done::Cured(cure::run(*cure, unit, around)), true),
+        Work::KeepStatement { ticket, with, signed } => {
+            let kept = statement::keep(with, &signed, unit, around.plan.planted);
+            (Done::KeptStatement(ticket, kept), true)
+        }
     }
 }
 

@@ -17,7 +17,10 @@ const DROPPED_PER_MILLE: u64 = 100;
 /// A month of mail between twenty counties in three provinces, and then a reconciliation.
 pub(super) fn reconcile(options: &Options) -> Plan {
     let mut dice = Dice::new(options.seed, Purpose::Plan);
-    let nodes = nodes(&mut dice);
+    let mut nodes = nodes(&mut dice);
+    // Drawn from elsewhere, so that the month is the same otherwise.
+    let mut more = Dice::new(options.seed, Purpose::Reconcile);
+    some_collect(&mut nodes, &mut more);
     let by_area = (0..).map(NodeNo).zip(&nodes).map(|(no, node)| (node.area, no)).collect();
     let days = u64::from(options.days.unwrap_or(30)).max(4);
     let calm = Moment::new(days * DAY_MS);
@@ -40,11 +43,46 @@ pub(super) fn reconcile(options: &Options) -> Plan {
     };
     let courier = courier(&mut dice);
     let mut troubles = troubles(&nodes, days, &mut dice);
+    troubles.extend(wrong_clocks(&nodes, days, &mut more));
     for trouble in &mut troubles {
         trouble.until = trouble.until.min(calm);
     }
-    let (rest_ms, broken_disks) = (REST_MS, options.broken_disks);
-    Plan { nodes, by_area, lines, traffic, courier, troubles, calm, rest_ms, broken_disks }
+    let (rest_ms, broken_disks, planted) = (REST_MS, options.broken_disks, None);
+    Plan { nodes, by_area, lines, traffic, courier, troubles, calm, rest_ms, broken_disks, planted }
+}
+
+/// In some provinces one county cannot be called.
+fn some_collect(nodes: &mut [NodePlan], dice: &mut Dice) {
+    for (province, (_, count)) in (0..).map(NodeNo).zip(COUNTIES) {
+        if !dice.chance(600) {
+            continue;
+        }
+        let which = usize::try_from(dice.below(u64::from(count))).unwrap_or_default();
+        let mut counties = nodes.iter_mut().filter(|node| node.province == Some(province));
+        if let Some(county) = counties.nth(which) {
+            county.collects = true;
+        }
+    }
+}
+
+/// Clocks of some counties are wrong for some hours: up to most of a day ahead, or three days behind. What is written then
+/// has ids and expiries of another time.
+fn wrong_clocks(nodes: &[NodePlan], days: u64, dice: &mut Dice) -> Vec<Trouble> {
+    let count = u64::try_from(nodes.len()).unwrap_or(1);
+    let mut troubles = Vec::new();
+    for _ in 0..dice.between(1, 4) {
+        let node = NodeNo(u32::try_from(dice.between(3, count.saturating_sub(1))).unwrap_or(3));
+        let hours = dice.between(1, 20).cast_signed();
+        let by_ms = 3_600_000 * if dice.chance(500) { hours } else { -4 * hours };
+        let from = Moment::new(dice.below(days.saturating_sub(1) * DAY_MS));
+        let until = from.after(dice.stretch(60 * MINUTE_MS, DAY_MS / 2));
+        let jump = |at, by_ms| {
+            let what = Mishap::ClockJump { node, by_ms };
+            Trouble { from: at, until: at, what }
+        };
+        troubles.extend([jump(from, by_ms), jump(until, -by_ms)]);
+    }
+    troubles
 }
 
 fn nodes(dice: &mut Dice) -> Vec<NodePlan> {

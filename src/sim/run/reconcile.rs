@@ -1,69 +1,127 @@
-//! After a month: provinces compare their ledgers, counties cure what differs, and both sign. `delivery::reconcile`.
+//! After a month: provinces compare their ledgers, counties cure what differs, and both sign, month by month.
+//! `delivery::reconcile`.
 //!
-//! The conversation is that of the real node ([`Asker`], [`Answerer`]), and so are the names and the owners of the cures.
-//! It goes wrong here as well: calls do not come through, conversations break off, reports come in part, programs end.
+//! The conversation is that of the real node ([`Asker`], [`Answerer`]), and so are the names and the owners of the cures, and
+//! the rules by which a run ends and days are closed. It goes wrong here as well: calls do not come through, conversations
+//! break off, reports come in part, programs end, answers are lost, and both sides run at once.
+
+mod curing;
+mod signing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use domain::area::AreaCode;
 use domain::id::MessageId;
-use exchange::digest::Digest;
-use exchange::reconcile::cure::Cure;
-use exchange::reconcile::difference::Difference;
-use exchange::reconcile::session::{Answerer, Asker, Lacks};
+use domain::time::{Date, UnixMillis};
+use exchange::reconcile::difference::{Difference, DifferenceName};
+use exchange::reconcile::run::{curable, is_unsure};
+use exchange::reconcile::session::{Answerer, Asker, Incomplete, Lacks};
 use exchange::reconcile::set::{EntrySet, Scope};
-use exchange::reconcile::statement::{Statement, Totals, count_names};
+use exchange::reconcile::signing::Keeping;
+use exchange::reconcile::statement::{Correction, Totals};
 
+use self::signing::Signing;
 use super::Simulation;
 use crate::clock;
-use crate::coming::Coming;
 use crate::history::Fact;
 use crate::node::cures::Reported;
 use crate::plan::{DAY_MS, NodeNo};
 use crate::timeline::Moment;
 
-/// Comparisons of one run, as in `delivery::reconcile::running`.
-const COMPARISONS_MAX: u32 = 12;
+/// Comparisons of one run and of those that the schedule begins when it has failed: twice those of
+/// `delivery::reconcile::running`. In the second half of them nothing goes wrong any more.
+const COMPARISONS_MAX: u32 = 24;
+/// Steps of the runs of one pair and period at most.
+const STEPS_MAX: u32 = 4_000;
 /// Of a thousand calls of the first comparisons, so many fail.
 const FAILING_PER_MILLE: u64 = 80;
+/// Of a thousand pairs that can both call, in so many both sides run at once.
+const BOTH_PER_MILLE: u64 = 500;
+/// Clocks were wrong by less than this before the calm: nothing has a later time than so long after it.
+const LATEST_MS: u64 = 5 * DAY_MS;
 
 /// What counties have told the node above them.
-type Reports = BTreeMap<NodeNo, BTreeMap<NodeNo, Reported>>;
+pub(super) type Reports = BTreeMap<NodeNo, BTreeMap<NodeNo, Reported>>;
+
+/// What a comparison has come to.
+#[derive(Clone, Debug)]
+struct Compared {
+    differences: Vec<Difference>,
+    /// The asker's.
+    totals: Totals,
+    /// Of both sides.
+    incomplete: Vec<Incomplete>,
+}
+
+/// A run of one side, with what the schedule begins after it.
+struct Run {
+    asker: NodeNo,
+    answerer: NodeNo,
+    scope: Scope,
+    comparisons: u32,
+    /// Everything that was ever found.
+    ever: BTreeMap<MessageId, DifferenceName>,
+    /// What the comparison before found for a person.
+    before: BTreeSet<MessageId>,
+    lost: BTreeSet<MessageId>,
+    /// The corrections that the other side has found, once it has told.
+    theirs: Option<Vec<Correction>>,
+    stage: Stage,
+}
+
+/// What a run does next.
+enum Stage {
+    Compares,
+    Signs(Box<Signing>),
+    Ended,
+}
+
+impl Run {
+    fn new((asker, answerer): (NodeNo, NodeNo), scope: Scope) -> Self {
+        Self {
+            asker,
+            answerer,
+            scope,
+            comparisons: 0,
+            ever: BTreeMap::new(),
+            before: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            theirs: None,
+            stage: Stage::Compares,
+        }
+    }
+
+    /// Whether nothing goes wrong any more.
+    const fn is_quiet(&self) -> bool {
+        2 * self.comparisons >= COMPARISONS_MAX
+    }
+
+    const fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended)
+    }
+}
 
 impl Simulation {
-    /// Every two provinces reconcile, and every two counties of one province. Says how many things happened.
+    /// Every two provinces reconcile, and every two counties of one province: each month that is over, and what comes after
+    /// that, which closes nothing. Says how many things happened.
     pub(super) fn reconcile(&mut self) -> u64 {
         let plan = std::rc::Rc::clone(&self.world.plan);
         // Everybody's clock shows that the days are over.
-        let due = plan.calm.after(3 * DAY_MS);
-        self.world.now = self.world.now.max(due);
-        let until = clock::right(self.world.now.after(0));
-        let until = domain::time::UnixMillis::new(until.get().saturating_sub(3_600_000));
-        let (first, last) =
-            (clock::right(Moment::BEGINNING).date(), clock::right(plan.calm).date());
+        self.world.now = self.world.now.max(plan.calm.after(LATEST_MS));
+        let until = clock::right(self.world.now);
+        let until = UnixMillis::new(until.get().saturating_sub(3_600_000));
+        let begun = clock::right(Moment::BEGINNING).date().plus_days(-4);
         let all: Vec<NodeNo> = plan.numbers().collect();
+        let pairs = all.iter().enumerate().flat_map(|(at, one)| {
+            let others = all.get(at + 1..).unwrap_or_default();
+            others.iter().map(|other| (*one, *other))
+        });
+        let together =
+            |(one, other): &(NodeNo, NodeNo)| plan.province(*one) == plan.province(*other);
+        let pairs: Vec<_> = pairs.filter(together).collect();
         let mut steps = 0;
-        for (at, one) in all.iter().enumerate() {
-            for other in all.get(at + 1..).unwrap_or_default() {
-                let together = match (plan.province(*one), plan.province(*other)) {
-                    (None, None) => true,
-                    (Some(a), Some(b)) => a == b,
-                    _ => false,
-                };
-                if together {
-                    let (asker, answerer) = match self.world.dice.node.chance(500) {
-                        true => (*one, *other),
-                        false => (*other, *one),
-                    };
-                    let scope = Scope {
-                        asker: plan.area(asker),
-                        answerer: plan.area(answerer),
-                        first: first.plus_days(-1),
-                        last: last.plus_days(1),
-                        until,
-                    };
-                    steps += self.one_run((asker, answerer), scope);
-                }
+        for days in periods(begun, until) {
+            for pair in &pairs {
+                steps += self.one_pair(*pair, days, until);
             }
         }
         steps
@@ -74,82 +132,82 @@ impl Simulation {
         self.go_on(self.world.now.after(self.world.plan.rest_ms))
     }
 
-    /// Compares and cures until nothing is left or only what nobody cures; then both sign.
-    fn one_run(&mut self, (asker, answerer): (NodeNo, NodeNo), scope: Scope) -> u64 {
-        let (mut reports, mut lost, mut steps) = (Reports::new(), BTreeSet::new(), 0);
-        let (mut ever, mut before) = (BTreeMap::new(), BTreeSet::<MessageId>::new());
-        for round in 0..COMPARISONS_MAX {
-            let quiet = 2 * round >= COMPARISONS_MAX;
-            let (took, silent) = self.refresh((asker, answerer), quiet, &mut reports);
-            steps += took;
-            let own = self.entries(asker, &reports, &scope);
-            let theirs = self.entries(answerer, &reports, &scope);
-            let totals = (Totals::of(&own), Totals::of(&theirs));
-            let lacking =
-                [asker, answerer].map(|party| self.lacks(party, &reports, &silent, &scope));
-            let Some(differences) = self.converse(scope, own, theirs, lacking, quiet) else {
-                continue;
-            };
-            let count = u32::try_from(differences.len()).unwrap_or(u32::MAX);
-            self.world.note(asker, Fact::Compared { with: answerer, differences: count });
-            ever.extend(differences.iter().filter_map(|it| Some((it.id()?, it.name))));
-            let found = differences;
-            let curable = |it: &&Difference| {
-                !it.name.is_for_a_person() && it.id().is_some_and(|id| !lost.contains(&id))
-            };
-            let curable: Vec<_> = found.iter().filter(curable).cloned().collect();
-            // What a person is to decide may be no more than a late report: it is looked at twice.
-            let is_new = |it: &Difference| it.id().is_some_and(|id| !before.contains(&id));
-            let unsure = found.iter().any(|it| it.name.is_for_a_person() && is_new(it));
-            let theirs = found.iter().filter(|it| it.name.is_for_a_person());
-            before = theirs.filter_map(Difference::id).collect();
-            if !unsure && curable.is_empty() {
-                self.finish((asker, answerer), scope, totals, (&ever, &found));
-                break;
+    /// The runs of one or both of two sides about some days, until they are signed.
+    fn one_pair(
+        &mut self,
+        (one, other): (NodeNo, NodeNo),
+        (first, last): (Date, Date),
+        until: UnixMillis,
+    ) -> u64 {
+        let plan = std::rc::Rc::clone(&self.world.plan);
+        let mut ways = vec![(one, other), (other, one)];
+        ways.retain(|(asker, answerer)| self.can_call(*asker, *answerer));
+        if !self.world.dice.reconcile.chance(BOTH_PER_MILLE) {
+            let which = self.world.dice.reconcile.chance(500);
+            ways = if which { ways.pop() } else { ways.first().copied() }.into_iter().collect();
+        }
+        let runs = ways.into_iter().map(|(asker, answerer)| {
+            let (asks, answers) = (plan.area(asker), plan.area(answerer));
+            let scope = Scope { asker: asks, answerer: answers, first, last, until };
+            Run::new((asker, answerer), scope)
+        });
+        let mut runs: Vec<Run> = runs.collect();
+        let mut steps = 0;
+        for _ in 0..STEPS_MAX {
+            let open: Vec<usize> = (0..runs.len())
+                .filter(|at| runs.get(*at).is_some_and(|run| !run.has_ended()))
+                .collect();
+            let Some(at) = self.world.dice.reconcile.pick(&open).copied() else { break };
+            if let Some(run) = runs.get_mut(at) {
+                steps += self.step_run(run);
             }
-            for party in [asker, answerer] {
-                steps += self.cure(party, &curable, quiet);
-            }
-            lost.extend(std::mem::take(&mut self.world.lost));
         }
         steps + self.settle()
     }
 
-    fn finish(
-        &mut self,
-        (asker, answerer): (NodeNo, NodeNo),
-        scope: Scope,
-        (ours, theirs): (Totals, Totals),
-        (ever, found): (
-            &BTreeMap<MessageId, exchange::reconcile::difference::DifferenceName>,
-            &[Difference],
-        ),
-    ) {
-        let gone = ever.iter().filter(|(id, _)| found.iter().all(|it| it.id() != Some(**id)));
-        let statement = Statement {
-            id: [0; 16],
-            scope,
-            made: clock::right(self.world.now),
-            totals: ours.clone(),
-            found: count_names(ever.values().copied()),
-            cured: count_names(gone.map(|(_, name)| *name)),
-            left: found.to_vec(),
-            left_more: Vec::new(),
-            lost: Vec::new(),
-            corrections: Vec::new(),
-            incomplete: Vec::new(),
-        };
-        if !statement.agrees_with(&theirs) {
-            return;
+    fn step_run(&mut self, run: &mut Run) -> u64 {
+        match std::mem::replace(&mut run.stage, Stage::Ended) {
+            Stage::Compares => self.compare(run),
+            Stage::Signs(signing) => self.sign(run, *signing),
+            Stage::Ended => 0,
         }
-        // Stands for the serialised statement, which both sign.
-        let digest = Digest::of(&postcard::to_allocvec(&statement).unwrap_or_default());
-        let left = u32::try_from(found.len()).unwrap_or(u32::MAX);
-        for (party, with, totals) in [(asker, answerer, &ours), (answerer, asker, &theirs)] {
-            if let Some(node) = self.nodes.get(party.index()) {
-                node.sign_statement(with, digest, (totals, left), &mut self.world);
-            }
+    }
+
+    /// One comparison with its cures; what comes next stands in the run.
+    fn compare(&mut self, run: &mut Run) -> u64 {
+        let parties = (run.asker, run.answerer);
+        let (asker, answerer) = parties;
+        if run.comparisons >= COMPARISONS_MAX {
+            return 0;
         }
+        run.comparisons += 1;
+        let (quiet, scope) = (run.is_quiet(), run.scope);
+        let (mut steps, silent) = self.refresh(parties, quiet);
+        let closed = self.nodes.get(asker.index());
+        let closed = closed.map(|node| node.closing(answerer, &scope, &self.world).0);
+        if closed == Some(Keeping::Closed) {
+            return steps;
+        }
+        run.stage = Stage::Compares;
+        let Some(compared) = self.converse(&scope, parties, &silent, quiet) else { return steps };
+        let found = &compared.differences;
+        let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        self.world.note(asker, Fact::Compared { with: answerer, differences: count });
+        run.ever.extend(found.iter().filter_map(|it| Some((it.id()?, it.name))));
+        let left: Vec<_> = curable(found, &run.lost).cloned().collect();
+        let unsure = is_unsure(found, &run.before);
+        let for_a_person = found.iter().filter(|it| it.name.is_for_a_person());
+        run.before = for_a_person.filter_map(Difference::id).collect();
+        let waits = scope.is_period() && scope.is_over() && !compared.incomplete.is_empty();
+        if !unsure && left.is_empty() && !waits {
+            run.stage = Stage::Signs(Box::new(Signing::new(compared)));
+            return steps;
+        }
+        for party in [asker, answerer] {
+            steps += self.cure(party, &left, quiet);
+        }
+        run.lost.extend(std::mem::take(&mut self.world.lost));
+        steps
     }
 
     /// The counties for whom a party speaks: those below a province, or itself.
@@ -161,37 +219,47 @@ impl Simulation {
         }
     }
 
-    /// Whether a call does not come through.
-    fn fails(&mut self, quiet: bool) -> bool {
-        !quiet && self.world.dice.node.chance(FAILING_PER_MILLE)
+    /// Whether there is a line by which one can call the other.
+    fn can_call(&self, caller: NodeNo, callee: NodeNo) -> bool {
+        caller == callee || self.world.network.weather.lines().exists(caller, callee)
     }
 
-    /// Books are brought up to date, and counties report; some only in part, and some cannot be reached.
+    /// Whether a call does not come through.
+    fn fails(&mut self, quiet: bool) -> bool {
+        !quiet && self.world.dice.reconcile.chance(FAILING_PER_MILLE)
+    }
+
+    /// Books are brought up to date, and counties report; some only in part, and some cannot be reached. Those that cannot
+    /// be called come by themselves, by and by.
     fn refresh(
         &mut self,
         (asker, answerer): (NodeNo, NodeNo),
         quiet: bool,
-        reports: &mut Reports,
     ) -> (u64, BTreeSet<NodeNo>) {
         let mut silent = BTreeSet::new();
+        let mut steps = 0;
         for party in [asker, answerer] {
             for county in self.counties(party) {
+                let above = self.world.plan.province(county);
+                let collects = above.is_some_and(|above| !self.can_call(above, county));
+                if collects && !self.fails(quiet) {
+                    steps += self.collect(county, quiet);
+                }
                 if let Some(node) = self.nodes.get_mut(county.index()) {
                     node.advance_book(&mut self.world);
                 }
             }
         }
-        let steps = self.settle();
+        steps += self.settle();
         for party in [asker, answerer] {
             for county in self.counties(party).into_iter().filter(|county| *county != party) {
-                if self.fails(quiet) {
+                if !self.can_call(party, county) {
+                    let area = self.world.plan.area(county);
+                    if let Some(node) = self.nodes.get_mut(party.index()) {
+                        node.lay_down(area, &[]);
+                    }
                     silent.insert(county);
-                    continue;
-                }
-                let parts = if self.fails(quiet) { 1 } else { usize::MAX };
-                let known = reports.entry(party).or_default().entry(county).or_default();
-                let all = self.nodes.get(county.index());
-                if !all.is_some_and(|node| node.report(known, parts, &self.world)) {
+                } else if self.fails(quiet) || !self.report(party, county, quiet) {
                     silent.insert(county);
                 }
             }
@@ -199,27 +267,31 @@ impl Simulation {
         (steps, silent)
     }
 
-    fn entries(&self, party: NodeNo, reports: &Reports, scope: &Scope) -> EntrySet {
+    /// A county reports to the node above it, now and then only in part. Says whether that was all.
+    fn report(&mut self, party: NodeNo, county: NodeNo, quiet: bool) -> bool {
+        let parts = if self.fails(quiet) { 1 } else { usize::MAX };
+        let known = self.reports.entry(party).or_default().entry(county).or_default();
+        let node = self.nodes.get(county.index());
+        node.is_some_and(|node| node.report(known, parts, &self.world))
+    }
+
+    fn entries(&self, party: NodeNo, scope: &Scope) -> EntrySet {
         let nothing = BTreeMap::new();
-        let told = reports.get(&party).unwrap_or(&nothing);
+        let told = self.reports.get(&party).unwrap_or(&nothing);
         let node = self.nodes.get(party.index());
         node.map(|node| node.entries(told, scope)).unwrap_or_default()
     }
 
     /// Counties and days of which a party does not hold everything, and counties that have not told what is new.
-    fn lacks(
-        &self,
-        party: NodeNo,
-        reports: &Reports,
-        silent: &BTreeSet<NodeNo>,
-        scope: &Scope,
-    ) -> Lacks {
+    fn lacks(&self, party: NodeNo, silent: &BTreeSet<NodeNo>, scope: &Scope) -> Lacks {
         let mut lacks = Lacks::default();
         for county in self.counties(party).into_iter().filter(|county| *county != party) {
-            let through = reports.get(&party).and_then(|told| told.get(&county)?.through);
+            let told = self.reports.get(&party).and_then(|told| told.get(&county)?.through);
             let area = self.world.plan.area(county);
-            if through.is_none_or(|through| through < scope.until) {
-                lacks.incomplete.push((area, scope.first));
+            let through = scope.until.min(scope.last.ends());
+            if told.is_none_or(|told| told < through) {
+                let since = told.map_or(scope.first, UnixMillis::date).max(scope.first);
+                lacks.incomplete.push((area, since));
             }
             lacks.silent.extend(silent.contains(&county).then_some(area));
         }
@@ -229,21 +301,26 @@ impl Simulation {
     /// A whole conversation, or none when it breaks off.
     fn converse(
         &mut self,
-        scope: Scope,
-        own: EntrySet,
-        theirs: EntrySet,
-        [ours_lack, theirs_lack]: [Lacks; 2],
+        scope: &Scope,
+        (asks, answers): (NodeNo, NodeNo),
+        silent: &BTreeSet<NodeNo>,
         quiet: bool,
-    ) -> Option<Vec<Difference>> {
-        let (one, two) = (self.world.dice.node.bytes(), self.world.dice.node.bytes());
-        let nonces =
-            [one, two].map(|bytes: [u8; 32]| bytes.first_chunk().copied().unwrap_or_default());
-        let (mut asker, open) = Asker::new(scope, own, nonces[0], Vec::new()).ok()?;
+    ) -> Option<Compared> {
+        let [own, theirs] = [asks, answers].map(|party| self.entries(party, scope));
+        let [ours_lack, theirs_lack] =
+            [asks, answers].map(|party| self.lacks(party, silent, scope));
+        let both = ours_lack.incomplete.iter().chain(&theirs_lack.incomplete);
+        let incomplete: BTreeMap<_, _> = both.copied().collect();
+        let incomplete = incomplete.into_iter().collect();
+        let totals = Totals::of(&own);
+        let nonces: [[u8; 16]; 2] =
+            [self.world.dice.reconcile.bytes(), self.world.dice.reconcile.bytes()];
+        let (mut asker, open) = Asker::new(*scope, own, nonces[0], Vec::new()).ok()?;
         let (mut answerer, first) = Answerer::open(open, theirs, nonces[1], theirs_lack).ok()?;
         let mut answers: VecDeque<_> = first.into();
         let mut found = None;
         while !asker.is_done() {
-            if self.fails(quiet) && self.world.dice.node.chance(300) {
+            if self.fails(quiet) && self.world.dice.reconcile.chance(300) {
                 return None;
             }
             if asker.is_known() && found.is_none() {
@@ -259,118 +336,18 @@ impl Simulation {
                 answers.extend(answerer.step(ask).ok()?);
             }
         }
-        found
+        Some(Compared { differences: found?, totals, incomplete })
     }
+}
 
-    /// One party's part of the cure: each of its counties does what it owes.
-    fn cure(&mut self, party: NodeNo, found: &[Difference], quiet: bool) -> u64 {
-        let mut steps = 0;
-        for county in self.counties(party) {
-            if !self.fails(quiet) {
-                steps += self.carry_out(county, found, quiet);
-            }
-        }
-        steps
+/// Every month from a day until a time, and last the days of the month that is not over.
+fn periods(from: Date, until: UnixMillis) -> Vec<(Date, Date)> {
+    let mut periods = Vec::new();
+    let (mut month, now) = (from.month(), until.date());
+    while month.last().ends() <= until {
+        periods.push((month.first(), month.last()));
+        month = month.next();
     }
-
-    /// What the other one lacks of its own comes first, so that answers find their questions.
-    fn carry_out(&mut self, county: NodeNo, found: &[Difference], quiet: bool) -> u64 {
-        let area = self.world.plan.area(county);
-        let owed: Vec<_> = found.iter().filter_map(|it| Cure::owed(area, it)).collect();
-        if owed.is_empty() {
-            return 0;
-        }
-        let mut deliver = Vec::new();
-        for (id, cure) in &owed {
-            match cure {
-                Cure::HandBack(sender) if self.asked_by(county, *id).is_none() => {
-                    self.hand_back(county, *sender, (*id, false), quiet);
-                }
-                Cure::Show(peer) => self.show(county, *peer, *id, quiet),
-                Cure::Ask(peer) if self.ask(county, *peer, *id, quiet) => {}
-                Cure::Deliver(_) | Cure::Ask(_) => deliver.push(*id),
-                Cure::HandBack(_) | Cure::Report => {}
-            }
-        }
-        // Now and then a program ends before all of it is on disk.
-        if !quiet && self.world.dice.node.chance(FAILING_PER_MILLE) {
-            self.crash(county);
-        }
-        let mut steps = self.settle();
-        for id in deliver {
-            if let Some(node) = self.nodes.get_mut(county.index()) {
-                node.deliver_again(id, &mut self.world);
-            }
-        }
-        steps += self.settle();
-        let differs = |id: MessageId| owed.iter().any(|(other, _)| *other == id);
-        for (id, cure) in &owed {
-            if let Cure::HandBack(sender) = cure
-                && let Some(asked) = self.asked_by(county, *id)
-            {
-                self.hand_back(county, *sender, (*id, differs(asked)), quiet);
-            }
-        }
-        steps + self.settle()
-    }
-
-    fn crash(&mut self, county: NodeNo) {
-        if let Some(node) = self.nodes.get_mut(county.index()) {
-            node.crash(false, &mut self.world);
-            let again = self.world.now.after(5_000);
-            self.world.timeline.plan(again, Coming::Start { node: county });
-        }
-    }
-
-    fn asked_by(&self, county: NodeNo, id: MessageId) -> Option<MessageId> {
-        self.nodes.get(county.index()).and_then(|node| node.asked_by(id))
-    }
-
-    fn hand_back(
-        &mut self,
-        county: NodeNo,
-        sender: AreaCode,
-        what: (MessageId, bool),
-        quiet: bool,
-    ) {
-        let Some(sender) = self.world.plan.at(sender).filter(|_| !self.fails(quiet)) else {
-            return;
-        };
-        let node = self.nodes.get(county.index());
-        let back = node.map(|node| node.hand_over(sender, what, &self.world));
-        match back.flatten() {
-            Some(back) => {
-                if let Some(node) = self.nodes.get_mut(sender.index()) {
-                    node.take_back(county, back, &mut self.world);
-                }
-            }
-            None => self.world.lost.push(what.0),
-        }
-    }
-
-    fn show(&mut self, county: NodeNo, peer: AreaCode, id: MessageId, quiet: bool) {
-        let Some(peer) = self.world.plan.at(peer).filter(|_| !self.fails(quiet)) else { return };
-        let node = self.nodes.get(county.index());
-        let proof = node.and_then(|node| node.refusal(peer, id, &self.world));
-        match (proof, self.nodes.get_mut(peer.index())) {
-            (Some(proof), Some(node)) => node.take_refusal(county, id, &proof, &mut self.world),
-            (None, _) => self.world.lost.push(id),
-            (_, None) => {}
-        }
-    }
-
-    /// Asks a recipient for its receipt. Says whether it came.
-    fn ask(&mut self, county: NodeNo, peer: AreaCode, id: MessageId, quiet: bool) -> bool {
-        let Some(peer) = self.world.plan.at(peer).filter(|_| !self.fails(quiet)) else {
-            return false;
-        };
-        let node = self.nodes.get(peer.index());
-        let Some(proof) = node.and_then(|node| node.issue_again(county, id, &self.world)) else {
-            return false;
-        };
-        if let Some(node) = self.nodes.get_mut(county.index()) {
-            node.keep_receipt(peer, proof, &mut self.world);
-        }
-        true
-    }
+    periods.push((month.first(), now.max(month.first())));
+    periods
 }

@@ -9,8 +9,9 @@ use exchange::envelope::{Header, SealedEnvelope};
 use exchange::lane::{LaneSeq, Mark};
 use exchange::ledger::{Direction, LedgerEntry, SeenHead};
 use exchange::parcel::{ParcelManifest, envelopes_root};
-use exchange::receipt::{Disposition, Offered, Outcome, ReceiptManifest};
+use exchange::receipt::{Disposition, Offered, ReceiptManifest};
 use exchange::reconcile::calls::ReceiptAgain;
+use exchange::reconcile::cure::stored_in;
 use exchange::reconcile::{Entry, EntryState};
 use store::messages::{
     Blob, EnvelopeKey, MessageRow, ParcelRow, RefusalRow, Side, Signed, message_key,
@@ -208,9 +209,7 @@ pub fn take_back(
         Some(Kept::Erased) => return Err(Reason::NotFound.into()),
         None => {}
     }
-    let index = back.checked.said.iter().position(|said| {
-        said.message_id == id && said.digest == digest && said.outcome == Outcome::Stored
-    });
+    let index = stored_in(&back.checked.said, id, digest);
     let index = index.ok_or(AppError::from(Reason::Malformed))?;
     let ended = |content: &Content| spread::ended(unit, content, header.to, header.to);
     let content = match &back.content {

@@ -6,7 +6,8 @@ use domain::id::MessageId;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::ledger::{Direction, LedgerEntry};
 use exchange::parcel::ParcelManifest;
-use exchange::receipt::{Disposition, Outcome};
+use exchange::receipt::Disposition;
+use exchange::reconcile::cure::{self, Again};
 use exchange::reconcile::{Entry, EntryState};
 
 use super::heal::{Healed, Healing, again};
@@ -43,7 +44,7 @@ pub(crate) struct HandedBack {
 #[derive(Debug)]
 pub(crate) enum Cure {
     /// A message of ours is delivered again.
-    Deliver { id: MessageId, new_epoch: LaneEpoch },
+    Deliver { id: MessageId, is_there: bool, new_epoch: LaneEpoch },
     /// A receipt that was issued again is kept.
     Keep { peer: NodeNo, proof: Proof, healing: Healing },
     /// A message of ours that was handed back is kept.
@@ -59,8 +60,8 @@ pub(crate) enum Cured {
     OnItsWay { peer: NodeNo, epoch: LaneEpoch, sequence: LaneSeq, mark: Option<Mark> },
     /// Nobody can bring it back.
     Lost(MessageId),
-    /// Its recipient has refused it, and a refusal stays one.
-    Refused,
+    /// Its recipient has refused it, and a refusal stays one; or has it.
+    Answered,
     /// The receipt is kept.
     Kept { of: (NodeNo, LaneEpoch), marks: Vec<Mark>, healed: Option<Healed> },
     /// It is here, or has to wait for the question that it answers: the next comparison tells.
@@ -72,7 +73,9 @@ pub(crate) enum Cured {
 /// Runs a cure as one unit.
 pub(super) fn run(cure: Cure, unit: &mut Unit<'_>, around: &mut Around<'_>) -> Cured {
     match cure {
-        Cure::Deliver { id, new_epoch } => deliver(id, new_epoch, unit, around),
+        Cure::Deliver { id, is_there, new_epoch } => {
+            deliver((id, is_there), new_epoch, unit, around)
+        }
         Cure::Keep { peer, proof, healing } => {
             let Proof { epoch, sequences, parcel, receipt, said } = proof;
             let places = sequences.iter().zip(&said);
@@ -94,7 +97,7 @@ pub(super) fn run(cure: Cure, unit: &mut Unit<'_>, around: &mut Around<'_>) -> C
 }
 
 fn deliver(
-    id: MessageId,
+    (id, is_there): (MessageId, bool),
     new_epoch: LaneEpoch,
     unit: &mut Unit<'_>,
     around: &mut Around<'_>,
@@ -102,14 +105,12 @@ fn deliver(
     let key = Key::Message(Side::Sent, id);
     let Some(row) = unit.get(&key).and_then(Row::message).cloned() else { return Cured::Lost(id) };
     let (peer, epoch, sequence) = (row.peer, row.epoch, row.sequence);
-    let lane = unit.get(&Key::LaneOut(peer, epoch)).and_then(Row::lane_out);
-    if !lane.is_some_and(|lane| lane.is_settled(sequence)) {
-        let is_held = lane.is_some_and(|lane| lane.rests_until(sequence).is_some());
-        let mark = is_held.then_some(Mark::Deferred(sequence, around.now));
-        return Cured::OnItsWay { peer, epoch, sequence, mark };
-    }
-    if unit.contains(&Key::Refused(peer, id)) {
-        return Cured::Refused;
+    let lane = unit.get(&Key::LaneOut(peer, epoch)).and_then(Row::lane_out).map(Rc::as_ref);
+    let was_refused = unit.contains(&Key::Refused(peer, id));
+    match cure::again(lane, sequence, (was_refused, is_there), around.now) {
+        Again::Waits(mark) => return Cured::OnItsWay { peer, epoch, sequence, mark },
+        Again::Refused | Again::Answered => return Cured::Answered,
+        Again::Anew => {}
     }
     let old = unit.get(&Key::Envelope(peer, epoch, sequence)).and_then(Row::envelope).cloned();
     let Some(old) = old else { return Cured::Lost(id) };
@@ -120,7 +121,8 @@ fn deliver(
     if unit.contains(&Key::Withdrawn(peer, epoch, sequence)) {
         unit.put(Key::Withdrawn(peer, now_in, place), Row::Number(1));
     }
-    let envelope = again(&old, id, now_in, place, around);
+    let expires = cure::expires_again(old.header.expires, around.now);
+    let envelope = again(&old, (id, expires), now_in, place, around);
     let digest = envelope.digest();
     append_to_ledger(LedgerEntry::of(&envelope.header, digest, Direction::Sent), unit);
     unit.put(Key::Envelope(peer, now_in, place), envelope);
@@ -136,10 +138,7 @@ fn take_back(peer: NodeNo, back: &HandedBack, unit: &mut Unit<'_>, around: &Arou
     if unit.contains(&Key::Message(Side::Sent, id)) {
         return;
     }
-    let index = proof.said.iter().position(|said| {
-        (said.message_id, said.digest) == (id, digest) && said.outcome == Outcome::Stored
-    });
-    let Some(index) = index else { return };
+    let Some(index) = cure::stored_in(&proof.said, id, digest) else { return };
     if let Some(asked) = envelope.open().in_reply_to {
         let key = Key::Message(Side::Received, asked);
         match unit.get(&key).and_then(Row::message).cloned() {

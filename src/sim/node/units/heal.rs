@@ -89,7 +89,8 @@ pub(super) fn heal(
         if unit.contains(&Key::Withdrawn(peer, epoch, row.sequence)) {
             unit.put(Key::Withdrawn(peer, now_in, healed.through), Row::Number(1));
         }
-        let envelope = again(&old, message, now_in, healed.through, around);
+        let named = (message, old.header.expires);
+        let envelope = again(&old, named, now_in, healed.through, around);
         let digest = envelope.digest();
         append_to_ledger(LedgerEntry::of(&envelope.header, digest, Direction::Sent), unit);
         unit.put(Key::Envelope(peer, now_in, healed.through), envelope);
@@ -102,7 +103,7 @@ pub(super) fn heal(
 /// The same message, sealed for another place.
 pub(super) fn again(
     old: &Envelope,
-    message_id: MessageId,
+    (message_id, expires): (MessageId, UnixMillis),
     epoch: LaneEpoch,
     sequence: LaneSeq,
     around: &mut Around<'_>,
@@ -114,7 +115,7 @@ pub(super) fn again(
         counter: around.seal.next_counter,
     };
     around.seal.next_counter += 1;
-    let header = Header { message_id, epoch, sequence, seal, ..old.header.clone() };
+    let header = Header { message_id, epoch, sequence, expires, seal, ..old.header.clone() };
     let envelope = Envelope::seal(header, *old.open());
     around.history.seals_again(old.open().message, envelope.digest());
     envelope
