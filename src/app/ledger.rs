@@ -13,9 +13,10 @@ use exchange::digest::Digest;
 use exchange::ledger::{HeadChange, LedgerEntry, LedgerHead, SeenHead};
 use exchange::tree;
 use store::Store;
-use store::messages::{Side, Signed, side_key};
-use store::tables::RECEIPT;
-use wire::decode_receipt_manifest;
+use store::messages::{Side, Signed, peer_key, side_key};
+use store::network::CardRow;
+use store::tables::{HEAD_CARD, RECEIPT};
+use wire::{decode_card, decode_receipt_manifest};
 
 use self::blocks::Blocks;
 use crate::app::relay::chain_of;
@@ -124,13 +125,15 @@ pub fn inclusion(
     proven.collect()
 }
 
-/// A head in a receipt that a peer has signed.
+/// A head in a receipt, or in a card, that a peer has signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeadInReceipt {
+pub struct HeadSigned {
     /// The head.
     pub seen: SeenHead,
-    /// Manifest and signature of the receipt.
-    pub receipt: Signed,
+    /// Whether it stands in a card.
+    pub in_card: bool,
+    /// The manifest of the receipt, or the card, and the signature.
+    pub signed: Signed,
     /// The certificates of the signature, leaf first, DER.
     pub chain: Vec<Vec<u8>>,
 }
@@ -138,10 +141,10 @@ pub struct HeadInReceipt {
 /// Two receipts of a peer whose heads cannot be of one history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TwoHeads {
-    /// The receipt that was signed first.
-    pub before: HeadInReceipt,
-    /// The receipt that was signed later.
-    pub after: HeadInReceipt,
+    /// What was signed first.
+    pub before: HeadSigned,
+    /// What was signed later.
+    pub after: HeadSigned,
     /// What they show.
     pub change: HeadChange,
 }
@@ -162,23 +165,25 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
         for (_, signed) in rows {
             if let Ok(manifest) = decode_receipt_manifest(&signed.manifest.0) {
                 let seen = SeenHead { head: manifest.ledger_head, signed: manifest.signed };
-                receipts.push((manifest.signed, seen, manifest.signer, signed));
+                receipts.push((seen, Source::Receipt(manifest.signer, signed)));
             }
         }
     }
-    receipts.sort_by_key(|(signed, seen, ..)| (*signed, seen.head.size));
+    let key = peer_key(peer);
+    for (_, row) in store.scan(&HEAD_CARD, (key, 0)..=(key, u64::MAX), ENTRIES_AT_ONCE)? {
+        let card = decode_card(&row.card.manifest.0).ok().and_then(|card| card.ledger_head);
+        receipts.extend(card.map(|seen| (seen, Source::Card(row))));
+    }
+    receipts.sort_by_key(|(seen, _)| (seen.signed, seen.head.size));
     let told = |before: &Heard, after: &Heard, change| {
-        let of = |(_, seen, signer, receipt): &Heard| {
-            let chain = chain_of(store, *signer)?;
-            Ok::<_, AppError>(HeadInReceipt { seen: *seen, receipt: receipt.clone(), chain })
-        };
+        let of = |(seen, source): &Heard| source.signed(store, *seen);
         Ok(Some(TwoHeads { before: of(before)?, after: of(after)?, change }))
     };
     let mut known: BTreeMap<u64, &Heard> = BTreeMap::new();
     let mut rewritten = None;
     for heard in &receipts {
-        let before = known.insert(heard.1.head.size, heard);
-        if let Some(before) = before.filter(|before| before.1.head != heard.1.head) {
+        let before = known.insert(heard.0.head.size, heard);
+        if let Some(before) = before.filter(|before| before.0.head != heard.0.head) {
             rewritten = Some((before, heard));
         }
     }
@@ -186,7 +191,7 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
         return told(before, after, HeadChange::Rewritten);
     }
     // A history that was set back, or rewritten and has grown since, shows only where it cannot prove that it grew.
-    let of = |head: SeenHead| receipts.iter().find(|(_, seen, ..)| seen.head == head.head);
+    let of = |head: SeenHead| receipts.iter().find(|(seen, _)| seen.head == head.head);
     let Some((before, after)) = growth::broken(store, peer)? else { return Ok(None) };
     let change = match before.compare(&after) {
         change if change.is_loss() => change,
@@ -198,5 +203,28 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
     }
 }
 
-/// When a receipt was signed, the head in it, who signed it, and the receipt.
-type Heard = (UnixMillis, SeenHead, Digest, Signed);
+/// A head, and where it stands.
+type Heard = (SeenHead, Source);
+
+/// Where a signed head stands.
+enum Source {
+    /// In a receipt, by this certificate.
+    Receipt(Digest, Signed),
+    /// In a card.
+    Card(CardRow),
+}
+
+impl Source {
+    fn signed(&self, store: &Store, seen: SeenHead) -> Result<HeadSigned, AppError> {
+        Ok(match self {
+            Self::Receipt(signer, signed) => {
+                let chain = chain_of(store, *signer)?;
+                HeadSigned { seen, in_card: false, signed: signed.clone(), chain }
+            }
+            Self::Card(row) => {
+                let chain = row.chain.iter().map(|certificate| certificate.0.clone()).collect();
+                HeadSigned { seen, in_card: true, signed: row.card.clone(), chain }
+            }
+        })
+    }
+}

@@ -65,6 +65,7 @@ impl Notice {
             | NoticeKind::WithdrawalRefused { peer }
             | NoticeKind::AgreementEnds { peer, .. } => Some(peer),
             NoticeKind::NotReconciled { with } => Some(with),
+            NoticeKind::GrowthUnproven { peer, .. } => Some(peer),
             NoticeKind::Conflict { peer } | NoticeKind::RolledBack { peer, .. } => Some(peer),
             NoticeKind::ListOld { authority, .. } => authority,
             NoticeKind::Restored { .. }

@@ -36,6 +36,7 @@ mod retaining;
 mod returned;
 mod rights;
 mod rogues;
+mod shown_elsewhere;
 mod stays;
 mod taken_back;
 mod unreadable;

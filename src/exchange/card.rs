@@ -14,6 +14,7 @@ use domain::time::UnixMillis;
 use crate::digest::Digest;
 use crate::envelope::AlgorithmProfile;
 use crate::keys::SignContext;
+use crate::ledger::SeenHead;
 
 /// Largest serialised card, in bytes; everything that [`NodeCard::check`] lets pass fits.
 pub const CARD_BYTES_MAX: usize = 16 * 1024;
@@ -61,6 +62,8 @@ pub struct NodeCard {
     pub collects: bool,
     /// When the office ended its service; nothing is sent to it afterwards.
     pub retired: Option<UnixMillis>,
+    /// The head of the node's ledger when the card was signed; `None` while there is nothing in it.
+    pub ledger_head: Option<SeenHead>,
 }
 
 /// A time in which a node is out of service: its mail waits with the sender.

@@ -271,6 +271,13 @@ pub enum NoticeKind {
         /// 50 or 80.
         percent: u8,
     },
+    /// A peer has signed a newer head of its ledger, and does not prove that it continues the one before.
+    GrowthUnproven {
+        /// The peer.
+        peer: AreaCode,
+        /// Since when it is asked.
+        since: UnixMillis,
+    },
 }
 
 impl NoticeKind {
@@ -309,6 +316,7 @@ impl NoticeKind {
             Self::Lost { .. } => (32, nobody, 0),
             Self::ResultSoon { to, percent } => (48, area(to), percent),
             Self::OriginsSoon { percent } => (49, nobody, percent),
+            Self::GrowthUnproven { peer, .. } => (33, area(peer), 0),
         }
     }
 }

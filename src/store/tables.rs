@@ -144,8 +144,7 @@ catalogue! {
 
     /// How far we are in each neighbour's directory.
     /// Key: peer (6). Value: [`DirectoryCursorRow`]. Written with each answer.
-    DIRECTORY_CURSOR: Table<PeerKey, DirectoryCursorRow> =
-        Table::new("directory-cursor-1", 0x34);
+    DIRECTORY_CURSOR: Table<PeerKey, DirectoryCursorRow> = Table::new("directory-cursor-1", 0x34);
 
     /// Messages of ours that did not arrive. Key: message id (16). Value: [`DeadLetterRow`], sealed. Written with the
     /// receipt that refuses it, when it expires, when its recipient retires, and by operators.
@@ -439,6 +438,9 @@ catalogue! {
     /// How far it is proven that the ledgers of peers only grew.
     /// Key: peer (6). Value: [`ProvenRow`]. Written when a peer has proven it, or has not.
     PROVEN: Table<PeerKey, ProvenRow> = Table::new("proven-1", 0x78);
+
+    /// Cards of peers with a head that is not proven yet: key is peer (6), ms (8). Value: [`CardRow`]. Written with [`CARD`].
+    HEAD_CARD: Table<(PeerKey, u64), CardRow> = Table::new("head-card-1", 0x96);
 
     /// What incarnations of counties below that are no more have last reported; their books stay beside the present ones.
     /// Key: county (6), incarnation (4). Value: [`ReportedRow`]. Written with the first whole report of the next one.

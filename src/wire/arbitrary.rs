@@ -22,6 +22,7 @@ use exchange::envelope::SealHeader;
 use exchange::envelope::SealedEnvelope;
 use exchange::lane::LaneEpoch;
 use exchange::lane::LaneSeq;
+use exchange::ledger::SeenHead;
 use exchange::parcel::Parcel;
 use exchange::parcel::ParcelId;
 use exchange::parcel::ParcelManifest;
@@ -248,11 +249,15 @@ pub(crate) fn card() -> impl Strategy<Value = NodeCard> {
     let keys = vec(key, 1..4);
     let basics = (area(), "[a-z县]{1,30}", vec(endpoint, 0..4), keys, any::<u64>(), validity);
     let retired = prop::option::of(time().prop_filter("0 means none", |time| time.get() != 0));
-    let more = (vec(window(), 0..4), (0..4_u32, time()), any::<bool>(), retired);
+    let head = (any::<u64>(), any::<[u8; 32]>(), time()).prop_map(|(size, root, signed)| {
+        SeenHead { head: LedgerHead { size, root: Digest::new(root) }, signed }
+    });
+    let more =
+        (vec(window(), 0..4), (0..4_u32, time()), any::<bool>(), (retired, prop::option::of(head)));
     (basics, more).prop_map(
         |(
             (area, name, endpoints, sealing_keys, version, (from, length)),
-            (maintenance, changes, collects, retired),
+            (maintenance, changes, collects, (retired, ledger_head)),
         )| NodeCard {
             area,
             name,
@@ -265,6 +270,7 @@ pub(crate) fn card() -> impl Strategy<Value = NodeCard> {
             area_changes: changes_under(area, changes),
             collects,
             retired,
+            ledger_head,
         },
     )
 }

@@ -16,6 +16,7 @@ use exchange::card::NodeCard;
 use exchange::card::SUCCESSORS_MAX;
 use exchange::card::SealingKey;
 use exchange::card::SignedCard;
+use exchange::ledger::SeenHead;
 use exchange::parcel::CERTIFICATE_BYTES_MAX;
 use exchange::parcel::CHAIN_CERTIFICATES_MAX;
 use exchange::parcel::SIGNATURE_BYTES_MAX;
@@ -31,6 +32,8 @@ use crate::fields::some;
 use crate::fields::time;
 use crate::malformed::Malformed;
 use crate::pb;
+use crate::receipt::ledger_head_from_pb;
+use crate::receipt::ledger_head_to_pb;
 
 /// Largest serialised card with its proof, in bytes.
 pub const SIGNED_CARD_BYTES_MAX: usize =
@@ -51,6 +54,7 @@ pub fn encode_card(card: &NodeCard) -> Vec<u8> {
         area_changes,
         collects,
         retired,
+        ledger_head,
     } = card;
     let card = pb::exchange::NodeCard {
         area: area.to_string(),
@@ -64,6 +68,8 @@ pub fn encode_card(card: &NodeCard) -> Vec<u8> {
         area_changes: area_changes.iter().map(change_to_pb).collect(),
         collects: *collects,
         retired_ms: retired.map_or(0, UnixMillis::get),
+        ledger_head: ledger_head.map(|seen| ledger_head_to_pb(&seen.head)),
+        ledger_head_ms: ledger_head.map_or(0, |seen| seen.signed.get()),
     };
     card.encode_to_vec()
 }
@@ -87,6 +93,8 @@ pub fn decode_card(bytes: &[u8]) -> Result<NodeCard, Malformed> {
         area_changes,
         collects,
         retired_ms,
+        ledger_head,
+        ledger_head_ms,
     } = pb::exchange::NodeCard::decode(bytes)?;
     at_most("card.endpoints", endpoints.len(), CARD_ENDPOINTS_MAX)?;
     at_most("card.sealing_keys", sealing_keys.len(), CARD_KEYS_MAX)?;
@@ -97,6 +105,8 @@ pub fn decode_card(bytes: &[u8]) -> Result<NodeCard, Malformed> {
         .into_iter()
         .filter(|key| profile("card.sealing_keys.profile", key.profile).is_ok());
     let retired = time("card.retired_ms", retired_ms)?;
+    let signed = time("card.ledger_head_ms", ledger_head_ms)?;
+    let ledger_head = ledger_head.as_ref().map(ledger_head_from_pb).transpose()?;
     let card = NodeCard {
         area: node_area("card.area", area.as_bytes())?,
         name,
@@ -109,6 +119,7 @@ pub fn decode_card(bytes: &[u8]) -> Result<NodeCard, Malformed> {
         area_changes: area_changes.iter().map(change_from_pb).collect::<Result<_, _>>()?,
         collects,
         retired: (retired.get() != 0).then_some(retired),
+        ledger_head: ledger_head.map(|head| SeenHead { head, signed }),
     };
     card.check().map_err(Malformed::Card)?;
     Ok(card)

@@ -73,5 +73,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::Lost { .. } => pb::NoticeKind::Lost,
         NoticeKind::ResultSoon { .. } => pb::NoticeKind::ResultSoon,
         NoticeKind::OriginsSoon { .. } => pb::NoticeKind::OriginsSoon,
+        NoticeKind::GrowthUnproven { .. } => pb::NoticeKind::GrowthUnproven,
     }
 }

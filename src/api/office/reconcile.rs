@@ -27,7 +27,7 @@ use super::field::{area, invalid, maybe, maybe_area, message_id, page_token, par
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::access::OFFICE_WORK;
-use crate::app::ledger::HeadInReceipt;
+use crate::app::ledger::HeadSigned;
 use crate::app::ledger::blocks::Blocks;
 use crate::app::reconcile::runs::Found;
 use crate::app::reconcile::{decisions, reports, runs, statements};
@@ -292,14 +292,17 @@ impl ReconcileService for Reconciliations {
     }
 }
 
-fn head_to_pb(head: &HeadInReceipt) -> pb::SignedHead {
-    let HeadInReceipt { seen, receipt, chain } = head;
+fn head_to_pb(head: &HeadSigned) -> pb::SignedHead {
+    let HeadSigned { seen, in_card, signed, chain } = head;
+    let bytes = hex(&signed.manifest.0);
+    let (manifest, card) = if *in_card { (String::new(), bytes) } else { (bytes, String::new()) };
     pb::SignedHead {
         size: seen.head.size,
         root: seen.head.root.to_string(),
         signed_ms: seen.signed.get(),
-        manifest: hex(&receipt.manifest.0),
-        signature: hex(&receipt.signature.0),
+        manifest,
+        card,
+        signature: hex(&signed.signature.0),
         certificate_chain: chain.iter().map(|certificate| hex(certificate)).collect(),
     }
 }

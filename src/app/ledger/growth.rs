@@ -3,18 +3,28 @@
 //! A head that is shorter than one before and bears a later time accuses nobody: the clock of the peer may have been ahead.
 //! The peer is asked for the proof that the longer one continues the shorter one. If it has one, the shorter one came late.
 
+use std::time::Duration;
+
 use domain::area::AreaCode;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::ledger::{HeadChange, LedgerHead, SeenHead, continues};
 use store::letters::NoticeKind;
 use store::messages::peer_key;
-use store::network::PeerHeadRow;
+use store::network::{CardRow, PeerHeadRow};
 use store::reconcile::ProvenRow;
-use store::tables::{PEER_HEAD, PROVEN};
+use store::tables::{HEAD_CARD, PEER_HEAD, PROVEN};
 use store::{Store, Unit};
 
+use crate::app::clocks::alarms::remind;
 use crate::app::{AppError, notices};
+
+/// How far ahead of our clock a time counts that a peer has put beside a head.
+pub(crate) const AHEAD_MAX: Duration = Duration::from_secs(86_400);
+/// How long a peer may owe a proof.
+const UNANSWERED_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Cards of one peer that are kept for their heads.
+const CARDS_KEPT: usize = 8;
 
 /// What is to be asked of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +95,75 @@ pub fn doubt(unit: &Unit<'_>, peer: AreaCode) -> Result<Option<(SeenHead, SeenHe
     Ok(unit.get(&PROVEN, &peer_key(peer))?.and_then(|row| row.doubt))
 }
 
+/// Looks at the head in a card of a peer whose receipts are known here: what a peer shows to others has to be of the history
+/// that it has shown to us. The card is kept until that is proven.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn in_card(
+    unit: &mut Unit<'_>,
+    peer: AreaCode,
+    head: SeenHead,
+    card: &CardRow,
+    now: UnixMillis,
+) -> Result<(), AppError> {
+    let key = peer_key(peer);
+    let Some(PeerHeadRow { seen: known }) = unit.get(&PEER_HEAD, &key)? else { return Ok(()) };
+    let head = SeenHead { signed: head.signed.min(now.saturating_add(AHEAD_MAX)), ..head };
+    match known.compare(&head) {
+        HeadChange::Same | HeadChange::Late => return Ok(()),
+        HeadChange::RolledBack => suspect(unit, peer, (known, head))?,
+        HeadChange::Grown => unit.put(&PEER_HEAD, &key, &PeerHeadRow { seen: head })?,
+        HeadChange::Rewritten => {
+            let what = NoticeKind::RolledBack { peer, before: known.head, after: head.head };
+            notices::raise(unit, now, what, &[])?;
+        }
+    }
+    let kept = unit.scan(&HEAD_CARD, (key, 0)..=(key, u64::MAX), CARDS_KEPT)?;
+    if kept.len() == CARDS_KEPT {
+        kept.first().iter().for_each(|(key, _)| unit.delete(&HEAD_CARD, key));
+    }
+    Ok(unit.put(&HEAD_CARD, &(key, head.signed.get()), card)?)
+}
+
+/// Takes the head that a county tells with its report. It is not signed, so it accuses nobody: what does not go together is
+/// asked about.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn reported(unit: &mut Unit<'_>, county: AreaCode, head: SeenHead) -> Result<(), AppError> {
+    let key = peer_key(county);
+    let Some(PeerHeadRow { seen: known }) = unit.get(&PEER_HEAD, &key)? else {
+        return Ok(unit.put(&PEER_HEAD, &key, &PeerHeadRow { seen: head })?);
+    };
+    match known.compare(&head) {
+        HeadChange::Same | HeadChange::Late => Ok(()),
+        HeadChange::Grown => Ok(unit.put(&PEER_HEAD, &key, &PeerHeadRow { seen: head })?),
+        HeadChange::RolledBack | HeadChange::Rewritten => suspect(unit, county, (known, head)),
+    }
+}
+
+/// Notes that a peer could not be asked, or did not answer. After a week the office is told.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn unanswered(store: &Store, peer: AreaCode, now: UnixMillis) -> Result<(), AppError> {
+    let known = store.get(&PROVEN, &peer_key(peer))?.and_then(|row| row.unanswered);
+    if known.is_some_and(|since| now.since(since) < UNANSWERED_MAX) {
+        return Ok(());
+    }
+    let write = move |unit: &mut Unit<'_>| {
+        let Some(row) = unit.get(&PROVEN, &peer_key(peer))? else { return Ok(()) };
+        let since = row.unanswered.unwrap_or(now);
+        unit.put(&PROVEN, &peer_key(peer), &ProvenRow { unanswered: Some(since), ..row })?;
+        if now.since(since) >= UNANSWERED_MAX {
+            remind(unit, NoticeKind::GrowthUnproven { peer, since }, &[], now)?;
+        }
+        Ok::<_, AppError>(())
+    };
+    store.commit(write).await.map_err(AppError::from)
+}
+
 /// Notes that a peer is to be asked whether a longer head continues a shorter one that bears a later time, unless another
 /// such pair is to be asked about.
 ///
@@ -117,7 +196,7 @@ pub async fn answered(
         Answer::Denied => false,
     };
     let write = move |unit: &mut Unit<'_>| match holds {
-        true => proven(unit, peer, question),
+        true => proven(unit, peer, question, now),
         false => {
             // In the order of the times that they bear.
             let (before, after) =
@@ -138,6 +217,7 @@ fn proven(
     unit: &mut Unit<'_>,
     peer: AreaCode,
     Question { known, seen }: Question,
+    now: UnixMillis,
 ) -> Result<(), AppError> {
     let key = peer_key(peer);
     let longer = SeenHead { signed: seen.signed.max(known.signed), ..seen };
@@ -149,6 +229,15 @@ fn proven(
     }
     let row = unit.get(&PROVEN, &key)?.unwrap_or_else(|| first(known));
     let known = if row.known.head.size > longer.head.size { row.known } else { longer };
+    if let Some(since) = row.unanswered {
+        notices::take_back(unit, &NoticeKind::GrowthUnproven { peer, since }, now)?;
+    }
+    // The cards of before have shown what they could, unless one is part of a proof.
+    if row.broken.is_none() {
+        for (card, _) in unit.scan(&HEAD_CARD, (key, 0)..=(key, longer.signed.get()), CARDS_KEPT)? {
+            unit.delete(&HEAD_CARD, &card);
+        }
+    }
     let row = ProvenRow { known, doubt: None, unanswered: None, ..row };
     Ok(unit.put(&PROVEN, &key, &row)?)
 }

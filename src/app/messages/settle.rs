@@ -1,7 +1,5 @@
 //! Keeping a receipt: written together with what it settles in the lane, whichever way it came.
 
-use std::time::Duration;
-
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
@@ -31,9 +29,6 @@ use crate::app::letters::{self, Said};
 use crate::app::notices;
 use crate::app::reconcile::books;
 use crate::app::relay::chain_of;
-
-/// How far ahead of our clock a time counts that a peer has put into a receipt.
-const AHEAD_MAX: Duration = Duration::from_secs(86_400);
 
 /// A receipt that answers a parcel of ours, checked in every respect.
 #[derive(Debug)]
@@ -113,7 +108,7 @@ fn mend(
         notices::raise(unit, now, NoticeKind::Conflict { peer }, &names)?;
     }
     let known = unit.get(&PEER_HEAD, &peer_key(peer))?.map(|row| row.seen);
-    let latest = now.saturating_add(AHEAD_MAX);
+    let latest = now.saturating_add(growth::AHEAD_MAX);
     let head = SeenHead { signed: answered.head.signed.min(latest), ..answered.head };
     let change = known.map_or(HeadChange::Grown, |known| known.compare(&head));
     // For one that is doubted already a lane was opened; nothing more follows until the peer was asked.

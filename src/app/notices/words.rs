@@ -38,6 +38,7 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         NoticeKind::Unopened { at, .. } => at,
         NoticeKind::CaseWaits { from } => from,
         NoticeKind::Silent { area, .. } | NoticeKind::CertificateEnds { area, .. } => area,
+        NoticeKind::GrowthUnproven { peer, .. } => peer,
         NoticeKind::NotDelivered { .. }
         | NoticeKind::ToAnswer { .. }
         | NoticeKind::Conflict { .. }
@@ -156,6 +157,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "The reconciliation with {name} ({code}) has not come to its end.",
             "请查看原因后继续：liangdi reconcile list，liangdi reconcile resume 编号",
             "See why, then go on: liangdi reconcile list, liangdi reconcile resume NUMBER",
+        ],
+        NoticeKind::GrowthUnproven { .. } => [
+            "{name}（{code}）的节点自{since}起未能证明其账本只增不改。",
+            "The node of {name} ({code}) has not proven since {since} that its ledger only grew.",
+            "请联系对方管理员检查其节点；查看详情：liangdi ledger peer {code}",
+            "Ask its administrators to look at their node; what it has signed: liangdi ledger peer {code}",
         ],
         NoticeKind::Lost { .. } => [
             "从备份恢复后，有{count}件通报已随磁盘丢失，各方均无副本（备份时间：{since}）。",
@@ -297,7 +304,9 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::OriginsSoon { percent } => (percent, 0, None),
         NoticeKind::Unopened { days, .. } | NoticeKind::Silent { days, .. } => (0, days, None),
         NoticeKind::Restored { backup: at } | NoticeKind::Lost { since: at } => (0, 0, at),
-        NoticeKind::ClockDoubted { since } => (0, 0, Some(since)),
+        NoticeKind::ClockDoubted { since } | NoticeKind::GrowthUnproven { since, .. } => {
+            (0, 0, Some(since))
+        }
         NoticeKind::ListOld { issued, .. } => (0, 0, Some(issued)),
         NoticeKind::CertificateEnds { at, .. } | NoticeKind::AgreementEnds { at, .. } => {
             (0, 0, Some(at))

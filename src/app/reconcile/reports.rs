@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
-use exchange::ledger::{Direction, LedgerHead};
+use exchange::ledger::{Direction, LedgerHead, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::calls::{RECORDS_AT_ONCE, ReportPart};
 use exchange::reconcile::session::{INCOMPLETE_MAX, Incomplete};
@@ -17,6 +17,7 @@ use store::tables::{BOOK, FORMER, REPORTED, RESTORED};
 use store::{Store, Unit};
 
 use super::books;
+use crate::app::ledger::growth;
 use crate::app::{AppError, Refusal};
 
 /// Counties below one node that are looked at.
@@ -57,6 +58,8 @@ pub async fn take(
         }
         if let Some(through) = part.through {
             let ReportPart { incarnation, head, .. } = part;
+            // What is to come nobody has reported: its clock is ahead.
+            let through = through.min(now);
             let row = ReportedRow { incarnation, head, through, received: now };
             let before = unit.get(&REPORTED, &peer_key(county))?;
             // What the lost data had told stays: by it the county learns what is lost.
@@ -64,6 +67,7 @@ pub async fn take(
                 unit.put(&FORMER, &(peer_key(county), before.incarnation), &before)?;
             }
             unit.put(&REPORTED, &peer_key(county), &row)?;
+            growth::reported(unit, county, SeenHead { head, signed: now })?;
         }
         Ok::<_, AppError>(())
     };

@@ -186,3 +186,13 @@ async fn data_that_are_restored_twice_from_one_backup_are_two_incarnations() {
     assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
     assert_eq!(seen[0], 1);
 }
+
+#[tokio::test]
+async fn nobody_has_reported_what_is_to_come() {
+    let province = Office::of("440000");
+    // The county's clock is an hour ahead.
+    let ahead = UnixMillis::new(NOW.get() + 3_600_000);
+    tell(&province, 1, (1, &[]), Some(ahead)).await.unwrap();
+    let told = reports::counties(&province.store).unwrap();
+    assert_eq!(told[0].1.through, NOW);
+}

@@ -183,19 +183,37 @@ fn two_heads(file: &Value, trust: &Trust) -> Result<(AreaCode, Answer), String> 
     Ok((before.of, Answer::new(told, text)))
 }
 
+/// A head in a receipt, or in a card.
 fn in_receipt(head: &Value, trust: &Trust) -> Result<Signed, String> {
+    if let Some(bytes) = bytes(head, "card").filter(|it| !it.is_empty()) {
+        return in_card(head, &bytes, trust);
+    }
     let bytes =
         bytes(head, "manifest").filter(|it| !it.is_empty()).ok_or("a receipt is missing")?;
     let manifest = wire::decode_receipt_manifest(&bytes).map_err(|_| "a receipt cannot be read")?;
     let seen = SeenHead { head: manifest.ledger_head, signed: manifest.signed };
-    let same = number(head, "size") == Some(seen.head.size)
-        && digest(head, "root") == Some(seen.head.root);
-    if !same {
-        return Err("a head is another than the one that is signed".to_owned());
-    }
+    says(head, &seen)?;
     let claim = (SignContext::Receipt, manifest.from, bytes.as_slice(), manifest.signed);
     let signer = signature(head, claim, trust)?;
     Ok(Signed { of: manifest.from, seen, signer })
+}
+
+fn in_card(head: &Value, bytes: &[u8], trust: &Trust) -> Result<Signed, String> {
+    let card = wire::decode_card(bytes).map_err(|_| "a card cannot be read")?;
+    let seen = card.ledger_head.ok_or("there is no head in a card")?;
+    says(head, &seen)?;
+    let signer = signature(head, (SignContext::Card, card.area, bytes, seen.signed), trust)?;
+    Ok(Signed { of: card.area, seen, signer })
+}
+
+/// Whether the fields beside a head say the same.
+fn says(head: &Value, seen: &SeenHead) -> Result<(), String> {
+    let same = number(head, "size") == Some(seen.head.size)
+        && digest(head, "root") == Some(seen.head.root);
+    match same {
+        true => Ok(()),
+        false => Err("a head is another than the one that is signed".to_owned()),
+    }
 }
 
 fn for_people(Signed { of, seen, signer }: &Signed) -> String {

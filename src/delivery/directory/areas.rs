@@ -161,6 +161,7 @@ mod tests {
             area_changes: changes.iter().map(change).collect(),
             collects: false,
             retired: None,
+            ledger_head: None,
         }
     }
 

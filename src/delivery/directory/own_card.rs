@@ -9,6 +9,7 @@ use bytes::Bytes;
 use domain::time::UnixMillis;
 use exchange::card::{AreaChange, MaintenanceWindow, NodeCard, SealingKey, SignedCard};
 use exchange::keys::{SignContext, Signer};
+use exchange::ledger::{LedgerHead, SeenHead};
 use store::Store;
 use store::messages::peer_key;
 use store::network::OwnCardRow;
@@ -66,7 +67,7 @@ impl OwnCard {
         let known = match kept.filter(|known| known.is_signed_by(&identity)) {
             Some(known) => known,
             None => {
-                let card = make(&settings, announced(&store)?, &keys, last, now);
+                let card = make(&settings, &store, &keys, last, now)?;
                 sign(card, &identity)?
             }
         };
@@ -84,8 +85,7 @@ impl OwnCard {
     /// As for [`OwnCard::open`].
     pub fn renew(&self, now: UnixMillis) -> Result<bool, AppError> {
         let known = self.now.load();
-        let announced = announced(&self.store)?;
-        let card = make(&self.settings, announced, &self.keys, known.card.version, now);
+        let card = make(&self.settings, &self.store, &self.keys, known.card.version, now)?;
         let signed_at = known.card.valid_from.saturating_add(BEFORE);
         // A clock that was set back does not keep an old card in force.
         let fresh = signed_at <= now.saturating_add(BEFORE) && now.since(signed_at) < RENEW_AFTER;
@@ -146,11 +146,15 @@ pub(super) fn announced(store: &Store) -> Result<OwnCardRow, AppError> {
 
 fn make(
     settings: &Settings,
-    announced: OwnCardRow,
+    store: &Store,
     keys: &SealingKeys,
     last_version: u64,
     now: UnixMillis,
-) -> NodeCard {
+) -> Result<NodeCard, AppError> {
+    let announced = announced(store)?;
+    let (head, signed) = store.head_to_sign(now);
+    let head = LedgerHead { size: head.size, root: head.root };
+    let ledger_head = Some(SeenHead { head, signed }).filter(|seen| seen.head.size > 0);
     let collects = settings.delivery.collects;
     let endpoints =
         if collects { Vec::new() } else { settings.advertise.parse().into_iter().collect() };
@@ -160,7 +164,7 @@ fn make(
         successors: change.successors,
         from: change.from,
     };
-    NodeCard {
+    Ok(NodeCard {
         area: settings.area,
         name: settings.office_name.clone(),
         endpoints,
@@ -175,17 +179,20 @@ fn make(
         area_changes: announced.area_changes.into_iter().map(change).collect(),
         collects,
         retired: announced.retired,
-    }
+        ledger_head,
+    })
 }
 
-/// Whether two cards differ in nothing but their version and their times.
+/// Whether two cards differ in nothing but their version, their times and the head of the ledger, which changes with every
+/// message: it goes along with the next card.
 fn says_the_same(one: &NodeCard, other: &NodeCard) -> bool {
     let timeless = |card: &NodeCard| {
         let until = UnixMillis::new(0);
         let keys = card.sealing_keys.iter().map(|key| SealingKey { use_until: until, ..*key });
         let (version, valid_from, valid_until) = (0, until, until);
         let sealing_keys = keys.collect();
-        NodeCard { sealing_keys, version, valid_from, valid_until, ..card.clone() }
+        let ledger_head = None;
+        NodeCard { sealing_keys, version, valid_from, valid_until, ledger_head, ..card.clone() }
     };
     timeless(one) == timeless(other)
 }

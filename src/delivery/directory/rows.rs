@@ -13,8 +13,10 @@ use store::network::{
 use store::tables::{CARD, DIRECTORY_CURSOR, DIRECTORY_LOG, REVOCATION_LIST};
 use store::{Store, Unit};
 use trust::crl::{RevocationList, VerifiedList};
+use wire::decode_card;
 
 use crate::app::AppError;
+use crate::app::ledger::growth;
 
 /// Numbers of the entries of the log. They grow with the clock as well, so that after a restore no number is given to
 /// something else than before: whoever has seen a number has seen everything below it.
@@ -85,6 +87,10 @@ pub(super) fn keep_card(
     let change = DirectoryChange::Card { area, version: row.version };
     row.logged = log(unit, numbers, known.map_or(0, |known| known.logged), change, heard)?;
     unit.put(&CARD, &key, &row)?;
+    let head = decode_card(&row.card.manifest.0).ok().and_then(|card| card.ledger_head);
+    if let Some(head) = head {
+        growth::in_card(unit, area, head, &row, heard.at)?;
+    }
     Ok(true)
 }
 

@@ -291,6 +291,10 @@ async fn our_own_card_is_signed_anew_only_when_it_says_something_else() {
     let node = node.restart();
     node.directory.renew().await.unwrap();
     assert_eq!(node.directory.own_card().card(), first, "also after a restart");
+    assert_eq!(first.ledger_head, None, "there is nothing in it");
+    // A head alone makes no newer card.
+    let entry = |unit: &mut Unit<'_>| unit.append_ledger(b"an entry");
+    node.directory.0.parts.store.commit_blocking(entry).unwrap();
     let own = node.directory.own_card();
     assert!(!own.renew(now().saturating_add(Duration::from_secs(9 * 86_400))).unwrap());
     assert!(own.renew(now().saturating_add(Duration::from_secs(11 * 86_400))).unwrap());
@@ -308,6 +312,7 @@ async fn our_own_card_is_signed_anew_only_when_it_says_something_else() {
         .unwrap();
     let second = node.directory.own_card().card();
     assert!(second.version > first.version);
+    assert_eq!(second.ledger_head.map(|seen| seen.head.size), Some(1));
     assert_eq!(node.directory.own_card().maintenance_until(now()), Some(in_an_hour));
     // Our own word counts for us as well, and everybody can have it.
     assert_eq!(node.destination("410522").unwrap_err().reason, Reason::PeerCardMissing);

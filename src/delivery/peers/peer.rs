@@ -310,6 +310,7 @@ mod tests {
             area_changes: Vec::new(),
             collects: false,
             retired: None,
+            ledger_head: None,
         }
     }
 

@@ -15,8 +15,15 @@ impl Reconcile {
     /// Asks every peer that has signed a new head since it was last asked.
     pub(super) async fn look_at_ledgers(&self) {
         for peer in self.0.parts.peers.all() {
-            if let Err(trouble) = self.look_at_ledger(peer.area).await {
-                tracing::debug!(%trouble, "a peer was not asked whether its ledger only grew");
+            // Nobody can ask who only dials out.
+            if peer.endpoints().is_empty() {
+                continue;
+            }
+            let Err(trouble) = self.look_at_ledger(peer.area).await else { continue };
+            tracing::debug!(%trouble, "a peer was not asked whether its ledger only grew");
+            let now = SystemClock.now();
+            if let Err(error) = growth::unanswered(self.store(), peer.area, now).await {
+                tracing::warn!(peer = %peer.area, %error, "it could not be noted that a peer was not asked");
             }
         }
     }

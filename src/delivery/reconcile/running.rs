@@ -185,6 +185,10 @@ impl Reconcile {
             };
             if let Err(error) = ended {
                 tracing::error!(run = number, %error, "a reconciliation could not be worked on");
+                // It is shown as what it is, and can be resumed.
+                if let Err(error) = this.give_up(number, chain(&error)).await {
+                    tracing::error!(run = number, %error, "that could not be noted");
+                }
             }
             this.running().remove(&number);
         });

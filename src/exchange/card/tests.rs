@@ -25,6 +25,7 @@ fn card() -> NodeCard {
         area_changes: Vec::new(),
         collects: false,
         retired: None,
+        ledger_head: None,
     }
 }
 

@@ -51,6 +51,8 @@ fn sample() -> pb::exchange::NodeCard {
         area_changes: Vec::new(),
         collects: false,
         retired_ms: 0,
+        ledger_head: None,
+        ledger_head_ms: 0,
     }
 }
 
@@ -73,6 +75,8 @@ fn the_largest_card_that_makes_sense_fits() {
         from: LATE,
     };
     let host = "x".repeat(CARD_ENDPOINT_BYTES_MAX - 5);
+    let root = exchange::digest::Digest::new([7; 32]);
+    let head = exchange::ledger::LedgerHead { size: u64::MAX, root };
     let card = NodeCard {
         area: "410000".parse().unwrap(),
         name: "省".repeat(CARD_NAME_CHARS_MAX),
@@ -85,6 +89,7 @@ fn the_largest_card_that_makes_sense_fits() {
         area_changes: (1..=CARD_CHANGES_MAX).map(change).collect(),
         collects: true,
         retired: Some(LATE),
+        ledger_head: Some(SeenHead { head, signed: LATE }),
     };
     assert_eq!(card.check(), Ok(()));
     assert_eq!(decode_card(&encode_card(&card)), Ok(card));

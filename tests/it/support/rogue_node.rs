@@ -175,6 +175,7 @@ fn card(own: AreaCode, port: u16, identity: &Identity) -> SignedCard {
         area_changes: Vec::new(),
         collects: false,
         retired: None,
+        ledger_head: None,
     };
     let bytes = wire::encode_card(&card);
     let signature = identity.sign(SignContext::Card, &bytes).unwrap();

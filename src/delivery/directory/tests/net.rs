@@ -107,6 +107,7 @@ impl Net {
             area_changes: Vec::new(),
             collects: false,
             retired: None,
+            ledger_head: None,
         };
         change(&mut card);
         let bytes = encode_card(&card);
