@@ -87,14 +87,6 @@ fn first(known: SeenHead) -> ProvenRow {
     ProvenRow { known, broken: None, doubt: None, unanswered: None }
 }
 
-/// What is doubted of a peer: a longer head, and a shorter one that bears a later time.
-///
-/// # Errors
-/// When the row cannot be read.
-pub fn doubt(unit: &Unit<'_>, peer: AreaCode) -> Result<Option<(SeenHead, SeenHead)>, AppError> {
-    Ok(unit.get(&PROVEN, &peer_key(peer))?.and_then(|row| row.doubt))
-}
-
 /// Looks at the head in a card of a peer whose receipts are known here: what a peer shows to others has to be of the history
 /// that it has shown to us. The card is kept until that is proven.
 ///

@@ -111,20 +111,17 @@ fn mend(
     let latest = now.saturating_add(growth::AHEAD_MAX);
     let head = SeenHead { signed: answered.head.signed.min(latest), ..answered.head };
     let change = known.map_or(HeadChange::Grown, |known| known.compare(&head));
-    // For one that is doubted already a lane was opened; nothing more follows until the peer was asked.
-    let is_news = change != HeadChange::RolledBack
-        || growth::doubt(unit, peer)?.is_none_or(|(longer, _)| known == Some(longer));
-    let is_loss = change.is_loss() && is_news;
+    let is_loss = change.is_loss();
     let opened = match is_loss && healing.may_open {
         true => Some(heal::open(unit, peer, healing.new_epoch)?),
         false => None,
     };
-    if is_news && (!is_loss || opened.is_some()) {
+    if !is_loss || opened.is_some() {
         // A loss that no lane could be opened for is to be noticed again.
         let seen = known.map_or(head, |known| known.after(head));
         unit.put(&PEER_HEAD, &peer_key(peer), &PeerHeadRow { seen })?;
     }
-    if let Some(known) = known.filter(|_| is_news && change == HeadChange::RolledBack) {
+    if let Some(known) = known.filter(|_| change == HeadChange::RolledBack) {
         growth::suspect(unit, peer, (known, head))?;
     }
     let healed = match hurt.is_empty() {

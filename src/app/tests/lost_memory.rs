@@ -254,6 +254,20 @@ async fn a_clock_that_was_ahead_accuses_nobody() {
 }
 
 #[tokio::test]
+async fn a_peer_that_cannot_be_asked_gets_a_new_lane_after_each_restore() {
+    let sender = Sender::new();
+    let [first, second, third, fourth] =
+        [sender.send(1).await, sender.send(2).await, sender.send(3).await, sender.send(4).await];
+    let healing = |epoch, now| sender.healing(epoch, true, now);
+    sender.hears(&[(first, Says::Stored)], (100, 10), healing(7, at(10))).await;
+    assert!(sender.hears(&[(second, Says::Stored)], (60, 20), healing(7, at(20))).await.is_some());
+    assert!(sender.hears(&[(third, Says::Stored)], (70, 30), healing(8, at(30))).await.is_none());
+    assert!(sender.hears(&[(fourth, Says::Stored)], (60, 40), healing(9, at(40))).await.is_some());
+    assert_eq!((sender.epoch(), sender.known_head()), (LaneEpoch::new(9), seen(60, 40)));
+    assert_eq!(sender.notices(), [], "nobody has said anything for certain");
+}
+
+#[tokio::test]
 async fn what_a_peer_had_signed_before_its_restore_comes_late_and_is_not_its_newest_head() {
     let sender = Sender::new();
     let [first, second, third, fourth] =
