@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
-use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::ledger::{HeadChange, LedgerEntry, LedgerHead, SeenHead};
 use exchange::tree;
