@@ -233,4 +233,66 @@ mod tests {
         let to_another = Entry { to: "410523".parse().unwrap(), ..theirs };
         assert!(!is_known(&own(EntryState::Stored), &to_another));
     }
+
+    #[test]
+    fn what_its_recipient_has_is_not_sealed_anew() {
+        use crate::lane::LaneEpoch;
+        let (now, mut lane) = (UnixMillis::new(1_000), LaneOut::new(LaneEpoch::new(7)));
+        let place = lane.assign();
+        let of = |lane: &LaneOut| {
+            [(false, false), (false, true), (true, false), (true, true)]
+                .map(|known| again(Some(lane), place, known, now))
+        };
+        assert_eq!(of(&lane), [Again::Waits(None); 4]);
+        assert_eq!(again(None, place, (false, true), now), Again::Waits(None));
+        lane.apply([Mark::InCustody(place, UnixMillis::new(9_000))]);
+        assert_eq!(of(&lane), [Again::Waits(Some(Mark::Deferred(place, now))); 4]);
+        lane.apply([Mark::Settled(place)]);
+        let settled = [Again::Anew, Again::Answered, Again::Refused, Again::Refused];
+        assert_eq!(of(&lane), settled);
+    }
+
+    #[test]
+    fn an_answer_goes_only_after_its_question_was_taken_back_and_who_cannot_be_asked_tells() {
+        let (own, other): (AreaCode, AreaCode) =
+            ("440305".parse().unwrap(), "410522".parse().unwrap());
+        let entry = |number: u8, from, to| Entry {
+            id: MessageId::from_bytes([number; 16]),
+            digest: Digest::of(&[number]),
+            from,
+            to,
+            state: EntryState::Stored,
+        };
+        let (question, answer) = (entry(1, other, own), entry(2, own, other));
+        let (name, waits) = (DifferenceName::ReceiptMissing, EntryState::Waiting);
+        let told = entry(3, other, own);
+        let differences = [
+            Difference {
+                name: DifferenceName::MissingAtSender,
+                sender: None,
+                recipient: Some(question),
+            },
+            Difference {
+                name: DifferenceName::MissingAtRecipient,
+                sender: Some(answer),
+                recipient: None,
+            },
+            Difference {
+                name,
+                sender: Some(Entry { state: waits, ..told }),
+                recipient: Some(told),
+            },
+        ];
+        let asked = |id, _, _| Ok::<_, ()>((id == answer.id).then_some(question.id));
+        let owed = Owed::of(own, &differences, asked);
+        assert_eq!(owed.hand_back, [(question.id, other)]);
+        assert_eq!(owed.after, BTreeMap::from([(answer.id, question.id)]));
+        assert_eq!(owed.deliver, BTreeMap::from([(other, vec![(answer.id, false)])]));
+        assert_eq!(owed.tell, [(told.id, other)]);
+        let theirs = Owed::of(other, &differences, asked);
+        assert_eq!((theirs.ask, theirs.tell), (vec![(told.id, own)], vec![]));
+        // What needs nothing to be handed back first goes at once.
+        let alone = Owed::of(own, &differences[1..], asked);
+        assert_eq!((alone.after.len(), alone.deliver), (0, owed.deliver));
+    }
 }
