@@ -64,7 +64,7 @@ pub struct Begin {
 }
 
 /// Begins an import, or goes on with an interrupted one of the same operator and file. One that is not gone on with is
-/// given up: its rows are removed.
+/// given up: its rows are removed later, since that may take longer than whoever begins waits.
 ///
 /// # Errors
 /// `ROLE_REQUIRED`; `NOT_FOUND` when there is nothing to go on with.
@@ -82,7 +82,7 @@ pub async fn begin(ctx: &Ctx, store: &Store, begin: Begin) -> Result<Import, App
     }
     for (id, row) in open {
         if row.state == ImportState::Staging {
-            give_up(store, id).await?;
+            say_given_up(store, id).await?;
         }
     }
     let id = *MessageId::new(ctx.now, random()).as_bytes();
@@ -119,9 +119,8 @@ fn all(
     Ok(found)
 }
 
-/// Removes an import that was not decided, with its rows. It is said first, so that no row is ever without its import and
-/// an interrupted removal goes on.
-async fn give_up(store: &Store, id: [u8; 16]) -> Result<(), AppError> {
+/// Says that an import is given up, if nobody has decided it. Gives its batches, which are to be removed then.
+async fn say_given_up(store: &Store, id: [u8; 16]) -> Result<Option<u64>, AppError> {
     let said = store.commit(move |unit| {
         let Some(mut row) = unit.get(&IMPORT, &id)? else { return Ok(None) };
         match row.state {
@@ -135,7 +134,13 @@ async fn give_up(store: &Store, id: [u8; 16]) -> Result<(), AppError> {
         }
         Ok::<_, AppError>(Some(row.batches))
     });
-    let Some(batches) = said.await.map_err(AppError::from)? else { return Ok(()) };
+    said.await.map_err(AppError::from)
+}
+
+/// Removes an import that was not decided, with its rows. It is said first, so that no row is ever without its import and
+/// an interrupted removal goes on.
+async fn give_up(store: &Store, id: [u8; 16]) -> Result<(), AppError> {
+    let Some(batches) = say_given_up(store, id).await? else { return Ok(()) };
     for batch in 1..=batches {
         let gone = store.commit(move |unit| {
             unit.remove_journal(&IMPORT_ROWS, &(id, batch)).map_err(AppError::from)

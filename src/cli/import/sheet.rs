@@ -2,7 +2,7 @@
 //! workbook the texts are kept, as far as [`bound`] lets it be read at all.
 
 use std::fs::File;
-use std::io::{BufReader, Seek as _};
+use std::io::{self, BufReader, Read, Seek as _};
 use std::path::Path;
 
 use calamine::{DataRef, Reader as _, Xlsx};
@@ -16,6 +16,8 @@ const SPREADSHEET_EPOCH: f64 = 25_569.0;
 const CELLS_MAX: usize = 200;
 /// Bytes of a line of a CSV file: many times what a full one has.
 const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that the reader takes at one time, ahead of the line that it gives.
+const AHEAD_BYTES: usize = 64 * 1024;
 /// Lines that wait for the node.
 const LINES_AHEAD: usize = 1_024;
 
@@ -30,9 +32,28 @@ pub(super) struct Line {
 
 /// A file that is read line by line.
 pub(super) enum Sheet {
-    Csv(Box<csv::Reader<BufReader<File>>>),
+    Csv(Box<csv::Reader<Bounded<File>>>),
     /// A workbook is read by a thread of its own: its reader borrows from it.
     Xlsx(std::sync::mpsc::Receiver<Result<Line, Failure>>),
+}
+
+/// A file of which no more is read than is left for the line: a quotation mark that nobody closes makes the rest of a file
+/// one cell, which must not be held in memory.
+pub(super) struct Bounded<R> {
+    of: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = into.len().min(self.left);
+        let Some(into) = into.get_mut(..most).filter(|into| !into.is_empty()) else {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        };
+        let count = self.of.read(into)?;
+        self.left = self.left.saturating_sub(count);
+        Ok(count)
+    }
 }
 
 impl std::fmt::Debug for Sheet {
@@ -55,7 +76,8 @@ pub(super) fn open(path: &Path) -> Result<Sheet, Failure> {
             // Ended by line feeds alone, so that lines are counted as people count them; cells are trimmed.
             let reader = reader.has_headers(false).flexible(true);
             let reader = reader.terminator(csv::Terminator::Any(b'\n'));
-            Ok(Sheet::Csv(Box::new(reader.from_reader(BufReader::new(file)))))
+            let reader = reader.buffer_capacity(AHEAD_BYTES);
+            Ok(Sheet::Csv(Box::new(reader.from_reader(Bounded { of: file, left: 0 }))))
         }
         "xlsx" => {
             bound::check(BufReader::new(&file), WHOLE_BYTES_MAX)?;
@@ -84,8 +106,16 @@ impl Sheet {
             Self::Xlsx(lines) => lines.recv().ok().transpose(),
             Self::Csv(reader) => {
                 let mut record = csv::ByteRecord::new();
-                let more = reader.read_byte_record(&mut record);
-                if !more.map_err(|e| damaged(&e.to_string()))? {
+                let begins = reader.position().line();
+                reader.get_mut().left = LINE_BYTES_MAX + AHEAD_BYTES;
+                let more = match reader.read_byte_record(&mut record) {
+                    Ok(more) => more,
+                    Err(_) if reader.get_ref().left == 0 => {
+                        return Err(too_long(begins));
+                    }
+                    Err(error) => return Err(damaged(&error.to_string())),
+                };
+                if !more {
                     return Ok(None);
                 }
                 let line = record.position().map_or(0, csv::Position::line);
@@ -195,12 +225,15 @@ mod tests {
     fn a_quotation_mark_without_a_second_one_does_not_swallow_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("open.csv");
-        let lines = "王小明,1,2\n".repeat(10_000);
+        let lines = "王小明,1,2\n".repeat(100_000);
         std::fs::write(&path, format!("姓名,证件号码\n王芳,3,\"备注\n{lines}")).unwrap();
         let mut sheet = open(&path).unwrap();
         assert_eq!(sheet.next_row().unwrap().unwrap().line, 1);
         let refused = sheet.next_row().unwrap_err();
         assert!(refused.zh.contains("第2行") && refused.en.contains("line 2"), "{refused:?}");
+        let Sheet::Csv(reader) = &mut sheet else { panic!("another file") };
+        let read = reader.get_mut().of.stream_position().unwrap();
+        assert!(read <= 4 * u64::try_from(AHEAD_BYTES).unwrap(), "{read}");
     }
 
     #[test]
