@@ -166,7 +166,7 @@ fn it_stays_up_until_told_and_takes_its_children_with_it() {
         .unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    assert_eq!(listed["messages"].as_array().unwrap().len(), 23, "what the story sent and got");
+    assert_eq!(listed["messages"].as_array().unwrap().len(), 26, "what the story sent and got");
     let told = Command::new("kill").args(["-TERM", &demo.0.id().to_string()]).status().unwrap();
     assert!(told.success());
     assert!(demo.0.wait().unwrap().success());

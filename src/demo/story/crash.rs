@@ -61,7 +61,7 @@ pub(super) fn two(
     let arrival = message::Content { body: Some(arrival_body(registration, "")?), ..arrival };
     let inquiry = message::CertificateInquiry {
         certificate_number: registration.certificate_number.clone(),
-        claims: vec![i32::from(message::CertificateClaim::Validity)],
+        claims: vec![i32::from(message::CertificateClaim::MaritalStatus)],
     };
     let body = message::content::Body::CertificateInquiry(inquiry);
     let asked = cast.about_her(LawfulBasis::OwnApplication, Purpose::Certificate);

@@ -42,7 +42,8 @@ pub(super) async fn import(cast: &Cast) -> Outcome<()> {
     refused(&ran, "a list with a wrong line")?;
     let wrong = ran.answer.pointer("/findings/0/line").and_then(serde_json::Value::as_u64);
     ensure(wrong == u64::try_from(WRONG_LINE).ok(), || format!("another line: {}", ran.answer))?;
-    ensure(number(&ran.answer, "written") == 0, || "some of it was written".to_owned())?;
+    let written = ran.answer.pointer("/import/written").and_then(serde_json::Value::as_u64);
+    ensure(written == Some(0), || format!("some of it was written: {}", ran.answer))?;
     if let Some(line) = lines.get_mut(WRONG_LINE - 2) {
         *line = right;
     }
@@ -88,7 +89,7 @@ pub(super) async fn asked_once(cast: &Cast, notice: &str) -> Outcome<()> {
         content: Some(message::Content { body: Some(body), ..content }),
         ..office::SendMessageRequest::default()
     };
-    let before = cast.ledger(cast.residence).await?;
+    let before = cast.ledger(cast.origin).await?;
     let clerk = cast.clerk(cast.origin).await?;
     let Err(known) = clerk.messages().send_message(request).await else {
         return Err(Broken::NotRefused("a question that was answered before"));
@@ -96,8 +97,8 @@ pub(super) async fn asked_once(cast: &Cast, notice: &str) -> Outcome<()> {
     let failure = Failure::from(known);
     let code = failure.told.code.as_str();
     ensure(code == "ALREADY_ANSWERED", || format!("refused with {code}"))?;
-    let after = cast.ledger(cast.residence).await?;
-    ensure(before == after, || "the other county was asked".to_owned())?;
+    let after = cast.ledger(cast.origin).await?;
+    ensure(before == after, || "the question was taken".to_owned())?;
     Ok(Held::new(
         (),
         format!("所问之事 {notice} 已经通报过：节点当即出示，不再问对方，也不再问本人"),

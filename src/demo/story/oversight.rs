@@ -76,7 +76,7 @@ pub(super) async fn draw(cast: &Cast, period: Period) -> Outcome<()> {
     let period = period.to_string();
     let by = |words: Vec<String>| async move {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        cast.run_as(cast.residence, Role::Supervisor, &words).await?.well()
+        cast.run_as(cast.other_residence, Role::Supervisor, &words).await?.well()
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let begin = ["draw", "begin", &period, "--from", "registrations", "--size", DRAWN];
