@@ -228,6 +228,18 @@ impl SeenHead {
         }
     }
 
+    /// This head, in a receipt for a parcel that we signed at `asked`, beside one that is known: nobody answers what was not
+    /// asked yet. Whoever puts old times beside its heads would never be asked to prove that the longer one continues the
+    /// known one.
+    #[must_use]
+    pub fn answering(self, known: &Self, asked: UnixMillis) -> Self {
+        let is_longer = self.head.size > known.head.size;
+        match is_longer && self.signed < known.signed && asked > known.signed {
+            true => Self { signed: asked, ..self },
+            false => self,
+        }
+    }
+
     /// Which head is to be remembered once another one of the same peer was seen: of two that cannot both be in one
     /// history the one that was signed later.
     #[must_use]
@@ -264,6 +276,23 @@ pub fn continues(old: &LedgerHead, new: &LedgerHead, proof: &[Digest]) -> bool {
 mod tests {
     use super::*;
     use crate::samples;
+
+    #[test]
+    fn a_head_in_an_answer_is_not_older_than_what_it_answers() {
+        let seen = |size: u64, signed: u64| {
+            let leaves = (0..size).map(|n| tree::leaf_hash(&n.to_be_bytes()));
+            SeenHead { head: LedgerHead::of(&leaves.collect()), signed: UnixMillis::new(signed) }
+        };
+        let known = seen(10, 500);
+        // Rewritten, and signed as of long ago.
+        let backdated = seen(12, 1);
+        assert_eq!(known.compare(&backdated), HeadChange::Late);
+        let answered = backdated.answering(&known, UnixMillis::new(501));
+        assert_eq!((answered.signed.get(), known.compare(&answered)), (501, HeadChange::Grown));
+        // What answers something older than the known head came late, and what is shorter says nothing.
+        assert_eq!(backdated.answering(&known, UnixMillis::new(500)), backdated);
+        assert_eq!(seen(9, 1).answering(&known, UnixMillis::new(501)), seen(9, 1));
+    }
 
     #[test]
     fn an_entry_has_the_bytes_the_protocol_describes() {

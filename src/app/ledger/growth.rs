@@ -193,7 +193,9 @@ pub async fn answered(
             // In the order of the times that they bear.
             let (before, after) =
                 if known.signed > seen.signed { (seen, known) } else { (known, seen) };
-            let row = ProvenRow { broken: Some((before, after)), ..first(after) };
+            let doubt =
+                unit.get(&PROVEN, &peer_key(peer))?.and_then(|row| other_doubt(&row, question));
+            let row = ProvenRow { broken: Some((before, after)), doubt, ..first(after) };
             unit.put(&PROVEN, &peer_key(peer), &row)?;
             let (before, after) = (before.head, after.head);
             notices::raise(unit, now, NoticeKind::RolledBack { peer, before, after }, &[])
@@ -213,13 +215,15 @@ fn proven(
 ) -> Result<(), AppError> {
     let key = peer_key(peer);
     let longer = SeenHead { signed: seen.signed.max(known.signed), ..seen };
-    if let Some(row) = unit.get(&PEER_HEAD, &key)?.filter(|row| row.seen.head.size < seen.head.size)
+    let row = unit.get(&PROVEN, &key)?.unwrap_or_else(|| first(known));
+    let doubt = other_doubt(&row, Question { known, seen });
+    let present = unit.get(&PEER_HEAD, &key)?;
+    if let Some(row) = present.filter(|row| doubt.is_none() && row.seen.head.size < seen.head.size)
     {
         let signed = longer.signed.max(row.seen.signed);
         let seen = SeenHead { signed, ..longer };
         unit.put(&PEER_HEAD, &key, &PeerHeadRow { seen })?;
     }
-    let row = unit.get(&PROVEN, &key)?.unwrap_or_else(|| first(known));
     let known = if row.known.head.size > longer.head.size { row.known } else { longer };
     if let Some(since) = row.unanswered {
         notices::take_back(unit, &NoticeKind::GrowthUnproven { peer, since }, now)?;
@@ -230,8 +234,13 @@ fn proven(
             unit.delete(&HEAD_CARD, &card);
         }
     }
-    let row = ProvenRow { known, doubt: None, unanswered: None, ..row };
+    let row = ProvenRow { known, doubt, unanswered: None, ..row };
     Ok(unit.put(&PROVEN, &key, &row)?)
+}
+
+/// What is doubted since the question was asked, while its answer was on its way.
+fn other_doubt(row: &ProvenRow, asked: Question) -> Option<(SeenHead, SeenHead)> {
+    row.doubt.filter(|doubt| Question::of_doubt(*doubt) != asked)
 }
 
 /// Two heads of a peer that no proof joins, as it was last found.

@@ -110,6 +110,10 @@ fn mend(
     let known = unit.get(&PEER_HEAD, &peer_key(peer))?.map(|row| row.seen);
     let latest = now.saturating_add(growth::AHEAD_MAX);
     let head = SeenHead { signed: answered.head.signed.min(latest), ..answered.head };
+    let head = match known.filter(|known| known.compare(&head) == HeadChange::Late) {
+        Some(known) => head.answering(&known, answered.asked()),
+        None => head,
+    };
     let change = known.map_or(HeadChange::Grown, |known| known.compare(&head));
     let is_loss = change.is_loss();
     let opened = match is_loss && healing.may_open {
@@ -183,6 +187,12 @@ pub(super) fn parcel_key(peer: AreaCode, epoch: LaneEpoch, row: &ParcelRow) -> P
 }
 
 impl Answered {
+    /// When we signed the parcel; 1970 when its manifest cannot be read.
+    fn asked(&self) -> UnixMillis {
+        let manifest = wire::decode_manifest(&self.parcel.manifest.0);
+        manifest.map_or(UnixMillis::new(0), |manifest| manifest.signed)
+    }
+
     /// What is said of what has a place in the lane.
     fn places(&self) -> impl Iterator<Item = (&LaneSeq, &Disposition)> {
         let places = self.sequences.iter().zip(&self.said);

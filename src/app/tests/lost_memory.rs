@@ -268,6 +268,25 @@ async fn a_peer_that_cannot_be_asked_gets_a_new_lane_after_each_restore() {
 }
 
 #[tokio::test]
+async fn a_doubt_that_comes_while_an_answer_is_on_its_way_stays_one() {
+    let sender = Sender::new();
+    let [first, second, third] = [sender.send(1).await, sender.send(2).await, sender.send(3).await];
+    let healing = |now| sender.healing(7, true, now);
+    sender.hears(&[(first, Says::Stored)], (80, 10), healing(at(10))).await;
+    assert_eq!(sender.question().await, None, "the first head is taken as it is");
+    sender.hears(&[(second, Says::Stored)], (100, 20), healing(at(20))).await;
+    let asked = sender.question().await.unwrap();
+    sender.hears(&[(third, Says::Stored)], (51, 30), healing(at(30))).await;
+    let proof = tree::consistency_proof(&leaves(100), 80).unwrap();
+    assert!(sender.answers(asked, Proof::Proof(head(100), proof)).await);
+    assert_eq!(sender.known_head(), seen(51, 30), "that is what it has now");
+    let doubt = sender.question().await.unwrap();
+    assert_eq!((doubt.known, doubt.seen), (seen(51, 30), seen(100, 20)));
+    assert!(!sender.answers(doubt, Proof::Denied).await);
+    assert_eq!(sender.notices(), [rolled_back(100, 51)]);
+}
+
+#[tokio::test]
 async fn what_a_peer_had_signed_before_its_restore_comes_late_and_is_not_its_newest_head() {
     let sender = Sender::new();
     let [first, second, third, fourth] =
