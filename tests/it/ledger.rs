@@ -46,7 +46,7 @@ async fn a_peer_that_was_set_back_is_named_with_the_two_heads_that_it_has_signed
     let file = world.network.path("two-heads.json");
     desk.run(&format!("ledger peer {} --out {}", COUNTIES[0], file.display()));
     let shown = verified(&world, &file, &format!("--area {}", COUNTIES[0])).unwrap();
-    let shows = if same_size { "REWRITTEN" } else { "NO_PROOF_OF_GROWTH" };
+    let shows = if same_size { "REWRITTEN" } else { "NOT_JOINED" };
     assert_eq!(shown["shows"], shows, "{shown}");
     assert_eq!(shown["before"]["size"], told["before"]["size"], "{shown}");
     verified(&world, &file, &format!("--area {}", COUNTIES[1])).unwrap_err();

@@ -13,6 +13,9 @@ use crate::cli::exit::Failure;
 use crate::cli::output::{Answer, record, table, time};
 use crate::cli::trusted::{Claim, Trust};
 
+/// What two heads of other sizes show: whoever has signed them may well be able to join them.
+const NOT_JOINED: &str = "NOT_JOINED";
+
 /// A head whose signature holds.
 struct Signed {
     of: AreaCode,
@@ -42,7 +45,12 @@ pub(super) fn verify(
         object.insert("holds".to_owned(), json!(true));
         object.insert("revocation_checked".to_owned(), json!(trust.has_lists()));
     }
-    answer.text = format!("证明成立 the proof holds\n\n{}", answer.text);
+    let accuses_nobody = answer.json.get("shows").is_some_and(|it| it == NOT_JOINED);
+    let holds = match accuses_nobody {
+        true => "签名成立 the signatures hold",
+        false => "证明成立 the proof holds",
+    };
+    answer.text = format!("{holds}\n\n{}", answer.text);
     Ok(answer)
 }
 
@@ -153,8 +161,8 @@ fn grown(file: &Value, head: &LedgerHead) -> Option<LedgerHead> {
     holds.then_some(old)
 }
 
-/// Two heads in receipts of one node. Of one size with other roots they show by themselves that its ledger was rewritten; else
-/// they show what has to be continued by a proof of that node.
+/// Two heads in receipts of one node. Of one size with other roots they show by themselves that its ledger was rewritten; of
+/// others they show only what their owner has to join: any two honest receipts do.
 fn two_heads(file: &Value, trust: &Trust) -> Result<(AreaCode, Answer), String> {
     let head = |side: &str| in_receipt(file.get(side).ok_or("two heads are not in it")?, trust);
     let (before, after) = (head("before")?, head("after")?);
@@ -167,14 +175,14 @@ fn two_heads(file: &Value, trust: &Trust) -> Result<(AreaCode, Answer), String> 
     }
     let shows = match one.size == other.size {
         true => "REWRITTEN",
-        false => "NO_PROOF_OF_GROWTH",
+        false => NOT_JOINED,
     };
     let verdict = match one.size == other.size {
         true => {
             "同一条数却有两个树根：账本被改写 one size with two roots: the ledger was rewritten"
         }
         false => {
-            "两个账本头须有一致性证明相连，对方应出示而未能出示 a proof has to join the two heads, which their owner could not show"
+            "两个账本头均由其所有者签署；仅凭本文件不说明谁有错，须由其出示一致性证明相连 both heads are signed by their owner; alone they say nothing against it: it has to join them with a proof of growth"
         }
     };
     let told = json!({ "area": before.of.to_string(), "shows": shows,

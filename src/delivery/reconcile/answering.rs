@@ -19,6 +19,7 @@ use exchange::reconcile::session::{
     Answer, Answerer, Ask, ENTRIES_AT_ONCE, INCOMPLETE_MAX, ITEMS_AT_ONCE, Lacks,
 };
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 
@@ -36,6 +37,8 @@ const ANSWERS_QUEUE: usize = 64;
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// The longest that an asker may take, where there is little to tell.
 const TALK_MIN: Duration = Duration::from_secs(600);
+/// What each message of the talk has beside that.
+const FOR_EACH: Duration = Duration::from_secs(1);
 
 /// What an asker says, as it comes.
 pub type Asks = Pin<Box<dyn Stream<Item = Result<Ask, Reason>> + Send>>;
@@ -96,8 +99,7 @@ impl Reconcile {
         let (lacks, most) = (Lacks { incomplete, silent }, talk_max(own.len()));
         let begun = blocking(move || Ok(Answerer::open(open, own, random(), lacks))).await?;
         let (answerer, first) = begun.map_err(refused)?;
-        let talked = tokio::time::timeout(most, talk(answerer, first, &mut asks, answers));
-        let found = talked.await.unwrap_or_else(|_| Err(Reason::PeerUnreachable.into()))?;
+        let found = talk(answerer, first, (&mut asks, answers), most).await?;
         // Our part of the cure comes first, so that whoever compares again soon finds it done.
         let mut lost = at_work(answers, self.cure(&scope, &found)).await??.lost;
         self.end_decisions(&scope, &found).await?;
@@ -249,45 +251,55 @@ impl Drop for Place {
 }
 
 /// How long an asker may take until it has told what it has found, when we have so many entries: each page of the list, or
-/// message of symbols, has a second.
+/// message of symbols, has a second. So has each of its messages, of which there are no more than both sides have entries.
 fn talk_max(entries: usize) -> Duration {
     let pages = u64::try_from(entries / ITEMS_AT_ONCE).unwrap_or(u64::MAX);
-    TALK_MIN.saturating_add(Duration::from_secs(pages)).min(COMPARISON_MAX)
+    TALK_MIN.saturating_add(FOR_EACH.saturating_mul(u32::try_from(pages).unwrap_or(u32::MAX)))
 }
 
 /// Answers until the asker has told everything that it has found, and gives that. No answer is made before the one before
 /// it was taken.
 async fn talk(
     mut answerer: Answerer,
-    first: Vec<Answer>,
+    mut said: Vec<Answer>,
+    (asks, answers): (&mut Asks, &mpsc::Sender<Result<Answer, AppError>>),
+    most: Duration,
+) -> Result<Vec<Difference>, AppError> {
+    let mut until = Instant::now() + most;
+    while !answerer.is_done() {
+        let turn = turn(answerer, said, asks, answers);
+        let turned = tokio::time::timeout_at(until, turn).await;
+        (answerer, said) = turned.unwrap_or_else(|_| Err(Reason::PeerUnreachable.into()))?;
+        until += FOR_EACH;
+    }
+    Ok(answerer.into_found())
+}
+
+/// Says what is to be said, and all symbols that follow, hears what the asker says to it, and gives what is to be said next.
+async fn turn(
+    mut answerer: Answerer,
+    said: Vec<Answer>,
     asks: &mut Asks,
     answers: &mpsc::Sender<Result<Answer, AppError>>,
-) -> Result<Vec<Difference>, AppError> {
-    say(answers, first).await?;
+) -> Result<(Answerer, Vec<Answer>), AppError> {
+    say(answers, said).await?;
     loop {
-        loop {
-            let made = blocking(move || {
-                let symbols = answerer.next_symbols();
-                Ok((answerer, symbols))
-            });
-            let (back, symbols) = made.await?;
-            answerer = back;
-            let Some(symbols) = symbols else { break };
-            say(answers, vec![symbols]).await?;
-        }
-        let ask = next(asks).await?;
-        let stepped = blocking(move || {
-            let said = answerer.step(ask);
-            Ok((answerer, said))
+        let made = blocking(move || {
+            let symbols = answerer.next_symbols();
+            Ok((answerer, symbols))
         });
-        let (back, said) = stepped.await?;
+        let (back, symbols) = made.await?;
         answerer = back;
-        let said = said.map_err(refused)?;
-        if answerer.is_done() {
-            return Ok(answerer.into_found());
-        }
-        say(answers, said).await?;
+        let Some(symbols) = symbols else { break };
+        say(answers, vec![symbols]).await?;
     }
+    let ask = next(asks).await?;
+    let stepped = blocking(move || {
+        let said = answerer.step(ask);
+        Ok((answerer, said))
+    });
+    let (answerer, said) = stepped.await?;
+    Ok((answerer, said.map_err(refused)?))
 }
 
 async fn next(asks: &mut Asks) -> Result<Ask, AppError> {

@@ -121,6 +121,8 @@ impl Reconcile {
             },
         };
         if let Some(kept) = statements::closing(self.store(), own, &scope)? {
+            // The node may have ended before it did so when it kept it.
+            self.reassure(caller).await?;
             return Ok(Agreed::Closed(Box::new(kept.signed())));
         }
         if statement.closes() {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use exchange::ledger::Direction;
-use exchange::reconcile::Entry;
 use exchange::reconcile::cure::is_known;
 use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::set::EntrySet;
+use exchange::reconcile::{Entry, EntryState};
 use store::reconcile::Change;
 use store::{Store, Unit};
 
@@ -26,7 +26,11 @@ pub async fn settle_known(
     differences: &[Difference],
 ) -> Result<BTreeSet<MessageId>, AppError> {
     let differ = differences.iter().filter(|it| it.name == DifferenceName::StateDiffers);
-    let theirs = differ.filter_map(|it| it.recipient).filter(|entry| entry.from == own);
+    let theirs = differ.filter_map(|it| it.recipient.zip(it.sender)).filter(|(theirs, ours)| {
+        let is_stored = |entry: &Entry| entry.state == EntryState::Stored;
+        theirs.from == own && is_stored(theirs) && is_stored(ours) && theirs.digest != ours.digest
+    });
+    let theirs = theirs.map(|(theirs, _)| theirs);
     let theirs: BTreeMap<MessageId, Entry> = theirs.map(|entry| (entry.id, entry)).collect();
     if theirs.is_empty() {
         return Ok(BTreeSet::new());
