@@ -180,15 +180,19 @@ fn pass_on(row: &mut CaseRow, came: &Came) {
     let gone = !view.sits(came.own(), seat);
     let from_successor = successor.county() == came.from.county();
     let step = row.case.steps().into_iter().find(|step| step.id == came.id).map(|step| step.deed);
-    let between = step.is_none_or(|deed| deed.is_between_two() || is_hand_over(&deed));
+    let between = step.is_none_or(|deed| deed.is_between_two() || is_hand_over(&deed, seat));
     if came.side == Side::Received && gone && !from_successor && !between {
         row.to_pass.push(came.id);
     }
 }
 
-/// Whether a step says, or would say, who sits where.
-fn is_hand_over(deed: &Deed) -> bool {
-    matches!(deed, Deed::Transfer { .. } | Deed::Document { kind: Kind::HandOver })
+/// Whether a step says, or would say, who sits at this seat. Who sits opposite is news for whoever took this one over: both
+/// may change hands at once, and each of the old holders hears of it alone.
+fn is_hand_over(deed: &Deed, own: Seat) -> bool {
+    match deed {
+        Deed::Transfer { seat, .. } => *seat == own,
+        deed => matches!(deed, Deed::Document { kind: Kind::HandOver }),
+    }
 }
 
 /// Takes a message of ours out of its case again, which its recipient refused or never got. What was given away stays so;

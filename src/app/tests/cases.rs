@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use domain::case::{Case, Deed, OfferState, Seat, Step, TransferCause};
 use domain::id::{CaseId, MessageId};
 use domain::message::{
-    Body, ConsentWithdrawal, Content, HandOverAcceptance, HandOverOffer, Kind, Remind,
+    Body, ConsentWithdrawal, Content, Forward, HandOver, HandOverAcceptance, HandOverOffer, Kind,
+    Remind,
 };
 use domain::person::PersonDetails;
 use domain::purpose::{LawfulBasis, Purpose};
@@ -223,19 +224,24 @@ async fn given_away(office: &Office, post: &Post, asker: &mut Stranger) -> (Case
     (case, question)
 }
 
-/// Hand-overs to the third county, with how many documents each.
+/// How many documents each hand-over to the third county has.
 fn handed_over(office: &Office) -> Vec<usize> {
+    hand_overs(office).into_iter().map(|body| body.documents.len()).collect()
+}
+
+/// Hand-overs to the third county.
+fn hand_overs(office: &Office) -> Vec<HandOver> {
     let sent = office.store.scan_personal(&MESSAGE, .., 500).unwrap();
     let sent = sent.into_iter().filter(|(key, _)| key.1 == Side::Sent.byte());
     let contents = sent.filter_map(|(_, kept)| {
         let row = kept.value()?;
         wire::content::decode_content(&row.content.0).ok()
     });
-    let documents = contents.filter_map(|content| match content.body {
-        Body::HandOver(body) => Some(body.documents.len()),
+    let bodies = contents.filter_map(|content| match content.body {
+        Body::HandOver(body) => Some(body),
         _ => None,
     });
-    documents.collect()
+    bodies.collect()
 }
 
 #[tokio::test]
@@ -252,6 +258,25 @@ async fn more_than_one_message_holds_is_passed_on_in_several() {
     let documents = handed_over(&office);
     assert_eq!(documents.iter().sum::<usize>(), 1 + (1 + 63) + (1 + 7), "{documents:?}");
     run().await.unwrap();
+    assert!(office.store.scan(&CASE_DUTY, .., 10).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn who_sits_opposite_from_now_on_is_passed_on_as_well() {
+    let (office, post, mut asker) = (Office::of(ORIGIN), Post::new(), Stranger::of(HERE));
+    let (case, _) = given_away(&office, &post, &mut asker).await;
+    // The asking office gave its side away at the same time, and told the one that it knew to sit opposite.
+    let (seat, term, area) = (Seat::Asking, 2, "330106".parse().unwrap());
+    let forward = Forward { seat, term, area, cause: TransferCause::PersonMoved };
+    let forward = Content { step: 10, ..between(Some(case), forward.into()) };
+    asker.says(&office, forward, NOW).await;
+    assert_eq!(duties::run(office.area, &office.store, &post, NOW).await.unwrap(), 1);
+    let brought = hand_overs(&office);
+    let knows = |body: &HandOver| {
+        body.steps.iter().any(|step| step.deed == Deed::Transfer { seat, term, area })
+    };
+    assert_eq!(brought.iter().map(knows).collect::<Vec<_>>(), [false, true]);
+    duties::run(office.area, &office.store, &post, NOW).await.unwrap();
     assert!(office.store.scan(&CASE_DUTY, .., 10).unwrap().is_empty());
 }
 
