@@ -16,10 +16,11 @@ use std::time::Instant;
 use stateright::{Checker, Model, Property};
 use world::{Action, Bounds, World};
 
-const ONE_HOLDER: &str = "never two holders";
+const ONE_HOLDER: &str = "never two holders of a side";
 const AGREE: &str = "whoever has the same messages agrees";
 const ENDS: &str = "every hand-over ends";
 const GIVEN_IN_A_CUT: &str = "it is given away while the network is cut";
+const AT_ONCE: &str = "both sides change hands before either office hears of the other";
 const WRITTEN: &str = "what was written reaches the holder";
 
 struct Exhaustive(Bounds);
@@ -44,7 +45,7 @@ impl Model for Exhaustive {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always(ONE_HOLDER, |_, world: &World| world.holders() <= 1),
+            Property::always(ONE_HOLDER, |_, world: &World| !world.has_two_holders()),
             Property::always(AGREE, |_, world: &World| world.agrees()),
             Property::always(ENDS, |_, world: &World| !world.is_at_rest() || world.has_ended()),
             Property::always(WRITTEN, |_, world: &World| {
@@ -54,11 +55,17 @@ impl Model for Exhaustive {
             Property::sometimes(GIVEN_IN_A_CUT, |model: &Self, world: &World| {
                 model.0.cuts == 0 || world.was_handed_over_in_a_cut()
             }),
+            Property::sometimes(AT_ONCE, |model: &Self, world: &World| {
+                model.0.asking_offers == 0 || world.both_moved_at_once()
+            }),
             Property::sometimes("it lapses", |_, world: &World| world.has_lapsed()),
             Property::sometimes("it is withdrawn", |_, world: &World| world.was_withdrawn()),
         ]
     }
 }
+
+const ONE_OFFER: Bounds =
+    Bounds { offers: 1, asking_offers: 0, written: 0, repeats: 0, losses: 0, crashes: 0, cuts: 0 };
 
 fn explore(name: &str, bounds: Bounds, at_least: usize) {
     let began = Instant::now();
@@ -75,24 +82,28 @@ fn explore(name: &str, bounds: Bounds, at_least: usize) {
 
 #[test]
 fn one_offer_with_losses_repeats_and_crashes() {
-    let bounds = Bounds { offers: 1, written: 1, repeats: 1, losses: 1, crashes: 1, cuts: 0 };
+    let bounds = Bounds { written: 1, repeats: 1, losses: 1, crashes: 1, ..ONE_OFFER };
     explore("one offer", bounds, 1_000);
 }
 
 #[test]
 fn a_second_offer_after_the_first_was_withdrawn() {
-    let bounds = Bounds { offers: 2, written: 0, repeats: 1, losses: 0, crashes: 0, cuts: 0 };
-    explore("two offers", bounds, 1_000);
+    explore("two offers", Bounds { offers: 2, repeats: 1, ..ONE_OFFER }, 1_000);
 }
 
 #[test]
 fn one_offer_while_the_network_is_cut_and_heals() {
-    let bounds = Bounds { offers: 1, written: 1, repeats: 0, losses: 0, crashes: 1, cuts: 1 };
-    explore("one cut", bounds, 1_000);
+    explore("one cut", Bounds { written: 1, crashes: 1, cuts: 1, ..ONE_OFFER }, 1_000);
 }
 
 #[test]
 fn a_second_offer_across_a_cut() {
-    let bounds = Bounds { offers: 2, written: 0, repeats: 0, losses: 0, crashes: 0, cuts: 1 };
-    explore("two offers and a cut", bounds, 1_000);
+    explore("two offers and a cut", Bounds { offers: 2, cuts: 1, ..ONE_OFFER }, 1_000);
+}
+
+#[test]
+fn both_sides_change_hands_at_once() {
+    let bounds = Bounds { asking_offers: 1, ..ONE_OFFER };
+    explore("both sides", bounds, 10_000);
+    explore("both sides and a cut", Bounds { cuts: 1, ..bounds }, 10_000);
 }

@@ -1,4 +1,5 @@
-//! Four offices and the messages between them: one asked, one has to answer and offers that to two others.
+//! Four offices and the messages between them: one asked, one has to answer and offers that to the others; the one that
+//! asked may give its side away as well, at the same time.
 //!
 //! What an office has on disk is its steps. A crash loses what it sent and its disk did not take: nothing, since both are one
 //! unit; so a crash here doubles the last message, as a restart does. A lost message is sent again by its outbox, which keeps
@@ -8,24 +9,29 @@
 use std::collections::BTreeSet;
 
 use domain::area::AreaCode;
-use domain::case::{Case, Deed, Duty, OfferState, Seat, Step};
+use domain::case::{Case, Deed, Duty, Offer, OfferState, Seat, Step};
 use domain::id::MessageId;
 use domain::message::Kind;
 use domain::time::UnixMillis;
 
 /// Asks, answers and offers, and two that may take over.
 const OFFICES: [&str; 4] = ["440305", "410522", "330106", "360728"];
-/// The office that answers at first.
-const HOLDER: usize = 1;
-const SEAT: Seat = Seat::Answering;
+/// Who sits where at first.
+const ASKER: usize = 0;
+const ANSWERER: usize = 1;
+/// Offices that may take the answering side over; the last of them takes the asking side, where that moves.
+const OTHERS: [usize; 2] = [2, 3];
+const SEATS: [Seat; 2] = [Seat::Asking, Seat::Answering];
 /// An offer stands from 0 until this time.
 const UNTIL: u64 = 10;
 
 /// How much may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bounds {
-    /// Offers that the holder makes.
+    /// Offers of the office that answers.
     pub offers: u8,
+    /// Offers of the office that asked.
+    pub asking_offers: u8,
     /// Reminders that the asking office writes meanwhile.
     pub written: u8,
     /// Messages that arrive twice.
@@ -68,23 +74,24 @@ struct StepData {
 enum DeedData {
     Open,
     Remind,
-    Offer(u32),
-    Accept(u32),
-    Withdraw(u32, bool),
-    Transfer(u32, usize),
+    Offer(Seat, u32),
+    Accept(Seat, u32),
+    Withdraw(Seat, u32, bool),
+    Transfer(Seat, u32, usize),
 }
 
 impl StepData {
     fn step(&self) -> Step {
         let area = |at: usize| OFFICES[at].parse::<AreaCode>().unwrap();
-        let seat = SEAT;
         let deed = match self.deed {
             DeedData::Open => Deed::Open { kind: Kind::Inquiry, due: None },
             DeedData::Remind => Deed::Remind,
-            DeedData::Offer(term) => Deed::Offer { seat, term, until: UnixMillis::new(UNTIL) },
-            DeedData::Accept(term) => Deed::Accept { seat, term },
-            DeedData::Withdraw(term, lapsed) => Deed::Withdraw { seat, term, lapsed },
-            DeedData::Transfer(term, to) => Deed::Transfer { seat, term, area: area(to) },
+            DeedData::Offer(seat, term) => {
+                Deed::Offer { seat, term, until: UnixMillis::new(UNTIL) }
+            }
+            DeedData::Accept(seat, term) => Deed::Accept { seat, term },
+            DeedData::Withdraw(seat, term, lapsed) => Deed::Withdraw { seat, term, lapsed },
+            DeedData::Transfer(seat, term, to) => Deed::Transfer { seat, term, area: area(to) },
         };
         Step {
             id: MessageId::from_bytes(self.id.to_be_bytes()),
@@ -108,8 +115,10 @@ pub struct World {
     mail: BTreeSet<Mail>,
     is_late: bool,
     cut: Option<Cut>,
-    /// Whether the side was given away while the network was cut.
+    /// Whether a side was given away while the network was cut.
     was_given_in_a_cut: bool,
+    /// Whether both sides were given away before either office had heard of the other's.
+    has_crossed: bool,
 }
 
 /// A cut through the network: which of the [`OFFICES`] are on the first side.
@@ -129,14 +138,14 @@ const CUTS: [Cut; 7] = [
 /// What may happen next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The holder offers to that office.
-    Offer(usize),
+    /// The first holder of a side offers it to that office.
+    Offer(Seat, usize),
     /// An office accepts what it was offered.
     Accept(usize),
-    /// The holder withdraws its offer.
-    Withdraw,
-    /// The asking office writes something.
-    Write,
+    /// The first holder of a side withdraws its offer.
+    Withdraw(Seat),
+    /// The office that has the asking side writes something.
+    Write(usize),
     /// An office does what its node has to do by itself.
     Duty(usize),
     /// A message arrives.
@@ -157,14 +166,14 @@ pub enum Action {
 
 impl World {
     pub fn new(left: Bounds) -> Self {
-        let open = StepData { id: 1, from: 0, to: HOLDER, place: 0, deed: DeedData::Open };
+        let open = StepData { id: 1, from: ASKER, to: ANSWERER, place: 0, deed: DeedData::Open };
         let mut disks: [BTreeSet<StepData>; 4] = Default::default();
-        disks[0].insert(open.clone());
-        disks[HOLDER].insert(open.clone());
+        disks[ASKER].insert(open.clone());
+        disks[ANSWERER].insert(open.clone());
         let letters = vec![Letter { step: open, brings: Vec::new() }];
         let (brought, mail) = ([false; 4], BTreeSet::new());
-        let (is_late, cut, was_given_in_a_cut) = (false, None, false);
-        Self { left, disks, brought, letters, mail, is_late, cut, was_given_in_a_cut }
+        let (is_late, cut, was_given_in_a_cut, has_crossed) = (false, None, false, false);
+        Self { left, disks, brought, letters, mail, is_late, cut, was_given_in_a_cut, has_crossed }
     }
 
     fn now(&self) -> UnixMillis {
@@ -183,14 +192,25 @@ impl World {
         case
     }
 
-    /// Whether an office takes itself for the holder: its own disk says so, and the case is there.
-    fn holds(&self, at: usize) -> bool {
-        let sits = self.case(at).view().sits(Self::area(at), SEAT);
-        sits && (at == HOLDER || self.brought[at])
+    const fn first(seat: Seat) -> usize {
+        match seat {
+            Seat::Asking => ASKER,
+            Seat::Answering => ANSWERER,
+        }
     }
 
-    pub fn holders(&self) -> usize {
-        (0..4).filter(|at| self.holds(*at)).count()
+    /// Whether an office takes itself for the holder of a side: its own disk says so, and the case is there.
+    fn holds(&self, at: usize, seat: Seat) -> bool {
+        let sits = self.case(at).view().sits(Self::area(at), seat);
+        sits && (at == Self::first(seat) || self.brought[at])
+    }
+
+    fn holder(&self, seat: Seat) -> Option<usize> {
+        (0..4).find(|at| self.holds(*at, seat))
+    }
+
+    pub fn has_two_holders(&self) -> bool {
+        SEATS.into_iter().any(|seat| (0..4).filter(|at| self.holds(*at, seat)).count() > 1)
     }
 
     /// Offices that know the case and have the same shared steps see the same.
@@ -209,14 +229,19 @@ impl World {
 
     pub fn actions(&self) -> Vec<Action> {
         let mut all = Vec::new();
-        let offer = self.case(HOLDER).offer(self.now());
-        let open = offer.filter(|(offer, _)| offer.from == Self::area(HOLDER)).map(|(_, s)| s);
-        let stands = matches!(open, Some(OfferState::Open | OfferState::Accepted));
-        if self.left.offers > 0 && !self.is_late && self.holds(HOLDER) && !stands {
-            all.extend([Action::Offer(2), Action::Offer(3)]);
-        }
-        if stands {
-            all.push(Action::Withdraw);
+        for seat in SEATS {
+            let first = Self::first(seat);
+            let stands = self.own_offer(seat).is_some();
+            let left = match seat {
+                Seat::Asking => self.left.asking_offers,
+                Seat::Answering => self.left.offers,
+            };
+            if left > 0 && !self.is_late && self.holds(first, seat) && !stands {
+                all.extend(self.targets(seat).iter().map(|to| Action::Offer(seat, *to)));
+            }
+            if stands {
+                all.push(Action::Withdraw(seat));
+            }
         }
         for at in 0..4 {
             let case = self.case(at);
@@ -235,7 +260,7 @@ impl World {
             }
         }
         if self.left.written > 0 {
-            all.push(Action::Write);
+            all.extend(self.holder(Seat::Asking).map(Action::Write));
         }
         for mail in self.mail.iter().filter(|mail| self.passes(mail)) {
             all.push(Action::Arrive(mail.to, mail.id));
@@ -257,6 +282,30 @@ impl World {
         all
     }
 
+    /// The offer of a side's first holder, while it stands.
+    fn own_offer(&self, seat: Seat) -> Option<Offer> {
+        let first = Self::first(seat);
+        let (offer, state) = self.case(first).offer(self.now())?;
+        let stands = matches!(state, OfferState::Open | OfferState::Accepted);
+        (stands && offer.from == Self::area(first) && offer.seat == seat).then_some(offer)
+    }
+
+    /// Whom a side may be offered to. Where both move, each has one.
+    fn targets(&self, seat: Seat) -> &'static [usize] {
+        let [first, last] = [&OTHERS[..1], &OTHERS[1..]];
+        match seat {
+            Seat::Asking => last,
+            Seat::Answering if self.both_move() => first,
+            Seat::Answering => &OTHERS,
+        }
+    }
+
+    fn both_move(&self) -> bool {
+        let offered =
+            |letter: &Letter| matches!(letter.step.deed, DeedData::Offer(Seat::Asking, _));
+        self.left.asking_offers > 0 || self.letters.iter().any(offered)
+    }
+
     /// Whether a message can get through: its sender and its recipient are not on two sides of a cut.
     fn passes(&self, mail: &Mail) -> bool {
         let from = self.letters[usize::try_from(mail.id).unwrap() - 1].step.from;
@@ -265,24 +314,29 @@ impl World {
 
     pub fn step(&mut self, action: Action) {
         match action {
-            Action::Offer(to) => {
-                self.left.offers -= 1;
-                let term = self.case(HOLDER).view().held(SEAT).unwrap().term + 1;
-                self.send(HOLDER, to, DeedData::Offer(term), Vec::new());
+            Action::Offer(seat, to) => {
+                match seat {
+                    Seat::Asking => self.left.asking_offers -= 1,
+                    Seat::Answering => self.left.offers -= 1,
+                }
+                let first = Self::first(seat);
+                let term = self.case(first).view().held(seat).unwrap().term + 1;
+                self.send(first, to, DeedData::Offer(seat, term), Vec::new());
             }
             Action::Accept(at) => {
                 let (offer, _) = self.case(at).offer(self.now()).unwrap();
-                self.send(at, HOLDER, DeedData::Accept(offer.term), Vec::new());
+                let (to, deed) = (Self::at(offer.from), DeedData::Accept(offer.seat, offer.term));
+                self.send(at, to, deed, Vec::new());
             }
-            Action::Withdraw => {
-                let (offer, _) = self.case(HOLDER).offer(self.now()).unwrap();
-                let to = Self::at(offer.to);
-                self.send(HOLDER, to, DeedData::Withdraw(offer.term, false), Vec::new());
+            Action::Withdraw(seat) => {
+                let offer = self.own_offer(seat).unwrap();
+                let deed = DeedData::Withdraw(seat, offer.term, false);
+                self.send(Self::first(seat), Self::at(offer.to), deed, Vec::new());
             }
-            Action::Write => {
+            Action::Write(at) => {
                 self.left.written -= 1;
-                let to = Self::at(self.case(0).view().held(SEAT).unwrap().area);
-                self.send(0, to, DeedData::Remind, Vec::new());
+                let to = Self::at(self.case(at).view().held(Seat::Answering).unwrap().area);
+                self.send(at, to, DeedData::Remind, Vec::new());
             }
             Action::Duty(at) => self.do_duty(at),
             Action::Arrive(to, id) => {
@@ -343,27 +397,30 @@ impl World {
         match self.case(at).duty(Self::area(at), self.now()) {
             Some(Duty::GiveAway(offer)) => {
                 self.was_given_in_a_cut |= self.cut.is_some();
-                let (to, deed) = (Self::at(offer.to), Self::at(offer.to));
+                let (to, seat, opposite) = (Self::at(offer.to), offer.seat, offer.seat.other());
+                let deed = DeedData::Transfer(seat, offer.term, to);
                 let brings = self.shared(at);
-                self.send(at, to, DeedData::Transfer(offer.term, deed), brings);
-                let asking = Self::at(self.case(at).view().asking.unwrap().area);
-                self.send(at, asking, DeedData::Transfer(offer.term, deed), Vec::new());
+                self.send(at, to, deed, brings);
+                let told = Self::at(self.case(at).view().held(opposite).unwrap().area);
+                self.has_crossed |= !self.holds(told, opposite);
+                self.send(at, told, deed, Vec::new());
             }
             Some(Duty::TellLapsed(offer)) => {
-                let to = Self::at(offer.to);
-                self.send(at, to, DeedData::Withdraw(offer.term, true), Vec::new());
+                let deed = DeedData::Withdraw(offer.seat, offer.term, true);
+                self.send(at, Self::at(offer.to), deed, Vec::new());
             }
             None => {
-                let (to, term) = self.has_to_pass(at).unwrap();
+                let (seat, to, term) = self.has_to_pass(at).unwrap();
                 let brings = self.shared(at);
-                self.send(at, to, DeedData::Transfer(term, to), brings);
+                self.send(at, to, DeedData::Transfer(seat, term, to), brings);
             }
         }
     }
 
-    /// What came for a side that was given away, and whoever has it now has not been sent.
-    fn has_to_pass(&self, at: usize) -> Option<(usize, u32)> {
-        let (_, term, area) = self.case(at).successor(Self::area(at))?;
+    /// What came for a side that was given away, and whoever has it now has not been sent: what was written, and who sits
+    /// opposite from now on.
+    fn has_to_pass(&self, at: usize) -> Option<(Seat, usize, u32)> {
+        let (seat, term, area) = self.case(at).successor(Self::area(at))?;
         let to = Self::at(area);
         let sent = |id: u128| {
             self.letters.iter().any(|letter| {
@@ -372,10 +429,14 @@ impl World {
                     && letter.brings.iter().any(|step| step.id == id)
             })
         };
-        let came = self.disks[at].iter().filter(|step| step.to == at && step.from == 0);
-        let reminders = came.filter(|step| step.deed == DeedData::Remind);
-        let missing = reminders.into_iter().any(|step| !sent(step.id));
-        missing.then_some((to, term))
+        let came = self.disks[at].iter().filter(|step| step.to == at && step.from != to);
+        let news = came.filter(|step| match step.deed {
+            DeedData::Remind => true,
+            DeedData::Transfer(other, ..) => other != seat,
+            _ => false,
+        });
+        let missing = news.into_iter().any(|step| !sent(step.id));
+        missing.then_some((seat, to, term))
     }
 
     fn last_of(&self, at: usize) -> Option<(usize, u128)> {
@@ -392,23 +453,35 @@ impl World {
         self.mail.is_empty() && self.is_late && self.cut.is_none() && !busy
     }
 
-    /// One office holds the side, and everybody who is in the case knows which.
+    /// One office holds each side; both know who sits where, and whoever gave a side away knows who has it.
     pub fn has_ended(&self) -> bool {
-        let Some(holder) = (0..4).find(|at| self.holds(*at)) else { return false };
-        let knows = |at: usize| {
-            self.case(at).view().held(SEAT).is_none_or(|held| held.area == Self::area(holder))
-        };
-        [0, HOLDER, holder].into_iter().all(knows)
+        SEATS.into_iter().all(|seat| {
+            let Some(holder) = self.holder(seat) else { return false };
+            let knows = |at: usize| {
+                let held = self.case(at).view().held(seat);
+                held.is_some_and(|held| held.area == Self::area(holder))
+            };
+            let opposite = self.holder(seat.other());
+            [Some(Self::first(seat)), Some(holder), opposite].into_iter().flatten().all(knows)
+        })
     }
 
     pub fn holder_has_all(&self) -> bool {
-        let Some(holder) = (0..4).find(|at| self.holds(*at)) else { return false };
+        let Some(holder) = self.holder(Seat::Answering) else { return false };
         let written = self.letters.iter().filter(|letter| letter.step.deed == DeedData::Remind);
         written.into_iter().all(|letter| self.disks[holder].contains(&letter.step))
     }
 
+    fn has_moved(&self, seat: Seat) -> bool {
+        self.is_at_rest() && OTHERS.into_iter().any(|at| self.holds(at, seat))
+    }
+
+    pub fn both_moved_at_once(&self) -> bool {
+        SEATS.into_iter().all(|seat| self.has_moved(seat)) && self.has_crossed
+    }
+
     pub fn was_handed_over(&self) -> bool {
-        self.is_at_rest() && (2..4).any(|at| self.holds(at))
+        self.has_moved(Seat::Answering)
     }
 
     pub fn was_handed_over_in_a_cut(&self) -> bool {
@@ -417,11 +490,11 @@ impl World {
 
     pub fn has_lapsed(&self) -> bool {
         self.is_at_rest()
-            && self.letters.iter().any(|l| matches!(l.step.deed, DeedData::Withdraw(_, true)))
+            && self.letters.iter().any(|l| matches!(l.step.deed, DeedData::Withdraw(_, _, true)))
     }
 
     pub fn was_withdrawn(&self) -> bool {
         self.is_at_rest()
-            && self.letters.iter().any(|l| matches!(l.step.deed, DeedData::Withdraw(_, false)))
+            && self.letters.iter().any(|l| matches!(l.step.deed, DeedData::Withdraw(_, _, false)))
     }
 }
