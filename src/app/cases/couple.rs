@@ -19,7 +19,7 @@ use store::cases::CaseRow;
 use store::tables::{CASE, CASE_TOGETHER};
 use store::{Store, Unit};
 
-use super::opening::{Rows as _, SPOUSES_MAX};
+use super::opening::{Rows as _, SPOUSES_MAX, opening};
 use super::steps::{current, inside};
 use super::{case, ground, keep};
 use crate::app::access::{self, Act};
@@ -311,6 +311,44 @@ fn bind(unit: &mut Unit<'_>, first: CaseId, id: CaseId) -> Result<(), AppError> 
     let (first, id) = (*first.as_bytes(), *id.as_bytes());
     unit.put(&CASE_TOGETHER, &(first, id), &())?;
     Ok(unit.put(&CASE_TOGETHER, &(id, first), &())?)
+}
+
+/// Questions that lie in one millisecond and are looked at.
+const AT_ONCE_MAX: usize = 64;
+
+/// A question that was lost and was handed back belongs together with those that were asked in the same moment under the
+/// same number of an application: what tied them together was lost as well. In the unit that takes it back.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub fn found_again(
+    unit: &mut Unit<'_>,
+    id: CaseId,
+    asked: &BirthRegistrationInquiry,
+    (own, now): (AreaCode, UnixMillis),
+) -> Result<(), AppError> {
+    let [a, b, c, d, e, f, ..] = *id.as_bytes();
+    let at = |z: u8| [a, b, c, d, e, f, z, z, z, z, z, z, z, z, z, z];
+    for (key, row) in unit.scan(&CASE, at(0)..=at(0xFF), AT_ONCE_MAX)? {
+        let other = CaseId::from_bytes(key);
+        let is_hers = match opening(unit, other)?.map(|first| first.body) {
+            Some(Body::BirthRegistrationInquiry(first)) => {
+                first.application_number == asked.application_number
+            }
+            _ => false,
+        };
+        if other == id || !is_hers || !row.case.view().sits(own, Seat::Asking) {
+            continue;
+        }
+        let first = row.together.unwrap_or(other);
+        for tied in [other, id] {
+            let Some(row) = unit.get(&CASE, tied.as_bytes())? else { continue };
+            bind(unit, first, tied)?;
+            keep(unit, CaseRow { together: Some(first), ..row }, own, now)?;
+        }
+        return Ok(());
+    }
+    Ok(())
 }
 
 /// A question that is asked again takes the place of the one that was refused: in the unit that sends it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::case::{Deed, Seat, Stage, TransferCause};
 use domain::consent::{ConsentScope, ConsentTerms, Given, Ground};
 use domain::id::{CaseId, MessageId};
-use domain::message::{Body, ConsentWithdrawal, Content, HandOverAcceptance, Kind};
+use domain::message::{Body, ConsentWithdrawal, Content, HandOverAcceptance, Kind, PrintedNumber};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
@@ -25,8 +25,9 @@ use super::mail::{
 };
 use super::{HERE, NOW, Net, ORIGIN, Office, today, woman};
 use crate::app::AppError;
-use crate::app::cases::duties;
+use crate::app::cases::opening::Rows as _;
 use crate::app::cases::steps::{self, Action, Order};
+use crate::app::cases::{couple, duties};
 use crate::app::consents;
 use crate::app::messages::send::Outlet as _;
 use crate::app::reconcile::cures::{self, Back, Checked, Keys};
@@ -100,6 +101,34 @@ async fn what_is_handed_back_is_what_its_sender_had_sealed() {
     handed.envelope = exchange::envelope::SealedEnvelope::new(header, altered);
     let refused = opened(&handed, &post).unwrap().unwrap_err();
     assert_eq!(refused.reason(), Reason::SignatureInvalid);
+}
+
+#[tokio::test]
+async fn what_a_couple_has_asked_belongs_together_again() {
+    let (sender, post) = (Office::here(), Post::new());
+    let ask = async |first, key| {
+        let application = super::couples::application(first, key);
+        couple::ask(&sender.clerk(), &sender.store, &post, application).await.unwrap()
+    };
+    // Another couple of the same moment has another number.
+    let mut other = super::couples::application(4, "others");
+    other.number = PrintedNumber::parse("SZ-2026-0043").unwrap();
+    let others = couple::ask(&sender.clerk(), &sender.store, &post, other).await.unwrap();
+    let cases = ask(0, "").await;
+    let restored = Office::here();
+    for case in [others[0], cases[0], others[1], cases[1]] {
+        let back = back(&sender, case.opening_message());
+        assert!(take_back(&restored, back).await.unwrap());
+    }
+    for tied in [cases, others] {
+        for case in &tied {
+            let mut together = restored.store.together(&kept(&restored, *case)).unwrap();
+            together.sort();
+            let mut expected = tied.clone();
+            expected.sort();
+            assert_eq!(together, expected);
+        }
+    }
 }
 
 /// A report under a consent, from the residence to the origin.

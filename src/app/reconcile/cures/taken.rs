@@ -2,7 +2,7 @@
 
 use domain::area::AreaCode;
 use domain::id::{CaseId, MessageId, PersonId};
-use domain::message::Content;
+use domain::message::{Body, Content};
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::envelope::{Header, SealedEnvelope};
@@ -23,7 +23,7 @@ use wire::content::encode_content;
 use wire::{decode_manifest, decode_receipt_manifest, encode_disposition};
 
 use super::RETURNED_EPOCH;
-use crate::app::cases;
+use crate::app::cases::{self, couple};
 use crate::app::consents::spread;
 use crate::app::messages::after::{self, Sent};
 use crate::app::messages::heal::Healing;
@@ -246,6 +246,9 @@ pub fn take_back(
     }
     let sent = Sent { id, own: header.from, person, row: &row, content };
     after::sent_before(unit, sent, now)?;
+    if let Body::BirthRegistrationInquiry(asked) = &content.body {
+        couple::found_again(unit, case.into(), asked, (header.from, now))?;
+    }
     Ok(true)
 }
 
