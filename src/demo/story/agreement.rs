@@ -1,5 +1,6 @@
 //! What two counties agree on, and what becomes of it when she takes her consent back.
 
+use domain::area::AreaCode;
 use domain::purpose::{LawfulBasis, Purpose};
 use tokio::time::{Duration, Instant};
 use wire::pb::office::{AgreementState, GetAgreementRequest};
@@ -8,7 +9,6 @@ use wire::pb::{message, office};
 use super::super::cast::Cast;
 use super::super::step::{Broken, Held, Outcome, call, ensure};
 use super::speech::between;
-use crate::cli::connect::Office;
 use crate::cli::exit::Failure;
 
 /// What nodes tell each other by themselves they tell within this time.
@@ -43,7 +43,7 @@ pub(super) async fn conclude(cast: &Cast) -> Outcome<()> {
     let proposed = proposed.map_err(call(cast.residence))?.into_inner();
     let agreement_id = proposed.agreement.unwrap_or_default().agreement_id;
     let wanted = AgreementState::Proposed;
-    let read = until(&there, &agreement_id, wanted).await?;
+    let read = until(cast, cast.origin, &agreement_id, wanted).await?;
     let decision = office::DecideAgreementRequest {
         agreement_id: agreement_id.clone(),
         version: read.version,
@@ -53,8 +53,8 @@ pub(super) async fn conclude(cast: &Cast) -> Outcome<()> {
     };
     let decided = there.agreements().decide_agreement(decision).await;
     decided.map_err(call(cast.origin))?;
-    let agreed = until(&here, &agreement_id, AgreementState::Agreed).await?;
-    let known = until(&there, &agreement_id, AgreementState::Agreed).await?;
+    let agreed = until(cast, cast.residence, &agreement_id, AgreementState::Agreed).await?;
+    let known = until(cast, cast.origin, &agreement_id, AgreementState::Agreed).await?;
     ensure(agreed.signed_text == known.signed_text && !known.signed_text.is_empty(), || {
         "the two counties have signed different lines".to_owned()
     })?;
@@ -73,10 +73,12 @@ pub(super) async fn conclude(cast: &Cast) -> Outcome<()> {
 
 /// Looks until an agreement stands where it should.
 async fn until(
-    office: &Office,
+    cast: &Cast,
+    area: AreaCode,
     id: &str,
     wanted: AgreementState,
 ) -> Result<office::Agreement, Broken> {
+    let office = cast.supervisor(area).await?;
     let started = Instant::now();
     loop {
         let request = GetAgreementRequest { agreement_id: id.to_owned() };
@@ -85,7 +87,8 @@ async fn until(
         match newest {
             Some(agreement) if agreement.state() == wanted => return Ok(agreement),
             _ if started.elapsed() > WITHIN => {
-                return Err(Broken::NotSo(format!("the agreement {id} is not {wanted:?}")));
+                let what = format!("the agreement {id} is {wanted:?} at {area}");
+                return Err(Broken::Late { what, area, log: cast.network.log_tail(area) });
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }
