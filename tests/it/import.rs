@@ -57,6 +57,17 @@ async fn is_here(clerk: &Office, number: &str) -> bool {
     }
 }
 
+/// An import of a file that a program begins, and nobody has put a row into.
+async fn begin(clerk: &Office, path: &str) -> pb::Import {
+    let digest = exchange::digest::Digest::of(&std::fs::read(path).unwrap());
+    let begin = pb::BeginImportRequest {
+        kind: pb::ImportKind::Registration.into(),
+        file_sha256: digest.to_string(),
+        ..Default::default()
+    };
+    clerk.imports().begin_import(begin).await.unwrap().into_inner().import.unwrap()
+}
+
 fn first_and_last(people: &[(String, String)]) -> [&str; 3] {
     [&people[0].0, &people[people.len() / 2].0, &people[people.len() - 1].0]
 }
@@ -285,13 +296,7 @@ async fn an_interrupted_import_goes_on_with_its_file_and_with_no_other() {
     assert_eq!(none.exit, 5, "{}", none.err);
     // The program that hands over is killed in the middle.
     let clerk = office::connect(&desk.connect).await;
-    let digest = exchange::digest::Digest::of(&std::fs::read(&path).unwrap());
-    let begin = pb::BeginImportRequest {
-        kind: pb::ImportKind::Registration.into(),
-        file_sha256: digest.to_string(),
-        ..Default::default()
-    };
-    let begun = clerk.imports().begin_import(begin).await.unwrap().into_inner().import.unwrap();
+    let begun = begin(&clerk, &path).await;
     let put = pb::PutImportRowsRequest {
         import_id: begun.import_id.clone(),
         batch: 1,
@@ -348,13 +353,7 @@ async fn what_is_not_taken_in_is_told_whenever_it_turns_out() {
     let lines: Vec<String> = people.iter().map(|(_, line)| line.clone()).collect();
     let path = file(&network, "overtaken.csv", &lines);
     let clerk = office::connect(&desk.connect).await;
-    let digest = exchange::digest::Digest::of(&std::fs::read(&path).unwrap());
-    let begin = pb::BeginImportRequest {
-        kind: pb::ImportKind::Registration.into(),
-        file_sha256: digest.to_string(),
-        ..Default::default()
-    };
-    let begun = clerk.imports().begin_import(begin).await.unwrap().into_inner().import.unwrap();
+    let begun = begin(&clerk, &path).await;
     let put =
         pb::PutImportRowsRequest { import_id: begun.import_id, batch: 1, rows: rows(people, 2) };
     clerk.imports().put_import_rows(put).await.unwrap();
@@ -371,13 +370,7 @@ async fn what_is_not_taken_in_is_told_whenever_it_turns_out() {
     let mut lines: Vec<String> = others.iter().map(|(_, line)| line.clone()).collect();
     lines[1] = lines[1].replace("梧桐路1号,20", "梧桐路1号,29");
     let path = file(&network, "wrong.csv", &lines);
-    let digest = exchange::digest::Digest::of(&std::fs::read(&path).unwrap());
-    let begin = pb::BeginImportRequest {
-        kind: pb::ImportKind::Registration.into(),
-        file_sha256: digest.to_string(),
-        ..Default::default()
-    };
-    let begun = clerk.imports().begin_import(begin).await.unwrap().into_inner().import.unwrap();
+    let begun = begin(&clerk, &path).await;
     let mut put = rows(others, 2);
     put[1].registration.as_mut().unwrap().arrived_on = "2926-01-01".to_owned();
     let put = pb::PutImportRowsRequest { import_id: begun.import_id, batch: 1, rows: put };

@@ -15,6 +15,7 @@ use wire::pb::office::{
 use crate::support::agreement::{conclude, terms};
 use crate::support::desk::Desk;
 use crate::support::network::Network;
+use crate::support::node::Node;
 use crate::support::office;
 use crate::support::proxy::{Line, Proxy};
 use crate::support::rogue::{Rogue, words};
@@ -100,17 +101,34 @@ async fn read(clerk: &Office, id: &str) -> Result<body::Content, String> {
     }
 }
 
+/// Two counties that have agreed on reports of pregnancies, and a person who is registered and has given her consent.
+struct World {
+    network: Network,
+    home: Node,
+    away: Node,
+    at_away: Office,
+    arrival: RegisterArrivalRequest,
+    given: String,
+}
+
+impl World {
+    async fn new(seed: u64) -> Self {
+        let network = Network::new();
+        let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
+        home.start();
+        away.start();
+        let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
+        let arrival = office::arrival(seed, HOME, AWAY);
+        at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
+        let given = consent(&at_away, &arrival).await;
+        conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+        Self { network, home, away, at_away, arrival, given }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_withdrawal_stops_travels_deletes_and_comes_back() {
-    let network = Network::new();
-    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
-    home.start();
-    away.start();
-    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
-    let arrival = office::arrival(11, HOME, AWAY);
-    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
-    let given = consent(&at_away, &arrival).await;
-    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+    let World { network, mut home, away, at_away, arrival, given } = World::new(11).await;
     let sent = report(&at_away, &arrival, &given).await.unwrap();
     office::reaches(&at_away, &sent.message_id, Stage::Stored).await;
     let at_home = office::connect(&network.operator("hua", HOME, Role::Clerk)).await;
@@ -424,15 +442,7 @@ async fn a_request_is_taken_back_at_the_command_line() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_county_restored_to_before_a_withdrawal_deletes_again() {
-    let network = Network::new();
-    let (mut home, mut away) = (network.node(HOME, &[AWAY]), network.node(AWAY, &[HOME]));
-    home.start();
-    away.start();
-    let at_away = office::connect(&network.operator("ai", AWAY, Role::Clerk)).await;
-    let arrival = office::arrival(41, HOME, AWAY);
-    at_away.registrations().register_arrival(arrival.clone()).await.unwrap();
-    let given = consent(&at_away, &arrival).await;
-    conclude(&network, (AWAY, HOME), "", &terms(&[Kind::PregnancyReport])).await;
+    let World { network, mut home, away, at_away, arrival, given } = World::new(41).await;
     let sent = report(&at_away, &arrival, &given).await.unwrap().message_id;
     office::reaches(&at_away, &sent, Stage::Stored).await;
     let desk = Desk::of(&network, HOME, Role::Administrator);

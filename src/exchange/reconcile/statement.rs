@@ -353,4 +353,4 @@ pub fn corrections(statement: Digest, before: &Totals, now: &Totals) -> Vec<Corr
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,37 +1,15 @@
 //! Whose turn it is, which statement counts, and what a later one has to tell.
 
 use super::super::statement::Counts;
+use super::super::statement::tests::{area, date, statement};
 use super::*;
 
-fn area(code: &str) -> AreaCode {
-    code.parse().unwrap()
-}
-
-fn date(day: &str) -> Date {
-    day.parse().unwrap()
-}
-
 fn scope(first: &str, last: &str) -> Scope {
-    let (first, last) = (date(first), date(last));
-    let (asker, answerer) = (area("410000"), area("440000"));
-    Scope { asker, answerer, first, last, until: last.ends() }
+    statement(first, last).scope
 }
 
 fn october() -> Statement {
-    let scope = scope("2026-10-01", "2026-10-31");
-    Statement {
-        id: [1; 16],
-        scope,
-        made: scope.until,
-        totals: Totals::default(),
-        found: [0; 6],
-        cured: [0; 6],
-        left: Vec::new(),
-        left_more: Vec::new(),
-        lost: Vec::new(),
-        corrections: Vec::new(),
-        incomplete: Vec::new(),
-    }
+    statement("2026-10-01", "2026-10-31")
 }
 
 #[test]

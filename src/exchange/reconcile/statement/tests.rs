@@ -2,18 +2,18 @@
 
 use super::*;
 
-fn area(code: &str) -> AreaCode {
+pub(in crate::reconcile) fn area(code: &str) -> AreaCode {
     code.parse().unwrap()
 }
 
-fn date(day: &str) -> Date {
+pub(in crate::reconcile) fn date(day: &str) -> Date {
     day.parse().unwrap()
 }
 
 const HERE: &str = "410000";
 const THERE: &str = "440000";
 
-fn statement(first: &str, last: &str) -> Statement {
+pub(in crate::reconcile) fn statement(first: &str, last: &str) -> Statement {
     let (first, last) = (date(first), date(last));
     let (asker, answerer) = (area(HERE), area(THERE));
     Statement {
