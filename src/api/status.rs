@@ -143,6 +143,7 @@ pub const fn grpc_code(reason: Reason) -> Code {
         | R::BundleCutOff
         | R::BundleAltered
         | R::ReconcileInconsistent
+        | R::DayTooLarge
         | R::SenderMismatch
         | R::VersionUnsupported => Code::InvalidArgument,
         R::Expired

@@ -8,7 +8,7 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
 use exchange::digest::Digest;
-use exchange::reconcile::session::{Answer, Answerer, Ask, Asker, Lacks};
+use exchange::reconcile::session::{Answer, Answerer, Ask, Asker, Lacks, UNMATCHED_MAX};
 use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::{Entry, EntryState, ITEM_BYTES};
 use prost::Message as _;
@@ -117,9 +117,10 @@ pub(super) fn run(args: &ReconcileArgs) -> anyhow::Result<Reconciled> {
     let theirs = set(&mut (0..entries).chain(entries + half..entries + differences));
     let begun = Instant::now();
     let mut bytes = 0;
-    let (mut asker, open) = Asker::new(scope, ours, [1; 16], Vec::new())?;
+    let (mut asker, open) = Asker::new(scope, ours, [1; 16], Vec::new(), UNMATCHED_MAX)?;
     let first_ask = open.clone();
-    let (mut answerer, first) = Answerer::open(open, theirs, [2; 16], Lacks::default())?;
+    let (mut answerer, first) =
+        Answerer::open(open, theirs, [2; 16], Lacks::default(), UNMATCHED_MAX)?;
     bytes += size_of_ask(&first_ask);
     let mut answers: VecDeque<Answer> = first.into();
     while !asker.is_known() {

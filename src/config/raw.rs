@@ -164,6 +164,7 @@ pub(super) struct RawReconcile {
     pub(super) every: Spanned<String>,
     pub(super) on_day: Spanned<u32>,
     pub(super) retry_s: Spanned<u32>,
+    pub(super) unmatched_max: Spanned<u32>,
 }
 
 impl Default for RawReconcile {
@@ -174,6 +175,7 @@ impl Default for RawReconcile {
             every: unwritten("month".to_owned()),
             on_day: unwritten(5),
             retry_s: unwritten(3_600),
+            unmatched_max: unwritten(1_000_000),
         }
     }
 }

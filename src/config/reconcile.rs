@@ -45,6 +45,9 @@ pub struct ReconcileSettings {
     pub on_day: u8,
     /// How long it rests before it is tried again.
     pub retry_after: Duration,
+    /// Entries that another side may have beyond four times ours where they are compared at once. Where it has more, fewer
+    /// days are compared at once; a single day with more is not compared.
+    pub unmatched_max: u64,
 }
 
 impl ReconcileSettings {
@@ -67,6 +70,7 @@ impl Check<'_> {
         self.range("reconcile.report_every_s", &raw.report_every_s, 1..86_401);
         self.range("reconcile.on_day", &raw.on_day, 1..28);
         self.range("reconcile.retry_s", &raw.retry_s, 1..604_801);
+        self.range("reconcile.unmatched_max", &raw.unmatched_max, 1..20_000_001);
         let every = match raw.every.get_ref().as_str() {
             "month" => Some(Every::Month),
             "quarter" => Some(Every::Quarter),
@@ -86,6 +90,7 @@ impl Check<'_> {
             every: every?,
             on_day: u8::try_from(*raw.on_day.get_ref()).unwrap_or(u8::MAX),
             retry_after: seconds(*raw.retry_s.get_ref()),
+            unmatched_max: u64::from(*raw.unmatched_max.get_ref()),
         };
         (self.problems.len() == before).then_some(settings)
     }

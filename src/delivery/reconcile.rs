@@ -9,6 +9,7 @@ mod growth;
 mod leaving;
 mod recalling;
 mod reporting;
+mod rounds;
 mod running;
 mod schedule;
 mod signing;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::reason::Reason;
+use domain::time::Date;
 use exchange::reconcile::session::{Incomplete, SessionError};
 use exchange::reconcile::set::{EntrySet, Scope};
 use store::Store;
@@ -118,6 +120,36 @@ pub(crate) enum Trouble {
         area: AreaCode,
         /// Why.
         why: String,
+    },
+    /// The other side refused the call, and said why.
+    #[error("{area}: {}: {why}", reason.code())]
+    Refused {
+        /// The other side.
+        area: AreaCode,
+        /// Its reason.
+        reason: Reason,
+        /// In its words.
+        why: String,
+    },
+    /// One side has too many entries for one comparison.
+    #[error("{area}: one side has {entries} entries, and at most {most} can be compared at once")]
+    TooLarge {
+        /// The other side.
+        area: AreaCode,
+        /// Entries of the side that has more.
+        entries: u64,
+        /// What would do, as far as we know.
+        most: u64,
+    },
+    /// And that on one day.
+    #[error("{}", told_of_day(*area, *day, *entries))]
+    DayTooLarge {
+        /// The other side.
+        area: AreaCode,
+        /// The day.
+        day: Date,
+        /// Entries of the side that has more.
+        entries: u64,
     },
     /// The other side does too much else now.
     #[error("{area} is busy")]
@@ -233,16 +265,29 @@ async fn within<T>(
 ) -> Result<T, Trouble> {
     match tokio::time::timeout(most, call).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) if is_busy(&error) => Err(Trouble::Busy { area }),
-        Ok(Err(error)) => Err(Trouble::Call { area, why: chain(&error) }),
+        Ok(Err(error)) => Err(match reason_of(&error) {
+            Some(Reason::Busy) => Trouble::Busy { area },
+            Some(reason @ Reason::TooLarge) => {
+                Trouble::Refused { area, reason, why: chain(&error) }
+            }
+            _ => Trouble::Call { area, why: chain(&error) },
+        }),
         Err(_) => Err(Trouble::Silent { area }),
     }
 }
 
-fn is_busy(error: &CallError) -> bool {
-    let CallError::Status(status) = error else { return false };
-    let info = status.get_details_error_info();
-    info.is_some_and(|info| info.reason == Reason::Busy.code())
+/// The reason that the other side gives.
+fn reason_of(error: &CallError) -> Option<Reason> {
+    let CallError::Status(status) = error else { return None };
+    Reason::from_code(&status.get_details_error_info()?.reason)
+}
+
+/// What is to be done about a day on which one side has too much, in both languages: it stands with the run.
+fn told_of_day(area: AreaCode, day: Date, entries: u64) -> String {
+    let reason = Reason::DayTooLarge;
+    let (zh, todo_zh) = (reason.text_zh(), reason.todo_zh());
+    let (code, en, todo_en) = (reason.code(), reason.text_en(), reason.todo_en());
+    format!("{code}: {area}, {day}, {entries}: {zh}{todo_zh} {en} {todo_en}")
 }
 
 /// Who may not ask this.

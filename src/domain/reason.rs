@@ -40,6 +40,8 @@ coded! {
         BundleAltered = "BUNDLE_ALTERED";
         /// What the other side of a reconciliation sent is not what it announced.
         ReconcileInconsistent = "RECONCILE_INCONSISTENT";
+        /// On one day one side of a reconciliation has too many entries for one comparison.
+        DayTooLarge = "DAY_TOO_LARGE";
         /// The bytes are not what the protocol says.
         Malformed = "MALFORMED";
         /// Larger than a named limit.

@@ -6,7 +6,7 @@
 //! and peels, and stops the stream after about 1.35 symbols a difference. [`session`] is the conversation around it,
 //! [`difference`] gives each difference its name. What follows is decided here as well, by rules that the program and the
 //! simulation share: [`cure`] what is done about a difference, [`leaving`] where that lies for who cannot be called,
-//! [`run`] when it is enough, [`signing`] which statement counts.
+//! [`portions`] how many days at once, [`run`] when it is enough, [`signing`] which statement counts.
 
 pub mod book;
 pub mod calls;
@@ -17,6 +17,7 @@ pub mod key;
 pub mod leaving;
 pub mod packed;
 mod parts;
+pub mod portions;
 pub mod run;
 pub mod sample;
 pub mod session;
@@ -43,7 +44,7 @@ use crate::digest::Digest;
 
 /// Bytes of an item.
 pub const ITEM_BYTES: usize = 24;
-/// What a set may hold at most; a larger one is split by the caller, month by month.
+/// What a set may hold at most; a larger one is compared in [`portions`].
 pub const ENTRIES_MAX: u64 = 20_000_000;
 
 /// What a side says became of a message.

@@ -50,6 +50,7 @@ mod peers;
 mod reconcile;
 mod reconcile_closing;
 mod reconcile_lost;
+mod reconcile_portions;
 mod reconcile_troubles;
 mod relay;
 mod renewal;

@@ -1,15 +1,16 @@
 //! Runs: reconciliations that were begun here, step by step, so that one that is cut off goes on where it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod found;
+
+pub use self::found::{Portion, compared, for_a_person, lost, lost_ones, missed, recount};
+
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
-use exchange::reconcile::difference::Difference;
-use exchange::reconcile::session::Measured;
-use exchange::reconcile::statement::count_names;
 use store::reconcile::{DecidedRow, DifferenceRow, DifferenceState, RunRow, RunState};
 use store::tables::{DIFFERENCE, RUN_ROW};
 use store::{Store, Unit};
@@ -218,117 +219,6 @@ pub fn differences(
     Ok(found)
 }
 
-/// All differences of a run.
-fn all(store: &Store, number: u64) -> Result<BTreeMap<MessageId, DifferenceRow>, AppError> {
-    let mut all = BTreeMap::new();
-    let of_run = (number, [0; 16])..=(number, [0xFF; 16]);
-    for page in store.pages(&DIFFERENCE, of_run, DIFFERENCES_AT_ONCE) {
-        all.extend(page?.into_iter().map(|((_, id), row)| (MessageId::from_bytes(id), row)));
-    }
-    Ok(all)
-}
-
-/// Takes up what a comparison has found: what is new is written, what is gone was cured. Gives the run as it is then.
-///
-/// # Errors
-/// When rows cannot be read or written.
-pub async fn compared(
-    store: &Store,
-    number: u64,
-    found: &[Difference],
-    measured: Measured,
-    now: UnixMillis,
-) -> Result<RunRow, AppError> {
-    let mut rows = all(store, number)?;
-    let mut present = BTreeSet::new();
-    let mut changed = Vec::new();
-    for difference in found {
-        let Some(id) = difference.id() else { continue };
-        present.insert(id);
-        let again = rows.get(&id).filter(|row| row.state != DifferenceState::Cured);
-        // It keeps the name under which it was first seen, but for what a person has to see, or has not any more.
-        let is_for_a_person = difference.name.is_for_a_person();
-        let difference = difference.clone();
-        match again {
-            None => {
-                let (state, found, ended) = (DifferenceState::Open, now, None);
-                changed.push((id, DifferenceRow { difference, state, found, ended }));
-            }
-            Some(row) if row.difference.name.is_for_a_person() != is_for_a_person => {
-                changed.push((id, DifferenceRow { difference, ..row.clone() }));
-            }
-            Some(_) => {}
-        }
-    }
-    for (id, row) in &rows {
-        if row.state == DifferenceState::Open && !present.contains(id) {
-            let (state, ended) = (DifferenceState::Cured, Some(now));
-            changed.push((*id, DifferenceRow { state, ended, ..row.clone() }));
-        }
-    }
-    rows.extend(changed.iter().cloned());
-    write_rows(store, number, changed).await?;
-    let names = |cured: bool| {
-        let rows = rows.values().filter(|row| !cured || row.state == DifferenceState::Cured);
-        count_names(rows.map(|row| row.difference.name))
-    };
-    let (found, cured, lost) = (names(false), names(true), count_lost(&rows));
-    change(store, number, now, move |row| {
-        row.lost = lost;
-        row.comparisons = row.comparisons.saturating_add(1);
-        row.bytes = row.bytes.saturating_add(measured.bytes);
-        row.entries = (measured.ours, measured.theirs);
-        (row.found, row.cured) = (found, cured);
-        row.trouble = String::new();
-    })
-    .await
-}
-
-fn count_lost(rows: &BTreeMap<MessageId, DifferenceRow>) -> u32 {
-    let lost = rows.values().filter(|row| row.state == DifferenceState::Lost).count();
-    u32::try_from(lost).unwrap_or(u32::MAX)
-}
-
-/// Takes up what a run after a restore misses, by what was told of it before: what it does not miss any more was cured. Gives
-/// the run as it is then.
-///
-/// # Errors
-/// When rows cannot be read or written.
-pub async fn missed(
-    store: &Store,
-    number: u64,
-    missed: Vec<(Difference, DifferenceState)>,
-    looked: u64,
-    now: UnixMillis,
-) -> Result<RunRow, AppError> {
-    let mut rows = all(store, number)?;
-    let mut changed = BTreeMap::new();
-    for (difference, state) in missed {
-        let Some(id) = difference.id() else { continue };
-        let found = rows.get(&id).map_or(now, |row| row.found);
-        let ended = (state == DifferenceState::Lost).then_some(now);
-        changed.insert(id, DifferenceRow { difference, state, found, ended });
-    }
-    for (id, row) in &rows {
-        if row.state != DifferenceState::Cured && !changed.contains_key(id) {
-            let (state, ended) = (DifferenceState::Cured, Some(now));
-            changed.insert(*id, DifferenceRow { state, ended, ..row.clone() });
-        }
-    }
-    rows.extend(changed.clone());
-    write_rows(store, number, changed.into_iter().collect()).await?;
-    let names = |cured: bool| {
-        let rows = rows.values().filter(|row| !cured || row.state == DifferenceState::Cured);
-        count_names(rows.map(|row| row.difference.name))
-    };
-    let (found, cured, lost) = (names(false), names(true), count_lost(&rows));
-    change(store, number, now, move |row| {
-        (row.found, row.cured, row.lost) = (found, cured, lost);
-        row.entries.1 = looked;
-    })
-    .await
-}
-
 /// Runs that were begun to find what was lost, since the restore at `since`.
 ///
 /// # Errors
@@ -342,81 +232,16 @@ pub fn since_restore(store: &Store, since: UnixMillis) -> Result<Vec<RunRow>, Ap
     Ok(runs)
 }
 
-async fn write_rows(
-    store: &Store,
-    number: u64,
-    rows: Vec<(MessageId, DifferenceRow)>,
-) -> Result<(), AppError> {
-    for part in rows.chunks(DIFFERENCES_AT_ONCE) {
-        let part = part.to_vec();
-        let write = move |unit: &mut Unit<'_>| {
-            for (id, row) in &part {
-                unit.put(&DIFFERENCE, &(number, *id.as_bytes()), row)?;
-            }
-            Ok::<_, AppError>(())
-        };
-        store.commit(write).await.map_err(AppError::from)?;
-    }
-    Ok(())
-}
-
-/// Messages about which a person has to decide, as a run has last found.
-///
-/// # Errors
-/// When rows cannot be read.
-pub fn for_a_person(store: &Store, number: u64) -> Result<BTreeSet<MessageId>, AppError> {
-    let rows = all(store, number)?.into_iter();
-    let theirs = rows.filter(|(_, row)| row.difference.name.is_for_a_person());
-    Ok(theirs.map(|(id, _)| id).collect())
-}
-
-/// Notes messages that nobody can bring back.
-///
-/// # Errors
-/// When rows cannot be read or written.
-pub async fn lost(
-    store: &Store,
-    number: u64,
-    messages: &[MessageId],
-    now: UnixMillis,
-) -> Result<(), AppError> {
-    let mut rows = Vec::new();
-    for id in messages {
-        let row = store.get(&DIFFERENCE, &(number, *id.as_bytes()))?;
-        if let Some(row) = row.filter(|row| row.state == DifferenceState::Open) {
-            let (state, ended) = (DifferenceState::Lost, Some(now));
-            rows.push((*id, DifferenceRow { state, ended, ..row }));
-        }
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    write_rows(store, number, rows).await?;
-    let lost = count_lost(&all(store, number)?);
-    change(store, number, now, move |row| row.lost = lost).await.map(drop)
-}
-
 /// What was called lost is looked at anew: somebody who has it may be there again.
 ///
 /// # Errors
 /// When rows cannot be read or written.
 pub async fn reopen(store: &Store, number: u64, now: UnixMillis) -> Result<RunRow, AppError> {
-    let rows = all(store, number)?.into_iter();
-    let lost = rows.filter(|(_, row)| row.state == DifferenceState::Lost);
+    let lost = found::all(store, number, |row| row.state == DifferenceState::Lost)?.into_iter();
     let open = lost.map(|(id, row)| {
         let (state, ended) = (DifferenceState::Open, None);
         (id, DifferenceRow { state, ended, ..row })
     });
-    write_rows(store, number, open.collect()).await?;
+    found::write_rows(store, number, open.collect()).await?;
     change(store, number, now, |row| (row.state, row.lost) = (RunState::Running, 0)).await
-}
-
-/// Messages that a run has found to be lost.
-///
-/// # Errors
-/// When rows cannot be read.
-pub fn lost_ones(store: &Store, number: u64) -> Result<BTreeSet<MessageId>, AppError> {
-    let rows = all(store, number)?.into_iter();
-    let lost = rows.filter(|(_, row)| row.state == DifferenceState::Lost);
-    Ok(lost.map(|(id, _)| id).collect())
 }

@@ -97,7 +97,9 @@ impl Reconcile {
         let incomplete = self.incomplete(self.counties_below(), scope).await?;
         let own = self.entries(scope).await?;
         let (lacks, most) = (Lacks { incomplete, silent }, talk_max(own.len()));
-        let begun = blocking(move || Ok(Answerer::open(open, own, random(), lacks))).await?;
+        let unmatched_max = self.0.parts.settings.unmatched_max;
+        let begin = move || Ok(Answerer::open(open, own, random(), lacks, unmatched_max));
+        let begun = blocking(begin).await?;
         let (answerer, first) = begun.map_err(refused)?;
         let found = talk(answerer, first, (&mut asks, answers), most).await?;
         // Our part of the cure comes first, so that whoever compares again soon finds it done.
@@ -339,7 +341,7 @@ fn refused(fault: exchange::reconcile::session::SessionError) -> AppError {
     use exchange::reconcile::session::SessionError as S;
     let reason = match fault {
         S::Scope => Reason::NotForUs,
-        S::TooMany => Reason::TooLarge,
+        S::TooMany | S::TooLarge { .. } => Reason::TooLarge,
         S::OutOfTurn | S::Malformed => Reason::Malformed,
         S::Inconsistent => Reason::ReconcileInconsistent,
     };

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
+use domain::reason::Reason;
 use exchange::reconcile::difference::Difference;
-use exchange::reconcile::session::{Answer, Ask, Asker, Incomplete, Lacks, Measured, Pairing};
+use exchange::reconcile::session::{
+    Answer, Ask, Asker, Incomplete, Lacks, Measured, Pairing, SessionError,
+};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::statement::Totals;
 use tokio::sync::mpsc;
@@ -21,7 +24,7 @@ use crate::time::random;
 const ASKS_QUEUE: usize = 64;
 
 /// What a comparison has come to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Compared {
     /// The differences by name.
     pub(super) differences: Vec<Difference>,
@@ -36,6 +39,19 @@ pub(super) struct Compared {
 }
 
 impl Compared {
+    /// With what a comparison of other days has come to.
+    pub(super) fn add(&mut self, other: Self) {
+        self.differences.extend(other.differences);
+        self.lost.extend(other.lost);
+        self.totals.with(other.totals);
+        let mut incomplete: BTreeMap<_, _> = self.incomplete.drain(..).collect();
+        for (county, since) in other.incomplete {
+            let known = incomplete.entry(county).or_insert(since);
+            *known = (*known).min(since);
+        }
+        self.incomplete = incomplete.into_iter().collect();
+    }
+
     /// Whether its days could be closed if only all counties had reported.
     pub(super) fn may_close_later(&self, scope: &Scope) -> bool {
         scope.is_period() && scope.is_over() && !self.incomplete.is_empty()
@@ -59,12 +75,26 @@ impl Reconcile {
         let incomplete = self.incomplete(self.counties_below(), scope).await?;
         let lacks = Lacks { incomplete, silent };
         let own = self.entries(scope).await?;
-        let fault = |fault| Trouble::Session { area, fault };
-        let begun = blocking(move || Ok(Asker::new(scope, own, random(), Vec::new()))).await?;
+        let unmatched_max = self.0.parts.settings.unmatched_max;
+        let ours = u64::try_from(own.len()).unwrap_or(u64::MAX);
+        let fault = |fault| match fault {
+            SessionError::TooLarge { entries, most } => Trouble::TooLarge { area, entries, most },
+            fault => Trouble::Session { area, fault },
+        };
+        let begin = move || Ok(Asker::new(scope, own, random(), Vec::new(), unmatched_max));
+        let begun = blocking(begin).await?;
         let (mut asker, open) = begun.map_err(fault)?;
         let (asks, out) = mpsc::channel(ASKS_QUEUE);
         say(&asks, vec![open], area).await?;
-        let mut answers = in_time(area, client.compare(ReceiverStream::new(out))).await?;
+        let opening = |trouble, is_opening| match trouble {
+            // Whoever refuses to begin, refuses it for what we have.
+            Trouble::Refused { area, reason: Reason::TooLarge, .. } if is_opening => {
+                Trouble::TooLarge { area, entries: ours, most: unmatched_max }
+            }
+            trouble => trouble,
+        };
+        let answers = in_time(area, client.compare(ReceiverStream::new(out))).await;
+        let mut answers = answers.map_err(|trouble| opening(trouble, true))?;
         let (mut found, mut working) = (None, 0);
         while !asker.is_done() {
             if asker.is_known() && found.is_none() {
@@ -76,7 +106,8 @@ impl Reconcile {
                 let ended = || CallError::from(wire::client::ended());
                 answers.next().await.unwrap_or_else(|| Err(ended()))
             };
-            let answer = in_time(area, next).await?;
+            let is_opening = asker.is_opening();
+            let answer = in_time(area, next).await.map_err(|it| opening(it, is_opening))?;
             working += u32::from(answer == Answer::Working);
             if working > WORKING_MAX {
                 return Err(Trouble::Silent { area });

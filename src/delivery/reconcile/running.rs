@@ -1,4 +1,4 @@
-//! Running a reconciliation to its end: compare, cure, and again, until nothing is left or only decisions are; then both
+//! Running a reconciliation to its end: compare, cure ([`super::rounds`]), and again, until nothing is left or only decisions are; then both
 //! sign.
 
 use std::collections::BTreeSet;
@@ -8,8 +8,6 @@ use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
 use exchange::lane::LaneEpoch;
-use exchange::reconcile::difference::DifferenceName;
-use exchange::reconcile::run::{curable, is_unsure, owed_by};
 use exchange::reconcile::set::Scope;
 use store::Store;
 use store::letters::NoticeKind;
@@ -18,6 +16,7 @@ use store::reconcile::{LostWindow, RunRow, RunState};
 use store::tables::{LANE_IN, LANE_OUT};
 
 use super::asking::Compared;
+use super::rounds::{Came, Round};
 use super::signing::Signed;
 use super::{Reconcile, Trouble};
 use crate::app::each::First;
@@ -48,17 +47,6 @@ pub struct AfterRestore {
     pub numbers: Vec<u64>,
     /// Counties with which mail was exchanged, and which neither they nor anybody for them can be asked about.
     pub left_out: Vec<AreaCode>,
-}
-
-/// How a comparison left a run.
-enum Round {
-    /// Something is left that a cure may help.
-    Again {
-        /// Nothing but reports of counties is waited for.
-        waits: bool,
-    },
-    /// Nothing is left, or only what no program cures.
-    Done(Compared),
 }
 
 impl Reconcile {
@@ -212,22 +200,29 @@ impl Reconcile {
         if !after_restore && self.end_if_closed(number, scope).await? {
             return Ok(());
         }
+        runs::recount(self.store(), number, SystemClock.now()).await?;
         let (mut pause, mut comparisons, begun) = (PAUSE_MIN, 0, Instant::now());
         let (mut corrections, mut troubles) = (None, 0);
+        // When it last came further.
+        let (mut round, mut moved) = (Round::of(scope), Instant::now());
         while comparisons < COMPARISONS_MAX {
-            let round = self.round(number, scope).await;
-            troubles = if round.is_err() { troubles + 1 } else { 0 };
-            match round {
-                Ok(Round::Done(compared)) if after_restore => {
+            let before = round.steps();
+            let came = self.go_on(number, &mut round).await;
+            if came.is_ok() || round.steps() > before {
+                (troubles, moved) = (0, Instant::now());
+            }
+            troubles += u32::from(came.is_err());
+            match came {
+                Ok(Came::Done(compared)) if after_restore => {
                     return self.end_unsigned(number, &scope, &compared).await;
                 }
                 // What counties have not reported yet is waited for before days are closed without it.
-                Ok(Round::Done(compared))
+                Ok(Came::Done(compared))
                     if compared.may_close_later(&scope) && begun.elapsed() < PATIENCE =>
                 {
                     self.wait_for_reports(number, &compared).await?;
                 }
-                Ok(Round::Done(compared)) => {
+                Ok(Came::Done(compared)) => {
                     let theirs = corrections.as_deref();
                     match self.finish(number, scope, compared, theirs).await? {
                         Signed::Ended => return Ok(()),
@@ -235,15 +230,16 @@ impl Reconcile {
                     }
                     comparisons += 1;
                 }
-                Ok(Round::Again { waits }) => {
+                Ok(Came::Again { waits }) => {
                     comparisons += u32::from(counts(waits, begun.elapsed()));
                 }
                 Err(Trouble::App(error)) => return self.give_up(number, chain(&error)).await,
                 // It may be busy with what this run has asked it for before.
-                Err(Trouble::Busy { .. }) if begun.elapsed() < PATIENCE => {}
+                Err(Trouble::Busy { .. }) if moved.elapsed() < PATIENCE => {}
                 // A short cut of the line is no end.
-                Err(Trouble::Call { .. } | Trouble::Unreachable { .. })
-                    if troubles < TROUBLES_MAX => {}
+                Err(
+                    Trouble::Call { .. } | Trouble::Refused { .. } | Trouble::Unreachable { .. },
+                ) if troubles < TROUBLES_MAX => {}
                 Err(trouble) => return self.give_up(number, chain(&trouble)).await,
             }
             tokio::time::sleep(pause).await;
@@ -300,30 +296,6 @@ impl Reconcile {
             notices::raise(unit, now, NoticeKind::NotReconciled { with }, &[])
         };
         self.store().commit(write).await.map_err(AppError::from)
-    }
-
-    /// One comparison with its cures.
-    async fn round(&self, number: u64, scope: Scope) -> Result<Round, Trouble> {
-        let compared = self.compare(scope).await?;
-        let (found, now) = (&compared.differences, SystemClock.now());
-        let known = runs::for_a_person(self.store(), number)?;
-        let row = runs::compared(self.store(), number, found, compared.measured, now).await?;
-        tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
-        let theirs = owed_by(&compared.lost, found, |area| scope.stands_for(scope.answerer, area));
-        runs::lost(self.store(), number, &theirs, now).await?;
-        self.end_decisions(&scope, found).await?;
-        let lost = runs::lost_ones(self.store(), number)?;
-        let unsure = is_unsure(found, &known);
-        if !unsure && curable(found, &lost).next().is_none() {
-            return Ok(Round::Done(compared));
-        }
-        let curable: Vec<_> = curable(found, &lost).cloned().collect();
-        let waits = curable.iter().all(|it| it.name == DifferenceName::NotReported);
-        let done = self.cure(&scope, &curable).await?;
-        runs::lost(self.store(), number, &done.lost, SystemClock.now()).await?;
-        // Nothing could be begun: what is left lies where it has to be collected.
-        let lies = done.begun == 0 && done.waiting > 0;
-        Ok(Round::Again { waits: (waits || lies) && !unsure })
     }
 }
 

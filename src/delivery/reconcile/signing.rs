@@ -177,7 +177,7 @@ impl Reconcile {
         let row = runs::get(self.store(), number)?;
         let mut corrections = self.corrected(scope).await?;
         corrections.retain(|it| theirs.is_none_or(|theirs| theirs.contains(it)));
-        let lost = runs::lost_ones(self.store(), number)?;
+        let lost = runs::lost_ones(self.store(), number, (scope.first, scope.last))?;
         let statement = statement(scope, &row, compared, (&lost, corrections));
         let area = scope.answerer;
         let _turn = match statement.closes() {

@@ -14,7 +14,8 @@
 //!
 //! Equal sets end after `Opened`. When most differs, whoever sees it switches to the sorted list, in pages. Work and
 //! memory are bounded by the own set, and by what the other side may say of the size of its own ([`claims_max`]); what does
-//! not hold has a name.
+//! not hold has a name. Where one side has far more than the other, their days are compared in portions
+//! ([`super::portions`]).
 
 mod answerer;
 mod asker;
@@ -39,8 +40,8 @@ use super::set::Told;
 pub const SYMBOLS_FIRST: u32 = 24;
 /// Symbols beyond the number of the answerer's entries: small sets need more than their number.
 const SYMBOLS_SPARE: u64 = 1_024;
-/// Entries that a side may say it has where the other has none.
-const CLAIMS_SPARE: u64 = 1_000_000;
+/// Entries that a side may say it has where the other has none, unless somebody wants more.
+pub const UNMATCHED_MAX: u64 = 1_000_000;
 /// Items in a page of the sorted list.
 pub const ITEMS_AT_ONCE: usize = 8_192;
 /// Messages, entries or differences in one message.
@@ -170,8 +171,16 @@ pub enum SessionError {
     /// A message that is larger than it may be, or cannot be read.
     #[error("the message cannot be read")]
     Malformed,
-    /// The other side has more entries than one comparison may be about.
-    #[error("too many entries for one comparison")]
+    /// One side has more entries than one comparison may be about. Fewer days have fewer.
+    #[error("one side has {entries} entries there, and at most {most} can be compared at once")]
+    TooLarge {
+        /// Entries of the side that has more.
+        entries: u64,
+        /// What would do.
+        most: u64,
+    },
+    /// The other side asks for more, or tells more, than there can be.
+    #[error("more is asked for, or told, than there can be")]
     TooMany,
     /// What was sent is no sketch, no list and no entries of the set that was announced.
     #[error("what the other side sends is not the set that it announced")]
@@ -185,10 +194,10 @@ fn symbols_limit(answerers: u64) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX).min(super::symbol::SYMBOLS_MAX)
 }
 
-/// Entries that the other side may say it has: a side may have lost all it had, and what is far from that is compared month
-/// by month. What is kept of the other side's differences is bounded by it.
-fn claims_max(own: u64) -> u64 {
-    own.saturating_mul(4).saturating_add(CLAIMS_SPARE).min(super::ENTRIES_MAX)
+/// Entries that the other side may say it has: a side may have lost all it had, or know nothing yet of what is there, and
+/// what is far from that is compared in portions. What is kept of the other side's differences is bounded by it.
+fn claims_max(own: u64, unmatched_max: u64) -> u64 {
+    own.saturating_mul(4).saturating_add(unmatched_max).min(super::ENTRIES_MAX)
 }
 
 /// Whether the list costs less than the symbols for so many differences: an item is 24 bytes, a symbol about 32, and a

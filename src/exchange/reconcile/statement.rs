@@ -73,6 +73,16 @@ impl Totals {
         totals
     }
 
+    /// With those of other messages.
+    pub fn with(&mut self, others: Self) {
+        for (pair, Counts { waiting, stored, refused }) in others.0 {
+            let states = [EntryState::Waiting, EntryState::Stored, EntryState::Refused];
+            for (state, more) in states.into_iter().zip([waiting, stored, refused]) {
+                self.add_many(pair, state, more);
+            }
+        }
+    }
+
     fn add(&mut self, entry: &Entry) {
         self.add_many((entry.from, entry.to), entry.state, 1);
     }

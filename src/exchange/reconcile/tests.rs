@@ -18,6 +18,7 @@ use super::session::Follows;
 use super::session::Lacks;
 use super::session::Measured;
 use super::session::SessionError;
+use super::session::UNMATCHED_MAX;
 use super::set::EntrySet;
 use super::set::Scope;
 use super::symbol::Encoder;
@@ -29,6 +30,7 @@ use crate::samples::area;
 use crate::samples::message_id;
 
 mod lying;
+mod portions;
 
 const NONCES: [[u8; NONCE_BYTES]; 2] = [[1; 16], [2; 16]];
 
@@ -76,8 +78,9 @@ fn talk_lacking(
     theirs: EntrySet,
     [ours_lack, theirs_lack]: [Lacks; 2],
 ) -> Result<(Asker, Answerer), SessionError> {
-    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new())?;
-    let (mut answerer, answers) = Answerer::open(open, theirs, NONCES[1], theirs_lack)?;
+    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new(), UNMATCHED_MAX)?;
+    let (mut answerer, answers) =
+        Answerer::open(open, theirs, NONCES[1], theirs_lack, UNMATCHED_MAX)?;
     let mut answers: std::collections::VecDeque<_> = answers.into();
     answers.extend(symbols(&mut answerer));
     let mut told = false;
@@ -293,10 +296,11 @@ fn each_difference_has_its_name() {
 fn what_a_county_has_not_reported_is_not_missing() {
     let day = message_id(2).timestamp().date();
     let ours = set([entry(2, EntryState::Stored), entry(4, EntryState::Stored)]);
-    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
+    let (mut asker, open) =
+        Asker::new(scope(), ours, NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
     let lacks = Lacks { incomplete: vec![(area("440305"), day)], ..Lacks::default() };
     let (mut answerer, mut answers) =
-        Answerer::open(open, EntrySet::new(), NONCES[1], lacks).unwrap();
+        Answerer::open(open, EntrySet::new(), NONCES[1], lacks, UNMATCHED_MAX).unwrap();
     answers.extend(symbols(&mut answerer));
     for answer in answers {
         asker.step(answer).unwrap();
@@ -312,10 +316,11 @@ fn what_a_silent_county_may_have_sealed_anew_is_for_nobody_to_decide_yet() {
     let anew = Entry { digest: Digest::of(b"anew"), ..entry(2, EntryState::Stored) };
     let named = |silent| {
         let ours = set([entry(2, EntryState::Stored)]);
-        let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
+        let (mut asker, open) =
+            Asker::new(scope(), ours, NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
         let theirs = set([anew]);
         let (mut answerer, answers) =
-            Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
+            Answerer::open(open, theirs, NONCES[1], Lacks::default(), UNMATCHED_MAX).unwrap();
         let mut answers = std::collections::VecDeque::from(answers);
         answers.extend(symbols(&mut answerer));
         while !asker.is_known() {
@@ -337,10 +342,11 @@ fn what_a_silent_county_may_have_sealed_anew_is_for_nobody_to_decide_yet() {
 #[test]
 fn an_answerer_that_lies_is_named() {
     let ours = || set((0..50).map(|n| entry(n, EntryState::Stored)));
-    let (mut asker, open) = Asker::new(scope(), ours(), NONCES[0], Vec::new()).unwrap();
+    let (mut asker, open) =
+        Asker::new(scope(), ours(), NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
     let theirs = set((0..60).map(|n| entry(n, EntryState::Stored)));
     let (mut answerer, mut answers) =
-        Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
+        Answerer::open(open, theirs, NONCES[1], Lacks::default(), UNMATCHED_MAX).unwrap();
     answers.extend(symbols(&mut answerer));
     let mut enough = Vec::new();
     for answer in answers {
@@ -359,8 +365,10 @@ fn an_answerer_that_lies_is_named() {
 fn symbols_of_no_set_end_in_the_list_and_its_lie_in_an_error() {
     let ours = set((0..500).map(|n| entry(n, EntryState::Stored)));
     let theirs = set((2..502).map(|n| entry(n, EntryState::Stored)));
-    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
-    let (_, answers) = Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
+    let (mut asker, open) =
+        Asker::new(scope(), ours, NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
+    let (_, answers) =
+        Answerer::open(open, theirs, NONCES[1], Lacks::default(), UNMATCHED_MAX).unwrap();
     let Answer::Opened { follows: Follows::Symbols(mut through), .. } = answers[0] else {
         panic!("{answers:?}")
     };

@@ -13,8 +13,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use domain::id::MessageId;
 use domain::time::{Date, UnixMillis};
 use exchange::reconcile::difference::{Difference, DifferenceName};
+use exchange::reconcile::portions::Portions;
 use exchange::reconcile::run::{curable, is_unsure};
-use exchange::reconcile::session::{Answerer, Asker, Incomplete, Lacks};
+use exchange::reconcile::session::{
+    Answerer, Asker, Incomplete, Lacks, SessionError, UNMATCHED_MAX,
+};
 use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::signing::Keeping;
 use exchange::reconcile::statement::{Correction, Totals};
@@ -36,6 +39,9 @@ const STEPS_MAX: u32 = 4_000;
 const FAILING_PER_MILLE: u64 = 80;
 /// Of a thousand pairs that can both call, in so many both sides run at once.
 const BOTH_PER_MILLE: u64 = 500;
+/// Of a thousand runs, so many are of sides that bear only so many entries more than four times their own at once.
+const NARROW_PER_MILLE: u64 = 200;
+const NARROW_MAX: u64 = 2;
 /// Clocks were wrong by less than this before the calm: nothing has a later time than so long after it.
 const LATEST_MS: u64 = 5 * DAY_MS;
 
@@ -43,7 +49,7 @@ const LATEST_MS: u64 = 5 * DAY_MS;
 pub(super) type Reports = BTreeMap<NodeNo, BTreeMap<NodeNo, Reported>>;
 
 /// What a comparison has come to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Compared {
     differences: Vec<Difference>,
     /// The asker's.
@@ -52,12 +58,40 @@ struct Compared {
     incomplete: Vec<Incomplete>,
 }
 
+impl Compared {
+    /// With what a comparison of other days has come to.
+    fn add(&mut self, other: Self) {
+        self.differences.extend(other.differences);
+        self.totals.with(other.totals);
+        let mut incomplete: BTreeMap<_, _> = self.incomplete.drain(..).collect();
+        for (county, since) in other.incomplete {
+            let known = incomplete.entry(county).or_insert(since);
+            *known = (*known).min(since);
+        }
+        self.incomplete = incomplete.into_iter().collect();
+    }
+}
+
+/// Why a conversation came to nothing.
+enum Broken {
+    /// It broke off.
+    Off,
+    /// One side has too many entries for one comparison.
+    TooLarge { entries: u64, most: u64 },
+}
+
 /// A run of one side, with what the schedule begins after it.
 struct Run {
     asker: NodeNo,
     answerer: NodeNo,
     scope: Scope,
     comparisons: u32,
+    /// What the present comparison has still to look at, what it has come to so far, and whether something may be cured in
+    /// that.
+    portions: Portions,
+    whole: Compared,
+    again: bool,
+    unmatched_max: u64,
     /// Everything that was ever found.
     ever: BTreeMap<MessageId, DifferenceName>,
     /// What the comparison before found for a person.
@@ -76,12 +110,16 @@ enum Stage {
 }
 
 impl Run {
-    fn new((asker, answerer): (NodeNo, NodeNo), scope: Scope) -> Self {
+    fn new((asker, answerer): (NodeNo, NodeNo), scope: Scope, unmatched_max: u64) -> Self {
         Self {
             asker,
             answerer,
             scope,
             comparisons: 0,
+            portions: Portions::of(scope),
+            whole: Compared::default(),
+            again: false,
+            unmatched_max,
             ever: BTreeMap::new(),
             before: BTreeSet::new(),
             lost: BTreeSet::new(),
@@ -149,9 +187,17 @@ impl Simulation {
         let runs = ways.into_iter().map(|(asker, answerer)| {
             let (asks, answers) = (plan.area(asker), plan.area(answerer));
             let scope = Scope { asker: asks, answerer: answers, first, last, until };
-            Run::new((asker, answerer), scope)
+            ((asker, answerer), scope)
         });
-        let mut runs: Vec<Run> = runs.collect();
+        let runs: Vec<_> = runs.collect();
+        let bears = |narrow| if narrow { NARROW_MAX } else { UNMATCHED_MAX };
+        let mut runs: Vec<Run> = runs
+            .into_iter()
+            .map(|(sides, scope)| {
+                let narrow = self.world.dice.reconcile.chance(NARROW_PER_MILLE);
+                Run::new(sides, scope, bears(narrow))
+            })
+            .collect();
         let mut steps = 0;
         for _ in 0..STEPS_MAX {
             let open: Vec<usize> = (0..runs.len())
@@ -173,41 +219,71 @@ impl Simulation {
         }
     }
 
-    /// One comparison with its cures; what comes next stands in the run.
+    /// One comparison with its cures, of as many days as can be compared at once; what comes next stands in the run.
     fn compare(&mut self, run: &mut Run) -> u64 {
         let parties = (run.asker, run.answerer);
         let (asker, answerer) = parties;
         if run.comparisons >= COMPARISONS_MAX {
             return 0;
         }
-        run.comparisons += 1;
-        let (quiet, scope) = (run.is_quiet(), run.scope);
+        let (quiet, all) = (run.is_quiet(), run.scope);
         let (mut steps, silent) = self.refresh(parties, quiet);
         let closed = self.nodes.get(asker.index());
-        let closed = closed.map(|node| node.closing(answerer, &scope, &self.world).0);
+        let closed = closed.map(|node| node.closing(answerer, &all, &self.world).0);
         if closed == Some(Keeping::Closed) {
             return steps;
         }
         run.stage = Stage::Compares;
-        let Some(compared) = self.converse(&scope, parties, &silent, quiet) else { return steps };
+        let Some(scope) = run.portions.next() else { return steps };
+        let compared = match self.converse(&scope, (parties, run.unmatched_max), &silent, quiet) {
+            Ok(compared) => compared,
+            Err(Broken::Off) => {
+                run.comparisons += 1;
+                return steps;
+            }
+            Err(Broken::TooLarge { entries, most }) => {
+                if !run.portions.split(entries, most) {
+                    // Somebody was told so, and has set the number higher.
+                    run.unmatched_max = UNMATCHED_MAX;
+                }
+                return steps;
+            }
+        };
+        run.portions.compared();
         let found = &compared.differences;
         let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
         self.world.note(asker, Fact::Compared { with: answerer, differences: count });
         run.ever.extend(found.iter().filter_map(|it| Some((it.id()?, it.name))));
         let left: Vec<_> = curable(found, &run.lost).cloned().collect();
         let unsure = is_unsure(found, &run.before);
+        let days = scope.first..=scope.last;
+        run.before.retain(|id| !days.contains(&id.timestamp().date()));
         let for_a_person = found.iter().filter(|it| it.name.is_for_a_person());
-        run.before = for_a_person.filter_map(Difference::id).collect();
-        let waits = scope.is_period() && scope.is_over() && !compared.incomplete.is_empty();
-        if !unsure && left.is_empty() && !waits {
-            run.stage = Stage::Signs(Box::new(Signing::new(compared)));
-            return steps;
+        run.before.extend(for_a_person.filter_map(Difference::id));
+        if unsure || !left.is_empty() {
+            run.again = true;
+            for party in [asker, answerer] {
+                steps += self.cure(party, &left, quiet);
+            }
+            run.lost.extend(std::mem::take(&mut self.world.lost));
         }
-        for party in [asker, answerer] {
-            steps += self.cure(party, &left, quiet);
+        run.whole.add(compared);
+        if run.portions.next().is_none() {
+            Self::end_of_comparison(run);
         }
-        run.lost.extend(std::mem::take(&mut self.world.lost));
         steps
+    }
+
+    /// All days were compared: they are signed, or compared again.
+    fn end_of_comparison(run: &mut Run) {
+        let scope = run.scope;
+        run.comparisons += 1;
+        run.portions = Portions::of(scope);
+        let (whole, again) = (std::mem::take(&mut run.whole), std::mem::take(&mut run.again));
+        let waits = scope.is_period() && scope.is_over() && !whole.incomplete.is_empty();
+        if !again && !waits {
+            run.stage = Stage::Signs(Box::new(Signing::new(whole)));
+        }
     }
 
     /// The counties for whom a party speaks: those below a province, or itself.
@@ -298,14 +374,18 @@ impl Simulation {
         lacks
     }
 
-    /// A whole conversation, or none when it breaks off.
+    /// A whole conversation.
     fn converse(
         &mut self,
         scope: &Scope,
-        (asks, answers): (NodeNo, NodeNo),
+        ((asks, answers), unmatched_max): ((NodeNo, NodeNo), u64),
         silent: &BTreeSet<NodeNo>,
         quiet: bool,
-    ) -> Option<Compared> {
+    ) -> Result<Compared, Broken> {
+        let broken = |fault| match fault {
+            SessionError::TooLarge { entries, most } => Broken::TooLarge { entries, most },
+            _ => Broken::Off,
+        };
         let [own, theirs] = [asks, answers].map(|party| self.entries(party, scope));
         let [ours_lack, theirs_lack] =
             [asks, answers].map(|party| self.lacks(party, silent, scope));
@@ -315,28 +395,30 @@ impl Simulation {
         let totals = Totals::of(&own);
         let nonces: [[u8; 16]; 2] =
             [self.world.dice.reconcile.bytes(), self.world.dice.reconcile.bytes()];
-        let (mut asker, open) = Asker::new(*scope, own, nonces[0], Vec::new()).ok()?;
-        let (mut answerer, first) = Answerer::open(open, theirs, nonces[1], theirs_lack).ok()?;
+        let begun = Asker::new(*scope, own, nonces[0], Vec::new(), unmatched_max);
+        let (mut asker, open) = begun.map_err(broken)?;
+        let begun = Answerer::open(open, theirs, nonces[1], theirs_lack, unmatched_max);
+        let (mut answerer, first) = begun.map_err(broken)?;
         let mut answers: VecDeque<_> = first.into();
         let mut found = None;
         while !asker.is_done() {
             if self.fails(quiet) && self.world.dice.reconcile.chance(300) {
-                return None;
+                return Err(Broken::Off);
             }
             if asker.is_known() && found.is_none() {
                 let differences = asker.differences(&ours_lack);
                 for ask in asker.tell(&differences) {
-                    answers.extend(answerer.step(ask).ok()?);
+                    answers.extend(answerer.step(ask).map_err(broken)?);
                 }
                 found = Some(differences);
                 continue;
             }
-            let answer = answers.pop_front().or_else(|| answerer.next_symbols())?;
-            for ask in asker.step(answer).ok()? {
-                answers.extend(answerer.step(ask).ok()?);
+            let answer = answers.pop_front().or_else(|| answerer.next_symbols());
+            for ask in asker.step(answer.ok_or(Broken::Off)?).map_err(broken)? {
+                answers.extend(answerer.step(ask).map_err(broken)?);
             }
         }
-        Some(Compared { differences: found?, totals, incomplete })
+        Ok(Compared { differences: found.ok_or(Broken::Off)?, totals, incomplete })
     }
 }
 

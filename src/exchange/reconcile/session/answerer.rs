@@ -57,8 +57,9 @@ pub struct Answerer {
 }
 
 impl Answerer {
-    /// Begins with an [`Ask::Open`], the entries of its scope, a nonce and what the answerer lacks; gives what is to be
-    /// sent at once, and then comes [`Answerer::next_symbols`].
+    /// Begins with an [`Ask::Open`], the entries of its scope, a nonce, what the answerer lacks, and how many entries the
+    /// asker may have beyond four times ours ([`super::UNMATCHED_MAX`]); gives what is to be sent at once, and then comes
+    /// [`Answerer::next_symbols`].
     ///
     /// # Errors
     /// [`SessionError`].
@@ -67,6 +68,7 @@ impl Answerer {
         mut own: EntrySet,
         nonce: [u8; NONCE_BYTES],
         lacks: Lacks,
+        unmatched_max: u64,
     ) -> Result<(Self, Vec<Answer>), SessionError> {
         let Ask::Open { scope, nonce: theirs, sample, incomplete: asker_incomplete } = ask else {
             return Err(SessionError::OutOfTurn);
@@ -76,8 +78,12 @@ impl Answerer {
         }
         own.settle();
         let (hint, count) = (sample.hint, count(own.len()));
-        if hint.count > claims_max(count) || count > ENTRIES_MAX {
-            return Err(SessionError::TooMany);
+        for (entries, most) in
+            [(hint.count, claims_max(count, unmatched_max)), (count, ENTRIES_MAX)]
+        {
+            if entries > most {
+                return Err(SessionError::TooLarge { entries, most });
+            }
         }
         if asker_incomplete.len() > INCOMPLETE_MAX {
             return Err(SessionError::Malformed);

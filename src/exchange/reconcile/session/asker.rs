@@ -97,6 +97,7 @@ pub struct Asker {
     through: u32,
     limit: u32,
     measured: Measured,
+    unmatched_max: u64,
     their_lacks: Lacks,
     /// Items of theirs whose entries are to come, by message.
     missing: BTreeMap<MessageId, Item>,
@@ -106,15 +107,17 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Begins; gives what is to be sent first.
+    /// Begins; gives what is to be sent first. The other side may have so many entries beyond four times ours
+    /// ([`super::UNMATCHED_MAX`]).
     ///
     /// # Errors
-    /// [`SessionError::Scope`], [`SessionError::TooMany`].
+    /// [`SessionError::Scope`], [`SessionError::TooLarge`].
     pub fn new(
         scope: Scope,
         mut own: EntrySet,
         nonce: [u8; NONCE_BYTES],
         incomplete: Vec<Incomplete>,
+        unmatched_max: u64,
     ) -> Result<(Self, Ask), SessionError> {
         if !scope.is_between_two() || scope.first > scope.last {
             return Err(SessionError::Scope);
@@ -122,7 +125,11 @@ impl Asker {
         own.settle();
         let sample = Box::new(own.sample(&nonce));
         let hint = sample.hint;
-        if hint.count > ENTRIES_MAX || incomplete.len() > INCOMPLETE_MAX {
+        if hint.count > ENTRIES_MAX {
+            let (entries, most) = (hint.count, ENTRIES_MAX);
+            return Err(SessionError::TooLarge { entries, most });
+        }
+        if incomplete.len() > INCOMPLETE_MAX {
             return Err(SessionError::TooMany);
         }
         let measured = Measured { ours: hint.count, rounds: 1, ..Measured::default() };
@@ -136,6 +143,7 @@ impl Asker {
             through: 0,
             limit: 0,
             measured,
+            unmatched_max,
             their_lacks: Lacks::default(),
             missing: BTreeMap::new(),
             wanted: Vec::new(),
@@ -173,6 +181,12 @@ impl Asker {
             }
             _ => Err(SessionError::OutOfTurn),
         }
+    }
+
+    /// Whether nothing was heard of the other side's entries yet: what it refuses now, it refuses for what we have.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        matches!(self.stage, Stage::Opening)
     }
 
     /// Whether the differences are known: [`Asker::pairings`] has them, and [`Asker::tell`] is next.
@@ -268,8 +282,9 @@ impl Asker {
         follows: Follows,
         lacks: Lacks,
     ) -> Result<Vec<Ask>, SessionError> {
-        if sum.count > claims_max(self.measured.ours) {
-            return Err(SessionError::TooMany);
+        let most = claims_max(self.measured.ours, self.unmatched_max);
+        if sum.count > most {
+            return Err(SessionError::TooLarge { entries: sum.count, most });
         }
         if !lacks.is_bounded() {
             return Err(SessionError::Malformed);

@@ -8,14 +8,15 @@ fn numbers(range: std::ops::Range<u64>) -> EntrySet {
 
 /// An [`Ask::Open`] of somebody who says that he has so many entries, and nothing true of what they are.
 fn claims(count: u64) -> Ask {
-    let (_, open) = Asker::new(scope(), numbers(0..1), NONCES[0], Vec::new()).unwrap();
+    let (_, open) =
+        Asker::new(scope(), numbers(0..1), NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
     let Ask::Open { scope, nonce, mut sample, incomplete } = open else { panic!("{open:?}") };
     sample.hint.count = count;
     Ask::Open { scope, nonce, sample, incomplete }
 }
 
 fn opened(own: EntrySet, count: u64) -> Result<Answerer, SessionError> {
-    let opened = Answerer::open(claims(count), own, NONCES[1], Lacks::default());
+    let opened = Answerer::open(claims(count), own, NONCES[1], Lacks::default(), UNMATCHED_MAX);
     opened.map(|(answerer, _)| answerer)
 }
 
@@ -39,7 +40,8 @@ fn an_answerer_sends_what_its_own_set_is_worth_whatever_the_asker_says_it_has() 
     }
     assert!(opened(numbers(0..10), 1_000_040).is_ok());
     let beyond = opened(numbers(0..10), 1_000_041);
-    assert_eq!(beyond.err(), Some(SessionError::TooMany));
+    let (entries, most) = (1_000_041, 1_000_040);
+    assert_eq!(beyond.err(), Some(SessionError::TooLarge { entries, most }));
 }
 
 #[test]
@@ -85,9 +87,10 @@ fn an_asker_that_invents_differences_is_named() {
     // As many symbols were sent as `open` tells; no more than these show.
     let theirs = || set((0..500).map(|n| entry(n, EntryState::Stored)));
     let few = || {
-        let (_, open) = Asker::new(scope(), numbers(0..490), NONCES[0], Vec::new()).unwrap();
+        let (_, open) =
+            Asker::new(scope(), numbers(0..490), NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
         let (mut answerer, _) =
-            Answerer::open(open, theirs(), NONCES[1], Lacks::default()).unwrap();
+            Answerer::open(open, theirs(), NONCES[1], Lacks::default(), UNMATCHED_MAX).unwrap();
         let mut made = 0;
         while let Some(answer) = answerer.next_symbols() {
             made += is_symbols_of(&answer, made, 500);
@@ -128,24 +131,27 @@ fn an_asker_listens_to_nobody_who_says_that_he_has_far_more() {
         lacks: Lacks::default(),
     };
     for (count, is_heard) in [(1_000_040, true), (1_000_041, false)] {
-        let (mut asker, _) = Asker::new(scope(), numbers(0..10), NONCES[0], Vec::new()).unwrap();
+        let (mut asker, _) =
+            Asker::new(scope(), numbers(0..10), NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
         assert_eq!(asker.step(opened(count)).is_ok(), is_heard, "{count}");
     }
 }
 
 /// How many messages were told to differ, and how many symbols it took.
 fn compared(ours: EntrySet, theirs: EntrySet, lulled: bool) -> (usize, u64) {
-    let (mut asker, open) = Asker::new(scope(), ours, NONCES[0], Vec::new()).unwrap();
+    let (mut asker, open) =
+        Asker::new(scope(), ours, NONCES[0], Vec::new(), UNMATCHED_MAX).unwrap();
     let Ask::Open { scope: days, nonce, mut sample, incomplete } = open else { panic!() };
     if lulled {
         // The samples tell that hardly anything differs, as they may by chance.
-        let (_, other) = Asker::new(scope(), theirs.clone(), nonce, Vec::new()).unwrap();
+        let (_, other) =
+            Asker::new(scope(), theirs.clone(), nonce, Vec::new(), UNMATCHED_MAX).unwrap();
         let Ask::Open { sample: other, .. } = other else { panic!() };
         (sample.sketch, sample.hint.count) = (other.sketch, other.hint.count);
     }
     let open = Ask::Open { scope: days, nonce, sample, incomplete };
     let (mut answerer, answers) =
-        Answerer::open(open, theirs, NONCES[1], Lacks::default()).unwrap();
+        Answerer::open(open, theirs, NONCES[1], Lacks::default(), UNMATCHED_MAX).unwrap();
     let mut answers = std::collections::VecDeque::from(answers);
     while !asker.is_known() {
         let answer = answers.pop_front().or_else(|| answerer.next_symbols()).unwrap();

@@ -25,6 +25,7 @@ use exchange::reconcile::session::Answerer;
 use exchange::reconcile::session::Ask;
 use exchange::reconcile::session::Asker;
 use exchange::reconcile::session::Lacks;
+use exchange::reconcile::session::UNMATCHED_MAX;
 use exchange::reconcile::set::EntrySet;
 use exchange::reconcile::set::Scope;
 use stateright::Checker;
@@ -136,7 +137,9 @@ struct Sides {
 impl Talk {
     /// Begins a conversation.
     fn begin(&self, attempt: u8, left: Left) -> World {
-        let sides = Asker::new(scope(), self.ours.clone(), [attempt; 16], Vec::new()).unwrap();
+        let sides =
+            Asker::new(scope(), self.ours.clone(), [attempt; 16], Vec::new(), UNMATCHED_MAX)
+                .unwrap();
         World {
             attempt,
             heard: Vec::new(),
@@ -150,7 +153,8 @@ impl Talk {
 
     fn play(&self, world: &World) -> Sides {
         let nonce = [world.attempt; 16];
-        let (asker, _) = Asker::new(scope(), self.ours.clone(), nonce, Vec::new()).unwrap();
+        let (asker, _) =
+            Asker::new(scope(), self.ours.clone(), nonce, Vec::new(), UNMATCHED_MAX).unwrap();
         let mut sides = Sides {
             asker,
             answerer: None,
@@ -175,8 +179,13 @@ impl Talk {
                 Some(answerer) => answerer.step(ask.clone()),
                 None => {
                     let nonce = [world.attempt + 100; 16];
-                    let opened =
-                        Answerer::open(ask.clone(), self.theirs.clone(), nonce, Lacks::default());
+                    let opened = Answerer::open(
+                        ask.clone(),
+                        self.theirs.clone(),
+                        nonce,
+                        Lacks::default(),
+                        UNMATCHED_MAX,
+                    );
                     opened.map(|(answerer, said)| {
                         sides.answerer = Some(answerer);
                         said

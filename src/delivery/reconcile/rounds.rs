@@ -1,0 +1,138 @@
+//! One round of a run: every day is compared once, and what differs is cured, in as many portions as the sizes of the two
+//! sides ask for. A round that breaks off goes on with the portion at which it did.
+
+use exchange::reconcile::difference::DifferenceName;
+use exchange::reconcile::portions::Portions;
+use exchange::reconcile::run::{curable, is_unsure, owed_by};
+use exchange::reconcile::set::Scope;
+
+use super::asking::Compared;
+use super::{Reconcile, Trouble};
+use crate::app::reconcile::runs::{self, Portion};
+use crate::time::SystemClock;
+
+/// How far a round has come.
+#[derive(Debug)]
+pub(super) struct Round {
+    scope: Scope,
+    portions: Portions,
+    splits: u32,
+    /// What the portions that are done have come to; differences only as long as nothing can be cured.
+    whole: Compared,
+    /// Entries of both sides in them.
+    entries: (u64, u64),
+    /// Whether something is left that a cure may help, and whether nothing but reports is waited for there.
+    again: Option<bool>,
+}
+
+/// How a round left a run.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// Something is left that a cure may help.
+    Again {
+        /// Nothing but reports of counties is waited for.
+        waits: bool,
+    },
+    /// Nothing is left, or only what no program cures.
+    Done(Compared),
+}
+
+impl Round {
+    /// Nothing is compared yet.
+    pub(super) fn of(scope: Scope) -> Self {
+        Self {
+            scope,
+            portions: Portions::of(scope),
+            splits: 0,
+            whole: Compared::default(),
+            entries: (0, 0),
+            again: None,
+        }
+    }
+
+    /// Grows whenever it comes further.
+    pub(super) const fn steps(&self) -> u32 {
+        self.splits.saturating_add(self.portions.done())
+    }
+
+    /// The next portion was compared and cured.
+    fn take(&mut self, compared: Compared, left: Option<bool>) {
+        self.portions.compared();
+        self.entries = self.entries_with(&compared);
+        self.again = match (self.again, left) {
+            (Some(before), Some(now)) => Some(before && now),
+            (before, now) => before.or(now),
+        };
+        if self.again.is_some() {
+            // It is all compared again.
+            self.whole = Compared::default();
+        } else {
+            self.whole.add(compared);
+        }
+    }
+
+    const fn entries_with(&self, compared: &Compared) -> (u64, u64) {
+        let (ours, theirs) = self.entries;
+        let more = &compared.measured;
+        (ours.saturating_add(more.ours), theirs.saturating_add(more.theirs))
+    }
+}
+
+impl Reconcile {
+    /// Goes on with a round until all its days were compared; then the next one begins.
+    pub(super) async fn go_on(&self, number: u64, round: &mut Round) -> Result<Came, Trouble> {
+        while let Some(scope) = round.portions.next() {
+            match self.compare(scope).await {
+                Ok(compared) => {
+                    let entries = round.entries_with(&compared);
+                    let left = self.cure_portion(number, scope, &compared, entries).await?;
+                    round.take(compared, left);
+                }
+                Err(Trouble::TooLarge { area, entries, most }) => {
+                    if !round.portions.split(entries, most) {
+                        let day = scope.first;
+                        return Err(Trouble::DayTooLarge { area, day, entries });
+                    }
+                    round.splits = round.splits.saturating_add(1);
+                    tracing::info!(run = number, with = %area, first = %scope.first, last = %scope.last, entries, most, "one side has far more there: fewer days are compared at once");
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        let scope = round.scope;
+        let Round { whole, again, .. } = std::mem::replace(round, Round::of(scope));
+        Ok(again.map_or(Came::Done(whole), |waits| Came::Again { waits }))
+    }
+
+    /// Takes up what a portion has come to, and does our part of the cure. Says whether something is left that a cure may
+    /// help, and then, whether nothing but reports is waited for.
+    async fn cure_portion(
+        &self,
+        number: u64,
+        scope: Scope,
+        compared: &Compared,
+        entries: (u64, u64),
+    ) -> Result<Option<bool>, Trouble> {
+        let (found, now) = (&compared.differences, SystemClock.now());
+        let days = (scope.first, scope.last);
+        let known = runs::for_a_person(self.store(), number, days)?;
+        let portion = Portion { days, measured: compared.measured, entries };
+        let row = runs::compared(self.store(), number, found, portion, now).await?;
+        tracing::info!(run = number, with = %scope.answerer, comparison = row.comparisons, differences = found.len(), "two ledgers were compared");
+        let theirs = owed_by(&compared.lost, found, |area| scope.stands_for(scope.answerer, area));
+        runs::lost(self.store(), number, &theirs, now).await?;
+        self.end_decisions(&scope, found).await?;
+        let lost = runs::lost_ones(self.store(), number, days)?;
+        let unsure = is_unsure(found, &known);
+        if !unsure && curable(found, &lost).next().is_none() {
+            return Ok(None);
+        }
+        let curable: Vec<_> = curable(found, &lost).cloned().collect();
+        let waits = curable.iter().all(|it| it.name == DifferenceName::NotReported);
+        let done = self.cure(&scope, &curable).await?;
+        runs::lost(self.store(), number, &done.lost, SystemClock.now()).await?;
+        // Nothing could be begun: what is left lies where it has to be collected.
+        let lies = done.begun == 0 && done.waiting > 0;
+        Ok(Some((waits || lies) && !unsure))
+    }
+}
