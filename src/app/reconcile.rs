@@ -2,6 +2,7 @@
 //! side says something else.
 
 pub mod books;
+pub mod corrections;
 pub mod cures;
 pub mod decisions;
 pub mod figures;

@@ -39,6 +39,7 @@ use super::link;
 use super::outbound::Outbound;
 use super::peers::Peers;
 use crate::app::ledger::blocks::Blocks;
+use crate::app::reconcile::corrections::Seen;
 use crate::app::reconcile::{books, reports};
 use crate::app::{AppError, Refusal, blocking};
 use crate::config::ReconcileSettings;
@@ -100,6 +101,9 @@ struct Inner {
     reporting: tokio::sync::Mutex<()>,
     /// Whose turn it is of the runs after a restore.
     recovering: Semaphore,
+    /// What has changed in closed days is looked for by one at a time: it may take a month's books in memory.
+    correcting: Semaphore,
+    seen: Arc<Seen>,
 }
 
 /// Why a step of a run did not come about.
@@ -192,6 +196,8 @@ impl Reconcile {
             proving: Arc::new(Semaphore::new(1)),
             reporting: tokio::sync::Mutex::default(),
             recovering: Semaphore::new(running::RECOVERING_AT_ONCE),
+            correcting: Semaphore::new(1),
+            seen: Arc::default(),
         }))
     }
 

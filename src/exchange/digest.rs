@@ -34,13 +34,11 @@ impl Digest {
 
     /// SHA-256 of pieces that come one after the other, as if they were one.
     pub fn of_all<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
-        let mut context = Context::new(&SHA256);
+        let mut hashing = Hashing(Context::new(&SHA256));
         for part in parts {
-            context.update(part.as_ref());
+            hashing.take(part.as_ref());
         }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.finish().as_ref());
-        Self(bytes)
+        hashing.end()
     }
 
     /// The 32 bytes.
@@ -53,6 +51,39 @@ impl Digest {
     #[must_use]
     pub const fn into_bytes(self) -> [u8; 32] {
         self.0
+    }
+}
+
+/// A SHA-256 value in the making, of pieces that come one after the other.
+#[derive(Clone)]
+pub struct Hashing(Context);
+
+impl Hashing {
+    /// Begins with a piece.
+    #[must_use]
+    pub fn of(piece: &[u8]) -> Self {
+        let mut hashing = Self(Context::new(&SHA256));
+        hashing.take(piece);
+        hashing
+    }
+
+    /// Takes the next piece.
+    pub fn take(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The value of all pieces.
+    #[must_use]
+    pub fn end(self) -> Digest {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.0.finish().as_ref());
+        Digest(bytes)
+    }
+}
+
+impl fmt::Debug for Hashing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hashing")
     }
 }
 

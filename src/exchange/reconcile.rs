@@ -26,6 +26,7 @@ pub mod signing;
 pub mod statement;
 pub mod symbol;
 pub mod told;
+pub mod totals;
 
 #[cfg(test)]
 mod tests;

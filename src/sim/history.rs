@@ -13,7 +13,7 @@ use domain::time::Date;
 use exchange::digest::Digest;
 use exchange::parcel::ParcelId;
 use exchange::receipt::Outcome;
-use exchange::reconcile::statement::Counts;
+use exchange::reconcile::totals::Counts;
 
 use crate::mail::MessageNo;
 use crate::plan::NodeNo;

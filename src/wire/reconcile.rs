@@ -59,8 +59,8 @@ use crate::fields::time;
 use crate::malformed::Malformed;
 use crate::pb::exchange as pb;
 
-/// Most bytes of one message of these calls.
-pub const RECONCILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of one message of these calls; of them a signed statement is the largest.
+pub const RECONCILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What an asker says, as a generated type.
 #[must_use]

@@ -7,13 +7,16 @@ use exchange::keys::{SignContext, Signer as _};
 use exchange::reconcile::calls::{Agreed, Signature};
 use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::{Statement, Totals};
+use exchange::reconcile::statement::{LeftRest, Statement};
+use exchange::reconcile::totals::{Digests, Totals};
 use exchange::reconcile::{Entry, EntryState};
 use liangdi::delivery::link::dial;
 use liangdi::time::SystemClock;
 use serde_json::Value;
 use wire::client::CallError;
-use wire::reconcile::{ReconcileClient, decode_statement, encode_statement};
+use wire::reconcile::{
+    ReconcileClient, decode_signed_statement, decode_statement, encode_statement,
+};
 
 use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, one};
 use crate::support::{area, eventually, office};
@@ -34,10 +37,12 @@ fn statement((first, last): (Date, Date)) -> Statement {
         scope: Scope { asker, answerer, first, last, until: now },
         made: now,
         totals: Totals::default(),
+        digests: Digests::default(),
         found: [0; 6],
         cured: [0; 6],
         left: Vec::new(),
         left_more: Vec::new(),
+        left_rest: LeftRest::default(),
         lost: Vec::new(),
         corrections: Vec::new(),
         incomplete: Vec::new(),
@@ -46,8 +51,11 @@ fn statement((first, last): (Date, Date)) -> Statement {
 
 /// Asks the first province with the key of the second one; that node itself hears nothing of the answer.
 async fn ask(world: &World, statement: &Statement) -> Result<Agreed, CallError> {
+    ask_bytes(world, encode_statement(statement)).await
+}
+
+async fn ask_bytes(world: &World, bytes: Vec<u8>) -> Result<Agreed, CallError> {
     let identity = world.network.node_certificate(area(PROVINCES[1])).identity;
-    let bytes = encode_statement(statement);
     let signature = identity.sign(SignContext::Statement, &bytes).unwrap();
     let ours = Signature { signature, chain: identity.chain_der().to_vec() };
     let (node, material) = (&world.provinces[0], world.network.material(identity));
@@ -75,6 +83,23 @@ async fn an_answer_that_was_lost_is_given_again_and_nothing_untrue_is_signed() {
     let run = desks[1].json(&format!("reconcile run --with 41 --days {}", days()));
     assert_eq!(one(&run)["state"], "EQUAL", "{run}");
     assert_eq!(closed(&world, PROVINCES[0]), [""; 0]);
+
+    // Entries of which the other side holds others under the same numbers, or says nothing; and bytes that are not read.
+    let file = world.network.path("signed");
+    desks[1].text(&format!("statement export --out {}", file.display()));
+    let signed = decode_signed_statement(&std::fs::read(&file).unwrap()).unwrap();
+    let equal = Statement { id: [9; 16], ..decode_statement(&signed.statement).unwrap() };
+    let mut lying = equal.clone();
+    assert!(!lying.digests.0.is_empty());
+    lying.digests.0.values_mut().for_each(|digest| *digest = Digest::of(b"other entries"));
+    let silent = Statement { digests: Digests::default(), ..equal.clone() };
+    for untrue in [lying, silent] {
+        assert_eq!(ask(&world, &untrue).await.unwrap(), Agreed::Differs);
+    }
+    let more = [encode_statement(&equal), vec![0x78, 1]].concat();
+    let CallError::Status(status) = ask_bytes(&world, more).await.unwrap_err() else { panic!() };
+    assert_eq!(office::code(&status), "MALFORMED");
+    assert!(matches!(ask(&world, &equal).await.unwrap(), Agreed::Signed(_)));
 
     // Days that are not over, by whatever clock they are said to be.
     let (first, last, period) = month(1);

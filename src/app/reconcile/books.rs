@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use domain::area::AreaCode;
 use domain::reason::Reason;
+use exchange::digest::Digest;
 use exchange::ledger::{Direction, LedgerEntry};
 use exchange::receipt::{Disposition, Outcome};
 use exchange::reconcile::set::{EntrySet, Scope};
@@ -168,24 +169,53 @@ fn of_parcel(
 /// When rows cannot be read.
 pub fn load(store: &Store, own: AreaCode, scope: &Scope) -> Result<EntrySet, AppError> {
     let mut set = EntrySet::new();
-    let months = month_key(scope.first.month())..=month_key(scope.last.month());
-    for key in store.journals_under(&BOOK, &(), usize::MAX)? {
-        if months.contains(&key.1)
-            && let Some(county) = in_force(store, own, &key)?
-        {
-            read_book(store, &key, |direction, entry| {
-                let by_its_side = match direction {
-                    Direction::Sent => entry.from == county,
-                    Direction::Received => entry.to == county,
-                };
-                let speaks = direction == scope.side_of(own, entry.from);
-                if by_its_side && speaks && scope.holds(entry.id, entry.from, entry.to) {
-                    set.hear(direction, entry);
-                }
-            })?;
-        }
+    for (key, county) in of_days(store, own, scope)? {
+        read_book(store, &key, |direction, entry| {
+            let by_its_side = match direction {
+                Direction::Sent => entry.from == county,
+                Direction::Received => entry.to == county,
+            };
+            let speaks = direction == scope.side_of(own, entry.from);
+            if by_its_side && speaks && scope.holds(entry.id, entry.from, entry.to) {
+                set.hear(direction, entry);
+            }
+        })?;
     }
     Ok(set)
+}
+
+/// How far the books are in which the days of a scope stand: another value after anything was written into one of them, or
+/// one counts that did not.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn mark(store: &Store, own: AreaCode, scope: &Scope) -> Result<Digest, AppError> {
+    let mut parts = Vec::new();
+    for (key, _) in of_days(store, own, scope)? {
+        let (county, month, incarnation) = key;
+        let last = store.last(&BOOK, &key)?.unwrap_or_default();
+        parts.extend_from_slice(&county);
+        parts.extend_from_slice(&month.to_be_bytes());
+        parts.extend_from_slice(&incarnation.to_be_bytes());
+        parts.extend_from_slice(&last.to_be_bytes());
+    }
+    Ok(Digest::of(&parts))
+}
+
+/// The books in which the days of a scope stand, with their counties.
+fn of_days(
+    store: &Store,
+    own: AreaCode,
+    scope: &Scope,
+) -> Result<Vec<(BookKey, AreaCode)>, AppError> {
+    let months = month_key(scope.first.month())..=month_key(scope.last.month());
+    let mut books = Vec::new();
+    for key in store.journals_under(&BOOK, &(), usize::MAX)? {
+        if months.contains(&key.1) {
+            books.extend(in_force(store, own, &key)?.map(|county| (key, county)));
+        }
+    }
+    Ok(books)
 }
 
 /// The county of a book, if it is what the county says now.

@@ -10,21 +10,18 @@ use exchange::digest::Digest;
 use exchange::reconcile::calls::{Signature, SignedStatement};
 use exchange::reconcile::session::Incomplete;
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::signing::{self, Keeping, keeping};
-use exchange::reconcile::statement::{Correction, Statement, Totals};
+use exchange::reconcile::signing::{Keeping, keeping};
+use exchange::reconcile::statement::Statement;
 use store::messages::{Blob, PeerKey, peer_area, peer_key};
 use store::reconcile::{ClosedRow, SignatureRow, StatementKey, StatementPartRow, StatementRow};
 use store::tables::{CLOSED, STATEMENT, STATEMENT_PART};
 use store::{Store, Unit};
 use wire::reconcile::decode_statement;
 
-use super::books;
 use crate::app::{AppError, Refusal};
 
 /// Statements that are read in one go.
 const STATEMENTS_AT_ONCE: usize = 500;
-/// Closed statements whose days are looked at for corrections.
-const CORRECTED_MAX: usize = 24;
 /// Counties that are named where it is told who has not reported.
 const COUNTIES_TOLD: usize = 8;
 /// Bytes of a statement in one part.
@@ -91,7 +88,7 @@ fn read(bytes: &[u8]) -> Result<Statement, AppError> {
 }
 
 /// The other side of a statement, at the node of `own`.
-fn other(own: AreaCode, scope: &Scope) -> AreaCode {
+pub(super) fn other(own: AreaCode, scope: &Scope) -> AreaCode {
     if scope.asker == own { scope.answerer } else { scope.asker }
 }
 
@@ -299,18 +296,16 @@ pub fn find(store: &Store, with: Option<AreaCode>, digest: &str) -> Result<Kept,
     Kept::load(store, newest.ok_or(Reason::NotFound)?)
 }
 
-/// What has changed in days that were closed before, and that no later statement has told.
+/// Statements that have closed days with a side, the last days first; at most so many.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn corrected(store: &Store, own: AreaCode, scope: &Scope) -> Result<Vec<Correction>, AppError> {
-    let mut closed = Vec::new();
-    for known in closed_with(store, other(own, scope), CORRECTED_MAX)? {
+pub fn that_closed(store: &Store, with: AreaCode, most: usize) -> Result<Vec<Kept>, AppError> {
+    let mut all = Vec::new();
+    for known in closed_with(store, with, most)? {
         let row = store.get(&STATEMENT, &known.key)?;
         let gone = AppError::Internal("a statement that has closed days is not there");
-        closed.push(Kept::load(store, row.ok_or(gone)?)?);
+        all.push(Kept::load(store, row.ok_or(gone)?)?);
     }
-    let statements: Vec<_> = closed.iter().map(|it| (it.row.digest, &it.statement)).collect();
-    let now = |scope: &Scope| books::load(store, own, scope).map(|set| Totals::of(&set));
-    signing::corrected(own, &statements, now)
+    Ok(all)
 }

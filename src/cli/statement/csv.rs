@@ -1,9 +1,11 @@
 //! A statement as tables for a spreadsheet: one after the other, each with its headings, an empty line between them.
 
+use exchange::reconcile::Entry;
 use exchange::reconcile::difference::DifferenceName;
-use exchange::reconcile::statement::{Counts, LeftMore};
+use exchange::reconcile::statement::LeftMore;
+use exchange::reconcile::totals::Counts;
 
-use super::{Read, Signer, name, state};
+use super::{Read, Signer, attested, corrections_are_cut, name, state};
 use crate::cli::exit::Failure;
 use crate::errors::chain;
 
@@ -18,6 +20,7 @@ pub(super) fn tables(read: &Read) -> Result<Vec<u8>, Failure> {
         differences(read),
         left(read),
         left_more(read),
+        left_rest(read),
         corrections(read),
         incomplete(read),
     ];
@@ -54,15 +57,28 @@ fn about(Read { statement, digest, signers: [asker, answerer], .. }: &Read) -> T
         ("until_ms", scope.until.get().to_string()),
         ("made_ms", statement.made.get().to_string()),
         ("closes", statement.closes().to_string()),
-        ("asker_certificate", certificate(asker)),
-        ("answerer_certificate", certificate(answerer)),
+        ("pairs", attested(statement).1.to_string()),
+        ("pairs_attested", attested(statement).0.to_string()),
+        ("left", statement.left_count().to_string()),
+        ("corrections_cut", corrections_are_cut(statement).to_string()),
+        ("asker_certificate", asker.certificate.clone()),
+        ("asker_signature", verified(asker)),
+        ("answerer_certificate", answerer.certificate.clone()),
+        ("answerer_signature", verified(answerer)),
     ];
     let rows = rows.into_iter().map(|(field, value)| vec![field.to_owned(), value]);
     (vec!["field", "value"], rows.collect())
 }
 
-fn certificate(signer: &Signer) -> String {
-    signer.certificate.clone()
+fn verified(signer: &Signer) -> String {
+    match &signer.fault {
+        None => "verified".to_owned(),
+        Some(why) => format!("NOT verified: {why}"),
+    }
+}
+
+fn digest(digest: Option<exchange::digest::Digest>) -> String {
+    digest.map(|digest| digest.to_string()).unwrap_or_default()
 }
 
 fn cells<const N: usize>(counts: [u64; N]) -> impl Iterator<Item = String> {
@@ -73,10 +89,12 @@ fn totals(Read { statement, .. }: &Read) -> Table {
     let rows = statement.totals.0.iter().map(|((from, to), counts)| {
         let Counts { waiting, stored, refused } = *counts;
         let pair = [from.to_string(), name(from), to.to_string(), name(to)];
-        pair.into_iter().chain(cells([stored, refused, waiting])).collect()
+        let entries = digest(statement.digests.0.get(&(*from, *to)).copied());
+        pair.into_iter().chain(cells([stored, refused, waiting])).chain([entries]).collect()
     });
-    let headings = vec!["from", "from_name", "to", "to_name", "stored", "refused", "waiting"];
-    (headings, rows.collect())
+    let headings =
+        ["from", "from_name", "to", "to_name", "stored", "refused", "waiting", "entries_sha256"];
+    (headings.to_vec(), rows.collect())
 }
 
 fn differences(Read { statement, .. }: &Read) -> Table {
@@ -90,9 +108,8 @@ fn differences(Read { statement, .. }: &Read) -> Table {
 fn left(Read { statement, .. }: &Read) -> Table {
     let rows = statement.left.iter().filter_map(|it| {
         let (id, (from, to)) = it.id().zip(it.pair())?;
-        let says = |entry: &Option<_>| {
-            state(entry.as_ref().map(|it: &exchange::reconcile::Entry| it.state)).to_owned()
-        };
+        let says = |entry: &Option<Entry>| state(entry.map(|it| it.state)).to_owned();
+        let sealed = |entry: &Option<Entry>| digest(entry.map(|it| it.digest));
         Some(vec![
             it.name.name().to_owned(),
             id.to_string(),
@@ -101,11 +118,22 @@ fn left(Read { statement, .. }: &Read) -> Table {
             says(&it.sender),
             says(&it.recipient),
             statement.lost.contains(&id).to_string(),
+            sealed(&it.sender),
+            sealed(&it.recipient),
         ])
     });
-    let headings =
-        vec!["left", "message_id", "from", "to", "sender_state", "recipient_state", "lost"];
-    (headings, rows.collect())
+    let headings = [
+        "left",
+        "message_id",
+        "from",
+        "to",
+        "sender_state",
+        "recipient_state",
+        "lost",
+        "sender_sha256",
+        "recipient_sha256",
+    ];
+    (headings.to_vec(), rows.collect())
 }
 
 fn left_more(Read { statement, .. }: &Read) -> Table {
@@ -123,11 +151,35 @@ fn left_more(Read { statement, .. }: &Read) -> Table {
     (headings, rows.collect())
 }
 
+fn left_rest(Read { statement, .. }: &Read) -> Table {
+    let rest = &statement.left_rest;
+    let rows = rest.pairs.iter().map(|((from, to), words)| {
+        let of = |counts: &Counts| [counts.stored, counts.refused, counts.waiting];
+        let about = [rest.count.to_string(), from.to_string(), to.to_string()];
+        let both = cells(of(&words.asker)).chain(cells(of(&words.answerer)));
+        about.into_iter().chain(both).collect()
+    });
+    let headings = [
+        "left_rest",
+        "from",
+        "to",
+        "asker_stored",
+        "asker_refused",
+        "asker_waiting",
+        "answerer_stored",
+        "answerer_refused",
+        "answerer_waiting",
+    ];
+    (headings.to_vec(), rows.collect())
+}
+
 fn corrections(Read { statement, .. }: &Read) -> Table {
     let rows = statement.corrections.iter().map(|it| {
         let of = |counts: &Counts| [counts.stored, counts.refused, counts.waiting];
         let about = [it.statement.to_string(), it.pair.0.to_string(), it.pair.1.to_string()];
-        about.into_iter().chain(cells(of(&it.before))).chain(cells(of(&it.now))).collect()
+        let both = cells(of(&it.before.counts)).chain(cells(of(&it.now.counts)));
+        let entries = [digest(it.before.digest), digest(it.now.digest)];
+        about.into_iter().chain(both).chain(entries).collect()
     });
     let headings = vec![
         "correction_of",
@@ -139,6 +191,8 @@ fn corrections(Read { statement, .. }: &Read) -> Table {
         "stored_now",
         "refused_now",
         "waiting_now",
+        "entries_sha256_before",
+        "entries_sha256_now",
     ];
     (headings, rows.collect())
 }

@@ -5,15 +5,18 @@ use std::fmt::Write as _;
 
 use domain::area::AreaCode;
 use exchange::reconcile::difference::DifferenceName;
-use exchange::reconcile::statement::{Pair, Statement};
+use exchange::reconcile::statement::Statement;
+use exchange::reconcile::totals::Pair;
 
-use super::{Read, Signer, name};
+use super::{Read, Signer, attested, corrections_are_cut, name, said};
 use crate::cli::output::time;
 
 /// Flows that the picture shows; the others are in the table.
 const FLOWS_MAX: usize = 24;
 /// Differences that are left of which the page tells; the others are in the file.
 const LEFT_SHOWN: usize = 40;
+/// Digits of a digest that the page shows; all of it is in the file.
+const DIGITS: usize = 16;
 const WIDTH: usize = 640;
 const BAR: usize = 16;
 /// Height of all bars of one side.
@@ -46,26 +49,38 @@ pub(super) fn html(read: &Read) -> String {
     );
     page.push_str("<h2>流向 Flows</h2>");
     page.push_str(&flows(statement));
-    page.push_str("<h2>合计 Totals</h2><table><thead><tr><th>发出 from<th>接收 to<th class=\"n\">入库 stored<th class=\"n\">拒收 refused<th class=\"n\">未签收 waiting</tr></thead><tbody>");
-    for ((from, to), counts) in &statement.totals.0 {
+    page.push_str("<h2>合计 Totals</h2><table><thead><tr><th>发出 from<th>接收 to<th class=\"n\">入库 stored<th class=\"n\">拒收 refused<th class=\"n\">未签收 waiting<th>条目摘要 entries</tr></thead><tbody>");
+    for (pair @ (from, to), counts) in &statement.totals.0 {
+        let entries = statement.digests.0.get(pair).map(ToString::to_string);
+        let entries: String =
+            entries.iter().flat_map(|digest| digest.chars()).take(DIGITS).collect();
         let row = format!(
-            "<tr><td>{from} {}<td>{to} {}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}</tr>",
+            "<tr><td>{from} {}<td>{to} {}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td><code>{}</code></tr>",
             escape(&within(from)),
             escape(&within(to)),
             counts.stored,
             counts.refused,
-            counts.waiting
+            counts.waiting,
+            if entries.is_empty() { "—" } else { &entries }
         );
         page.push_str(&row);
     }
     page.push_str("</tbody></table>");
+    page.push_str(&what_is_attested(statement));
     page.push_str(&differences(statement));
+    page.push_str(&corrections(statement));
     page.push_str(&incomplete(statement));
     page.push_str(&format!("<p>SHA-256 <code>{digest}</code></p><div class=\"sign\">"));
-    for Signer { area, certificate } in signers {
+    for Signer { area, certificate, fault } in signers {
         let (whose, made) = (escape(&name(area)), time(statement.made));
+        let verified = match fault {
+            None => "电子签名已核验 signature verified".to_owned(),
+            Some(why) => {
+                format!("<strong>电子签名未核验 signature NOT verified</strong>: {}", escape(why))
+            }
+        };
         page.push_str(&format!(
-            "<div>{whose}（{area}）<br>电子签名已核验 signature verified<br>{made}<br>证书 certificate SHA-256<br><code>{certificate}</code></div>"
+            "<div>{whose}（{area}）<br>{verified}<br>{made}<br>证书 certificate SHA-256<br><code>{certificate}</code></div>"
         ));
     }
     page + "</div></body></html>"
@@ -120,25 +135,61 @@ fn differences(statement: &Statement) -> String {
         }
     }
     text.push_str(&left_more(statement));
+    text
+}
+
+/// How far the signatures stand for the entries, and not only for the numbers.
+fn what_is_attested(statement: &Statement) -> String {
+    let text = match attested(statement) {
+        (_, 0) => return String::new(),
+        (0, _) => {
+            "双方签署的只是数目，没有条目摘要。Both sides have signed numbers alone, without digests of the entries."
+        }
+        (some, all) if some == all => {
+            "双方持有的条目相同（遗留除外），摘要全文见签名文件。Both sides hold the same entries, but for what is left; the whole digests are in the signed file."
+        }
+        _ => {
+            "没有摘要（—）的，遗留条目只计数，条目未能逐一核对。Where there is no digest (—), what is left is counted and not named, and the entries could not be compared one by one."
+        }
+    };
+    format!("<p>{text}</p>")
+}
+
+/// What has changed in closed days.
+fn corrections(statement: &Statement) -> String {
+    if statement.corrections.is_empty() {
+        return String::new();
+    }
+    let mut text = "<h2>更正 Corrections of closed days</h2><table><thead><tr><th>对账单 statement<th>发出 → 接收 from → to<th>原 before<th>现 now</tr></thead><tbody>".to_owned();
     for it in &statement.corrections {
         let (from, to) = it.pair;
-        let row = format!(
-            "<p>更正 correction <code>{}</code>: {from} → {to}: {} → {}</p>",
-            it.statement,
-            it.before.total(),
-            it.now.total()
+        let other = match it.keeps_totals() {
+            true => "<br>数目未变，条目有变 same numbers, other entries",
+            false => "",
+        };
+        let [before, now] = [&it.before, &it.now].map(|held| said(&held.counts));
+        text.push_str(&format!(
+            "<tr><td><code>{}</code><td>{from} → {to}<td>{before}<td>{now}{other}</tr>",
+            it.statement
+        ));
+    }
+    text.push_str("</tbody></table>");
+    if corrections_are_cut(statement) {
+        text.push_str(
+            "<p>更正可能未列全，其余见下一份 there may be more, in the next statement</p>",
         );
-        text.push_str(&row);
     }
     text
 }
 
 /// Differences that are counted and not named.
 fn left_more(statement: &Statement) -> String {
-    if statement.left_more.is_empty() {
+    let rest = &statement.left_rest;
+    let counted: u64 = statement.left_more.iter().map(|it| u64::from(it.count)).sum();
+    let all = counted.saturating_add(rest.count);
+    if all == 0 {
         return String::new();
     }
-    let all: u64 = statement.left_more.iter().map(|it| u64::from(it.count)).sum();
     let mut text = format!(
         "<h2>另有遗留 {all} 项 And {all} more left, counted</h2><table><thead><tr><th>名称 name<th>发出 → 接收 from → to<th class=\"n\">数量 count</tr></thead><tbody>"
     );
@@ -149,6 +200,12 @@ fn left_more(statement: &Statement) -> String {
     for ((name, (from, to)), count) in counted {
         let row = format!("<tr><td>{name}<td>{from} → {to}<td class=\"n\">{count}</tr>");
         text.push_str(&row);
+    }
+    if rest.count > 0 {
+        let (count, pairs) = (rest.count, rest.pairs.len());
+        text.push_str(&format!(
+            "<tr><td>其余 the rest<td>{pairs} 对 pairs, in the signed file<td class=\"n\">{count}</tr>"
+        ));
     }
     text + "</tbody></table>"
 }
@@ -264,15 +321,24 @@ mod tests {
     use exchange::digest::Digest;
     use exchange::reconcile::difference::Difference;
     use exchange::reconcile::set::Scope;
-    use exchange::reconcile::statement::{Counts, LeftKind, LeftMore, Totals};
+    use exchange::reconcile::statement::{
+        Correction, LeftKind, LeftMore, LeftRest, PairHeld, Words,
+    };
+    use exchange::reconcile::totals::{Counts, Digests, Totals};
     use exchange::reconcile::{Entry, EntryState};
 
     use super::*;
 
-    #[test]
-    fn a_page_has_every_pair_and_a_band_for_each() {
-        let area = |code: &str| code.parse::<AreaCode>().unwrap();
-        let counts = |stored| Counts { stored, ..Counts::default() };
+    fn area(code: &str) -> AreaCode {
+        code.parse().unwrap()
+    }
+
+    fn counts(stored: u64) -> Counts {
+        Counts { stored, ..Counts::default() }
+    }
+
+    /// Three pairs, one difference that is left, one county that has not reported.
+    fn read() -> Read {
         let totals = [
             ((area("410522"), area("440305")), counts(40)),
             ((area("440305"), area("410522")), counts(8)),
@@ -299,22 +365,32 @@ mod tests {
             },
             made: UnixMillis::new(1_793_500_000_000),
             totals: Totals(totals.into()),
+            digests: Digests::default(),
             found: [2, 0, 0, 0, 0, 0],
             cured: [2, 0, 0, 0, 0, 0],
             left: vec![left],
             left_more: Vec::new(),
+            left_rest: LeftRest::default(),
             lost: Vec::new(),
             corrections: Vec::new(),
             incomplete: vec![(area("411528"), "2026-10-09".parse().unwrap())],
         };
-        let signer =
-            |code| Signer { area: area(code), certificate: format!("certificate of {code}") };
-        let mut read = Read {
+        let signer = |code| Signer {
+            area: area(code),
+            certificate: format!("certificate of {code}"),
+            fault: None,
+        };
+        Read {
             statement,
             digest: Digest::of(b"statement"),
             signers: [signer("410000"), signer("440000")],
             with_lists: false,
-        };
+        }
+    }
+
+    #[test]
+    fn a_page_has_every_pair_and_a_band_for_each() {
+        let mut read = read();
         let page = html(&read);
         assert!(page.contains("certificate of 410000") && page.contains("certificate of 440000"));
         assert_eq!(page.matches("<path ").count(), 3);
@@ -341,9 +417,9 @@ mod tests {
             "field,value\r\n",
             "first_day,2026-10-01\r\n",
             "asker_certificate,certificate of 410000\r\n",
-            "from,from_name,to,to_name,stored,refused,waiting\r\n",
+            "from,from_name,to,to_name,stored,refused,waiting,entries_sha256\r\n",
             "MISSING_AT_RECIPIENT,2,2\r\n",
-            ",410522,440305,STORED,STORED,true\r\n",
+            ",410522,440305,STORED,STORED,true,",
             "MISSING_AT_RECIPIENT,410522,440305,STORED,NOTHING,77\r\n",
             "411528,河南省",
         ] {
@@ -356,5 +432,66 @@ mod tests {
             (&serde_json::json!(77), 1)
         );
         assert!(told.text.contains("77") && told.text.contains("certificate of 410000"));
+    }
+
+    /// All three views of a statement: page, tables, words; and JSON.
+    fn views(read: &Read) -> [String; 4] {
+        let tables = String::from_utf8(crate::cli::statement::csv::tables(read).unwrap()).unwrap();
+        let told = crate::cli::statement::told::told(read);
+        [html(read), tables, told.text, told.json.to_string()]
+    }
+
+    #[test]
+    fn every_view_says_what_is_attested_what_was_corrected_and_what_was_not_verified() {
+        let pair = (area("410522"), area("440305"));
+        let entries = Digest::of(b"entries");
+        let held = |digest: &[u8]| PairHeld { counts: counts(7), digest: Some(Digest::of(digest)) };
+        let mut read = read();
+        let correction = Correction {
+            statement: Digest::of(b"october"),
+            pair,
+            before: held(b"before"),
+            now: held(b"now"),
+        };
+        read.statement.corrections = vec![correction];
+        for (view, says) in views(&read).iter().zip([
+            "numbers alone",
+            "pairs_attested,0",
+            "numbers alone",
+            "\"pairs_attested\":0",
+        ]) {
+            assert!(view.contains(says), "{view}");
+        }
+        read.statement.digests = Digests([(pair, entries)].into());
+        let [page, tables, words, json] = views(&read);
+        assert!(page.contains(&entries.to_string()[..DIGITS]) && page.contains("<code>—</code>"));
+        assert!(tables.contains(&entries.to_string()) && json.contains(&entries.to_string()));
+        assert!(words.contains("1 / 3"), "{words}");
+        for view in [&page, &words] {
+            assert!(view.contains("same numbers, other entries"), "{view}");
+        }
+        assert!(tables.contains(&Digest::of(b"now").to_string()));
+        assert!(json.contains("\"keeps_totals\":true"), "{json}");
+        assert!(views(&read).iter().all(|view| !view.contains("NOT verified")));
+
+        read.signers[1].fault = Some("its <root> is not known".to_owned());
+        assert!(!read.is_verified());
+        let [page, tables, words, json] = views(&read);
+        assert_eq!(page.matches("signature verified").count(), 1);
+        assert!(page.contains("NOT verified") && page.contains("&lt;root&gt;"));
+        assert!(tables.contains("answerer_signature,NOT verified"), "{tables}");
+        assert!(words.contains("NOT verified: its <root>"), "{words}");
+        assert!(json.contains("\"verified\":false"), "{json}");
+
+        let words = Words { asker: counts(4), answerer: Counts::default() };
+        read.statement.left_rest = LeftRest { count: 4, pairs: [(pair, words)].into() };
+        read.statement.corrections = vec![correction; 1_000];
+        let [page, tables, words, json] = views(&read);
+        assert!(page.contains("And 4 more left") && tables.contains("4,410522,440305,4,0,0,0,0,0"));
+        assert!(words.contains("其余遗留 4 项") && json.contains("\"left_rest\":{\"count\":4"));
+        for view in [page, words] {
+            assert!(view.contains("there may be more"), "{view}");
+        }
+        assert!(tables.contains("corrections_cut,true"));
     }
 }

@@ -10,7 +10,7 @@ use exchange::reconcile::session::{
     Answer, Ask, Asker, Incomplete, Lacks, Measured, Pairing, SessionError,
 };
 use exchange::reconcile::set::Scope;
-use exchange::reconcile::statement::Totals;
+use exchange::reconcile::totals::Holding;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -32,18 +32,18 @@ pub(super) struct Compared {
     pub(super) lost: Vec<MessageId>,
     /// What it took.
     pub(super) measured: Measured,
-    /// Our totals by pair.
-    pub(super) totals: Totals,
+    /// What we hold by pair, of the days compared before and of these.
+    pub(super) held: Holding,
     /// Counties of either side that have not reported everything, by their codes.
     pub(super) incomplete: Vec<Incomplete>,
 }
 
 impl Compared {
-    /// With what a comparison of other days has come to.
+    /// With what the comparison of the days after these has come to.
     pub(super) fn add(&mut self, other: Self) {
         self.differences.extend(other.differences);
         self.lost.extend(other.lost);
-        self.totals.with(other.totals);
+        self.held = other.held;
         let mut incomplete: BTreeMap<_, _> = self.incomplete.drain(..).collect();
         for (county, since) in other.incomplete {
             let known = incomplete.entry(county).or_insert(since);
@@ -59,14 +59,14 @@ impl Compared {
 }
 
 impl Reconcile {
-    /// Compares with the answerer of a scope, and tells it what was found. It has begun its part of the cure when this
-    /// returns.
-    pub(super) async fn compare(&self, scope: Scope) -> Result<Compared, Trouble> {
-        let compared = tokio::time::timeout(COMPARISON_MAX, self.talk(scope)).await;
+    /// Compares with the answerer of a scope, and tells it what was found; of the days compared before we hold what `before`
+    /// says. It has begun its part of the cure when this returns.
+    pub(super) async fn compare(&self, scope: Scope, before: Holding) -> Result<Compared, Trouble> {
+        let compared = tokio::time::timeout(COMPARISON_MAX, self.talk(scope, before)).await;
         compared.unwrap_or(Err(Trouble::Silent { area: scope.answerer }))
     }
 
-    async fn talk(&self, scope: Scope) -> Result<Compared, Trouble> {
+    async fn talk(&self, scope: Scope, mut held: Holding) -> Result<Compared, Trouble> {
         let mut silent = self.refresh_counties().await;
         silent.retain(|county| scope.stands_for(self.own(), *county));
         let area = scope.answerer;
@@ -120,7 +120,11 @@ impl Reconcile {
             asker = back;
             say(&asks, said.map_err(fault)?, area).await?;
         }
-        let totals = Totals::of(asker.own());
+        let holding = blocking(move || {
+            held.take(asker.own());
+            Ok((asker, held))
+        });
+        let (asker, held) = holding.await?;
         let differences = found.unwrap_or_default();
         let lost = asker.lost().to_vec();
         let both = [&lacks, asker.their_lacks()].map(|lacks| &lacks.incomplete);
@@ -132,7 +136,7 @@ impl Reconcile {
         let incomplete: BTreeMap<_, _> = each.copied().collect();
         let incomplete = incomplete.into_iter().collect();
         let measured = *asker.measured();
-        Ok(Compared { differences, lost, measured, totals, incomplete })
+        Ok(Compared { differences, lost, measured, held, incomplete })
     }
 
     async fn name(

@@ -82,7 +82,7 @@ impl Reconcile {
     /// Goes on with a round until all its days were compared; then the next one begins.
     pub(super) async fn go_on(&self, number: u64, round: &mut Round) -> Result<Came, Trouble> {
         while let Some(scope) = round.portions.next() {
-            match self.compare(scope).await {
+            match self.compare(scope, round.whole.held.clone()).await {
                 Ok(compared) => {
                     let entries = round.entries_with(&compared);
                     let left = self.cure_portion(number, scope, &compared, entries).await?;

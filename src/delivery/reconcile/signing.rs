@@ -16,7 +16,8 @@ use exchange::reconcile::calls::{Agreed, Signature, SignedStatement};
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::signing::waits_for;
-use exchange::reconcile::statement::{Correction, Statement, name_left};
+use exchange::reconcile::statement::{Correction, Left, Statement};
+use exchange::reconcile::totals::Digests;
 use store::letters::NoticeKind;
 use store::reconcile::{RunRow, RunState};
 use tokio::sync::OwnedMutexGuard;
@@ -25,7 +26,7 @@ use wire::reconcile::{decode_statement, encode_statement};
 use super::asking::Compared;
 use super::{Reconcile, in_time, not_for_us};
 use crate::app::reconcile::statements::{self, Kept};
-use crate::app::reconcile::{figures, runs};
+use crate::app::reconcile::{corrections, figures, runs};
 use crate::app::{AppError, Refusal, blocking, notices};
 use crate::delivery::proof::{self, Claim};
 use crate::errors::chain;
@@ -106,6 +107,10 @@ impl Reconcile {
     ) -> Result<Agreed, AppError> {
         let (own, now) = (self.own(), SystemClock.now());
         let statement = decode_statement(&bytes).map_err(|_| AppError::from(Reason::Malformed))?;
+        // What is not read is not signed.
+        if encode_statement(&statement) != bytes {
+            return Err(Refusal::new(Reason::Malformed).field("statement").into());
+        }
         let scope = statement.scope;
         if scope.asker != caller || scope.answerer != own || !scope.is_between_two() {
             return Err(not_for_us());
@@ -149,20 +154,24 @@ impl Reconcile {
         let (own, scope) = (self.own(), statement.scope);
         let incomplete = self.incomplete(self.counties_below(), scope).await?;
         let entries = self.entries(scope).await?;
-        if !statement.is_true_for(own, &entries, &incomplete) {
+        let corrections = statement.corrections.clone();
+        let checked = statement.clone();
+        let check = move || Ok(checked.is_true_for(own, &entries, &incomplete));
+        if !blocking(check).await? {
             return Ok(Some(Agreed::Differs));
         }
-        if statement.corrections.is_empty() {
+        if corrections.is_empty() {
             return Ok(None);
         }
         let ours = self.corrected(scope).await?;
-        let same = statement.corrections.iter().all(|it| ours.contains(it));
+        let same = corrections.iter().all(|it| ours.contains(it));
         Ok((!same).then_some(Agreed::Corrects(ours)))
     }
 
     async fn corrected(&self, scope: Scope) -> Result<Vec<Correction>, AppError> {
-        let (own, store) = (self.own(), self.store().clone());
-        blocking(move || statements::corrected(&store, own, &scope)).await
+        let (own, store, seen) = (self.own(), self.store().clone(), Arc::clone(&self.0.seen));
+        let _turn = self.0.correcting.acquire().await.ok();
+        blocking(move || corrections::corrected(&store, own, &scope, &seen)).await
     }
 
     /// Signs what came of a run, and has the other side sign. Of corrections only those are told that it has found as well,
@@ -279,22 +288,27 @@ fn statement(
     compared: Compared,
     (lost, corrections): (&BTreeSet<MessageId>, Vec<Correction>),
 ) -> Statement {
-    let Compared { differences, totals, incomplete, .. } = compared;
-    let (left, left_more) = name_left(differences, lost);
+    let Compared { differences, held, incomplete, .. } = compared;
+    let held = held.end();
+    let Left { named: left, more: left_more, rest: left_rest } =
+        Left::of(differences, lost, &scope);
     let named: BTreeSet<MessageId> = left.iter().filter_map(Difference::id).collect();
-    Statement {
+    let statement = Statement {
         id: random(),
         scope,
         made: SystemClock.now(),
-        totals,
+        totals: held.totals,
+        digests: Digests::default(),
         found: row.found,
         cured: row.cured,
         left,
         left_more,
+        left_rest,
         lost: lost.intersection(&named).copied().collect(),
         corrections,
         incomplete,
-    }
+    };
+    statement.attesting(held.digests)
 }
 
 /// What an asker's clock says is not far ahead of ours, and what it would close is over by ours.

@@ -189,6 +189,18 @@ impl EntrySet {
         self.entries.iter().chain(self.late.values()).filter_map(unpack_entry)
     }
 
+    /// The entries in the order of their messages: those of which the message is wanted, and the others, which are in that
+    /// order and about no message that is wanted.
+    pub(super) fn in_order<'a>(
+        &'a self,
+        is_wanted: impl Fn(MessageId) -> bool,
+        others: &'a [PackedEntry],
+    ) -> impl Iterator<Item = &'a PackedEntry> {
+        let own = merged(self.entries.iter(), self.late.values());
+        let own = own.filter(move |entry| is_wanted(MessageId::from_bytes(*message_in(entry))));
+        merged(own, others.iter())
+    }
+
     /// Everything is in its order from now on.
     pub(super) fn settle(&mut self) {
         let late = std::mem::take(&mut self.late);
@@ -253,4 +265,17 @@ impl EntrySet {
             self.settle();
         }
     }
+}
+
+/// Two that are each in the order of their messages, as one.
+fn merged<'a>(
+    one: impl Iterator<Item = &'a PackedEntry>,
+    other: impl Iterator<Item = &'a PackedEntry>,
+) -> impl Iterator<Item = &'a PackedEntry> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(first), Some(second)) if message_in(second) < message_in(first) => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
 }

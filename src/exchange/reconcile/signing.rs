@@ -8,18 +8,22 @@
 //!   over the same days are on their way at one time.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::time::Date;
 use domain::time::UnixMillis;
 
+use super::set::EntrySet;
 use super::set::Scope;
 use super::statement::CORRECTIONS_MAX;
 use super::statement::Correction;
+use super::statement::PairHeld;
 use super::statement::Statement;
-use super::statement::Totals;
-use super::statement::corrections;
+use super::totals::Digests;
+use super::totals::Pair;
+use super::totals::Totals;
 use crate::digest::Digest;
 
 /// How far ahead the clock of an asker may be.
@@ -75,15 +79,28 @@ impl Statement {
     }
 }
 
-/// What has changed, by the books of `own`, in days that were closed before, and that no later statement has told. `now`
-/// reads what the books say of the days of a statement.
+/// What is held now of the pairs of a closed statement of which it says something else, as its asker has it.
+pub type Changed = BTreeMap<Pair, PairHeld>;
+
+/// What has changed in the days of a closed statement, by the entries of `own` of now.
+#[must_use]
+pub fn changed(own: AreaCode, statement: &Statement, entries: &EntrySet) -> Changed {
+    let now = statement.held_now(own, entries);
+    let pairs = statement.totals.0.keys().chain(now.totals.0.keys()).copied();
+    let each = pairs.map(|pair| (pair, held_of(&now.totals, &now.digests, pair)));
+    let was = |pair: &Pair| held_of(&statement.totals, &statement.digests, *pair);
+    each.filter(|(pair, held)| *held != was(pair)).collect()
+}
+
+/// What has changed in days that were closed before, and that no later statement has told. `changed` says what has in the
+/// days of a statement. Both sides say it as the asker of that statement has it, so that what was left then stands in no
+/// correction's way.
 ///
 /// # Errors
 /// When the books cannot be read.
 pub fn corrected<E>(
-    own: AreaCode,
     closed: &[(Digest, &Statement)],
-    mut now: impl FnMut(&Scope) -> Result<Totals, E>,
+    mut changed: impl FnMut(&Digest, &Statement) -> Result<Changed, E>,
 ) -> Result<Vec<Correction>, E> {
     let mut by_time: Vec<_> = closed.iter().collect();
     by_time.sort_by_key(|(_, statement)| statement.made);
@@ -91,17 +108,31 @@ pub fn corrected<E>(
     let told: BTreeMap<_, _> = told.map(|it| ((it.statement, it.pair), it.now)).collect();
     let mut all = Vec::new();
     for (digest, statement) in closed {
-        let now = now(&statement.scope)?;
-        let mut before = match statement.scope.asker == own {
-            true => statement.totals.clone(),
-            false => statement.answerers_totals(),
-        };
-        let since = told.iter().filter(|((of, _), _)| of == digest);
-        before.0.extend(since.map(|((_, pair), counts)| (*pair, *counts)));
-        all.extend(corrections(*digest, &before, &now));
+        let changed = changed(digest, statement)?;
+        let signed = |pair| held_of(&statement.totals, &statement.digests, pair);
+        let since = told.keys().filter(|(of, _)| of == digest).map(|(_, pair)| pair);
+        let pairs: BTreeSet<Pair> = changed.keys().chain(since).copied().collect();
+        let each = pairs.into_iter().map(|pair| Correction {
+            statement: *digest,
+            pair,
+            before: told.get(&(*digest, pair)).copied().unwrap_or_else(|| signed(pair)),
+            now: changed.get(&pair).copied().unwrap_or_else(|| signed(pair)),
+        });
+        all.extend(each.filter(has_changed).take(CORRECTIONS_MAX));
     }
     all.truncate(CORRECTIONS_MAX);
     Ok(all)
+}
+
+fn held_of(totals: &Totals, digests: &Digests, pair: Pair) -> PairHeld {
+    let counts = totals.0.get(&pair).copied().unwrap_or_default();
+    PairHeld { counts, digest: digests.0.get(&pair).copied() }
+}
+
+/// Other numbers, or other entries where both are under a digest.
+fn has_changed(it: &Correction) -> bool {
+    let other_entries = it.before.digest.zip(it.now.digest).is_some_and(|(was, is)| was != is);
+    !it.keeps_totals() || other_entries
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Totals of what was exchanged, and what both sides sign about it.
 
+mod left;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -10,6 +12,12 @@ use domain::time::UnixMillis;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use self::left::Left;
+pub use self::left::LeftKind;
+pub use self::left::LeftMore;
+pub use self::left::LeftRest;
+pub use self::left::Words;
+use self::left::words;
 use super::Entry;
 use super::EntryState;
 use super::difference::Difference;
@@ -17,6 +25,11 @@ use super::difference::DifferenceName;
 use super::session::Incomplete;
 use super::set::EntrySet;
 use super::set::Scope;
+use super::totals::Counts;
+use super::totals::Digests;
+use super::totals::Held;
+use super::totals::Pair;
+use super::totals::Totals;
 use crate::digest::Digest;
 
 /// Pairs of counties in one statement at most: more than a province has with another.
@@ -28,186 +41,17 @@ pub const LEFT_MORE_MAX: usize = 16_384;
 /// Corrections of earlier statements in one statement.
 pub const CORRECTIONS_MAX: usize = 1_000;
 
-/// Messages by state.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub struct Counts {
-    /// Without a receipt.
-    pub waiting: u64,
-    /// Stored at the recipient.
-    pub stored: u64,
-    /// Refused by the recipient.
-    pub refused: u64,
+/// What a side holds of a pair at a time: numbers, and a digest of the entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairHeld {
+    /// Numbers by state.
+    pub counts: Counts,
+    /// The digest ([`Held::digests`]); none where nothing is held, or nobody has put one under a signature.
+    pub digest: Option<Digest>,
 }
 
-impl Counts {
-    const fn of(&mut self, state: EntryState) -> &mut u64 {
-        match state {
-            EntryState::Waiting => &mut self.waiting,
-            EntryState::Stored => &mut self.stored,
-            EntryState::Refused => &mut self.refused,
-        }
-    }
-
-    /// All of them.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.waiting.saturating_add(self.stored).saturating_add(self.refused)
-    }
-}
-
-/// Sender and recipient.
-pub type Pair = (AreaCode, AreaCode);
-
-/// Counts by pair of counties.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals(pub BTreeMap<Pair, Counts>);
-
-impl Totals {
-    /// Of a set.
-    #[must_use]
-    pub fn of(set: &EntrySet) -> Self {
-        let mut totals = Self::default();
-        set.iter().for_each(|entry| totals.add(&entry));
-        totals
-    }
-
-    /// With those of other messages.
-    pub fn with(&mut self, others: Self) {
-        for (pair, Counts { waiting, stored, refused }) in others.0 {
-            let states = [EntryState::Waiting, EntryState::Stored, EntryState::Refused];
-            for (state, more) in states.into_iter().zip([waiting, stored, refused]) {
-                self.add_many(pair, state, more);
-            }
-        }
-    }
-
-    fn add(&mut self, entry: &Entry) {
-        self.add_many((entry.from, entry.to), entry.state, 1);
-    }
-
-    fn add_many(&mut self, pair: Pair, state: EntryState, more: u64) {
-        let count = self.0.entry(pair).or_default().of(state);
-        *count = count.saturating_add(more);
-    }
-
-    fn remove(&mut self, pair: Pair, state: EntryState, fewer: u64) {
-        if let Some(counts) = self.0.get_mut(&pair) {
-            let count = counts.of(state);
-            *count = count.saturating_sub(fewer);
-            if counts.total() == 0 {
-                self.0.remove(&pair);
-            }
-        }
-    }
-
-    /// What the other side's totals are, when these differences are all there are: some named, the others counted.
-    fn seen_from_the_other_side(
-        &self,
-        scope: &Scope,
-        left: &[Difference],
-        more: &[LeftMore],
-    ) -> Self {
-        let mut totals = self.clone();
-        for difference in left {
-            let Some((from, _)) = difference.pair() else { continue };
-            let (ours, theirs) = match scope.stands_for(scope.asker, from) {
-                true => (&difference.sender, &difference.recipient),
-                false => (&difference.recipient, &difference.sender),
-            };
-            ours.iter().for_each(|it| totals.remove((it.from, it.to), it.state, 1));
-            theirs.iter().for_each(|entry| totals.add(entry));
-        }
-        for LeftMore { what, count } in more {
-            let LeftKind { pair, sender, recipient, .. } = what;
-            let (ours, theirs) = match scope.stands_for(scope.asker, pair.0) {
-                true => (sender, recipient),
-                false => (recipient, sender),
-            };
-            ours.iter().for_each(|state| totals.remove(*pair, *state, u64::from(*count)));
-            theirs.iter().for_each(|state| totals.add_many(*pair, *state, u64::from(*count)));
-        }
-        totals
-    }
-}
-
-/// What differences have in common that are counted and not named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct LeftKind {
-    /// Sender and recipient; both sides say the same of that.
-    pub pair: Pair,
-    /// The name.
-    pub name: DifferenceName,
-    /// What the sender's side says.
-    pub sender: Option<EntryState>,
-    /// What the recipient's side says.
-    pub recipient: Option<EntryState>,
-}
-
-impl LeftKind {
-    fn of(difference: &Difference) -> Option<Self> {
-        let Difference { name, sender, recipient } = difference;
-        let pair = difference.pair()?;
-        let is_one = |it: &Entry| (it.from, it.to) == pair;
-        if !recipient.as_ref().is_none_or(is_one) {
-            return None;
-        }
-        let state = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.state);
-        Some(Self { pair, name: *name, sender: state(sender), recipient: state(recipient) })
-    }
-
-    /// Whether there can be such differences in a scope.
-    fn can_be(&self, scope: &Scope) -> bool {
-        let (from, to) = self.pair;
-        let is = |party, area| scope.stands_for(party, area);
-        let between = is(scope.asker, from) && is(scope.answerer, to)
-            || is(scope.answerer, from) && is(scope.asker, to);
-        let fits = match self.name {
-            DifferenceName::MissingAtRecipient => self.sender.is_some() && self.recipient.is_none(),
-            DifferenceName::MissingAtSender => self.sender.is_none() && self.recipient.is_some(),
-            DifferenceName::NotReported => self.sender.is_some() || self.recipient.is_some(),
-            DifferenceName::ReceiptMissing
-            | DifferenceName::StateDiffers
-            | DifferenceName::ContentDiffers => self.sender.is_some() && self.recipient.is_some(),
-        };
-        between && fits
-    }
-}
-
-/// Differences that are left beyond those that are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct LeftMore {
-    /// What they have in common.
-    pub what: LeftKind,
-    /// How many, at least one.
-    pub count: u32,
-}
-
-/// Names so many of the differences that are left as a statement may, and counts the others: what a person decides and what is
-/// lost is named first. In the order of the messages.
-#[must_use]
-pub fn name_left(
-    mut left: Vec<Difference>,
-    lost: &BTreeSet<MessageId>,
-) -> (Vec<Difference>, Vec<LeftMore>) {
-    let is_lost = |it: &Difference| it.id().is_some_and(|id| lost.contains(&id));
-    left.sort_by_key(|it| {
-        // What is not of one pair on both sides cannot be counted.
-        let last = LeftKind::of(it).is_some();
-        (last, !it.name.is_for_a_person(), !is_lost(it), it.id())
-    });
-    let others = left.split_off(left.len().min(LEFT_MAX));
-    left.sort_by_key(Difference::id);
-    let mut more: BTreeMap<LeftKind, u32> = BTreeMap::new();
-    for kind in others.iter().filter_map(LeftKind::of) {
-        let count = more.entry(kind).or_default();
-        *count = count.saturating_add(1);
-    }
-    (left, more.into_iter().map(|(what, count)| LeftMore { what, count }).collect())
-}
-
-/// What has changed in the days of a statement since it was signed.
+/// What has changed in the days of a statement since it was signed, as its asker has it: other numbers, or other entries of
+/// the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
     /// Digest of that statement.
@@ -215,9 +59,17 @@ pub struct Correction {
     /// Sender and recipient.
     pub pair: Pair,
     /// What it says.
-    pub before: Counts,
+    pub before: PairHeld,
     /// How it is now.
-    pub now: Counts,
+    pub now: PairHeld,
+}
+
+impl Correction {
+    /// Whether only the entries are others, and the numbers are the same.
+    #[must_use]
+    pub fn keeps_totals(&self) -> bool {
+        self.before.counts == self.now.counts
+    }
 }
 
 /// What both sides sign about a scope.
@@ -231,6 +83,9 @@ pub struct Statement {
     pub made: UnixMillis,
     /// What the asker holds, by pair.
     pub totals: Totals,
+    /// Digests of the asker's entries, of every pair of which nothing is counted and not named: these the answerer can work
+    /// out as well. None in a statement of the former form, which says numbers alone.
+    pub digests: Digests,
     /// Differences that were found, by name in the order of [`DifferenceName::ALL`].
     pub found: [u32; 6],
     /// Of these, cured.
@@ -239,6 +94,8 @@ pub struct Statement {
     pub left: Vec<Difference>,
     /// The others that are left, counted, ascending; only when there are [`LEFT_MAX`] that are named.
     pub left_more: Vec<LeftMore>,
+    /// What has no place among these, counted by pair alone; only when there are [`LEFT_MAX`] that are named.
+    pub left_rest: LeftRest,
     /// Of the messages that are named as left those that nobody can bring back, ascending, by the asker's word.
     pub lost: Vec<MessageId>,
     /// What has changed in days that an earlier statement has closed.
@@ -261,16 +118,52 @@ impl Statement {
         (self.scope.first, self.scope.last)
     }
 
-    /// The answerer's totals, when the differences that are left are all there are.
+    /// With the asker's digests, but for the pairs of which something is counted and not named.
     #[must_use]
-    pub fn answerers_totals(&self) -> Totals {
-        self.totals.seen_from_the_other_side(&self.scope, &self.left, &self.left_more)
+    pub fn attesting(mut self, mut digests: Digests) -> Self {
+        let counted = self.counted();
+        digests.0.retain(|pair, _| !counted.contains(pair));
+        self.digests = digests;
+        self
     }
 
-    /// Whether the answerer's totals are these, when the differences that are left are all there are.
+    /// The pairs of which something is counted and not named: of these nobody can tell from his own entries which the other
+    /// side holds.
+    fn counted(&self) -> BTreeSet<Pair> {
+        let kinds = self.left_more.iter().map(|it| it.what.pair);
+        kinds.chain(self.left_rest.pairs.keys().copied()).collect()
+    }
+
+    /// The answerer's totals, when the differences that are left are all there are; `None` when the asker has not so many.
     #[must_use]
-    pub fn agrees_with(&self, own: &Totals) -> bool {
-        self.answerers_totals() == *own
+    pub fn answerers_totals(&self) -> Option<Totals> {
+        let named = self.left.iter().map(|it| words(&self.scope, it));
+        let totals = turned(self.totals.clone(), named)?;
+        self.counted_turned(totals, false)
+    }
+
+    /// Totals with what is counted and not named as the other side says it: of the asker's those of the answerer, or `back`.
+    fn counted_turned(&self, mut totals: Totals, back: bool) -> Option<Totals> {
+        let (mut fewer, mut more) = (Vec::new(), Vec::new());
+        for LeftMore { what, count } in &self.left_more {
+            let (asker, answerer) = what.words(&self.scope);
+            let count = u64::from(*count);
+            fewer.extend(asker.map(|state| (what.pair, state, count)));
+            more.extend(answerer.map(|state| (what.pair, state, count)));
+        }
+        for (pair, Words { asker, answerer }) in &self.left_rest.pairs {
+            fewer.extend(asker.each().map(|(state, count)| (*pair, state, count)));
+            more.extend(answerer.each().map(|(state, count)| (*pair, state, count)));
+        }
+        if back {
+            std::mem::swap(&mut fewer, &mut more);
+        }
+        // All of it first, so that nothing is taken away that was only added.
+        for (pair, state, count) in fewer {
+            totals.take(pair, state, count)?;
+        }
+        more.into_iter().for_each(|(pair, state, count)| totals.add(pair, state, count));
+        Some(totals.settled())
     }
 
     /// How many differences are left.
@@ -278,21 +171,22 @@ impl Statement {
     pub fn left_count(&self) -> u64 {
         let more = self.left_more.iter().map(|it| u64::from(it.count));
         let named = u64::try_from(self.left.len()).unwrap_or(u64::MAX);
-        more.fold(named, u64::saturating_add)
+        more.fold(named, u64::saturating_add).saturating_add(self.left_rest.count)
     }
 
     /// Whether what is counted and not named, and what is lost, can be so.
     fn is_whole(&self, named: &BTreeSet<MessageId>) -> bool {
-        let is_full = self.left_more.is_empty() || self.left.len() == LEFT_MAX;
-        is_full
+        let is_counted = !self.left_more.is_empty() || self.left_rest != LeftRest::default();
+        (!is_counted || self.left.len() == LEFT_MAX)
             && self.left_more.is_sorted_by(|one, next| one.what < next.what)
             && self.left_more.iter().all(|it| it.count > 0 && it.what.can_be(&self.scope))
+            && self.left_rest.can_be(&self.scope)
             && self.lost.is_sorted_by(|one, next| one < next)
             && self.lost.iter().all(|id| named.contains(id))
     }
 
-    /// Whether this is what a party finds in its own books as well: the totals of the other one, every word of its own in
-    /// what is left, each message once, and the counties of its own that are incomplete.
+    /// Whether this is what a party finds in its own books as well: the totals of the other one and the digests of its
+    /// entries, every word of its own in what is left, each message once, and the counties of its own that are incomplete.
     #[must_use]
     pub fn is_true_for(&self, party: AreaCode, own: &EntrySet, incomplete: &[Incomplete]) -> bool {
         let mut ids = BTreeSet::new();
@@ -301,7 +195,59 @@ impl Statement {
             && self.left.iter().all(|it| self.is_left(party, own, it))
             && self.is_whole(&ids)
             && self.incomplete.iter().filter(is_mine).eq(incomplete)
-            && self.agrees_with(&Totals::of(own))
+            && self.attests_to(party, own)
+    }
+
+    /// Whether the asker's totals and digests follow from the entries of a party and from what is left. What is counted and
+    /// not named of a pair is held against the totals alone, and nothing may be said of its entries.
+    fn attests_to(&self, party: AreaCode, own: &EntrySet) -> bool {
+        let is_asker = party == self.scope.asker;
+        let held = match is_asker {
+            true => Held::of(own),
+            false => Held::with(own, &self.askers_words()),
+        };
+        let counted = self.counted();
+        let mut digests = held.digests;
+        digests.0.retain(|pair, _| !counted.contains(pair));
+        if digests != self.digests {
+            return false;
+        }
+        if is_asker {
+            return held.totals == self.totals;
+        }
+        let named = || self.left.iter().map(|it| words(&self.scope, it));
+        let ours = turned(held.totals, named());
+        ours.is_some() && ours == self.answerers_totals()
+    }
+
+    /// What the asker says of the messages that are named as left.
+    fn askers_words(&self) -> BTreeMap<MessageId, Option<Entry>> {
+        let words = self.left.iter().map(|it| (it.id(), *words(&self.scope, it).0));
+        words.filter_map(|(id, word)| Some((id?, word))).collect()
+    }
+
+    /// What its asker holds of its days, by the entries of a party of now: of what is left the asker says the same as when it
+    /// was signed, as long as the party says the same.
+    #[must_use]
+    pub fn held_now(&self, party: AreaCode, own: &EntrySet) -> Held {
+        let counted = self.counted();
+        if party == self.scope.asker {
+            let mut held = Held::of(own);
+            held.digests.0.retain(|pair, _| !counted.contains(pair));
+            return held;
+        }
+        let is_same = |it: &&Difference| {
+            let ours = it.id().and_then(|id| own.get(id));
+            *words(&self.scope, it).1 == ours
+        };
+        let instead = self.left.iter().filter(is_same);
+        let instead = instead.filter_map(|it| Some((it.id()?, *words(&self.scope, it).0)));
+        let mut held = Held::with(own, &instead.collect());
+        held.digests.0.retain(|pair, _| !counted.contains(pair));
+        if let Some(totals) = self.counted_turned(held.totals.clone(), true) {
+            held.totals = totals;
+        }
+        held
     }
 
     /// Whether a difference that is left can be one, and says of a party what that says itself.
@@ -321,14 +267,26 @@ impl Statement {
             }
             _ => false,
         };
-        let fits = match name {
-            DifferenceName::ContentDiffers => is_other,
-            DifferenceName::MissingAtRecipient => sender.is_some() && recipient.is_none(),
-            DifferenceName::MissingAtSender => sender.is_none() && recipient.is_some(),
-            DifferenceName::ReceiptMissing | DifferenceName::StateDiffers => {
-                ours.is_some() && theirs.is_some() && ours != theirs
+        let same_envelope = |one: &Entry, other: &Entry| {
+            (one.digest, one.from, one.to) == (other.digest, other.from, other.to)
+        };
+        let fits = match (name, sender, recipient) {
+            (DifferenceName::ContentDiffers, ..) => is_other,
+            (DifferenceName::MissingAtRecipient, Some(_), None)
+            | (DifferenceName::MissingAtSender, None, Some(_)) => true,
+            (DifferenceName::ReceiptMissing, Some(sent), Some(got)) => {
+                same_envelope(sent, got)
+                    && sent.state == EntryState::Waiting
+                    && got.state != EntryState::Waiting
             }
-            DifferenceName::NotReported => ours != theirs,
+            // The sender knows which envelopes of it there were before.
+            (DifferenceName::StateDiffers, Some(sent), Some(got)) => match same_envelope(sent, got)
+            {
+                true => sent.state != got.state && sent.state != EntryState::Waiting,
+                false => (sent.from, sent.to) == (got.from, got.to) && !(sends && is_other),
+            },
+            (DifferenceName::NotReported, ..) => ours != theirs,
+            _ => false,
         };
         let is_same = [sender, recipient].into_iter().flatten().all(|it| it.id == id);
         let is_ours = *ours == told.map(|told| told.entry);
@@ -349,17 +307,20 @@ pub fn count_names(names: impl IntoIterator<Item = DifferenceName>) -> [u32; 6] 
     counts
 }
 
-/// What differs between the totals of a closed statement and those of now.
-#[must_use]
-pub fn corrections(statement: Digest, before: &Totals, now: &Totals) -> Vec<Correction> {
-    let pairs = before.0.keys().chain(now.0.keys());
-    let pairs: BTreeSet<Pair> = pairs.copied().collect();
-    let of = |totals: &Totals, pair| totals.0.get(&pair).copied().unwrap_or_default();
-    let corrections = pairs.into_iter().map(|pair| {
-        let (before, now) = (of(before, pair), of(now, pair));
-        Correction { statement, pair, before, now }
-    });
-    corrections.filter(|it| it.before != it.now).take(CORRECTIONS_MAX).collect()
+/// Totals with what the other side says of these messages: of each our own word, and the other's. `None` when we have not
+/// so many.
+fn turned<'a>(
+    mut totals: Totals,
+    words: impl Iterator<Item = (&'a Option<Entry>, &'a Option<Entry>)>,
+) -> Option<Totals> {
+    let words: Vec<_> = words.collect();
+    for entry in words.iter().filter_map(|(ours, _)| ours.as_ref()) {
+        totals.take((entry.from, entry.to), entry.state, 1)?;
+    }
+    for entry in words.iter().filter_map(|(_, theirs)| theirs.as_ref()) {
+        totals.add((entry.from, entry.to), entry.state, 1);
+    }
+    Some(totals.settled())
 }
 
 #[cfg(test)]

@@ -43,6 +43,22 @@ pub fn unpack_entry(bytes: &PackedEntry) -> Option<Entry> {
     take_entry(&mut bytes.as_slice())
 }
 
+/// The state that an entry in its bytes has.
+pub(super) fn state_in(entry: &PackedEntry) -> Option<EntryState> {
+    entry.first().and_then(|byte| EntryState::from_byte(*byte))
+}
+
+/// Sender and recipient in it, as they stand there.
+pub(super) fn pair_bytes_in(entry: &PackedEntry) -> [u8; 12] {
+    entry.last_chunk().copied().unwrap_or_default()
+}
+
+/// Reads these.
+pub(super) fn pair_from(bytes: &[u8; 12]) -> Option<(AreaCode, AreaCode)> {
+    let (from, to) = bytes.split_first_chunk::<6>()?;
+    Some((area(from)?, area(to)?))
+}
+
 /// Adds an entry to bytes.
 pub fn put_entry(bytes: &mut Vec<u8>, entry: &Entry) {
     bytes.extend_from_slice(&pack_entry(entry));

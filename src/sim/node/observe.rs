@@ -1,7 +1,7 @@
 //! What a disk has taken in is noted in the history, whatever the program says of it.
 
 use exchange::lane::LaneSeq;
-use exchange::reconcile::statement::Counts;
+use exchange::reconcile::totals::Counts;
 
 use super::signing::SignedStatement;
 use super::{Node, World};
@@ -60,7 +60,7 @@ impl Node {
         let statement = signed.statement();
         let totals = match statement.scope.asker == self.area {
             true => statement.totals.clone(),
-            false => statement.answerers_totals(),
+            false => statement.answerers_totals().unwrap_or_default(),
         };
         let mut counts = Counts::default();
         for of in totals.0.values() {

@@ -20,7 +20,8 @@ use exchange::reconcile::session::{
 };
 use exchange::reconcile::set::{EntrySet, Scope};
 use exchange::reconcile::signing::Keeping;
-use exchange::reconcile::statement::{Correction, Totals};
+use exchange::reconcile::statement::Correction;
+use exchange::reconcile::totals::Holding;
 
 use self::signing::Signing;
 use super::Simulation;
@@ -52,17 +53,17 @@ pub(super) type Reports = BTreeMap<NodeNo, BTreeMap<NodeNo, Reported>>;
 #[derive(Clone, Debug, Default)]
 struct Compared {
     differences: Vec<Difference>,
-    /// The asker's.
-    totals: Totals,
+    /// What the asker holds, of the days compared before and of these.
+    held: Holding,
     /// Of both sides.
     incomplete: Vec<Incomplete>,
 }
 
 impl Compared {
-    /// With what a comparison of other days has come to.
+    /// With what the comparison of the days after these has come to.
     fn add(&mut self, other: Self) {
         self.differences.extend(other.differences);
-        self.totals.with(other.totals);
+        self.held = other.held;
         let mut incomplete: BTreeMap<_, _> = self.incomplete.drain(..).collect();
         for (county, since) in other.incomplete {
             let known = incomplete.entry(county).or_insert(since);
@@ -235,7 +236,9 @@ impl Simulation {
         }
         run.stage = Stage::Compares;
         let Some(scope) = run.portions.next() else { return steps };
-        let compared = match self.converse(&scope, (parties, run.unmatched_max), &silent, quiet) {
+        let before = run.whole.held.clone();
+        let both = (parties, run.unmatched_max);
+        let compared = match self.converse(&scope, both, before, (&silent, quiet)) {
             Ok(compared) => compared,
             Err(Broken::Off) => {
                 run.comparisons += 1;
@@ -379,8 +382,8 @@ impl Simulation {
         &mut self,
         scope: &Scope,
         ((asks, answers), unmatched_max): ((NodeNo, NodeNo), u64),
-        silent: &BTreeSet<NodeNo>,
-        quiet: bool,
+        before: Holding,
+        (silent, quiet): (&BTreeSet<NodeNo>, bool),
     ) -> Result<Compared, Broken> {
         let broken = |fault| match fault {
             SessionError::TooLarge { entries, most } => Broken::TooLarge { entries, most },
@@ -392,7 +395,8 @@ impl Simulation {
         let both = ours_lack.incomplete.iter().chain(&theirs_lack.incomplete);
         let incomplete: BTreeMap<_, _> = both.copied().collect();
         let incomplete = incomplete.into_iter().collect();
-        let totals = Totals::of(&own);
+        let mut held = before;
+        held.take(&own);
         let nonces: [[u8; 16]; 2] =
             [self.world.dice.reconcile.bytes(), self.world.dice.reconcile.bytes()];
         let begun = Asker::new(*scope, own, nonces[0], Vec::new(), unmatched_max);
@@ -418,7 +422,7 @@ impl Simulation {
                 answers.extend(answerer.step(ask).map_err(broken)?);
             }
         }
-        Ok(Compared { differences: found.ok_or(Broken::Off)?, totals, incomplete })
+        Ok(Compared { differences: found.ok_or(Broken::Off)?, held, incomplete })
     }
 }
 

@@ -10,16 +10,20 @@ use exchange::reconcile::difference::DifferenceName;
 use exchange::reconcile::session::INCOMPLETE_MAX;
 use exchange::reconcile::statement::CORRECTIONS_MAX;
 use exchange::reconcile::statement::Correction;
-use exchange::reconcile::statement::Counts;
 use exchange::reconcile::statement::LEFT_MAX;
 use exchange::reconcile::statement::LEFT_MORE_MAX;
 use exchange::reconcile::statement::LeftKind;
 use exchange::reconcile::statement::LeftMore;
+use exchange::reconcile::statement::LeftRest;
 use exchange::reconcile::statement::PAIRS_MAX;
-use exchange::reconcile::statement::Pair;
+use exchange::reconcile::statement::PairHeld;
 use exchange::reconcile::statement::Statement;
-use exchange::reconcile::statement::Totals;
+use exchange::reconcile::statement::Words;
 use exchange::reconcile::told;
+use exchange::reconcile::totals::Counts;
+use exchange::reconcile::totals::Digests;
+use exchange::reconcile::totals::Pair;
+use exchange::reconcile::totals::Totals;
 use prost::Message;
 
 use super::incomplete_from_pb;
@@ -34,8 +38,9 @@ use crate::fields::time;
 use crate::malformed::Malformed;
 use crate::pb::exchange as pb;
 
-/// Bytes of a statement at most.
-pub const STATEMENT_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Bytes of a statement at most: of as many pairs as it may have, each with a digest or with what is left of it, some six
+/// million.
+pub const STATEMENT_BYTES_MAX: usize = 7 * 1024 * 1024;
 /// Bytes of a statement with both signatures and their chains at most.
 pub const SIGNED_STATEMENT_BYTES_MAX: usize = STATEMENT_BYTES_MAX + 256 * 1024;
 
@@ -46,6 +51,7 @@ pub fn encode_statement(statement: &Statement) -> Vec<u8> {
         from: from.to_string(),
         to: to.to_string(),
         counts: Some(counts_to_pb(counts)),
+        entries_sha256: digest_to_pb(statement.digests.0.get(&(*from, *to))),
     });
     let each = statement.found.iter().zip(&statement.cured);
     let differences = DifferenceName::ALL.iter().zip(each).map(|(name, (found, cured))| {
@@ -62,6 +68,8 @@ pub fn encode_statement(statement: &Statement) -> Vec<u8> {
         incomplete: incomplete_to_pb(&statement.incomplete),
         left_more: statement.left_more.iter().map(left_more_to_pb).collect(),
         lost: statement.lost.iter().map(|id| id.as_bytes().to_vec()).collect(),
+        left_rest: statement.left_rest.pairs.iter().map(left_rest_to_pb).collect(),
+        left_rest_count: statement.left_rest.count,
     };
     statement.encode_to_vec()
 }
@@ -76,12 +84,19 @@ pub fn decode_statement(bytes: &[u8]) -> Result<Statement, Malformed> {
     at_most("statement.totals", statement.totals.len(), PAIRS_MAX)?;
     at_most("statement.corrections", statement.corrections.len(), CORRECTIONS_MAX)?;
     at_most("statement.left_more", statement.left_more.len(), LEFT_MORE_MAX)?;
+    at_most("statement.left_rest", statement.left_rest.len(), PAIRS_MAX)?;
     at_most("statement.lost", statement.lost.len(), LEFT_MAX)?;
     // Of both sides.
     at_most("statement.incomplete", statement.incomplete.len(), 2 * INCOMPLETE_MAX)?;
-    let mut totals = Totals::default();
+    let (mut totals, mut digests) = (Totals::default(), Digests::default());
     for total in statement.totals {
-        totals.0.insert(pair(&total.from, &total.to)?, counts_from_pb(total.counts)?);
+        let pair = pair(&total.from, &total.to)?;
+        if totals.0.last_key_value().is_some_and(|(last, _)| *last >= pair) {
+            return Err(Malformed::Range { field: "statement.totals" });
+        }
+        totals.0.insert(pair, counts_from_pb(total.counts)?);
+        let digest = digest_from_pb("statement.totals.entries_sha256", &total.entries_sha256)?;
+        digests.0.extend(digest.map(|digest| (pair, digest)));
     }
     let (mut found, mut cured) = ([0; 6], [0; 6]);
     for (at, name) in DifferenceName::ALL.iter().enumerate() {
@@ -96,15 +111,22 @@ pub fn decode_statement(bytes: &[u8]) -> Result<Statement, Malformed> {
     let lost = statement.lost.iter().map(|id| array("statement.lost", id));
     let lost = lost.map(|id| id.map(MessageId::from_bytes)).collect::<Result<_, _>>()?;
     let left_more = statement.left_more.iter().map(left_more_from_pb);
+    let rest = statement.left_rest.into_iter().map(left_rest_from_pb);
+    let left_rest = LeftRest {
+        count: statement.left_rest_count,
+        pairs: rest.collect::<Result<_, Malformed>>()?,
+    };
     Ok(Statement {
         id: array("statement.id", &statement.id)?,
         scope: scope_from_pb(statement.scope)?,
         made: time("statement.made_ms", statement.made_ms)?,
         totals,
+        digests,
         found,
         cured,
         left: left.map_err(|_| Malformed::Range { field: "statement.left" })?,
         left_more: left_more.collect::<Result<_, Malformed>>()?,
+        left_rest,
         lost,
         corrections: corrections.collect::<Result<_, Malformed>>()?,
         incomplete: incomplete_from_pb(statement.incomplete)?,
@@ -223,24 +245,54 @@ fn left_more_from_pb(more: &pb::LeftMore) -> Result<LeftMore, Malformed> {
     Ok(LeftMore { what, count: more.count })
 }
 
+fn left_rest_to_pb(((from, to), words): (&Pair, &Words)) -> pb::LeftRest {
+    pb::LeftRest {
+        from: from.to_string(),
+        to: to.to_string(),
+        asker: Some(counts_to_pb(&words.asker)),
+        answerer: Some(counts_to_pb(&words.answerer)),
+    }
+}
+
+fn left_rest_from_pb(rest: pb::LeftRest) -> Result<(Pair, Words), Malformed> {
+    let (asker, answerer) = (counts_from_pb(rest.asker)?, counts_from_pb(rest.answerer)?);
+    Ok((pair(&rest.from, &rest.to)?, Words { asker, answerer }))
+}
+
+fn digest_to_pb(digest: Option<&Digest>) -> Vec<u8> {
+    digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default()
+}
+
+/// Nothing stands for none.
+fn digest_from_pb(field: &'static str, bytes: &[u8]) -> Result<Option<Digest>, Malformed> {
+    let digest = (!bytes.is_empty()).then(|| array(field, bytes)).transpose()?;
+    Ok(digest.map(Digest::new))
+}
+
 fn correction_to_pb(correction: &Correction) -> pb::StatementCorrection {
     let Correction { statement, pair: (from, to), before, now } = correction;
     pb::StatementCorrection {
         statement: statement.as_bytes().to_vec(),
         from: from.to_string(),
         to: to.to_string(),
-        before: Some(counts_to_pb(before)),
-        now: Some(counts_to_pb(now)),
+        before: Some(counts_to_pb(&before.counts)),
+        now: Some(counts_to_pb(&now.counts)),
+        before_sha256: digest_to_pb(before.digest.as_ref()),
+        now_sha256: digest_to_pb(now.digest.as_ref()),
     }
 }
 
 fn correction_from_pb(correction: pb::StatementCorrection) -> Result<Correction, Malformed> {
     let statement = array("statement.corrections.statement", &correction.statement)?;
+    let held = |counts, digest: &[u8]| {
+        let digest = digest_from_pb("statement.corrections.sha256", digest)?;
+        Ok::<_, Malformed>(PairHeld { counts: counts_from_pb(counts)?, digest })
+    };
     Ok(Correction {
         statement: Digest::new(statement),
         pair: pair(&correction.from, &correction.to)?,
-        before: counts_from_pb(correction.before)?,
-        now: counts_from_pb(correction.now)?,
+        before: held(correction.before, &correction.before_sha256)?,
+        now: held(correction.now, &correction.now_sha256)?,
     })
 }
 
@@ -274,6 +326,15 @@ mod tests {
             recipient: Some(EntryState::Refused),
         };
         let nothing = LeftKind { name: DifferenceName::NotReported, recipient: None, ..what };
+        let words = Words { asker: Counts { refused: 3, ..Counts::default() }, ..Words::default() };
+        let held =
+            |stored, digest| PairHeld { counts: Counts { stored, ..Counts::default() }, digest };
+        let correction = Correction {
+            statement: Digest::of(b"of before"),
+            pair: what.pair,
+            before: held(7, None),
+            now: held(7, Some(Digest::of(b"now"))),
+        };
         let statement = Statement {
             id: [1; 16],
             scope: Scope {
@@ -284,13 +345,15 @@ mod tests {
                 until: first.ends(),
             },
             made: UnixMillis::new(first.ends().get()),
-            totals: Totals::default(),
+            totals: Totals([(what.pair, Counts { stored: 5, ..Counts::default() })].into()),
+            digests: Digests([(what.pair, Digest::of(b"entries"))].into()),
             found: [1, 2, 3, 4, 5, 6],
             cured: [0; 6],
             left: Vec::new(),
             left_more: vec![LeftMore { what, count: 7 }, LeftMore { what: nothing, count: 1 }],
+            left_rest: LeftRest { count: 3, pairs: [(what.pair, words)].into() },
             lost: vec![MessageId::from_bytes([7; 16])],
-            corrections: Vec::new(),
+            corrections: vec![correction],
             incomplete: Vec::new(),
         };
         let bytes = encode_statement(&statement);
@@ -304,5 +367,8 @@ mod tests {
         assert!(wrong(|it| it.left_more[0].name = "NOTHING".to_owned()));
         assert!(wrong(|it| it.left_more[0].from = "41".to_owned()));
         assert!(wrong(|it| it.lost[0] = vec![7; 15]));
+        assert!(wrong(|it| it.totals[0].entries_sha256 = vec![7; 31]));
+        assert!(wrong(|it| it.corrections[0].now_sha256 = vec![7; 33]));
+        assert!(wrong(|it| it.left_rest[0].asker = None));
     }
 }

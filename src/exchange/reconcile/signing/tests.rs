@@ -1,8 +1,15 @@
 //! Whose turn it is, which statement counts, and what a later one has to tell.
 
-use super::super::statement::Counts;
+use super::super::Entry;
+use super::super::EntryState;
+use super::super::difference::Difference;
+use super::super::difference::DifferenceName;
+use super::super::statement::LeftKind;
+use super::super::statement::LeftMore;
 use super::super::statement::tests::{area, date, statement};
+use super::super::totals::Held;
 use super::*;
+use domain::id::MessageId;
 
 fn scope(first: &str, last: &str) -> Scope {
     statement(first, last).scope
@@ -64,31 +71,139 @@ fn a_statement_that_is_handed_out_is_about_the_same_days_of_the_same_sides() {
     assert!(!Statement { incomplete, ..statement }.is_about(&same));
 }
 
+fn message(number: u8, state: EntryState) -> Entry {
+    let made = UnixMillis::new(date("2026-10-10").begins().get() + u64::from(number));
+    let id = MessageId::new(made, [number; 10]);
+    let (from, to) = (area("410522"), area("440305"));
+    Entry { id, digest: Digest::of(&[number]), from, to, state }
+}
+
+/// So many stored messages, and what is said otherwise.
+fn stored(number: u8, otherwise: &[Entry]) -> EntrySet {
+    let mut set = EntrySet::new();
+    (0..number).for_each(|n| set.say(message(n, EntryState::Stored)));
+    otherwise.iter().for_each(|entry| set.say(*entry));
+    set
+}
+
+/// October as its asker holds it, with what is left.
+fn october_of(asker: &EntrySet, left: &[Difference]) -> Statement {
+    let held = Held::of(asker);
+    let october = Statement { totals: held.totals, left: left.to_vec(), ..october() };
+    october.attesting(held.digests)
+}
+
+/// What a side finds of October.
+fn find(own: &str, closed: &[(Digest, &Statement)], now: &EntrySet) -> Vec<Correction> {
+    let of_october = |scope: &Scope| {
+        if scope.first == date("2026-10-01") { now.clone() } else { EntrySet::new() }
+    };
+    let own = area(own);
+    corrected::<()>(closed, |_, it| Ok(changed(own, it, &of_october(&it.scope)))).unwrap()
+}
+
+/// November, which tells what was found of October.
+fn november(corrections: Vec<Correction>) -> Statement {
+    let scope = scope("2026-11-01", "2026-11-30");
+    Statement { scope, made: date("2026-11-30").ends(), corrections, ..october() }
+}
+
+const BOTH: [&str; 2] = ["410000", "440000"];
+
 #[test]
 fn what_has_changed_in_closed_days_is_told_once() {
-    let pair = (area("410522"), area("440305"));
-    let totals = |stored| Totals([(pair, Counts { stored, ..Counts::default() })].into());
-    let (own, digest) = (area("410000"), Digest::of(b"october"));
-    let october = Statement { totals: totals(7), ..october() };
-    let of = |closed: &[(Digest, &Statement)], now| {
-        corrected::<()>(own, closed, |scope| {
-            Ok(if *scope == october.scope { totals(now) } else { Totals::default() })
-        })
-        .unwrap()
-    };
-    assert_eq!(of(&[(digest, &october)], 7), []);
-    let told = of(&[(digest, &october)], 8);
+    let (own, digest) = (BOTH[0], Digest::of(b"october"));
+    let october = october_of(&stored(7, &[]), &[]);
+    assert_eq!(find(own, &[(digest, &october)], &stored(7, &[])), []);
+    let told = find(own, &[(digest, &october)], &stored(8, &[]));
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].before.stored, told[0].now.stored), (7, 8));
-    let november = Statement {
-        scope: scope("2026-11-01", "2026-11-30"),
-        made: date("2026-11-30").ends(),
-        totals: Totals::default(),
-        corrections: told,
-        ..october.clone()
-    };
+    assert_eq!((told[0].before.counts.stored, told[0].now.counts.stored), (7, 8));
+    let november = november(told);
     let both = [(Digest::of(b"november"), &november), (digest, &october)];
-    assert_eq!(of(&both, 8), [], "november has told it");
-    let more = of(&both, 9);
-    assert_eq!((more[0].before.stored, more[0].now.stored), (8, 9));
+    assert_eq!(find(own, &both, &stored(8, &[])), [], "november has told it");
+    let more = find(own, &both, &stored(9, &[]));
+    assert_eq!((more[0].before.counts.stored, more[0].now.counts.stored), (8, 9));
+}
+
+#[test]
+fn two_messages_that_swap_their_states_are_a_correction_that_keeps_the_totals() {
+    let refused = |number| message(number, EntryState::Refused);
+    let digest = Digest::of(b"october");
+    let october = october_of(&stored(7, &[refused(2)]), &[]);
+    let now = stored(7, &[refused(5)]);
+    let told = BOTH.map(|own| find(own, &[(digest, &october)], &now));
+    assert_eq!(told[0], told[1], "both sides find the same");
+    let [correction] = told[0].as_slice() else { panic!("{told:?}") };
+    assert!(correction.keeps_totals() && correction.before.digest != correction.now.digest);
+    assert_eq!(correction.before.digest, october.digests.0.values().next().copied());
+    let november = november(told[0].clone());
+    let both = [(Digest::of(b"november"), &november), (digest, &october)];
+    assert_eq!(find(BOTH[0], &both, &now), [], "told once");
+    // And back again.
+    let back = find(BOTH[1], &both, &stored(7, &[refused(2)]));
+    assert_eq!(back[0].now.digest, correction.before.digest);
+
+    // A statement of the former form says nothing of entries: only of numbers is there a correction.
+    let former = Statement { digests: Digests::default(), ..october };
+    assert_eq!(find(BOTH[0], &[(digest, &former)], &now), []);
+    let first = find(BOTH[0], &[(digest, &former)], &stored(8, &[refused(5)]));
+    assert_eq!((first[0].before.digest, first[0].now.digest.is_some()), (None, true));
+    let november = self::november(first);
+    let both = [(Digest::of(b"november"), &november), (digest, &former)];
+    let swapped = find(BOTH[0], &both, &stored(8, &[refused(6)]));
+    assert!(swapped[0].keeps_totals(), "from then on it does: {swapped:?}");
+}
+
+#[test]
+fn what_is_left_in_closed_days_stands_in_no_corrections_way() {
+    let digest = Digest::of(b"october");
+    // One is lost at the recipient, of one the two hold something else.
+    let lost = message(20, EntryState::Stored);
+    let ours = message(21, EntryState::Stored);
+    let theirs = Entry { digest: Digest::of(b"theirs"), state: EntryState::Refused, ..ours };
+    let left = [
+        Difference {
+            name: DifferenceName::MissingAtRecipient,
+            sender: Some(lost),
+            recipient: None,
+        },
+        Difference {
+            name: DifferenceName::ContentDiffers,
+            sender: Some(ours),
+            recipient: Some(theirs),
+        },
+    ];
+    let (asker, answerer) = (stored(7, &[lost, ours]), stored(7, &[theirs]));
+    let october = october_of(&asker, &left);
+    assert!(october.is_true_for(area(BOTH[1]), &answerer, &[]));
+    let closed = [(digest, &october)];
+    assert_eq!([find(BOTH[0], &closed, &asker), find(BOTH[1], &closed, &answerer)], [[], []]);
+    let (asker, answerer) = (stored(9, &[lost, ours]), stored(9, &[theirs]));
+    let told = [find(BOTH[0], &closed, &asker), find(BOTH[1], &closed, &answerer)];
+    assert_eq!(told[0], told[1]);
+    assert_eq!((told[0][0].before.counts.stored, told[0][0].now.counts.stored), (9, 11));
+}
+
+#[test]
+fn of_what_was_counted_and_not_named_the_numbers_are_compared() {
+    let lost = message(20, EntryState::Stored);
+    let left = Difference {
+        name: DifferenceName::MissingAtRecipient,
+        sender: Some(lost),
+        recipient: None,
+    };
+    let pair = (lost.from, lost.to);
+    let what = LeftKind { pair, name: left.name, sender: Some(lost.state), recipient: None };
+    let mut october = october_of(&stored(7, &[lost]), &[]);
+    october.left_more = vec![LeftMore { what, count: 1 }];
+    let october = october.attesting(Digests([(pair, Digest::of(b"nobody can tell"))].into()));
+    assert_eq!(october.digests, Digests::default());
+    let closed = [(Digest::of(b"october"), &october)];
+    assert_eq!(find(BOTH[0], &closed, &stored(7, &[lost])), []);
+    assert_eq!(find(BOTH[1], &closed, &stored(7, &[])), []);
+    let told =
+        [find(BOTH[0], &closed, &stored(8, &[lost])), find(BOTH[1], &closed, &stored(8, &[]))];
+    assert_eq!(told[0], told[1]);
+    assert_eq!((told[0][0].before.counts.stored, told[0][0].now.counts.stored), (8, 9));
+    assert_eq!(told[0][0].now.digest, None, "nobody can tell");
 }

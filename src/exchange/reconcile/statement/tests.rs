@@ -1,5 +1,10 @@
 //! Which statements close their days, and which are true for the other side.
 
+use proptest::prelude::*;
+
+use super::super::difference::Known;
+use super::super::difference::name;
+use super::super::set::Told;
 use super::*;
 
 pub(in crate::reconcile) fn area(code: &str) -> AreaCode {
@@ -21,10 +26,12 @@ pub(in crate::reconcile) fn statement(first: &str, last: &str) -> Statement {
         scope: Scope { asker, answerer, first, last, until: last.ends() },
         made: last.ends(),
         totals: Totals::default(),
+        digests: Digests::default(),
         found: [0; 6],
         cured: [0; 6],
         left: Vec::new(),
         left_more: Vec::new(),
+        left_rest: LeftRest::default(),
         lost: Vec::new(),
         corrections: Vec::new(),
         incomplete: Vec::new(),
@@ -68,6 +75,15 @@ fn set(entries: &[Entry]) -> EntrySet {
     set
 }
 
+/// What the asker makes of its entries and of what is left.
+fn of_asker(asker: &EntrySet, left: Left) -> Statement {
+    let held = Held::of(asker);
+    let mut statement = statement("2026-10-01", "2026-10-31");
+    (statement.totals, statement.left) = (held.totals, left.named);
+    (statement.left_more, statement.left_rest) = (left.more, left.rest);
+    statement.attesting(held.digests)
+}
+
 #[test]
 fn what_is_left_has_to_be_what_the_other_side_says_itself() {
     use DifferenceName as N;
@@ -79,8 +95,8 @@ fn what_is_left_has_to_be_what_the_other_side_says_itself() {
     let left = |name, sender, recipient| Difference { name, sender, recipient };
     let both = left(N::ContentDiffers, Some(stored(2)), Some(other));
     let gone = left(N::MissingAtRecipient, Some(waiting), None);
-    let mut honest = statement("2026-10-01", "2026-10-31");
-    (honest.totals, honest.left) = (Totals::of(&asker), vec![both.clone(), gone.clone()]);
+    let named = vec![both.clone(), gone.clone()];
+    let honest = of_asker(&asker, Left { named, ..Left::default() });
     let holds = |statement: &Statement| statement.is_true_for(area(THERE), &answerer, &[]);
     assert!(holds(&honest));
 
@@ -142,18 +158,20 @@ fn however_much_is_left_there_is_a_statement_that_tells_all_of_it() {
         recipient: Some(other),
     });
     let lost = of(2_499).id;
-    let (left, left_more) = name_left(left, &BTreeSet::from([lost]));
-    assert_eq!(left.len(), LEFT_MAX);
-    assert!(left.iter().any(|it| it.name == N::ContentDiffers), "what a person decides is named");
-    let mut honest = statement("2026-10-01", "2026-10-31");
-    honest.totals = Totals::of(&asker);
-    (honest.left, honest.left_more, honest.lost) = (left, left_more, vec![lost]);
+    let scope = statement("2026-10-01", "2026-10-31").scope;
+    let left = Left::of(left, &BTreeSet::from([lost]), &scope);
+    assert_eq!(left.named.len(), LEFT_MAX);
+    let is_for_people = |it: &Difference| it.name == N::ContentDiffers;
+    assert!(left.named.iter().any(is_for_people), "what a person decides is named");
+    let mut honest = of_asker(&asker, left);
+    honest.lost = vec![lost];
+    assert_eq!(honest.digests, Digests::default(), "of no pair can the other side tell");
     assert_eq!(honest.left_count(), 2_501);
     assert_eq!(honest.left_more.len(), 2, "one kind each way");
     let holds = |statement: &Statement| statement.is_true_for(area(THERE), &answerer, &[]);
     assert!(holds(&honest));
 
-    let lies: [fn(&mut Statement); 7] = [
+    let lies: [fn(&mut Statement); 11] = [
         |it| it.left_more.clear(),
         |it| it.left_more[0].count += 1,
         |it| it.left_more[1].count = 0,
@@ -161,6 +179,17 @@ fn however_much_is_left_there_is_a_statement_that_tells_all_of_it() {
         |it| it.left_more[0].what.pair.0 = area("510104"),
         |it| it.left_more[0].what.name = N::StateDiffers,
         |it| it.lost[0] = MessageId::from_bytes([9; 16]),
+        // What nobody can check is not signed.
+        |it| it.digests.0.extend([(it.left_more[0].what.pair, Digest::of(b"unseen"))]),
+        // Kinds that mirror each other leave the totals as they are, and are more than there is.
+        |it| it.left_more = mirrored(it, 3_000),
+        |it| it.left_rest.count = 1,
+        |it| {
+            let refused = Counts { refused: 5, ..Counts::default() };
+            let words = Words { asker: refused, answerer: refused };
+            it.left_rest =
+                LeftRest { count: 5, pairs: [(it.left_more[0].what.pair, words)].into() };
+        },
     ];
     for (number, lie) in lies.into_iter().enumerate() {
         let mut lying = honest.clone();
@@ -174,5 +203,137 @@ fn however_much_is_left_there_is_a_statement_that_tells_all_of_it() {
     let kind = LeftKind::of(&hidden).unwrap();
     let same = hiding.left_more.iter_mut().find(|it| it.what == kind);
     same.unwrap().count += 1;
-    assert!(hiding.agrees_with(&Totals::of(&answerer)) && !holds(&hiding));
+    assert_eq!(hiding.answerers_totals().unwrap(), Held::of(&answerer).totals);
+    assert!(!holds(&hiding));
+}
+
+/// Two kinds that cancel each other out, so many of each, and those that are there.
+fn mirrored(statement: &Statement, count: u32) -> Vec<LeftMore> {
+    let what = LeftKind { name: DifferenceName::StateDiffers, ..statement.left_more[0].what };
+    let says =
+        |sender, recipient| LeftKind { sender: Some(sender), recipient: Some(recipient), ..what };
+    let (stored, refused) = (EntryState::Stored, EntryState::Refused);
+    let kinds = [says(stored, refused), says(refused, stored)];
+    let more = kinds.map(|what| LeftMore { what, count });
+    let mut all: Vec<_> = statement.left_more.iter().copied().chain(more).collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn what_has_no_kind_or_too_many_is_counted_by_pair() {
+    use DifferenceName as N;
+    let scope = statement("2026-10-01", "2026-10-31").scope;
+    // Of each message the sides name other counties.
+    let (mut asker, mut answerer, mut left) = (EntrySet::new(), EntrySet::new(), Vec::new());
+    for number in 0..1_500_u64 {
+        let made = UnixMillis::new(date("2026-10-10").begins().get() + number);
+        let id = MessageId::new(made, [3; 10]);
+        let sent = Entry { id, ..entry(1, EntryState::Stored) };
+        let got = Entry { to: area("440307"), state: EntryState::Refused, ..sent };
+        asker.say(sent);
+        answerer.say(got);
+        left.push(Difference { name: N::ContentDiffers, sender: Some(sent), recipient: Some(got) });
+    }
+    let left = Left::of(left, &BTreeSet::new(), &scope);
+    assert_eq!((left.named.len(), left.more.len(), left.rest.count), (1_000, 0, 500));
+    let honest = of_asker(&asker, left);
+    assert_eq!((honest.left_count(), honest.digests.0.len()), (1_500, 0));
+    let holds = |statement: &Statement| statement.is_true_for(area(THERE), &answerer, &[]);
+    assert!(holds(&honest));
+    let lies: [fn(&mut Statement); 5] = [
+        |it| it.left_rest.count += 501,
+        |it| it.left_rest.count -= 1,
+        |it| it.left_rest = LeftRest::default(),
+        |it| it.left_rest.pairs.first_entry().unwrap().get_mut().asker.stored -= 1,
+        |it| it.left_rest.pairs.extend([((area("440305"), area("510104")), Words::default())]),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let mut lying = honest.clone();
+        lie(&mut lying);
+        assert!(!holds(&lying), "lie {number}");
+    }
+
+    // More kinds than a statement has room for: of each pair one.
+    let counties = |province: u32| {
+        (101..=999).filter_map(move |n| format!("{}", province + n).parse::<AreaCode>().ok())
+    };
+    let pairs = counties(410_000).flat_map(|from| counties(440_000).map(move |to| (from, to)));
+    let made = UnixMillis::new(date("2026-10-10").begins().get());
+    let missing = |(number, (from, to)): (u64, Pair)| {
+        let id = MessageId::new(UnixMillis::new(made.get() + number), [3; 10]);
+        let sender = Some(Entry { id, from, to, ..entry(1, EntryState::Waiting) });
+        Difference { name: N::MissingAtRecipient, sender, recipient: None }
+    };
+    let many: Vec<_> = (0..).zip(pairs).map(missing).take(LEFT_MAX + LEFT_MORE_MAX + 7).collect();
+    assert_eq!(many.len(), LEFT_MAX + LEFT_MORE_MAX + 7, "counties enough");
+    let asker = set(&many.iter().filter_map(|it| it.sender).collect::<Vec<_>>());
+    let left = Left::of(many, &BTreeSet::new(), &scope);
+    assert_eq!((left.more.len(), left.rest.count), (LEFT_MORE_MAX, 7));
+    let all = of_asker(&asker, left);
+    assert!(all.is_true_for(area(THERE), &EntrySet::new(), &[]));
+    assert!(all.is_true_for(area(HERE), &asker, &[]), "and for the asker");
+    let nothing = of_asker(&EntrySet::new(), Left::default());
+    assert!(!nothing.is_true_for(area(HERE), &asker, &[]));
+}
+
+/// What each side says of some messages; a state beyond the third says nothing.
+type Said = (usize, usize, u8);
+
+fn sides(said: &[Said]) -> (EntrySet, EntrySet, Vec<Difference>) {
+    let (mut asker, mut answerer, mut left) = (EntrySet::new(), EntrySet::new(), Vec::new());
+    for (number, (ours, theirs, seal)) in (0..).zip(said) {
+        let (from, to) = (area("410522"), area(["440305", "440307"][number as usize % 2]));
+        let (from, to) = if number % 3 == 0 { (to, from) } else { (from, to) };
+        let of = |state: usize, seal: u8| {
+            let state = EntryState::ALL.get(state).copied()?;
+            Some(Entry { digest: Digest::of(&[seal]), from, to, ..entry(number, state) })
+        };
+        let (ours, theirs) = (of(*ours, 0), of(*theirs, *seal));
+        ours.iter().for_each(|entry| asker.say(*entry));
+        theirs.iter().for_each(|entry| answerer.say(*entry));
+        let sends = area(HERE).contains(&from);
+        let (sender, recipient) = if sends { (ours, theirs) } else { (theirs, ours) };
+        let told = |entry: Option<Entry>| entry.map(|entry| Told { entry, earlier: Vec::new() });
+        let known = Known { is_complete: &|_, _| true, is_fresh: &|_| true };
+        let name = name(told(sender).as_ref(), told(recipient).as_ref(), &known);
+        left.extend(name.map(|name| Difference { name, sender, recipient }));
+    }
+    (asker, answerer, left)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_left_both_sides_find_the_statement_true_and_no_other_entry_in_it(
+        said in proptest::collection::vec((0..4_usize, 0..4_usize, 0..2_u8), 1..60),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let (asker, answerer, left) = sides(&said);
+        let honest = of_asker(&asker, Left { named: left.clone(), ..Left::default() });
+        prop_assert!(honest.is_true_for(area(THERE), &answerer, &[]));
+        prop_assert!(honest.is_true_for(area(HERE), &asker, &[]));
+        prop_assert_eq!(honest.answerers_totals().unwrap(), Held::of(&answerer).totals);
+        // Later, when nothing has changed, both find that.
+        prop_assert_eq!(honest.held_now(area(HERE), &asker), Held::of(&asker));
+        prop_assert_eq!(honest.held_now(area(THERE), &answerer), Held::of(&asker));
+        // The former form, and one that leaves a pair out, are not signed.
+        if let Some(pair) = honest.digests.0.keys().next().copied() {
+            let mut less = honest.clone();
+            less.digests.0.remove(&pair);
+            prop_assert!(!less.is_true_for(area(THERE), &answerer, &[]));
+        }
+        // An asker that holds another envelope of one message than it has told: the numbers are the same.
+        let agreed: Vec<_> = asker
+            .iter()
+            .filter(|it| left.iter().all(|left| left.id() != Some(it.id)))
+            .collect();
+        if !agreed.is_empty() {
+            let one = agreed[at.index(agreed.len())];
+            let mut other = asker.clone();
+            other.say(Entry { digest: Digest::of(b"another"), ..one });
+            let lying = of_asker(&other, Left { named: left, ..Left::default() });
+            prop_assert_eq!(&lying.totals, &honest.totals);
+            prop_assert!(!lying.is_true_for(area(THERE), &answerer, &[]));
+        }
+    }
 }

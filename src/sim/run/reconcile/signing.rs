@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 
-use exchange::reconcile::signing::{Keeping, corrected, waits_for};
-use exchange::reconcile::statement::{Correction, Statement, Totals, count_names};
+use exchange::reconcile::signing::{Keeping, changed, corrected, waits_for};
+use exchange::reconcile::statement::{Correction, Left, Statement, count_names};
+use exchange::reconcile::totals::Digests;
 
 use super::{Compared, FAILING_PER_MILLE, Run, Stage};
 use crate::clock;
@@ -186,21 +187,27 @@ impl Simulation {
     fn propose(&mut self, run: &Run, compared: &Compared) -> Proposal {
         let mut corrections = self.corrected(run.asker, run.answerer);
         corrections.retain(|it| run.theirs.as_ref().is_none_or(|theirs| theirs.contains(it)));
-        let left = &compared.differences;
-        let gone = run.ever.iter().filter(|(id, _)| left.iter().all(|it| it.id() != Some(**id)));
-        let statement = Rc::new(Statement {
+        let found = &compared.differences;
+        let gone = run.ever.iter().filter(|(id, _)| found.iter().all(|it| it.id() != Some(**id)));
+        let Left { named: left, more: left_more, rest: left_rest } =
+            Left::of(found.clone(), &Default::default(), &run.scope);
+        let held = compared.held.clone().end();
+        let statement = Statement {
             id: self.world.dice.reconcile.bytes(),
             scope: run.scope,
             made: clock::right(self.world.now),
-            totals: compared.totals.clone(),
+            totals: held.totals,
+            digests: Digests::default(),
             found: count_names(run.ever.values().copied()),
             cured: count_names(gone.map(|(_, name)| *name)),
-            left: left.clone(),
-            left_more: Vec::new(),
+            left,
+            left_more,
+            left_rest,
             lost: Vec::new(),
             corrections,
             incomplete: compared.incomplete.clone(),
-        });
+        };
+        let statement = Rc::new(statement.attesting(held.digests));
         let signs = self.nodes.get(run.asker.index());
         // The asker is one of the nodes.
         let asker = signs.map(|node| node.sign(&statement));
@@ -214,8 +221,9 @@ impl Simulation {
         let closed = closed.unwrap_or_default();
         let statements: Vec<_> = closed.iter().map(|it| (it.digest(), it.statement())).collect();
         let area = self.world.plan.area(own);
-        let found =
-            corrected::<()>(area, &statements, |scope| Ok(Totals::of(&self.entries(own, scope))));
+        let found = corrected::<()>(&statements, |_, closed| {
+            Ok(changed(area, closed, &self.entries(own, &closed.scope)))
+        });
         found.unwrap_or_default()
     }
 
