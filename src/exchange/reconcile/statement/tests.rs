@@ -282,8 +282,9 @@ type Said = (usize, usize, u8);
 
 fn sides(said: &[Said]) -> (EntrySet, EntrySet, Vec<Difference>) {
     let (mut asker, mut answerer, mut left) = (EntrySet::new(), EntrySet::new(), Vec::new());
-    for (number, (ours, theirs, seal)) in (0..).zip(said) {
-        let (from, to) = (area("410522"), area(["440305", "440307"][number as usize % 2]));
+    for (number, (ours, theirs, seal)) in (0_u8..).zip(said) {
+        let (from, to) =
+            (area("410522"), area(if number.is_multiple_of(2) { "440305" } else { "440307" }));
         let (from, to) = if number % 3 == 0 { (to, from) } else { (from, to) };
         let of = |state: usize, seal: u8| {
             let state = EntryState::ALL.get(state).copied()?;
