@@ -4,7 +4,8 @@ use domain::time::UnixMillis;
 
 use super::*;
 use crate::reconcile::portions::Portions;
-use crate::reconcile::statement::Totals;
+use crate::reconcile::totals::Held;
+use crate::reconcile::totals::Holding;
 
 /// A message of a day, so many days after the first.
 fn of_day(day: i32, number: u8) -> Entry {
@@ -17,22 +18,22 @@ fn part_of(all: &[Entry], scope: &Scope) -> EntrySet {
     set(all.iter().filter(|it| scope.holds(it.id, it.from, it.to)).copied())
 }
 
-/// Compares in portions; gives the differences, our totals, and how many portions there were.
+/// Compares in portions; gives the differences, what we hold, and how many portions there were.
 fn compare(
     ours: &[Entry],
     theirs: &[Entry],
     days: i32,
     bears: [u64; 2],
-) -> Result<(Vec<Difference>, Totals, u32), Date> {
+) -> Result<(Vec<Difference>, Held, u32), Date> {
     let (first, until) = (NOW.date(), UnixMillis::new(u64::MAX));
     let whole = Scope { first, last: first.plus_days(days - 1), until, ..scope() };
     let mut portions = Portions::of(whole);
-    let (mut found, mut totals) = (Vec::new(), Totals::default());
+    let (mut found, mut holding) = (Vec::new(), Holding::default());
     while let Some(scope) = portions.next() {
         let sets = [ours, theirs].map(|all| part_of(all, &scope));
         let count = u64::try_from(sets[0].len()).unwrap();
         let [own, other] = sets;
-        match totals_of(&own, &other, &scope, bears) {
+        match differences_of(&own, &other, &scope, bears) {
             Err((entries, most)) => {
                 // What the answerer refuses, it refuses for what we have.
                 let entries = if entries == 0 { count } else { entries };
@@ -40,20 +41,20 @@ fn compare(
                     return Err(scope.first);
                 }
             }
-            Ok((differences, more)) => {
+            Ok(differences) => {
                 portions.compared();
                 found.extend(differences);
-                totals.with(more);
+                holding.take(&own);
             }
         }
     }
-    Ok((found, totals, portions.done()))
+    Ok((found, holding.end(), portions.done()))
 }
 
-type Outcome = Result<(Vec<Difference>, Totals), (u64, u64)>;
+type Outcome = Result<Vec<Difference>, (u64, u64)>;
 
 /// One portion; or how many entries one side has, and how many would do. None where the answerer refuses: it only says so.
-fn totals_of(own: &EntrySet, other: &EntrySet, scope: &Scope, bears: [u64; 2]) -> Outcome {
+fn differences_of(own: &EntrySet, other: &EntrySet, scope: &Scope, bears: [u64; 2]) -> Outcome {
     let size = |fault| match fault {
         SessionError::TooLarge { entries, most } => (entries, most),
         fault => panic!("{fault}"),
@@ -69,7 +70,7 @@ fn totals_of(own: &EntrySet, other: &EntrySet, scope: &Scope, bears: [u64; 2]) -
             answers.extend(answerer.step(ask).unwrap());
         }
     }
-    Ok((asker.differences(&Lacks::default()), Totals::of(asker.own())))
+    Ok(asker.differences(&Lacks::default()))
 }
 
 fn month(each: u8) -> Vec<Entry> {
@@ -80,11 +81,11 @@ fn month(each: u8) -> Vec<Entry> {
 fn a_side_that_has_nothing_is_told_everything_in_portions_whoever_asks() {
     let all = month(10);
     for (ours, theirs) in [(&all[..0], &all[..]), (&all[..], &all[..0])] {
-        let (found, totals, portions) = compare(ours, theirs, 30, [60, 60]).unwrap();
+        let (found, held, portions) = compare(ours, theirs, 30, [60, 60]).unwrap();
         assert_eq!(found.len(), all.len());
         let ids: std::collections::BTreeSet<_> = found.iter().filter_map(Difference::id).collect();
         assert_eq!(ids.len(), all.len());
-        assert_eq!(totals, Totals::of(&set(ours.iter().copied())));
+        assert_eq!(held, Held::of(&set(ours.iter().copied())));
         assert!((5..=8).contains(&portions), "{portions}");
         // A day has ten.
         assert_eq!(compare(ours, theirs, 30, [9, 9]), Err(NOW.date()));
@@ -105,9 +106,9 @@ proptest! {
         let [ours, theirs] = [ours, theirs].map(|numbers| {
             numbers.into_iter().map(|(day, number)| of_day(day, number)).collect::<Vec<_>>()
         });
-        let sort = |(mut found, totals, _): (Vec<Difference>, Totals, u32)| {
+        let sort = |(mut found, held, _): (Vec<Difference>, Held, u32)| {
             found.sort_by_key(Difference::id);
-            (found, totals)
+            (found, held)
         };
         let at_once = compare(&ours, &theirs, 12, [1_000, 1_000]).map(sort);
         let in_portions = compare(&ours, &theirs, 12, [bears, bears]).map(sort);
