@@ -142,7 +142,6 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
     let own = OwnCard::open(settings.clone(), store.clone(), identity.clone(), keys.clone(), now);
     let directory = Directory::open(directory::Parts {
         store: store.clone(),
-        incarnation,
         identity: identity.clone(),
         peers: peers.clone(),
         card: Arc::new(own.map_err(NodeError::App)?),

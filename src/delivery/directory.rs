@@ -39,6 +39,7 @@ use self::rows::{Heard, Numbers, card_row, keep_card, keep_cursor, keep_list};
 use super::identity::NodeIdentity;
 use super::peers::Peers;
 use crate::app::AppError;
+use crate::app::reconcile::reports;
 use crate::errors::chain;
 use crate::time::SystemClock;
 
@@ -58,8 +59,6 @@ const FAULTS_MAX: usize = 16;
 pub struct Parts {
     /// The store.
     pub store: Store,
-    /// Which incarnation of the data it is.
-    pub incarnation: u32,
     /// Our identity, which others are checked against.
     pub identity: Arc<NodeIdentity>,
     /// The peers, which get their cards from here.
@@ -74,6 +73,8 @@ pub struct Directory(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    /// Which incarnation of the data it is: cursors of another one mean nothing here.
+    incarnation: u32,
     numbers: Numbers,
     // What is known besides cards, which the peers hold. Touched a few times an answer; never across an await.
     known: Mutex<Known>,
@@ -145,8 +146,10 @@ impl Directory {
     /// When the store cannot be read.
     pub fn open(parts: Parts) -> Result<Self, AppError> {
         let numbers = Numbers::open(&parts.store)?;
+        let incarnation = reports::incarnation(&parts.store)?;
         let directory = Self(Arc::new(Inner {
             parts,
+            incarnation,
             numbers,
             known: Mutex::default(),
             own_news: watch::Sender::new(0),

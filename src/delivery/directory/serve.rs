@@ -17,8 +17,8 @@ use super::rows::signed_card;
 use super::{Directory, Said};
 use crate::app::AppError;
 
-/// Where somebody is in our log. A restored store is another incarnation: whoever comes with a cursor of the one before
-/// starts over.
+/// Where somebody is in our log. A restored store is another incarnation, also when one backup is restored twice: whoever comes
+/// with a cursor of the one before starts over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
     incarnation: u32,
@@ -64,7 +64,7 @@ impl Directory {
 
     /// A page for a caller. Numbers that are not in the log any more were taken by something newer further on.
     fn page(&self, caller: AreaCode, cursor: &[u8]) -> Result<DirectoryAnswer, AppError> {
-        let (parts, incarnation) = (&self.0.parts, self.0.parts.incarnation);
+        let (parts, incarnation) = (&self.0.parts, self.0.incarnation);
         let known = Cursor::from_bytes(cursor).filter(|cursor| {
             cursor.incarnation == incarnation && cursor.number <= self.0.numbers.last()
         });

@@ -9,7 +9,8 @@ use domain::time::UnixMillis;
 use exchange::card::AreaChange;
 use exchange::directory::DirectoryQuestion;
 use store::network::{AreaChangeRow, WindowRow};
-use store::tables::DIRECTORY_LOG;
+use store::origin::{OriginRow, RestoredRow};
+use store::tables::{DIRECTORY_LOG, RESTORED};
 use trust::authority::RevocationReason;
 use trust::refused::Refused;
 
@@ -364,4 +365,25 @@ async fn what_comes_to_its_end_is_told_in_time() {
         alarms::tell(store, alarms(4), now()).await.unwrap();
     }
     assert_eq!(crate::app::notices::open(store, 10).unwrap(), 2, "each is told once");
+}
+
+#[tokio::test]
+async fn whoever_asks_starts_over_after_each_restore_also_from_one_backup() {
+    let net = Net::new();
+    let mut node = net.node("410522");
+    node.directory.publish().await.unwrap();
+    let mut cursor = bytes::Bytes::new();
+    for seconds in [10, 20, 30] {
+        // Its numbers begin again where the backup was made: what was told since is counted anew.
+        let restored = now().saturating_add(Duration::from_secs(seconds));
+        let origin = Some(OriginRow { backup: Some(now()), group: 7, restored });
+        let row = RestoredRow { incarnation: 2, origin };
+        let write = move |unit: &mut store::Unit<'_>| unit.put(&RESTORED, &(), &row);
+        node.directory.0.parts.store.commit(write).await.unwrap();
+        node = node.restart();
+        let (cards, _, next) = node.tells("440000", &cursor).await;
+        assert_eq!(cards.len(), 1, "its own card, once more: {seconds}");
+        assert_eq!(node.tells("440000", &next).await.0, vec![]);
+        cursor = next;
+    }
 }

@@ -155,17 +155,12 @@ impl Node {
         let identity = Arc::new(NodeIdentity::load(&settings.tls, now()).unwrap());
         let key = DataKey::load(&settings.store.data_key).unwrap();
         let options = Options::new(settings.area.as_str(), key, now());
-        let (store, report) = Store::open(&settings.store_dir(), options).unwrap();
+        let (store, _) = Store::open(&settings.store_dir(), options).unwrap();
         let keys = Arc::new(SealingKeys::open(&store, now()).unwrap());
         let own = OwnCard::open(settings.clone(), store.clone(), identity.clone(), keys, now());
         let peers = Peers::new(settings.area, &settings.peers);
-        let directory = Directory::open(Parts {
-            store,
-            incarnation: report.incarnation,
-            identity,
-            peers,
-            card: Arc::new(own.unwrap()),
-        });
+        let directory =
+            Directory::open(Parts { store, identity, peers, card: Arc::new(own.unwrap()) });
         Self { settings, directory: directory.unwrap() }
     }
 
