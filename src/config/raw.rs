@@ -165,6 +165,7 @@ pub(super) struct RawReconcile {
     pub(super) on_day: Spanned<u32>,
     pub(super) retry_s: Spanned<u32>,
     pub(super) unmatched_max: Spanned<u32>,
+    pub(super) patience_s: Spanned<u32>,
 }
 
 impl Default for RawReconcile {
@@ -176,6 +177,7 @@ impl Default for RawReconcile {
             on_day: unwritten(5),
             retry_s: unwritten(3_600),
             unmatched_max: unwritten(1_000_000),
+            patience_s: unwritten(900),
         }
     }
 }

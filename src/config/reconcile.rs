@@ -48,6 +48,8 @@ pub struct ReconcileSettings {
     /// Entries that another side may have beyond four times ours where they are compared at once. Where it has more, fewer
     /// days are compared at once; a single day with more is not compared.
     pub unmatched_max: u64,
+    /// How long a run waits for counties that have not reported, or have to collect, before it ends without them.
+    pub patience: Duration,
 }
 
 impl ReconcileSettings {
@@ -71,6 +73,7 @@ impl Check<'_> {
         self.range("reconcile.on_day", &raw.on_day, 1..28);
         self.range("reconcile.retry_s", &raw.retry_s, 1..604_801);
         self.range("reconcile.unmatched_max", &raw.unmatched_max, 1..20_000_001);
+        self.range("reconcile.patience_s", &raw.patience_s, 1..86_401);
         let every = match raw.every.get_ref().as_str() {
             "month" => Some(Every::Month),
             "quarter" => Some(Every::Quarter),
@@ -91,6 +94,7 @@ impl Check<'_> {
             on_day: u8::try_from(*raw.on_day.get_ref()).unwrap_or(u8::MAX),
             retry_after: seconds(*raw.retry_s.get_ref()),
             unmatched_max: u64::from(*raw.unmatched_max.get_ref()),
+            patience: seconds(*raw.patience_s.get_ref()),
         };
         (self.problems.len() == before).then_some(settings)
     }

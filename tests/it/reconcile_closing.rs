@@ -186,6 +186,44 @@ async fn both_sides_may_close_the_same_months_at_once_and_hold_one_statement_of_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_that_a_county_never_reports_is_signed_without_closing_it_when_the_time_is_over() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    exchange(&here, COUNTIES, 1, 1).await;
+    world.counties[1].kill();
+    world.provinces[0].stop();
+    world.provinces[0].configure(|text| format!("{text}\n[reconcile]\npatience_s = 2\n"));
+    world.provinces[0].start();
+    let desks = PROVINCES.map(|province| world.desk(province));
+    eventually("the province knows its county", || {
+        let list = desks[1].json("directory list");
+        list["cards"].to_string().contains(COUNTIES[1]).then_some(())
+    });
+    let (.., period) = month(1);
+    let run = desks[0].json(&format!("reconcile run --with 44 --period {period}"));
+    let run = one(&run);
+    assert_eq!(run["state"], "EQUAL", "{run}");
+    assert!(run["trouble"].as_str().unwrap().contains(COUNTIES[1]), "it says who: {run}");
+    let digest = run["statement"].as_str().unwrap();
+    for desk in &desks {
+        let shown = desk.json(&format!("statement show {digest}"));
+        assert_eq!(shown["closes"], false, "{shown}");
+        assert_eq!(shown["incomplete"][0]["county"], COUNTIES[1], "{shown}");
+    }
+    for province in PROVINCES {
+        assert_eq!(closed(&world, province), [""; 0]);
+    }
+    // Once the county has told, the same month is closed.
+    world.counties[1].start();
+    let again = desks[0].json(&format!("reconcile run --with 44 --period {period}"));
+    assert_eq!(one(&again)["state"], "EQUAL", "{again}");
+    for province in PROVINCES {
+        assert_eq!(closed(&world, province).len(), 1);
+    }
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_month_is_closed_before_every_county_has_reported_it() {
     let mut world = World::new();
     let here = world.clerk(0).await;

@@ -137,6 +137,7 @@ async fn what_changes_in_closed_days_is_a_correction_in_the_next_statement() {
         on_day: 5,
         retry_after: std::time::Duration::from_secs(3_600),
         unmatched_max: 1_000_000,
+        patience: std::time::Duration::from_secs(900),
     };
     let told = |now| figures::figures(&office.store, &settings, now).unwrap();
     assert_eq!(told(NOW).closed[&area(ORIGIN)].0, date("2026-02-28"));

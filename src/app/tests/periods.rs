@@ -28,6 +28,7 @@ fn settings(every: Every) -> ReconcileSettings {
         on_day: 5,
         retry_after: std::time::Duration::from_secs(3_600),
         unmatched_max: 1_000_000,
+        patience: std::time::Duration::from_secs(900),
     }
 }
 

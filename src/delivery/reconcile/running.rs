@@ -36,10 +36,6 @@ pub(super) const RECOVERING_AT_ONCE: usize = 8;
 /// How often in a row a run does not get through to the other side before it is given up.
 const TROUBLES_MAX: u32 = 4;
 
-/// What only waits for reports is looked at for so long: a county's clock may be minutes behind, and what it has accepted
-/// until a time is known only when its own clock has passed it; and one that cannot be called comes by itself.
-const PATIENCE: Duration = Duration::from_secs(900);
-
 /// What was begun after a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AfterRestore {
@@ -205,6 +201,9 @@ impl Reconcile {
         let (mut corrections, mut troubles) = (None, 0);
         // When it last came further.
         let (mut round, mut moved) = (Round::of(scope), Instant::now());
+        // What only waits for reports is looked at for so long: a county's clock may be minutes behind, and what it has
+        // accepted until a time is known only when its own clock has passed it; and one that cannot be called comes by itself.
+        let patience = self.0.parts.settings.patience;
         while comparisons < COMPARISONS_MAX {
             let before = round.steps();
             let came = self.go_on(number, &mut round).await;
@@ -218,7 +217,7 @@ impl Reconcile {
                 }
                 // What counties have not reported yet is waited for before days are closed without it.
                 Ok(Came::Done(compared))
-                    if compared.may_close_later(&scope) && begun.elapsed() < PATIENCE =>
+                    if compared.may_close_later(&scope) && begun.elapsed() < patience =>
                 {
                     self.wait_for_reports(number, &compared).await?;
                 }
@@ -231,11 +230,11 @@ impl Reconcile {
                     comparisons += 1;
                 }
                 Ok(Came::Again { waits }) => {
-                    comparisons += u32::from(counts(waits, begun.elapsed()));
+                    comparisons += u32::from(counts(waits, begun.elapsed() >= patience));
                 }
                 Err(Trouble::App(error)) => return self.give_up(number, chain(&error)).await,
                 // It may be busy with what this run has asked it for before.
-                Err(Trouble::Busy { .. }) if moved.elapsed() < PATIENCE => {}
+                Err(Trouble::Busy { .. }) if moved.elapsed() < patience => {}
                 // A short cut of the line is no end.
                 Err(
                     Trouble::Call { .. } | Trouble::Refused { .. } | Trouble::Unreachable { .. },
@@ -301,8 +300,8 @@ impl Reconcile {
 
 /// Whether a comparison counts against those of a run: not while nothing but reports, or counties that collect, is waited
 /// for, until that has taken too long.
-fn counts(waits: bool, elapsed: Duration) -> bool {
-    !waits || elapsed >= PATIENCE
+const fn counts(waits: bool, too_long: bool) -> bool {
+    !waits || too_long
 }
 
 /// Whether mail was ever exchanged with a county.
@@ -318,12 +317,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_waits_fifteen_minutes_for_reports_and_not_for_ever() {
-        let minutes = |count: u64| Duration::from_secs(60 * count);
-        assert!(counts(false, Duration::ZERO), "something was cured: look again at once");
-        assert!(!counts(true, Duration::ZERO));
-        assert!(!counts(true, minutes(15) - Duration::from_millis(1)));
-        assert!(counts(true, minutes(15)));
-        assert!(counts(true, minutes(60)));
+    fn a_run_waits_for_reports_and_not_for_ever() {
+        assert!(counts(false, false), "something was cured: look again at once");
+        assert!(!counts(true, false));
+        assert!(counts(true, true) && counts(false, true));
     }
 }
