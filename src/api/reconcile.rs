@@ -120,6 +120,16 @@ impl ReconcileService for Service {
         Ok(Response::new(pb::TakeWordResponse {}))
     }
 
+    async fn show_version(
+        &self,
+        request: Request<pb::ShowVersionRequest>,
+    ) -> Result<Response<pb::ShowVersionResponse>, Status> {
+        let caller = node(request.extensions())?;
+        let version = codec::version_from_pb(request.into_inner()).map_err(malformed)?;
+        self.0.take_version(caller, version).await?;
+        Ok(Response::new(pb::ShowVersionResponse {}))
+    }
+
     async fn leave(
         &self,
         request: Request<pb::LeaveRequest>,

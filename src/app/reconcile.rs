@@ -11,3 +11,4 @@ pub mod periods;
 pub mod reports;
 pub mod runs;
 pub mod statements;
+pub mod versions;

@@ -40,6 +40,7 @@ mod shown_elsewhere;
 mod stays;
 mod taken_back;
 mod unreadable;
+mod versions;
 mod withdrawals;
 mod words;
 

@@ -11,8 +11,11 @@ use serde_json::json;
 
 use super::connect::{ConnectArgs, Office, office};
 use super::exit::{Exit, Failure};
+use super::given::AccessArgs;
 use super::output::{Answer, record, table, time};
 use super::view;
+
+mod decision;
 
 /// How often a run is looked at while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -44,6 +47,13 @@ enum Verb {
     },
     /// What people have to decide: messages of which both sides hold something else, with both versions 待裁定
     Decisions(Decisions),
+    /// One of these messages with both versions side by side, at the office of its sender 对照
+    Decision {
+        /// The message 通报编号
+        message: MessageId,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
     /// Write what was decided about one of these messages; changes nothing in what either side holds 裁定
     Decide(Decide),
     /// What the counties below this node have reported 上报情况
@@ -146,6 +156,7 @@ pub(super) async fn run(args: Args, progress: bool) -> Result<Answer, Failure> {
             let done = office.reconcile().decide_difference(request).await?.into_inner();
             Ok(view::answer(&done))
         }
+        Verb::Decision { message, access } => decision::show(&office, message, &access).await,
         Verb::Decisions(Decisions { all, limit: page_size, after }) => {
             // What was left to people has no run of its own here: it may have been another node's.
             let request =
@@ -193,7 +204,7 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
         return Ok(answer);
     }
     let (from, until) = (begun.lost_from_ms, begun.lost_until_ms);
-    let named = named_until(&answer.json);
+    let (named, unanswered) = (named_until(&answer.json), is_unanswered(&answer.json));
     let at = |millis: u64| time(UnixMillis::new(millis));
     let mut answer = answer.and(&format!(
         "\n{} – {}: 此间只存于丢失磁盘、未曾发出的记录无法找回，请逐项核对。\nWhat was entered in this time and had not left this node is lost: registrations, certificates, drafts. Check the paper.\n",
@@ -206,6 +217,7 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
             at(named),
             at(until),
         ),
+        None if unanswered => "对账尚未全部完成：此间哪些通报已丢失尚不得知，并非无一丢失；请待各方接通后 liangdi reconcile resume 编号。\nNot everybody was asked yet: which messages of this time are lost is not known, and not that none is. When they can be reached: liangdi reconcile resume NUMBER.\n".to_owned(),
         None => "此间未向上级上报，已丢失的通报无法逐件列明。\nNothing of this time was reported to the node above: messages that reached nobody are lost, and nothing names them.\n".to_owned(),
     });
     if !begun.left_out.is_empty() {
@@ -221,6 +233,13 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
         object.insert("lost_until_ms".to_owned(), json!(until));
     }
     Ok(answer)
+}
+
+/// Whether a run has not come to its end: then nobody knows what the node above would have named.
+fn is_unanswered(answer: &serde_json::Value) -> bool {
+    let runs = answer["reconciliations"].as_array();
+    let open = |run: &serde_json::Value| ["FAILED", "RUNNING"].iter().any(|it| run["state"] == *it);
+    runs.is_some_and(|runs| runs.iter().any(open))
 }
 
 /// Before which time everything that is lost is named.

@@ -15,6 +15,8 @@ use super::connect::office;
 use super::label;
 use super::output::{Answer, record, table, time};
 
+pub(super) mod pair;
+
 static POOL: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(wire::FILE_DESCRIPTOR_SET).ok());
 
@@ -42,7 +44,7 @@ macro_rules! shown {
 shown! {
     AccessRecord AcknowledgeNoticeResponse AskForBirthRegistrationResponse Backup BulkHandOver BundleReport Case
     ChangePersonResponse
-    CountyReport GetLedgerHeadResponse GetTwoHeadsResponse ProveEntryResponse ProveGrowthResponse
+    CountyReport GetDecisionResponse GetLedgerHeadResponse GetTwoHeadsResponse ProveEntryResponse ProveGrowthResponse
     Reconciliation ReconciliationDifference StatementSummary
     Agreement ApplicationToAsk
     ChangeRegistrationResponse DeadLetter DirectoryCard DirectoryKey DirectoryList

@@ -12,9 +12,10 @@ mod reporting;
 mod rounds;
 mod running;
 mod schedule;
+mod showing;
 mod signing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -91,6 +92,8 @@ struct Inner {
     answering: Mutex<BTreeSet<AreaCode>>,
     /// Cures that counties below have to collect.
     waiting: Mutex<leaving::Waiting>,
+    /// Versions that were shown to their senders, and when to show them again.
+    shown: Mutex<BTreeMap<showing::About, tokio::time::Instant>>,
     /// Whose turn it is to have days closed.
     turns: signing::Turns,
     /// What is known of our ledger for proofs of it.
@@ -191,6 +194,7 @@ impl Reconcile {
             running,
             answering,
             waiting,
+            shown: Mutex::default(),
             turns: signing::Turns::default(),
             blocks: Blocks::default(),
             proving: Arc::new(Semaphore::new(1)),

@@ -8,6 +8,7 @@ use domain::time::UnixMillis;
 use super::peers::Peers;
 use crate::app::AppError;
 use crate::app::clocks::Clocks;
+use crate::app::reconcile::versions;
 use crate::app::{
     access, applications, cases, duties, idempotency, import, letters, progress, relay, retention,
     time_known,
@@ -207,6 +208,12 @@ impl Watch {
             }
         });
         told("content that is not kept any longer could not be deleted", contents);
+        let versions = versions::forget(store, now).await.map(|count| {
+            if count > 0 {
+                tracing::info!(count, "versions of messages that were decided about are removed");
+            }
+        });
+        told("versions of messages could not be removed", versions);
         let keys = idempotency::forget(store, now).await.map(|count| {
             if count > 0 {
                 tracing::info!(count, "keys of calls that nobody repeats any more are forgotten");

@@ -173,6 +173,33 @@ impl fmt::Debug for DecidedRow {
     }
 }
 
+/// What the recipient of a message of ours holds under its id, where that is something else, for the person who decides.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRow {
+    /// Names its envelope.
+    pub digest: Digest,
+    /// When it was made, by its header.
+    pub created: UnixMillis,
+    /// When it is due, by its header.
+    pub due: Option<UnixMillis>,
+    /// SHA-256 of the certificate of ours that has signed its parcel; none when no such signature holds.
+    pub signer: Option<Digest>,
+    /// When its parcel was signed, by the manifest.
+    pub signed: UnixMillis,
+    /// When its recipient has signed that it is stored there.
+    pub stored: UnixMillis,
+    /// When it came here.
+    pub shown: UnixMillis,
+    /// The serialised content; empty where the recipient has deleted it, or it is our own version once more.
+    pub content: Blob,
+}
+
+impl fmt::Debug for VersionRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VersionRow(..)")
+    }
+}
+
 /// A difference that a run has found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferenceRow {
@@ -277,4 +304,5 @@ first_layouts!(
     DifferenceRow,
     StatementPartRow,
     StatementRow,
+    VersionRow,
 );

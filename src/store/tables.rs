@@ -450,6 +450,10 @@ catalogue! {
     /// Key: message id (16). Value: [`DecidedRow`], sealed. Written with [`DIFFERENCE`].
     DECIDED: Table<MessageIdKey, DecidedRow, Sealed> = Table::new("decided-1", 0x7A);
 
+    /// What recipients hold of messages of ours where that is something else, for the person who decides. Key: peer (6), message
+    /// id (16). Value: [`VersionRow`], under the key of whom it is about. Written when the recipient shows it.
+    VERSION: Table<(PeerKey, MessageIdKey), VersionRow, Personal> = Table::new("version-1", 0x97);
+
     /// Cases: their steps, and the work of this office on them.
     /// Key: message that opened the case (16). Value: [`CaseRow`]. Written with every message of a case, sent or
     /// received, and with the work of clerks.

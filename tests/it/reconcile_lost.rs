@@ -8,11 +8,12 @@ use liangdi::cli::connect::Office;
 use serde_json::Value;
 use store::tables::PARCEL;
 use store::{DataKey, DataKeySource, Options, Store};
-use wire::pb::office::Direction;
+use wire::pb::office::{Direction, Stage};
 
 use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, found, ids, one, restore};
 use crate::support::desk::Desk;
-use crate::support::{eventually, now, office};
+use crate::support::node::Node;
+use crate::support::{area, eventually, now, office};
 
 const REPLY: [&str; 2] = [COUNTIES[1], COUNTIES[0]];
 
@@ -121,6 +122,112 @@ async fn what_only_the_lost_disk_had_is_named_and_nothing_that_another_county_ha
     let run = province.json(&format!("reconcile run --with 44 --days {}", days()));
     assert_eq!((&one(&run)["state"], found(one(&run))), (&"EQUAL".into(), BTreeSet::new()));
     world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_no_disk_any_more_is_named_lost_by_both_sides() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    let backup = world.desk(COUNTIES[1]).json("backup create");
+    let sent = exchange(&here, COUNTIES, 1, 2).await;
+    // The sender has erased the person of one of them, and the recipient has lost its disk.
+    let content = office::messages(1, COUNTIES[0], COUNTIES[1]).next(Kind::DepartureNotice);
+    let person = wire::content::content_to_pb(&content.unwrap()).person.unwrap();
+    let document = person.document.unwrap().number;
+    let clerk = Desk::at(&world.network, COUNTIES[0]);
+    clerk.text(&format!(
+        "person erase --document {document} --ground purpose-over --reason 目的已实现 --confirm"
+    ));
+    world.counties[1].kill();
+    restore(&world.counties[1], &backup);
+    world.counties[1].start();
+
+    // The province that asks hears from the other one that its county cannot bring it back.
+    let province = world.desk(PROVINCES[1]);
+    let ended = province.run(&format!("reconcile run --with 41 --days {} --json", days()));
+    assert_eq!(ended.exit, 1, "{}{}", ended.out, ended.err);
+    let run: Value = serde_json::from_str(&ended.out).unwrap();
+    let run = one(&run);
+    assert_eq!((&run["state"], &run["lost"]), (&"DECISIONS".into(), &1.into()), "{run}");
+    assert_eq!(in_state(&province, run, "LOST"), BTreeSet::from([sent[0].clone()]));
+    let digest = run["statement"].as_str().unwrap();
+    for office in PROVINCES {
+        let shown = world.desk(office).json(&format!("statement show {digest}"));
+        let left = shown["left"].as_array().unwrap();
+        assert_eq!(left.len(), 1, "{office}: {shown}");
+        assert_eq!(left[0]["message_id"], sent[0].as_str(), "{office}: {shown}");
+        assert!(shown["lost"].to_string().contains(&sent[0]) || left[0]["lost"] == true, "{shown}");
+    }
+    let there = world.clerk(1).await;
+    let got = ids(&there, Direction::Received).await;
+    assert_eq!(got, BTreeSet::from([sent[1].clone()]), "the other one is back");
+
+    // At the county: what its office sees, with the time it is about.
+    let desk = world.desk(COUNTIES[1]);
+    let (exit, answer) = after_restore(&desk);
+    assert_eq!(exit, 1, "{answer}");
+    let runs = answer["reconciliations"].as_array().unwrap();
+    let with = runs.iter().find(|run| run["with"] == COUNTIES[0]).unwrap();
+    assert_eq!((&with["state"], &with["lost"]), (&"DECISIONS".into(), &1.into()), "{answer}");
+    assert_eq!(in_state(&desk, with, "LOST"), BTreeSet::from([sent[0].clone()]));
+    assert!(answer["lost_from_ms"].as_u64() < answer["lost_until_ms"].as_u64(), "{answer}");
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recipient_that_only_dials_out_brings_the_receipt_that_its_sender_lacks() {
+    let network = crate::support::network::Network::new();
+    let nodes = [
+        (PROVINCES[0], vec![PROVINCES[1]]),
+        (PROVINCES[1], vec![PROVINCES[0]]),
+        (COUNTIES[0], vec![PROVINCES[0]]),
+        (COUNTIES[1], vec![PROVINCES[1]]),
+    ];
+    let mut nodes = nodes.map(|(own, peers)| network.node(own, &peers));
+    for node in &nodes[2..] {
+        // What cannot go straight goes by no relay for a while either.
+        let delivery = "[delivery]\nroute_patience_ms = 600000\n";
+        node.configure(|text| {
+            let text = text.replace("[delivery]\n", delivery);
+            format!("{text}\n[reconcile]\nreport_every_s = 1\n")
+        });
+    }
+    nodes[3].configure(|text| text.replace("[delivery]\n", "[delivery]\ncollects = true\n"));
+    nodes.iter_mut().for_each(Node::start);
+    let clerk = |own| network.operator("clerk", own, domain::access::Role::Clerk);
+    let desk = |own: &str| Desk::of(&network, own, domain::access::Role::Administrator);
+    let here = office::connect(&clerk(COUNTIES[0])).await;
+    exchange(&here, COUNTIES, 1, 1).await;
+    // Its disk is as old as that: two messages wait, and have arrived since.
+    nodes[3].kill();
+    let sent = queue(&here, COUNTIES, 2, 2).await;
+    let backup = desk(COUNTIES[0]).json("backup create");
+    nodes[3].start();
+    for id in &sent {
+        office::reaches(&here, id, Stage::Stored).await;
+    }
+    nodes[2].kill();
+    restore(&nodes[2], &backup);
+    // And where it could be called is nobody any more: neither of the two reaches the other.
+    let (old, new) = (nodes[2].endpoint(), network.ports(area("410523")).node);
+    nodes[2].configure(|text| {
+        let moved = format!("[listen]\nadvertise = \"{old}\"\nnode = \"127.0.0.1:{new}\"");
+        text.replace(&format!("[listen]\nnode = \"{old}\""), &moved)
+    });
+    nodes[2].start();
+
+    let run = desk(PROVINCES[1]).json(&format!("reconcile run --with 41 --days {}", days()));
+    let run = one(&run);
+    assert_eq!(run["state"], "EQUAL", "{run}");
+    assert_eq!(found(run), BTreeSet::from(["RECEIPT_MISSING 2/2".to_owned()]), "{run}");
+    let here = office::connect(&clerk(COUNTIES[0])).await;
+    for id in &sent {
+        assert_eq!(office::track(&here, id).await.stage(), Stage::Stored);
+    }
+    // Nothing was delivered once more.
+    let there = office::connect(&clerk(COUNTIES[1])).await;
+    assert_eq!(office::status(&there).await.ledger_size, 3);
+    nodes.iter().for_each(Node::never_panicked);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -222,7 +222,7 @@ async fn a_county_reconciles_with_the_office_of_its_own_province() {
 
 /// Tells a province what the node of a county never said, with the county's key, which somebody has: it has something
 /// else under the message.
-async fn report_content(world: &World, n: usize, id: &str, digest: Digest) {
+pub async fn report_content(world: &World, n: usize, id: &str, digest: Digest) {
     let identity = world.network.node_certificate(area(COUNTIES[n])).identity;
     let (node, material) = (&world.provinces[n], world.network.material(identity));
     let channel = dial(node.area, &node.endpoint(), &material).await.unwrap();

@@ -18,11 +18,13 @@ use store::reconcile::{
     DecidedRow, DifferenceState, LostWindow, RunRow, RunState, StatementKey, StatementRow,
 };
 use tonic::{Request, Response, Status};
+use wire::content::content_to_pb;
 use wire::pb::office as pb;
 use wire::pb::office::reconcile_service_server::ReconcileService;
 use wire::reconcile::encode_signed_statement;
 
 use super::Parts;
+use super::access::why;
 use super::field::{area, invalid, maybe, maybe_area, message_id, page_token, parsed, size};
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
@@ -30,7 +32,8 @@ use crate::app::access::OFFICE_WORK;
 use crate::app::ledger::HeadSigned;
 use crate::app::ledger::blocks::Blocks;
 use crate::app::reconcile::runs::Found;
-use crate::app::reconcile::{decisions, reports, runs, statements};
+use crate::app::reconcile::versions::{Looked, Proof, Version};
+use crate::app::reconcile::{decisions, reports, runs, statements, versions};
 use crate::app::{Ctx, Refusal, ledger, page_size, reading, restore};
 use crate::config::Settings;
 use crate::delivery::reconcile::Reconcile;
@@ -144,6 +147,17 @@ impl ReconcileService for Reconciliations {
         let decided = decisions::decide(&ctx, &self.store, message_id(&id)?, reason).await?;
         let difference = difference_to_pb(&decided);
         Ok(Response::new(pb::DecideDifferenceResponse { difference }))
+    }
+
+    async fn get_decision(
+        &self,
+        request: Request<pb::GetDecisionRequest>,
+    ) -> Result<Response<pb::GetDecisionResponse>, Status> {
+        let ctx = operator(request.extensions(), self.settings.area)?;
+        let pb::GetDecisionRequest { message_id: id, access } = request.into_inner();
+        let why = why(access)?;
+        let looked = versions::look(&ctx, &self.store, message_id(&id)?, why).await?;
+        Ok(Response::new(looked_to_pb(&looked)))
     }
 
     async fn list_statements(
@@ -289,6 +303,38 @@ impl ReconcileService for Reconciliations {
             before: Some(head_to_pb(&found.before)),
             after: Some(head_to_pb(&found.after)),
         }))
+    }
+}
+
+/// Both versions, and whether each is the one that a comparison has found.
+fn looked_to_pb(looked: &Looked) -> pb::GetDecisionResponse {
+    let difference = &looked.found.row.difference;
+    let side = |version: &Version, compared: Option<&Entry>| {
+        let (proof, signer, signed) = match version.proof {
+            Proof::Own => (pb::VersionProof::Own, None, None),
+            Proof::Signed { signer, at } => {
+                (pb::VersionProof::SignedBySender, Some(signer), Some(at))
+            }
+            Proof::NotSigned => (pb::VersionProof::NotSignedBySender, None, None),
+        };
+        let millis = |at: Option<UnixMillis>| at.map_or(0, UnixMillis::get);
+        pb::MessageVersion {
+            digest: version.digest.to_string(),
+            as_compared: compared.is_some_and(|entry| entry.digest == version.digest),
+            version_proof: proof.into(),
+            version_signer: signer.map(|signer| signer.to_string()).unwrap_or_default(),
+            signed_ms: millis(signed),
+            stored_ms: millis(version.stored),
+            created_ms: version.created.get(),
+            due_ms: millis(version.due),
+            content: version.content.as_ref().map(content_to_pb),
+        }
+    };
+    let (sender, recipient) = (difference.sender.as_ref(), difference.recipient.as_ref());
+    pb::GetDecisionResponse {
+        difference: difference_to_pb(&looked.found),
+        sender_version: looked.sender.as_ref().map(|version| side(version, sender)),
+        recipient_version: looked.recipient.as_ref().map(|version| side(version, recipient)),
     }
 }
 

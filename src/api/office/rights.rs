@@ -152,6 +152,7 @@ pub const RIGHTS: &[Right] = &[
     call("ReconcileService", "ListReconciliations", Nobody, &[P::FollowDelivery]),
     call("ReconcileService", "GetReconciliation", Nobody, &[P::FollowDelivery]),
     call("ReconcileService", "DecideDifference", Changes, SENDS),
+    call("ReconcileService", "GetDecision", Reads, &[P::ExchangeMessages]),
     call("ReconcileService", "ListStatements", Nobody, &[P::FollowDelivery]),
     call("ReconcileService", "GetStatement", Nobody, &[P::FollowDelivery]),
     call("ReconcileService", "ListReports", Nobody, &[P::FollowDelivery]),

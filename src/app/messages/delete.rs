@@ -9,6 +9,7 @@ use store::tables::{ENVELOPE, MESSAGE, REPORT_OF_PERSON, TODO};
 use store::{Kept, Unit};
 
 use super::{envelope_of, journal_entry, send};
+use crate::app::reconcile::versions;
 use crate::app::{AppError, cases, letters};
 
 /// Deletes the content of one message, whichever way it went, and takes it off every list that asks somebody to act on
@@ -33,6 +34,7 @@ pub(crate) fn content(
     }
     if side == Side::Sent {
         letters::silence(unit, id, now)?;
+        versions::remove(unit, value.peer, id);
     }
     take_out_body(unit, side, &value)?;
     if let Some(due) = value.due.filter(|_| side == Side::Received) {

@@ -149,8 +149,8 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
         NoticeKind::ContentDiffers { .. } => [
             "对账发现：本方与{name}（{code}）在同一编号下存有不同内容，共{count}件，程序不能裁定。",
             "Reconciliation: this side and {name} ({code}) hold different content under the same id, {count} message(s). No program decides that.",
-            "请对照双方版本并与对方办公室商定：liangdi reconcile decisions",
-            "Look at both versions and agree with the other office: liangdi reconcile decisions",
+            "请由发方对照双方版本（liangdi reconcile decision），并与对方办公室商定：liangdi reconcile decisions",
+            "The sender's office sees both versions side by side (liangdi reconcile decision); agree with the other office: liangdi reconcile decisions",
         ],
         NoticeKind::NotReconciled { .. } => [
             "与{name}（{code}）的对账未能完成。",

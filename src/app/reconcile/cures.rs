@@ -15,7 +15,7 @@ use exchange::envelope::{pad, unpad};
 use exchange::keys::{Opener, Sealer, Signer};
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::receipt::Receipt;
-use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedSecret, take_back_data};
+use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedFor, take_back_data};
 use exchange::reconcile::cure::{Again, again, expires_again};
 use store::messages::{
     Blob, EnvelopeKey, MessageRow, ParcelKey, ParcelRow, Side, Signed, message_key, peer_key,
@@ -312,7 +312,7 @@ pub fn hand_back(
     let seal = sealer.next_seal().map_err(cannot)?;
     let padded = pad(&secret).map_err(|_| AppError::Internal("a secret is too large"))?;
     let data = take_back_data(&envelope.header_bytes);
-    let secret = SealedSecret {
+    let secret = SealedFor {
         encapsulated_key: seal.encapsulated_key,
         recipient_key_id: seal.recipient_key_id,
         counter: seal.counter,

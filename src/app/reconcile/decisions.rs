@@ -2,6 +2,7 @@
 //! the same.
 
 use domain::access::{AccessAction, Permission};
+use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::text::Note;
@@ -14,6 +15,7 @@ use store::tables::{DECIDED, DIFFERENCE, MESSAGE};
 use store::{Kept, Store, Unit};
 
 use super::runs::{DECISIONS, Found};
+use super::versions;
 use crate::app::access::{self, Act, OFFICE_WORK};
 use crate::app::messages::content_of;
 use crate::app::{AppError, Ctx, Refusal};
@@ -46,6 +48,31 @@ pub fn keep(
     unit.delete(&DECIDED, id.as_bytes());
     unit.put(&DIFFERENCE, &key, &DifferenceRow { difference, state, found, ended: None })?;
     Ok(true)
+}
+
+/// Whether nobody has decided yet about a message of which two sides hold something else.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn is_open(store: &Store, id: MessageId) -> Result<bool, AppError> {
+    let row = store.get(&DIFFERENCE, &(DECISIONS, *id.as_bytes()))?;
+    Ok(row.is_some_and(|row| row.state == DifferenceState::Open))
+}
+
+/// What nobody has decided yet about messages that came here.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn open_of_recipient(store: &Store, own: AreaCode) -> Result<Vec<Difference>, AppError> {
+    let mut open = Vec::new();
+    let all = (DECISIONS, [0; 16])..=(DECISIONS, [0xFF; 16]);
+    for page in store.pages(&DIFFERENCE, all, ROWS_AT_ONCE) {
+        let rows = page?.into_iter().map(|(_, row)| row);
+        let rows = rows.filter(|row| row.state == DifferenceState::Open);
+        let differences = rows.map(|row| row.difference);
+        open.extend(differences.filter(|it| it.pair().is_some_and(|(_, to)| to == own)));
+    }
+    Ok(open)
 }
 
 /// Writes what somebody has decided about a message, and why. It changes nothing in what either side holds. Done again with
@@ -158,6 +185,9 @@ pub fn agreed(unit: &mut Unit<'_>, id: MessageId, now: UnixMillis) -> Result<boo
     let key = (DECISIONS, *id.as_bytes());
     let known = unit.get(&DIFFERENCE, &key)?;
     let Some(row) = known.filter(is_there) else { return Ok(false) };
+    if let Some((_, to)) = row.difference.pair() {
+        versions::remove(unit, to, id);
+    }
     let (state, ended) = (DifferenceState::Cured, Some(now));
     unit.put(&DIFFERENCE, &key, &DifferenceRow { state, ended, ..row })?;
     Ok(true)

@@ -134,6 +134,14 @@ pub fn mark(store: &Store, through: Option<UnixMillis>) -> Result<ReportPart, Ap
     Ok(ReportPart { incarnation, month: 0, position: 0, records: Vec::new(), through, head })
 }
 
+/// When a county has last reported to the end.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn told_at(store: &Store, county: AreaCode) -> Result<Option<UnixMillis>, AppError> {
+    Ok(store.get(&REPORTED, &peer_key(county))?.map(|row| row.received))
+}
+
 /// Which incarnation of our data it is, for the node above: another one after every restore, also when the same backup is
 /// restored twice.
 ///

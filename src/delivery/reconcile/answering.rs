@@ -13,7 +13,7 @@ use exchange::digest::Digest;
 use exchange::envelope::{Header, SealHeader, SealedEnvelope, unpad};
 use exchange::keys::{Opener as _, SignContext};
 use exchange::ledger::LedgerHead;
-use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedSecret, take_back_data};
+use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedFor, take_back_data};
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::session::{
     Answer, Answerer, Ask, ENTRIES_AT_ONCE, INCOMPLETE_MAX, ITEMS_AT_ONCE, Lacks,
@@ -126,15 +126,24 @@ impl Reconcile {
         again: ReceiptAgain,
         now: UnixMillis,
     ) -> Result<Checked, AppError> {
+        let (checked, is_sent) = self.check_word((sender, recipient), again, now)?;
+        is_sent.map_err(|fault| unproven(sender, recipient, &fault))?;
+        Ok(checked)
+    }
+
+    /// The same, where it is to be known whether the sender has signed the parcel.
+    pub(super) fn check_word(
+        &self,
+        (sender, recipient): (AreaCode, AreaCode),
+        again: ReceiptAgain,
+        now: UnixMillis,
+    ) -> Result<(Checked, Result<(), proof::Unproven>), AppError> {
         let checked = Checked::read(sender, recipient, again)?;
-        let unproven = |fault: proof::Unproven| {
-            tracing::warn!(%sender, %recipient, %fault, code = "SIGNATURE_INVALID", "a proof that was handed back does not hold");
-            AppError::from(Reason::SignatureInvalid)
-        };
         let identity = &self.0.parts.identity;
         let receipt = proof::of_receipt(&checked.receipt, &checked.proof().receipt);
-        proof::check_evidence(identity, &receipt, now).map_err(unproven)?;
-        let ours = Claim {
+        let holds = proof::check_evidence(identity, &receipt, now);
+        holds.map_err(|fault| unproven(sender, recipient, &fault))?;
+        let sent = Claim {
             context: SignContext::Parcel,
             by: sender,
             signer: checked.parcel.signer,
@@ -143,8 +152,8 @@ impl Reconcile {
             signature: &checked.proof().parcel_signature,
             signed: checked.parcel.signed,
         };
-        proof::check_evidence(identity, &ours, now).map_err(unproven)?;
-        Ok(checked)
+        let is_sent = proof::check_evidence(identity, &sent, now);
+        Ok((checked, is_sent))
     }
 
     /// Takes a message of ours back, which we have lost. Says whether it is here now.
@@ -172,11 +181,11 @@ impl Reconcile {
     }
 
     /// Opens an envelope of our own with the secret that its recipient gives for it. What opens is what we had sealed.
-    fn open_again(
+    pub(super) fn open_again(
         &self,
         header: &Header,
         envelope: &SealedEnvelope,
-        secret: &SealedSecret,
+        secret: &SealedFor,
     ) -> Result<Content, AppError> {
         let malformed = || AppError::from(Reason::Malformed);
         let data = take_back_data(&envelope.header_bytes);
@@ -238,6 +247,12 @@ impl Reconcile {
         })
         .await
     }
+}
+
+/// What was signed by nobody who should have.
+fn unproven(sender: AreaCode, recipient: AreaCode, fault: &proof::Unproven) -> AppError {
+    tracing::warn!(%sender, %recipient, %fault, code = "SIGNATURE_INVALID", "a proof that was handed back does not hold");
+    Reason::SignatureInvalid.into()
 }
 
 /// The place of a caller among those that are answered, until it is over, in whatever way.

@@ -30,7 +30,7 @@ const COUNTIES_AT_ONCE: usize = 16;
 const DELIVERED_AT_ONCE: usize = 128;
 
 /// Lines to the counties that something is cured with, called once each.
-type Lines = BTreeMap<AreaCode, Option<ReconcileClient>>;
+pub(super) type Lines = BTreeMap<AreaCode, Option<ReconcileClient>>;
 
 impl Reconcile {
     /// Our part of the cure: what we hold ourselves, and what counties below us hold, who are asked to.
@@ -114,6 +114,8 @@ impl Reconcile {
         for decision in differences.iter().filter(|it| it.name.is_for_a_person()) {
             let told = self.tell_a_person(decision).await;
             put_off(&mut done, decision.id(), told)?;
+            let shown = self.show_version(&mut lines, decision).await;
+            put_off(&mut done, decision.id(), shown)?;
         }
         let known = cures::settle_known(store, own, differences).await?;
         done.begun = done.begun.saturating_add(u32::try_from(known.len()).unwrap_or(u32::MAX));
@@ -195,7 +197,7 @@ impl Reconcile {
     }
 
     /// The line to a county; `None` when it cannot be called now.
-    async fn line<'a>(
+    pub(super) async fn line<'a>(
         &self,
         lines: &'a mut Lines,
         area: AreaCode,
@@ -395,7 +397,7 @@ impl Reconcile {
 }
 
 /// A county that says nothing is not asked about the next message: that would take as long each time.
-fn strike<T>(lines: &mut Lines, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+pub(super) fn strike<T>(lines: &mut Lines, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
     if let Err(Trouble::Silent { area }) = &outcome {
         lines.insert(*area, None);
     }

@@ -1,23 +1,30 @@
 //! Cures for counties that cannot be called: they lie at the node above ([`exchange::reconcile::leaving`]), and the county
 //! collects them.
 
+use bytes::Bytes;
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
-use exchange::reconcile::calls::{Collected, HandedBack, Left, ReceiptAgain};
+use exchange::envelope::{AlgorithmProfile, SealHeader};
+use exchange::keys::Opener as _;
+use exchange::reconcile::calls::{
+    Collected, HandedBack, Left, ReceiptAgain, SealedFor, SealedLeft, leave_data, pad_left,
+    unpad_left,
+};
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::leaving::Lot;
 
 use super::{Reconcile, Trouble, in_time, not_for_us};
 use crate::app::AppError;
 use crate::app::each::First;
+use crate::app::messages::send::Outlet as _;
 use crate::time::SystemClock;
 
 /// Answers that a county takes in one go.
 const ANSWERS_MAX: usize = 256;
 
 /// What lies for the counties below.
-pub(super) type Waiting = exchange::reconcile::leaving::Waiting<Left>;
+pub(super) type Waiting = exchange::reconcile::leaving::Waiting<SealedLeft>;
 
 impl Reconcile {
     /// Notes what a county that cannot be called is to cure; without differences, that it is to report.
@@ -35,22 +42,20 @@ impl Reconcile {
     /// same message takes the place of one before.
     ///
     /// # Errors
-    /// `NOT_FOR_US` when the county is not below us, or the message is not between the two; `BUSY` when too much lies here.
+    /// `NOT_FOR_US` when the county is not below us; `BUSY` when too much lies here.
     pub fn leave_for(
         &self,
         caller: AreaCode,
         county: AreaCode,
-        (left, bytes): (Left, usize),
+        (left, bytes): (SealedLeft, usize),
     ) -> Result<(), AppError> {
         let own = self.own();
         if county == own || caller == county || !self.counties_below().contains(&county) {
             return Err(not_for_us());
         }
-        let (id, sides) = about(&left)?;
-        if sides != (caller, county) && sides != (county, caller) {
-            return Err(not_for_us());
-        }
-        let told = self.waiting().leave(county, (caller, id), (left, bytes), SystemClock.now());
+        // What it is, and whether the message is between the two, only the county can see.
+        let about = (caller, left.id);
+        let told = self.waiting().leave(county, about, (left, bytes), SystemClock.now());
         told.map_err(|_| AppError::Busy)
     }
 
@@ -66,13 +71,14 @@ impl Reconcile {
         Ok(Collected { differences, left, report })
     }
 
-    /// Leaves a cure for a county at the node above it. Says whether it lies there.
+    /// Leaves a cure for a county at the node above it, sealed for the county. Says whether it lies there.
     pub(super) async fn leave(&self, county: AreaCode, left: Left) -> bool {
         let above = county.province();
         if above == county || above == self.own() {
             return false;
         }
         let told = async {
+            let left = self.seal_left(county, left)?;
             let mut client = self.dial(above).await?;
             in_time(above, client.leave(county, left)).await
         };
@@ -97,7 +103,11 @@ impl Reconcile {
             // What others have left for us is taken all the same.
             first.take(self.carry_out(&collected.differences).await);
             for left in collected.left {
-                if let Err(error) = self.take_left(left).await {
+                let taken = match self.open_left(&left) {
+                    Ok(left) => self.take_left(left).await,
+                    Err(fault) => Err(fault),
+                };
+                if let Err(error) = taken {
                     tracing::warn!(%error, code = error.reason().code(), "a cure that was left for us was not taken");
                 }
             }
@@ -108,11 +118,45 @@ impl Reconcile {
         Ok(first.end()?)
     }
 
+    /// Seals a cure for a county: the node above it carries it, and sees whom it is for and which message it is about.
+    fn seal_left(&self, county: AreaCode, left: Left) -> Result<SealedLeft, AppError> {
+        let cannot = |_| AppError::Signing("nothing can be sealed for this peer".to_owned());
+        let sealer = self.0.parts.peers.sealer(county)?;
+        let (id, _) = about(&left)?;
+        let padded = pad_left(&wire::reconcile::encode_left(left));
+        let padded = padded.ok_or(AppError::Internal("a cure is too large"))?;
+        let seal = sealer.next_seal().map_err(cannot)?;
+        let sealed = sealer.seal(seal.counter, &leave_data(county, id), padded).map_err(cannot)?;
+        let SealHeader { recipient_key_id, encapsulated_key, counter, .. } = seal;
+        let sealed = Bytes::from(sealed);
+        let sealed = SealedFor { encapsulated_key, recipient_key_id, counter, sealed };
+        Ok(SealedLeft { id, sealed })
+    }
+
+    /// Opens what was left for us.
+    fn open_left(&self, left: &SealedLeft) -> Result<Left, AppError> {
+        let malformed = || AppError::from(Reason::Malformed);
+        let SealedLeft { id, sealed } = left;
+        let seal = SealHeader {
+            profile: AlgorithmProfile::International,
+            recipient_key_id: sealed.recipient_key_id,
+            encapsulated_key: sealed.encapsulated_key,
+            counter: sealed.counter,
+        };
+        let data = leave_data(self.own(), *id);
+        let padded = self.0.parts.opener.open(&seal, &data, &sealed.sealed);
+        let padded = padded.map_err(|_| AppError::from(Reason::SealedForOtherKey))?;
+        let cure = unpad_left(&padded).ok_or_else(malformed)?;
+        let left = wire::reconcile::decode_left(cure).map_err(|_| malformed())?;
+        if about(&left)?.0 == *id { Ok(left) } else { Err(malformed()) }
+    }
+
     /// Does what another county has left. Who it comes from is proven by what is signed in it.
     async fn take_left(&self, left: Left) -> Result<(), AppError> {
         let (id, (from, to)) = about(&left)?;
         match left {
             Left::TakeBack(back) => self.take_back(to, *back).await.map(drop),
+            Left::ShowVersion(version) => self.take_version(to, *version).await,
             Left::TakeWord(_, word) => {
                 let other = if from == self.own() { to } else { from };
                 self.take_word(other, id, *word).await
@@ -125,7 +169,7 @@ impl Reconcile {
 fn about(left: &Left) -> Result<(MessageId, (AreaCode, AreaCode)), AppError> {
     let malformed = |_| AppError::from(Reason::Malformed);
     match left {
-        Left::TakeBack(back) => {
+        Left::TakeBack(back) | Left::ShowVersion(back) => {
             let HandedBack { envelope, .. } = back.as_ref();
             let header = wire::decode_header(&envelope.header_bytes).map_err(malformed)?;
             Ok((header.message_id, (header.from, header.to)))

@@ -1,7 +1,10 @@
 //! Reports: to the node above, when they are due and when it asks; and from the counties below.
 
+use std::time::Duration;
+
 use domain::area::{AreaCode, AreaLevel};
 use domain::reason::Reason;
+use domain::time::UnixMillis;
 use exchange::reconcile::calls::{CarriedOut, ReportPart};
 use exchange::reconcile::difference::Difference;
 
@@ -10,6 +13,9 @@ use crate::app::AppError;
 use crate::app::reconcile::{books, reports};
 use crate::time::SystemClock;
 
+/// Who only dials out comes within half a minute when it is asked: what it has told within a minute counts as told now. It
+/// would be called silent for ever, and nothing be named as what it is.
+const TOLD_WITHIN: Duration = Duration::from_secs(60);
 /// Counties that are asked for a report at one time.
 const ASKED_AT_ONCE: usize = 64;
 
@@ -92,7 +98,8 @@ impl Reconcile {
         known.filter(is_below).collect()
     }
 
-    /// Asks the counties below us for what is new; gives those that have not told, because they cannot be called.
+    /// Asks the counties below us for what is new; gives those that have not told, because they cannot be called and have not
+    /// come by themselves.
     pub(super) async fn refresh_counties(&self) -> Vec<AreaCode> {
         let counties = self.counties_below();
         let mut silent = Vec::new();
@@ -111,6 +118,14 @@ impl Reconcile {
             });
             silent.extend(futures_util::future::join_all(asked).await.into_iter().flatten());
         }
+        silent.retain(|county| !self.has_come(*county));
         silent
+    }
+
+    /// Whether a county that cannot be called has come by itself just now.
+    fn has_come(&self, county: AreaCode) -> bool {
+        let told = reports::told_at(self.store(), county).ok().flatten();
+        let fresh = |told: UnixMillis| SystemClock.now().since(told) < TOLD_WITHIN;
+        self.must_collect(county) && told.is_some_and(fresh)
     }
 }

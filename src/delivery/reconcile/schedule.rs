@@ -38,6 +38,19 @@ impl Reconcile {
                 }
             }
         });
+        let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
+        self.0.parts.tasks.spawn("versions", async move {
+            let pause = this.0.parts.settings.report_every;
+            loop {
+                tokio::select! {
+                    () = stopping.stopped() => return,
+                    () = tokio::time::sleep(jittered(pause)) => {}
+                }
+                if let Err(error) = this.show_versions().await {
+                    tracing::warn!(%error, "what people have to decide was not shown to senders");
+                }
+            }
+        });
         if self.above().is_some() {
             let (this, mut stopping) = (self.clone(), self.0.parts.tasks.stopping());
             self.0.parts.tasks.spawn("reports", async move {

@@ -1,6 +1,7 @@
 //! What nodes ask of each other to report and to cure, beside the comparison itself.
 
 use bytes::Bytes;
+use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::time::UnixMillis;
 
@@ -87,15 +88,15 @@ pub struct HandedBack {
     /// The receipt that it was answered with, and the parcel that the sender has signed.
     pub proof: ReceiptAgain,
     /// What opens the envelope, sealed for the sender; none for an envelope without a body.
-    pub secret: Option<SealedSecret>,
+    pub secret: Option<SealedFor>,
     /// The question that it answers is being delivered again: it is not to be taken before that has come.
     pub question_follows: bool,
 }
 
-/// The secret of one envelope (see [`crate::keys::Opener::reveal`]), padded, sealed for one node as in envelopes, with
-/// `"liangdi/v1/take-back" || 0x00 || header` as associated data.
+/// Bytes sealed for one node as in envelopes: the secret of one envelope (see [`crate::keys::Opener::reveal`]), padded, with
+/// [`take_back_data`], or a cure that lies at the node above, with [`leave_data`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedSecret {
+pub struct SealedFor {
     /// The encapsulated key.
     pub encapsulated_key: [u8; 32],
     /// Names the key that it is sealed to.
@@ -172,6 +173,43 @@ pub enum Left {
     TakeBack(Box<HandedBack>),
     /// It notes that this message was refused.
     TakeWord(MessageId, Box<ReceiptAgain>),
+    /// It is shown what its recipient holds under the id of a message of its own.
+    ShowVersion(Box<HandedBack>),
+}
+
+/// The same as it lies at the node above, which cannot read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedLeft {
+    /// The message that it is about.
+    pub id: MessageId,
+    /// The cure, in the padding of [`pad_left`], sealed for the county with [`leave_data`].
+    pub sealed: SealedFor,
+}
+
+/// What is authenticated with a cure about this message that is sealed for a county.
+#[must_use]
+pub fn leave_data(county: AreaCode, id: MessageId) -> Vec<u8> {
+    [b"liangdi/v1/leave\0".as_slice(), &county.county_digits(), id.as_bytes()].concat()
+}
+
+/// Sealed cures are as long as so many bytes, or a multiple of it: their length says little about what is in them.
+pub const LEFT_PAD_BYTES: usize = 16 * 1024;
+
+/// Pads a cure before it is sealed: `u32be(len) || cure || zeros`. `None` for one that is longer than four bytes can say.
+#[must_use]
+pub fn pad_left(cure: &[u8]) -> Option<Vec<u8>> {
+    let length = u32::try_from(cure.len()).ok()?;
+    let mut padded = [length.to_be_bytes().as_slice(), cure].concat();
+    padded.resize(padded.len().checked_next_multiple_of(LEFT_PAD_BYTES)?, 0);
+    Some(padded)
+}
+
+/// Takes a cure out of its padding; `None` unless it is exactly what [`pad_left`] gives.
+#[must_use]
+pub fn unpad_left(padded: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = padded.split_first_chunk::<4>()?;
+    let (cure, _) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    (pad_left(cure).as_deref() == Some(padded)).then_some(cure)
 }
 
 /// What lies for a county at the node above it.
@@ -180,7 +218,7 @@ pub struct Collected {
     /// Differences that it is to cure, at most [`CARRY_OUT_AT_ONCE`].
     pub differences: Vec<Difference>,
     /// Cures of others, at most [`LEFT_AT_ONCE`].
-    pub left: Vec<Left>,
+    pub left: Vec<SealedLeft>,
     /// Whether the node above wants to know what is new.
     pub report: bool,
 }
@@ -196,4 +234,27 @@ impl Collected {
 /// Splits differences so that each call has at most [`CARRY_OUT_AT_ONCE`].
 pub fn in_calls(differences: &[Difference]) -> impl Iterator<Item = &[Difference]> {
     differences.chunks(CARRY_OUT_AT_ONCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_padding_of_a_cure_says_little_of_its_length_and_nothing_else_passes_for_it() {
+        for length in [0, 1, LEFT_PAD_BYTES - 4, LEFT_PAD_BYTES - 3, 3 * LEFT_PAD_BYTES] {
+            let cure = vec![7; length];
+            let padded = pad_left(&cure).unwrap();
+            assert_eq!(padded.len() % LEFT_PAD_BYTES, 0);
+            assert_eq!(unpad_left(&padded), Some(cure.as_slice()));
+            assert_eq!(unpad_left(&padded[..padded.len() - 1]), None);
+            let mut other = padded.clone();
+            other.extend_from_slice(&[0; LEFT_PAD_BYTES]);
+            assert_eq!(unpad_left(&other), None, "{length}");
+        }
+        let mut dirty = pad_left(b"cure").unwrap();
+        *dirty.last_mut().unwrap() = 1;
+        assert_eq!(unpad_left(&dirty), None);
+        assert_eq!(unpad_left(&[0xFF; LEFT_PAD_BYTES]), None);
+    }
 }

@@ -22,7 +22,7 @@ use exchange::reconcile::calls::MONTHS_MAX;
 use exchange::reconcile::calls::RECORDS_AT_ONCE;
 use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::calls::ReportPart;
-use exchange::reconcile::calls::SealedSecret;
+use exchange::reconcile::calls::SealedFor;
 use exchange::reconcile::told::RECORD_BYTES;
 
 use crate::fields::array;
@@ -194,7 +194,7 @@ pub fn handed_back_from_pb(back: pb::TakeBackRequest) -> Result<HandedBack, Malf
     }
     some("take_back.sealed", back.sealed.len(), SEALED_BYTES_MAX)?;
     some("take_back.secret", back.secret.len(), SEALED_BYTES_MAX)?;
-    let secret = SealedSecret {
+    let secret = SealedFor {
         encapsulated_key: array("take_back.encapsulated_key", &back.encapsulated_key)?,
         recipient_key_id: array("take_back.recipient_key_id", &back.recipient_key_id)?,
         counter: back.counter,

@@ -12,9 +12,9 @@ use exchange::reconcile::calls::Collected;
 use exchange::reconcile::calls::FormerPart;
 use exchange::reconcile::calls::FormerPlace;
 use exchange::reconcile::calls::HandedBack;
-use exchange::reconcile::calls::Left;
 use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::calls::ReportPart;
+use exchange::reconcile::calls::SealedLeft;
 use exchange::reconcile::calls::Signature;
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::session::Answer;
@@ -39,6 +39,7 @@ use super::recall_to_pb;
 use super::receipt_again_from_pb;
 use super::receipt_again_to_pb;
 use super::report_to_pb;
+use super::version_to_pb;
 use crate::client::CallError;
 use crate::fields::array;
 use crate::fields::at_most;
@@ -136,11 +137,20 @@ impl ReconcileClient {
         Ok(())
     }
 
+    /// Shows a sender what we hold under the id of a message of its own.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn show_version(&mut self, version: HandedBack) -> Result<(), CallError> {
+        self.0.show_version(version_to_pb(version)).await?;
+        Ok(())
+    }
+
     /// Leaves a cure for a county below the callee.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn leave(&mut self, area: AreaCode, left: Left) -> Result<(), CallError> {
+    pub async fn leave(&mut self, area: AreaCode, left: SealedLeft) -> Result<(), CallError> {
         self.0.leave(left_to_pb(area, left)).await?;
         Ok(())
     }

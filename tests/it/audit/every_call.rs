@@ -20,8 +20,10 @@ const HOME: &str = "410522";
 const AWAY: &str = "440305";
 const PAGE: &str = include_str!("../../../docs/roles.md");
 
-/// Needs two versions of one message; its entry is looked for where that is brought about, in `reconcile_troubles`.
-const SEEN_ELSEWHERE: [&str; 1] = ["ReconcileService.DecideDifference"];
+/// Need two versions of one message; their entries are looked for where that is brought about, in `reconcile_troubles` and
+/// `reconcile_versions`.
+const SEEN_ELSEWHERE: [&str; 2] =
+    ["ReconcileService.DecideDifference", "ReconcileService.GetDecision"];
 
 /// Calls about persons, as docs/roles.md names them.
 fn calls_about_persons() -> BTreeSet<String> {

@@ -1,5 +1,6 @@
 //! A node of the network made of the library's parts that others call, and that need not keep the rules.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use exchange::custody::{CustodyManifest, CustodyOutcome, CustodyReceipt};
 use exchange::directory::DirectoryAnswer;
 use exchange::envelope::AlgorithmProfile;
 use exchange::keys::{SignContext, Signer as _};
+use exchange::ledger::SeenHead;
 use exchange::parcel::{Parcel, ParcelManifest};
 use exchange::receipt::{Disposition, LedgerHead, Outcome, Receipt, ReceiptManifest};
 use exchange::tree;
@@ -44,6 +46,9 @@ pub struct RogueNode {
     pub own: AreaCode,
     pub identity: Arc<Identity>,
     card: SignedCard,
+    port: u16,
+    /// Cards that it shows to some.
+    cards: Arc<Mutex<BTreeMap<AreaCode, SignedCard>>>,
     answering: Arc<Mutex<Option<Answering>>>,
     /// Parcels that were handed over, in that order.
     pub parcels: Arc<Mutex<Vec<Parcel>>>,
@@ -63,7 +68,9 @@ impl RogueNode {
         let listener = Listener::bind(address, Api::Node, tls, suffix).await.unwrap();
         let node = Self {
             own,
-            card: card(own, port, &identity),
+            card: card((own, port), &identity, None),
+            port,
+            cards: Arc::default(),
             identity,
             answering: Arc::new(Mutex::new(Some(answering))),
             parcels: Arc::default(),
@@ -102,12 +109,35 @@ impl RogueNode {
         }
     }
 
+    /// Shows somebody, from now on, a newer card with this head of its ledger.
+    pub fn show_head(&self, to: AreaCode, head: LedgerHead) {
+        let seen = SeenHead { head, signed: now() };
+        let card = card((self.own, self.port), &self.identity, Some(seen));
+        self.cards.lock().unwrap().insert(to, card);
+    }
+
+    fn card_for(&self, caller: AreaCode) -> SignedCard {
+        self.cards.lock().unwrap().get(&caller).unwrap_or(&self.card).clone()
+    }
+
     /// Its receipt for a parcel that is for itself, with the same outcome for every envelope.
     pub fn receipt(
         &self,
         manifest: &ParcelManifest,
         parcel: &Parcel,
         outcome: &Outcome,
+    ) -> Receipt {
+        let empty = LedgerHead { size: 0, root: tree::root(&[]) };
+        self.receipt_under(manifest, parcel, outcome, empty)
+    }
+
+    /// The same with a head of a ledger.
+    pub fn receipt_under(
+        &self,
+        manifest: &ParcelManifest,
+        parcel: &Parcel,
+        outcome: &Outcome,
+        ledger_head: LedgerHead,
     ) -> Receipt {
         let said = parcel.envelopes.iter().map(|envelope| Disposition {
             message_id: wire::decode_header(&envelope.header_bytes).unwrap().message_id,
@@ -126,7 +156,7 @@ impl RogueNode {
             to: manifest.from,
             count: manifest.count,
             root: tree::root(&leaves),
-            ledger_head: LedgerHead { size: 0, root: tree::root(&[]) },
+            ledger_head,
             signed: now(),
             signer: self.identity.signer_id(),
         };
@@ -156,7 +186,11 @@ pub fn refused(reason: Reason) -> Outcome {
     Outcome::Refused { reason, field: None }
 }
 
-fn card(own: AreaCode, port: u16, identity: &Identity) -> SignedCard {
+fn card(
+    (own, port): (AreaCode, u16),
+    identity: &Identity,
+    ledger_head: Option<SeenHead>,
+) -> SignedCard {
     let key = SealingKeyPair::generate(&mut rand::rng());
     let later = now().saturating_add(Duration::from_secs(86_400));
     let card = NodeCard {
@@ -175,7 +209,7 @@ fn card(own: AreaCode, port: u16, identity: &Identity) -> SignedCard {
         area_changes: Vec::new(),
         collects: false,
         retired: None,
-        ledger_head: None,
+        ledger_head,
     };
     let bytes = wire::encode_card(&card);
     let signature = identity.sign(SignContext::Card, &bytes).unwrap();
@@ -184,6 +218,10 @@ fn card(own: AreaCode, port: u16, identity: &Identity) -> SignedCard {
         signature: Bytes::from(signature),
         chain: identity.chain_der().to_vec(),
     }
+}
+
+fn caller<T>(request: &Request<T>) -> AreaCode {
+    request.extensions().get::<Remote>().unwrap().identity.area()
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<pb::ExchangeResponse, Status>> + Send>>;
@@ -196,7 +234,7 @@ impl NodeService for RogueNode {
         &self,
         request: Request<Streaming<pb::ExchangeRequest>>,
     ) -> Result<Response<Frames>, Status> {
-        let caller = request.extensions().get::<Remote>().unwrap().identity.area();
+        let caller = caller(&request);
         let mut incoming = request.into_inner();
         let (out, frames) = mpsc::channel(64);
         let hello = Hello {
@@ -222,18 +260,19 @@ impl NodeService for RogueNode {
 
     async fn get_node_card(
         &self,
-        _request: Request<pb::GetNodeCardRequest>,
+        request: Request<pb::GetNodeCardRequest>,
     ) -> Result<Response<pb::GetNodeCardResponse>, Status> {
-        let card = wire::card::signed_card_to_pb(self.card.clone());
+        let card = self.card_for(caller(&request));
+        let card = wire::card::signed_card_to_pb(card);
         Ok(Response::new(pb::GetNodeCardResponse { card: Some(card) }))
     }
 
     async fn sync_directory(
         &self,
-        _request: Request<pb::SyncDirectoryRequest>,
+        request: Request<pb::SyncDirectoryRequest>,
     ) -> Result<Response<pb::SyncDirectoryResponse>, Status> {
         let answer = DirectoryAnswer {
-            cards: vec![self.card.clone()],
+            cards: vec![self.card_for(caller(&request))],
             revocation_lists: Vec::new(),
             authorities: Vec::new(),
             cursor: Bytes::new(),
