@@ -215,6 +215,11 @@ async fn a_recipient_that_only_dials_out_brings_the_receipt_that_its_sender_lack
         text.replace(&format!("[listen]\nnode = \"{old}\""), &moved)
     });
     nodes[2].start();
+    let restarted = now().get();
+    eventually("the sender has told what it has now", || {
+        let reports = desk(PROVINCES[0]).json("reconcile reports");
+        reports["reports"][0]["through_ms"].as_u64().filter(|through| *through > restarted)
+    });
 
     let run = desk(PROVINCES[1]).json(&format!("reconcile run --with 41 --days {}", days()));
     let run = one(&run);

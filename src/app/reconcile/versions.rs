@@ -77,7 +77,9 @@ pub fn keep(
     let signer = is_ours.then_some(checked.parcel.signer);
     let is_known = match unit.get_personal(&VERSION, &key)? {
         Some(Kept::Value { value, .. }) => (value.digest, value.signer) == (*digest, signer),
-        Some(Kept::Erased) | None => false,
+        // Whom it named was erased: it does not come back.
+        Some(Kept::Erased) => true,
+        None => false,
     };
     if is_known || row.is_deleted() || is_decided(unit, id, *digest)? {
         return Ok(());
@@ -297,7 +299,8 @@ fn is_over(
     kept: Kept<VersionRow>,
     now: UnixMillis,
 ) -> Result<bool, AppError> {
-    let Some(version) = kept.value() else { return Ok(true) };
+    // Of one whose person was erased nothing is left but that it is not to come back.
+    let shown = kept.value().map(|version| version.shown);
     let message = held(store, MessageId::from_bytes(*id), Side::Sent)?;
     if message.is_none_or(|row| row.is_deleted()) {
         return Ok(true);
@@ -305,8 +308,8 @@ fn is_over(
     let row = store.get(&DIFFERENCE, &(DECISIONS, *id))?;
     let since = match row {
         Some(row) if row.state == DifferenceState::Open => return Ok(false),
-        Some(row) => row.ended.map_or(version.shown, |ended| ended.max(version.shown)),
-        None => version.shown,
+        Some(row) => row.ended.max(shown),
+        None => shown,
     };
-    Ok(now.since(since) >= KEPT_AFTER)
+    Ok(since.is_none_or(|since| now.since(since) >= KEPT_AFTER))
 }

@@ -230,13 +230,18 @@ async fn a_version_goes_when_it_is_decided_when_both_say_the_same_and_with_the_c
 async fn a_version_is_erased_with_the_person_whom_it_alone_names() {
     let (here, _, id) = sent(1).await;
     let theirs = content(2, Kind::DepartureNotice);
-    let other = shown(&here, id, Some(theirs.clone()));
-    found(&here, id, other.digest).await;
-    keep(&here, other).await.unwrap();
+    let other = || shown(&here, id, Some(theirs.clone()));
+    found(&here, id, other().digest).await;
+    keep(&here, other()).await.unwrap();
     erase(&here, &theirs).await;
+    // Shown once more, it does not come back.
+    assert_eq!(versions::forget(&here.store, days(400)).await.unwrap(), 0);
+    keep(&here, other()).await.unwrap();
     let looked = look(&here, id).await;
     assert!(looked.sender.unwrap().content.is_some() && looked.recipient.is_none());
-    assert_eq!(versions::forget(&here.store, NOW).await.unwrap(), 1);
+    let agree = move |unit: &mut store::Unit<'_>| decisions::agreed(unit, id, NOW);
+    assert!(here.store.commit(agree).await.map_err(AppError::from).unwrap());
+    assert_eq!(versions::forget(&here.store, NOW).await.unwrap(), 0, "it is gone");
 }
 
 async fn erase(office: &Office, content: &Content) {

@@ -64,7 +64,7 @@ fn told_of_recipient(response: &office::GetDecisionResponse) -> String {
     let (ours, theirs) = (&response.sender_version, &response.recipient_version);
     let Some(theirs) = theirs else {
         return if ours.is_some() {
-            "收方：尚未出示其版本；下次比对时再索取。\nRecipient: it has not shown its version yet; it is asked again with the next comparison."
+            "收方：尚未出示其版本；其节点可联系后自动出示。\nRecipient: it has not shown its version yet; its node does so by itself when it can be reached."
         } else {
             ""
         }

@@ -114,8 +114,6 @@ impl Reconcile {
         for decision in differences.iter().filter(|it| it.name.is_for_a_person()) {
             let told = self.tell_a_person(decision).await;
             put_off(&mut done, decision.id(), told)?;
-            let shown = self.show_version(&mut lines, decision).await;
-            put_off(&mut done, decision.id(), shown)?;
         }
         let known = cures::settle_known(store, own, differences).await?;
         done.begun = done.begun.saturating_add(u32::try_from(known.len()).unwrap_or(u32::MAX));
@@ -174,6 +172,11 @@ impl Reconcile {
             let what = (id, question_follows);
             let handed = self.hand_back(&mut lines, from, what, &mut done).await;
             put_off(&mut done, Some(id), handed.map(drop))?;
+        }
+        // What programs cure comes before what people look at.
+        for decision in differences.iter().filter(|it| it.name.is_for_a_person()) {
+            let shown = self.show_version(&mut lines, decision).await;
+            put_off(&mut done, decision.id(), shown)?;
         }
         Ok(done)
     }
