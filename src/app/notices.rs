@@ -56,7 +56,9 @@ impl Notice {
             | NoticeKind::ResultToTell { to }
             | NoticeKind::ResultSoon { to, .. }
             | NoticeKind::DeadLetter { to } => Some(to),
-            NoticeKind::ToAnswer { from, .. } | NoticeKind::CaseWaits { from } => Some(from),
+            NoticeKind::ToAnswer { from, .. }
+            | NoticeKind::BackOnWord { from }
+            | NoticeKind::CaseWaits { from } => Some(from),
             NoticeKind::Unopened { at, .. } => Some(at),
             NoticeKind::Silent { area, .. }
             | NoticeKind::CertificateEnds { area, .. }

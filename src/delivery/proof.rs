@@ -10,10 +10,15 @@ use exchange::digest::Digest;
 use exchange::keys::SignContext;
 use exchange::parcel::{Parcel, ParcelManifest};
 use exchange::receipt::{Receipt, ReceiptManifest};
+use trust::certificate::Leaf;
+use trust::name::CertificateName;
 use trust::refused::Refused;
-use trust::verify::{Purpose, VerifiedChain};
+use trust::verify::{ChainVerifier, Purpose, VerifiedChain};
 
 use super::identity::NodeIdentity;
+
+#[cfg(test)]
+mod tests;
 
 /// Something that claims to be signed.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +119,58 @@ pub(super) fn check_evidence(
     if life.contains(&claim.signed) { Ok(()) } else { Err(Unproven::Time) }
 }
 
+/// How far a signature holds that is kept as evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Its certificate has not been revoked, and its root is one of ours.
+    Still,
+    /// It held when it was made, by the time that it bears. Whoever has the key now can have written that time.
+    Once,
+}
+
+/// The same for a signature whose certificate has gone since, for whom somebody else answers. `refused` is why it does not
+/// hold as evidence: revoked, after the time that it bears; or under a root that was replaced, and then it counts where the
+/// chain `is_known`, which is where it was checked before.
+pub(super) fn check_once(
+    chains: &ChainVerifier,
+    claim: &Claim<'_>,
+    refused: Refused,
+    is_known: bool,
+) -> Result<Held, Unproven> {
+    let life = match refused {
+        Refused::Revoked => {
+            let chain = chains.verify_as_of(claim.chain, claim.signed, Vec::new());
+            let chain = chain.map_err(Unproven::Chain)?;
+            claim.fits(&chain)?;
+            chain.leaf.not_before..=chain.leaf.not_after
+        }
+        Refused::WrongAuthority if is_known => {
+            let leaf = claim.chain.first().ok_or(Unproven::Chain(Refused::NoCertificate))?;
+            let leaf = Leaf::read(leaf, chains.suffix()).map_err(Unproven::Chain)?;
+            claim.is_of(&leaf)?;
+            leaf.not_before..=leaf.not_after
+        }
+        other => return Err(Unproven::Chain(other)),
+    };
+    if life.contains(&claim.signed) { Ok(Held::Once) } else { Err(Unproven::Time) }
+}
+
 impl Claim<'_> {
+    /// Whether it is signed by this certificate, of which only the chain is not looked at.
+    fn is_of(&self, leaf: &Leaf) -> Result<(), Unproven> {
+        let CertificateName::Node(found) = leaf.name else {
+            return Err(Unproven::Chain(Refused::OperatorNotNode));
+        };
+        if found != self.by {
+            return Err(Unproven::OtherArea { expected: self.by, found });
+        }
+        if leaf.fingerprint != self.signer.into_bytes() {
+            return Err(Unproven::OtherCertificate);
+        }
+        let holds = leaf.public_key.verify(&self.context.message(self.bytes), self.signature);
+        holds.map_err(|_| Unproven::Signature)
+    }
+
     fn fits(&self, chain: &VerifiedChain) -> Result<(), Unproven> {
         let found = chain.identity.area();
         if found != self.by {

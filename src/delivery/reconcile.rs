@@ -14,6 +14,7 @@ mod running;
 mod schedule;
 mod showing;
 mod signing;
+mod taking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -278,6 +278,12 @@ pub enum NoticeKind {
         /// Since when it is asked.
         since: UnixMillis,
     },
+    /// Messages of ours were handed back after a restore whose signature is of a certificate that was revoked since: their
+    /// recipient alone answers for them.
+    BackOnWord {
+        /// The recipient.
+        from: AreaCode,
+    },
 }
 
 impl NoticeKind {
@@ -317,6 +323,7 @@ impl NoticeKind {
             Self::ResultSoon { to, percent } => (48, area(to), percent),
             Self::OriginsSoon { percent } => (49, nobody, percent),
             Self::GrowthUnproven { peer, .. } => (33, area(peer), 0),
+            Self::BackOnWord { from } => (37, area(from), 0),
         }
     }
 }

@@ -52,6 +52,7 @@ mod reconcile_closing;
 mod reconcile_lost;
 mod reconcile_portions;
 mod reconcile_restored;
+mod reconcile_stolen;
 mod reconcile_troubles;
 mod reconcile_versions;
 mod relay;

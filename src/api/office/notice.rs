@@ -74,5 +74,6 @@ const fn kind_to_pb(what: &NoticeKind) -> pb::NoticeKind {
         NoticeKind::ResultSoon { .. } => pb::NoticeKind::ResultSoon,
         NoticeKind::OriginsSoon { .. } => pb::NoticeKind::OriginsSoon,
         NoticeKind::GrowthUnproven { .. } => pb::NoticeKind::GrowthUnproven,
+        NoticeKind::BackOnWord { .. } => pb::NoticeKind::BackOnWord,
     }
 }

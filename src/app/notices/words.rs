@@ -52,6 +52,7 @@ fn turn(what: &NoticeKind, own: AreaCode) -> AreaCode {
         | NoticeKind::ContentDiffers { .. }
         | NoticeKind::NotReconciled { .. }
         | NoticeKind::Lost { .. }
+        | NoticeKind::BackOnWord { .. }
         | NoticeKind::WithdrawalRefused { .. }
         | NoticeKind::AgreementEnds { .. }
         | NoticeKind::ClockDoubted { .. }
@@ -169,6 +170,12 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "{count} message(s) were lost with the disk, and nobody has them any more (backup made: {since}).",
             "请逐件查看并按纸质材料补办：liangdi reconcile list，liangdi reconcile show 编号",
             "See which, and enter and send them anew from the paper: liangdi reconcile list, liangdi reconcile show NUMBER",
+        ],
+        NoticeKind::BackOnWord { .. } => [
+            "{name}（{code}）交还了本办公室恢复前发出的{count}件通报，其签名所用证书已被吊销，仅由对方为其真实性负责。",
+            "{name} ({code}) has handed back {count} message(s) of this office that were signed with a certificate which is revoked now; it alone answers for them.",
+            "请逐件核对是否确由本办公室发出：liangdi message list --sent；如有疑问，请联系对方办公室和管理员。",
+            "Look whether this office has sent each of them: liangdi message list --sent; if not, call the other office and the administrator.",
         ],
         NoticeKind::CaseWaits { .. } => [
             "{name}（{code}）发来了个案的后续通报，但开案的通报一直没有收到（{count}件）。",
@@ -320,6 +327,7 @@ pub(crate) const fn figures(what: &NoticeKind) -> (u8, u16, Option<UnixMillis>) 
         | NoticeKind::UnusualReads { .. }
         | NoticeKind::ContentDiffers { .. }
         | NoticeKind::NotReconciled { .. }
+        | NoticeKind::BackOnWord { .. }
         | NoticeKind::WithdrawalRefused { .. }
         | NoticeKind::HidingCutShort
         | NoticeKind::ResultToTell { .. }

@@ -25,6 +25,8 @@ use store::tables::{
     CHAIN, DELIVERED_AGAIN, LANE_EPOCH, LANE_OUT, MESSAGE, PARCEL, RECEIPT, REFUSED, WITHDRAWN,
 };
 use store::{Kept, Store, Unit};
+use trust::refused::Refused;
+use trust::verify::{ChainVerifier, Purpose};
 use wire::content::decode_content;
 use wire::{decode_disposition, decode_header, decode_manifest, decode_receipt_manifest};
 
@@ -154,14 +156,13 @@ fn received(store: &Store, id: MessageId, from: AreaCode) -> Result<Option<Messa
 /// `NOT_FOUND` when no such message is here; when rows cannot be read or the node does not sign.
 pub fn issue_again(
     store: &Store,
-    own: AreaCode,
-    signer: &dyn Signer,
+    signing: Signing<'_>,
     sender: AreaCode,
     id: MessageId,
     now: UnixMillis,
 ) -> Result<ReceiptAgain, AppError> {
     let (key, row) = word_about(store, id, sender)?.ok_or(Reason::NotFound)?;
-    proof(store, own, signer, (&key, &row), now)
+    proof(store, signing, (&key, &row), now)
 }
 
 /// The parcel with our last word about a message that `sender` has sent us: stored, or refused.
@@ -197,34 +198,70 @@ fn refusal(
 /// When rows cannot be read or the node does not sign.
 pub fn show(
     store: &Store,
-    own: AreaCode,
-    signer: &dyn Signer,
+    signing: Signing<'_>,
     peer: AreaCode,
     id: MessageId,
     now: UnixMillis,
 ) -> Result<Option<ReceiptAgain>, AppError> {
     let word = refusal(store, id, peer)?;
-    word.map(|(key, row)| proof(store, own, signer, (&key, &row), now)).transpose()
+    word.map(|(key, row)| proof(store, signing, (&key, &row), now)).transpose()
 }
 
+/// What a receipt is signed with, and by what it is seen whether one of before still holds.
+#[derive(Clone, Copy)]
+pub struct Signing<'a> {
+    /// Our area.
+    pub own: AreaCode,
+    /// Our present key.
+    pub signer: &'a dyn Signer,
+    /// Roots and revocation lists as they are now.
+    pub chains: &'a ChainVerifier,
+}
+
+impl std::fmt::Debug for Signing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signing").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+impl Signing<'_> {
+    /// Whether nobody takes any more what this chain has signed at that time: its certificate was revoked, or its root
+    /// replaced.
+    fn has_gone(&self, chain: &[Vec<u8>], signed: UnixMillis, now: UnixMillis) -> bool {
+        let refused = match self.chains.verify(chain, Purpose::Node, now) {
+            Err(Refused::Expired) => self.chains.verify_as_of(chain, signed, Vec::new()).err(),
+            checked => checked.err(),
+        };
+        matches!(refused, Some(Refused::Revoked | Refused::WrongAuthority))
+    }
+}
+
+/// A receipt with the parcel that it answers. The one that is kept, unless its certificate has gone: then the same is said
+/// under the present one.
 fn proof(
     store: &Store,
-    own: AreaCode,
-    signer: &dyn Signer,
+    signing: Signing<'_>,
     (key, row): (&ParcelKey, &ParcelRow),
     now: UnixMillis,
 ) -> Result<ReceiptAgain, AppError> {
     let parcel = decode_manifest(&row.parcel.manifest.0).map_err(|_| UNREADABLE)?;
-    let kept = store.get(&RECEIPT, key)?;
-    let (signed, chain) = match kept {
+    let kept = match store.get(&RECEIPT, key)? {
         Some(signed) => {
             let manifest = decode_receipt_manifest(&signed.manifest.0).map_err(|_| UNREADABLE)?;
-            (signed, chain(store, &manifest.signer.into_bytes())?)
+            let chain = chain(store, &manifest.signer.into_bytes())?;
+            // What another has signed, nobody else can sign anew.
+            let must_be_anew =
+                manifest.from == signing.own && signing.has_gone(&chain, manifest.signed, now);
+            Some((signed, chain)).filter(|_| !must_be_anew)
         }
+        None => None,
+    };
+    let (signed, chain) = match kept {
+        Some(kept) => kept,
         None => {
             let said = row.dispositions.iter().map(|said| said.0.as_slice());
-            let signed = receipt::issue(store, signer, own, &parcel, said, now)?;
-            (signed, signer.chain_der().to_vec())
+            let signed = receipt::issue(store, signing.signer, signing.own, &parcel, said, now)?;
+            (signed, signing.signer.chain_der().to_vec())
         }
     };
     let Signed { manifest, signature } = signed;
@@ -271,7 +308,7 @@ fn kept(store: &Store, id: MessageId, side: Side) -> Result<Option<MessageRow>, 
 #[derive(Clone, Copy)]
 pub struct Keys<'a> {
     /// Signs receipts.
-    pub signer: &'a dyn Signer,
+    pub signing: Signing<'a>,
     /// Seals for the sender.
     pub sealer: &'a dyn Sealer,
     /// Opens what was sealed for us.
@@ -292,8 +329,7 @@ impl std::fmt::Debug for Keys<'_> {
 /// When rows cannot be read or nothing can be sealed.
 pub fn hand_back(
     store: &Store,
-    own: AreaCode,
-    Keys { signer, sealer, opener }: Keys<'_>,
+    Keys { signing, sealer, opener }: Keys<'_>,
     sender: AreaCode,
     (id, question_follows): (MessageId, bool),
     now: UnixMillis,
@@ -301,7 +337,7 @@ pub fn hand_back(
     let Some(row) = received(store, id, sender)? else { return Ok(None) };
     let Some(word) = last_word(store, &row, Side::Received)? else { return Ok(None) };
     let envelope = kept_envelope(store, &row, Side::Received)?;
-    let proof = proof(store, own, signer, (&word.key, &word.row), now)?;
+    let proof = proof(store, signing, (&word.key, &word.row), now)?;
     let Some(_) = envelope.sealed().filter(|_| !row.is_deleted()) else {
         let (envelope, secret) = (envelope.without_body(), None);
         return Ok(Some(HandedBack { envelope, proof, secret, question_follows }));

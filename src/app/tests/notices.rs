@@ -195,6 +195,7 @@ fn every_notice_says_what_happened_whose_turn_it_is_and_what_to_do() {
         (NoticeKind::OriginsSoon { percent }, own),
         (NoticeKind::Lost { since: Some(NOW) }, own),
         (NoticeKind::GrowthUnproven { peer, since: NOW }, peer),
+        (NoticeKind::BackOnWord { from }, own),
         (NoticeKind::RolledBack { peer, before: head(120), after: head(90) }, own),
     ];
     let topics: std::collections::HashSet<_> = kinds.iter().map(|(what, _)| what.topic()).collect();

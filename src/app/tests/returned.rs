@@ -30,7 +30,7 @@ use crate::app::cases::steps::{self, Action, Order};
 use crate::app::cases::{couple, duties};
 use crate::app::consents;
 use crate::app::messages::send::Outlet as _;
-use crate::app::reconcile::cures::{self, Back, Checked, Keys};
+use crate::app::reconcile::cures::{self, Back, Checked, Keys, Signing};
 
 /// A message of an office, as its recipient hands it back.
 fn back(office: &Office, id: MessageId) -> Back {
@@ -39,7 +39,8 @@ fn back(office: &Office, id: MessageId) -> Back {
     let content = Some(decode_content(&row.content.0).unwrap());
     let sides = (header.from, header.to);
     let checked = said_again(sides, LaneEpoch::new(1), &[(id, envelope.digest())], &[1]);
-    Back { header, envelope, content, checked, question_follows: true }
+    let on_word = false;
+    Back { header, envelope, content, checked, question_follows: true, on_word }
 }
 
 async fn take_back(office: &Office, back: Back) -> Result<bool, AppError> {
@@ -53,16 +54,16 @@ fn hands_back(holder: &Office, post: &Post, sender: &Office, id: MessageId) -> (
     let net = Net::new();
     let material = net.material(holder.area.as_str());
     let (sealer, opener) = (post.sealer(sender.area).unwrap(), post.opener());
-    let keys =
-        Keys { signer: material.identity().as_ref(), sealer: sealer.as_ref(), opener: &opener };
-    let handed = cures::hand_back(&holder.store, holder.area, keys, sender.area, (id, true), NOW)
-        .unwrap()
-        .unwrap();
+    let signer = material.identity().as_ref();
+    let signing = Signing { own: holder.area, signer, chains: material.chains() };
+    let keys = Keys { signing, sealer: sealer.as_ref(), opener: &opener };
+    let handed = cures::hand_back(&holder.store, keys, sender.area, (id, true), NOW);
+    let handed = handed.unwrap().unwrap();
     let header = decode_header(&handed.envelope.header_bytes).unwrap();
     let content = opened(&handed, post).transpose().unwrap();
     let checked = Checked::read(sender.area, holder.area, handed.proof.clone()).unwrap();
     let (envelope, question_follows) = (handed.envelope.clone(), handed.question_follows);
-    let back = Back { header, envelope, content, checked, question_follows };
+    let back = Back { header, envelope, content, checked, question_follows, on_word: false };
     (handed, back)
 }
 

@@ -6,14 +6,10 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use domain::message::Content;
 use domain::reason::Reason;
-use domain::time::UnixMillis;
 use exchange::digest::Digest;
-use exchange::envelope::{Header, SealHeader, SealedEnvelope, unpad};
-use exchange::keys::{Opener as _, SignContext};
 use exchange::ledger::LedgerHead;
-use exchange::reconcile::calls::{HandedBack, ReceiptAgain, SealedFor, take_back_data};
+use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::difference::Difference;
 use exchange::reconcile::session::{
     Answer, Answerer, Ask, ENTRIES_AT_ONCE, INCOMPLETE_MAX, ITEMS_AT_ONCE, Lacks,
@@ -26,9 +22,8 @@ use tokio_stream::{Stream, StreamExt};
 use super::{
     ANSWERED_AT_ONCE, COMPARISON_MAX, Reconcile, SHORT_TIMEOUT, WORKING_EVERY, not_for_us,
 };
-use crate::app::reconcile::cures::{self, Back, Checked};
+use crate::app::reconcile::cures;
 use crate::app::{AppError, blocking, ledger};
-use crate::delivery::proof::{self, Claim};
 use crate::time::{SystemClock, random};
 
 /// Answers that are not taken yet.
@@ -115,117 +110,8 @@ impl Reconcile {
     /// `NOT_FOUND`; when rows cannot be read or the node does not sign.
     pub fn issue_again(&self, caller: AreaCode, id: MessageId) -> Result<ReceiptAgain, AppError> {
         let material = self.0.parts.identity.material();
-        let (signer, now) = (material.identity(), SystemClock.now());
-        cures::issue_again(self.store(), self.own(), signer.as_ref(), caller, id, now)
-    }
-
-    /// Reads a receipt that was issued again and checks both signatures.
-    pub(super) fn check(
-        &self,
-        (sender, recipient): (AreaCode, AreaCode),
-        again: ReceiptAgain,
-        now: UnixMillis,
-    ) -> Result<Checked, AppError> {
-        let (checked, is_sent) = self.check_word((sender, recipient), again, now)?;
-        is_sent.map_err(|fault| unproven(sender, recipient, &fault))?;
-        Ok(checked)
-    }
-
-    /// The same, where it is to be known whether the sender has signed the parcel.
-    pub(super) fn check_word(
-        &self,
-        (sender, recipient): (AreaCode, AreaCode),
-        again: ReceiptAgain,
-        now: UnixMillis,
-    ) -> Result<(Checked, Result<(), proof::Unproven>), AppError> {
-        let checked = Checked::read(sender, recipient, again)?;
-        let identity = &self.0.parts.identity;
-        let receipt = proof::of_receipt(&checked.receipt, &checked.proof().receipt);
-        let holds = proof::check_evidence(identity, &receipt, now);
-        holds.map_err(|fault| unproven(sender, recipient, &fault))?;
-        let sent = Claim {
-            context: SignContext::Parcel,
-            by: sender,
-            signer: checked.parcel.signer,
-            chain: &checked.proof().parcel_chain,
-            bytes: &checked.proof().parcel_manifest,
-            signature: &checked.proof().parcel_signature,
-            signed: checked.parcel.signed,
-        };
-        let is_sent = proof::check_evidence(identity, &sent, now);
-        Ok((checked, is_sent))
-    }
-
-    /// Takes a message of ours back, which we have lost. Says whether it is here now.
-    ///
-    /// # Errors
-    /// `SIGNATURE_INVALID`, `NOT_FOR_US`, `MALFORMED`; when rows cannot be written.
-    pub async fn take_back(&self, caller: AreaCode, back: HandedBack) -> Result<bool, AppError> {
-        let now = SystemClock.now();
-        let checked = self.check((self.own(), caller), back.proof, now)?;
-        let malformed = || AppError::from(Reason::Malformed);
-        let header = wire::decode_header(&back.envelope.header_bytes).map_err(|_| malformed())?;
-        if header.from != self.own() || header.to != caller {
-            return Err(not_for_us());
-        }
-        let content = match &back.secret {
-            Some(secret) => Some(self.open_again(&header, &back.envelope, secret)?),
-            None if back.envelope.is_withdrawn() => None,
-            None => return Err(malformed()),
-        };
-        let HandedBack { envelope, question_follows, .. } = back;
-        let back = Back { header, envelope, content, checked, question_follows };
-        let store = self.store().clone();
-        let write = move |unit: &mut store::Unit<'_>| cures::take_back(unit, &store, &back, now);
-        self.store().commit(write).await.map_err(AppError::from)
-    }
-
-    /// Opens an envelope of our own with the secret that its recipient gives for it. What opens is what we had sealed.
-    pub(super) fn open_again(
-        &self,
-        header: &Header,
-        envelope: &SealedEnvelope,
-        secret: &SealedFor,
-    ) -> Result<Content, AppError> {
-        let malformed = || AppError::from(Reason::Malformed);
-        let data = take_back_data(&envelope.header_bytes);
-        let seal = SealHeader {
-            recipient_key_id: secret.recipient_key_id,
-            encapsulated_key: secret.encapsulated_key,
-            counter: secret.counter,
-            ..header.seal
-        };
-        let padded = self.0.parts.opener.open(&seal, &data, &secret.sealed);
-        let padded = padded.map_err(|_| AppError::from(Reason::SealedForOtherKey))?;
-        let secret = unpad(&padded).map_err(|_| malformed())?;
-        let sealed = envelope.sealed().ok_or_else(malformed)?;
-        cures::open_again(secret, &envelope.header_bytes, sealed)
-    }
-
-    /// Takes the signed word about a message between `caller` and us: the refusal of one that we do not know of any more, or
-    /// the receipt of one of ours, from a recipient that we cannot ask for it.
-    ///
-    /// # Errors
-    /// `SIGNATURE_INVALID`, `NOT_FOR_US`, `MALFORMED`; when rows cannot be written.
-    pub async fn take_word(
-        &self,
-        caller: AreaCode,
-        id: MessageId,
-        word: ReceiptAgain,
-    ) -> Result<(), AppError> {
-        let own = self.own();
-        let manifest = wire::decode_manifest(&word.parcel_manifest);
-        let manifest = manifest.map_err(|_| AppError::from(Reason::Malformed))?;
-        if manifest.from == own && cures::is_ours(self.store(), id)? {
-            let epoch = word.epoch;
-            let marks = self.keep_again(id, caller, word).await?;
-            self.0.parts.outbound.marked(caller, epoch, marks).await;
-            return Ok(());
-        }
-        let ends = if manifest.from == own { (own, caller) } else { (caller, own) };
-        let checked = self.check(ends, word, SystemClock.now())?;
-        let write = move |unit: &mut store::Unit<'_>| cures::take_word(unit, own, id, &checked);
-        self.store().commit(write).await.map_err(AppError::from)
+        let (signing, now) = (self.signing(&material), SystemClock.now());
+        cures::issue_again(self.store(), signing, caller, id, now)
     }
 
     /// A proof that our ledger of one size is the beginning of that of another; 0 for the present one.
@@ -247,12 +133,6 @@ impl Reconcile {
         })
         .await
     }
-}
-
-/// What was signed by nobody who should have.
-fn unproven(sender: AreaCode, recipient: AreaCode, fault: &proof::Unproven) -> AppError {
-    tracing::warn!(%sender, %recipient, %fault, code = "SIGNATURE_INVALID", "a proof that was handed back does not hold");
-    Reason::SignatureInvalid.into()
 }
 
 /// The place of a caller among those that are answered, until it is over, in whatever way.

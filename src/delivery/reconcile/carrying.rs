@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
-use exchange::keys::Signer;
 use exchange::lane::{LaneEpoch, LaneSeq, Mark};
 use exchange::ledger::Direction;
 use exchange::reconcile::calls::{CarriedOut, Left, ReceiptAgain, in_calls};
@@ -229,10 +228,9 @@ impl Reconcile {
             done.waiting = done.waiting.saturating_add(1);
             return Ok(false);
         };
-        let signer: &dyn Signer = material.identity().as_ref();
-        let with = Keys { signer, sealer: sealer.as_ref(), opener: parts.opener.as_ref() };
-        let Some(back) = cures::hand_back(self.store(), self.own(), with, sender, what, now)?
-        else {
+        let signing = self.signing(&material);
+        let with = Keys { signing, sealer: sealer.as_ref(), opener: parts.opener.as_ref() };
+        let Some(back) = cures::hand_back(self.store(), with, sender, what, now)? else {
             done.lost.push(id);
             return Ok(false);
         };
@@ -266,8 +264,8 @@ impl Reconcile {
         done: &mut CarriedOut,
     ) -> Result<(), AppError> {
         let (material, now) = (self.0.parts.identity.material(), SystemClock.now());
-        let signer: &dyn Signer = material.identity().as_ref();
-        let Some(word) = cures::show(self.store(), self.own(), signer, peer, id, now)? else {
+        let signing = self.signing(&material);
+        let Some(word) = cures::show(self.store(), signing, peer, id, now)? else {
             done.lost.push(id);
             return Ok(());
         };
@@ -341,7 +339,8 @@ impl Reconcile {
         again: ReceiptAgain,
     ) -> Result<Vec<Mark>, AppError> {
         let now = SystemClock.now();
-        let checked = self.check((self.own(), recipient), again, now)?;
+        // What lies here is ours, whichever certificate it was signed with.
+        let (checked, _) = self.check(recipient, (self.own(), recipient), again, now)?;
         let healing = self.0.parts.outbound.healing(recipient);
         let write =
             move |unit: &mut Unit<'_>| cures::keep_receipt(unit, id, checked, &healing, now);

@@ -9,7 +9,6 @@ use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use exchange::digest::Digest;
-use exchange::keys::Signer;
 use exchange::reconcile::calls::{HandedBack, Left};
 use exchange::reconcile::difference::Difference;
 use tokio::time::Instant;
@@ -57,9 +56,9 @@ impl Reconcile {
             tracing::debug!(message = %id, %sender, "what is held here of a message waits for the card of its sender");
             return Ok(());
         };
-        let signer: &dyn Signer = material.identity().as_ref();
-        let with = Keys { signer, sealer: sealer.as_ref(), opener: parts.opener.as_ref() };
-        let version = cures::hand_back(self.store(), own, with, sender, (id, false), now)?;
+        let signing = self.signing(&material);
+        let with = Keys { signing, sealer: sealer.as_ref(), opener: parts.opener.as_ref() };
+        let version = cures::hand_back(self.store(), with, sender, (id, false), now)?;
         // What was refused, or erased, there is nothing to show of.
         let Some(version) = version else { return Ok(()) };
         let again = match self.line(lines, sender).await {

@@ -13,6 +13,7 @@ use exchange::receipt::{Disposition, Offered, ReceiptManifest};
 use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::cure::stored_in;
 use exchange::reconcile::{Entry, EntryState};
+use store::letters::NoticeKind;
 use store::messages::{
     Blob, EnvelopeKey, MessageRow, ParcelRow, RefusalRow, Side, Signed, message_key,
 };
@@ -31,7 +32,7 @@ use crate::app::messages::receive::keep_chain;
 use crate::app::messages::settle::{self, Answered};
 use crate::app::messages::{NewSubject, envelope_of, journal_entry, send};
 use crate::app::reconcile::books;
-use crate::app::{AppError, Refusal};
+use crate::app::{AppError, Refusal, notices};
 
 /// A receipt issued again, read and checked against its parcel; signatures are the caller's to check.
 #[derive(Debug)]
@@ -188,6 +189,9 @@ pub struct Back {
     pub checked: Checked,
     /// The question that it answers is being delivered again.
     pub question_follows: bool,
+    /// Our signature under its parcel is of a certificate that has gone since: its recipient answers for it. The office is
+    /// told.
+    pub on_word: bool,
 }
 
 /// Takes a message of ours back that we have lost: envelope, record, ledger entry, parcel and receipt. `false` when it
@@ -308,6 +312,9 @@ fn put(
     };
     let subject = NewSubject::of(store, content, now).get(unit)?;
     unit.put_personal(&MESSAGE, &subject, &message_key(id, Side::Sent), &row)?;
+    if back.on_word {
+        notices::raise(unit, now, NoticeKind::BackOnWord { from: to }, &[id])?;
+    }
     Ok((sequence, row, subject.person()))
 }
 
