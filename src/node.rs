@@ -187,6 +187,7 @@ pub async fn start(settings: Settings) -> Result<Running, NodeError> {
         peers: peers.clone(),
         outbound,
         opener: keys,
+        collects: settings.delivery.collects,
         settings: settings.reconcile.clone(),
         tasks: tasks.clone(),
     });

@@ -151,6 +151,16 @@ impl ReconcileService for Service {
         Ok(Response::new(codec::collected_to_pb(caller, collected)))
     }
 
+    async fn list_held(
+        &self,
+        request: Request<pb::ListHeldRequest>,
+    ) -> Result<Response<pb::ListHeldResponse>, Status> {
+        let caller = node(request.extensions())?;
+        let (messages, more) = self.0.held_of(caller).await?;
+        let message_ids = messages.iter().flat_map(|id| *id.as_bytes()).collect();
+        Ok(Response::new(pb::ListHeldResponse { message_ids, more }))
+    }
+
     async fn agree_statement(
         &self,
         request: Request<pb::AgreeStatementRequest>,

@@ -4,6 +4,7 @@
 //! word is signed; what is let go, its content, is let go in the unit that writes who has it now.
 
 pub mod age;
+mod held;
 mod words;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::app::AppError;
 use crate::app::messages::receive::keep_chain;
 use crate::app::messages::{envelope_of, journal_entry};
 
+pub use held::{HeldHere, held_of};
 pub use words::{ToReturn, neighbours_with_words, put_return, returned, words_for};
 
 /// Rows that are looked at in one go.

@@ -76,6 +76,8 @@ pub struct Parts {
     pub outbound: Outbound,
     /// Opens what is sealed for us.
     pub opener: Arc<SealingKeys>,
+    /// Whether this node cannot be called: then it collects what others leave for it.
+    pub collects: bool,
     /// When reports and runs are due.
     pub settings: ReconcileSettings,
     /// The tasks of the node.

@@ -115,6 +115,14 @@ pub struct RunRow {
     pub window: Option<LostWindow>,
 }
 
+/// Counties of the other side of a run that had not reported everything when it ended, with the first day of which that is
+/// so; at most 4,096.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunLacksRow {
+    /// By their codes.
+    pub counties: Vec<(AreaCode, Date)>,
+}
+
 /// When that was entered which may have been lost with a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostWindow {
@@ -301,6 +309,7 @@ first_layouts!(
     DecidedRow,
     RefusedRow,
     ReportedRow,
+    RunLacksRow,
     DifferenceRow,
     StatementPartRow,
     StatementRow,

@@ -416,6 +416,14 @@ catalogue! {
     /// Key: number of the run (8), message id (16). Value: [`DifferenceRow`]. Written after each comparison.
     DIFFERENCE: Table<(u64, MessageIdKey), DifferenceRow> = Table::new("difference-1", 0x75);
 
+    /// Counties of the other side that had not reported everything when a run after a restore came to its end.
+    /// Key: number of the run (8). Value: [`RunLacksRow`]. Written with [`RUN_ROW`].
+    RUN_LACKS: Table<u64, RunLacksRow> = Table::new("run-lacks-1", 0xA0);
+
+    /// Messages of ours that a relay held when it was asked after a restore.
+    /// Key: message id (16). Value: when it said so, ms. Written by the run that names what is lost.
+    UNDER_WAY: Table<MessageIdKey, u64> = Table::new("under-way-1", 0xA1);
+
     /// Statements with both signatures.
     /// Key: the other side (6), first day, last day (4 each, days since 1970), when it was made, ms (8). Value:
     /// [`StatementRow`]. Written when both have signed.

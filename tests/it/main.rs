@@ -49,6 +49,7 @@ mod overload;
 mod peers;
 mod reconcile;
 mod reconcile_closing;
+mod reconcile_dialling;
 mod reconcile_lost;
 mod reconcile_portions;
 mod reconcile_restored;

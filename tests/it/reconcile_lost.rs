@@ -18,21 +18,21 @@ use crate::support::{area, eventually, now, office};
 const REPLY: [&str; 2] = [COUNTIES[1], COUNTIES[0]];
 
 /// The run that holds what was told before against what is here.
-fn recall(answer: &Value) -> Value {
+pub fn recall(answer: &Value) -> Value {
     let runs = answer["reconciliations"].as_array().unwrap();
     let run = runs.iter().find(|run| run["with"] == COUNTIES[0]);
     run.unwrap_or_else(|| panic!("no such run in {answer}")).clone()
 }
 
 /// Runs it after a restore, however it ends.
-fn after_restore(desk: &Desk) -> (i32, Value) {
+pub fn after_restore(desk: &Desk) -> (i32, Value) {
     let ended = desk.run("reconcile run --after-restore --json");
     let answer = serde_json::from_str(&ended.out);
     (ended.exit, answer.unwrap_or_else(|_| panic!("{}{}", ended.out, ended.err)))
 }
 
 /// Messages of a run in a state.
-fn in_state(desk: &Desk, run: &Value, state: &str) -> BTreeSet<String> {
+pub fn in_state(desk: &Desk, run: &Value, state: &str) -> BTreeSet<String> {
     let shown = desk.json(&format!("reconcile show {} --limit 500", run["number"]));
     let rows = shown["differences"].as_array().unwrap().iter().filter(|it| it["state"] == state);
     rows.map(|it| it["message_id"].as_str().unwrap().to_owned()).collect()

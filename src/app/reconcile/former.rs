@@ -1,7 +1,7 @@
 //! What a county had told the node above it before its data were lost. By that it learns which messages it had, and of
 //! which of them nobody has anything any more.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
@@ -13,16 +13,19 @@ use exchange::reconcile::calls::{FormerPart, FormerPlace, RECORDS_AT_ONCE};
 use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::set::Scope;
 use exchange::reconcile::told::read_record;
-use store::Store;
 use store::messages::peer_key;
 use store::reconcile::{BookKey, DifferenceState, LostWindow, RunRow, RunState, month_key};
-use store::tables::{BOOK, FORMER, REPORTED};
+use store::tables::{BOOK, FORMER, REPORTED, UNDER_WAY};
+use store::{Store, Unit};
 
+use super::runs::Asked;
 use super::{books, reports};
 use crate::app::{AppError, Refusal, restore};
 
 /// Messages that are missed at most; what is beyond is not named, and the run says so.
 pub const MISSED_MAX: usize = 100_000;
+/// Of how many messages it is noted in one unit that a relay holds them.
+const CARRIED_AT_ONCE: usize = 1_000;
 /// Mail may have been on its way for so long before the backup: as long as a message keeps its purpose, and a day.
 const BEFORE_BACKUP_DAYS: i32 = 91;
 
@@ -179,16 +182,32 @@ impl Missed {
         self.messages.is_empty()
     }
 
-    /// What is missed, by name, and whether that is the end of it: it is lost when the other county's ledger was compared
-    /// with ours since, over its time, and ended equal or with what no program cures. `runs` are those of this restore.
+    /// Provinces that may carry messages of ours which are missed: ours, and those of their recipients.
     #[must_use]
-    pub fn named(&self, own: AreaCode, runs: &[RunRow]) -> Vec<(Difference, DifferenceState)> {
+    pub fn relays(&self, own: AreaCode) -> BTreeSet<AreaCode> {
+        let sent = self.messages.values().filter(|(direction, _)| *direction == Direction::Sent);
+        sent.flat_map(|(_, entry)| [own.province(), entry.to.province()]).collect()
+    }
+
+    /// What is missed, by name, and whether that is the end of it: it is lost when the other county's ledger was compared
+    /// with ours since, over its time, and ended equal or with what no program cures; and, of what we had sent, when no
+    /// relay had it since then. `runs` are those of this restore.
+    #[must_use]
+    pub fn named(
+        &self,
+        own: AreaCode,
+        runs: &[Asked],
+        carried: &Carried,
+    ) -> Vec<(Difference, DifferenceState)> {
         let each = self.messages.values().map(|(direction, entry)| {
             let (name, sender, recipient) = match direction {
                 Direction::Sent => (DifferenceName::MissingAtSender, Some(*entry), None),
                 Direction::Received => (DifferenceName::MissingAtRecipient, None, Some(*entry)),
             };
-            let is_lost = runs.iter().any(|run| has_settled(own, run, entry));
+            let may_come = |run: &Asked| {
+                *direction == Direction::Sent && carried.may_bring(own, entry, run.run.started)
+            };
+            let is_lost = runs.iter().any(|run| has_settled(own, run, entry) && !may_come(run));
             let state = if is_lost { DifferenceState::Lost } else { DifferenceState::Open };
             (Difference { name, sender, recipient }, state)
         });
@@ -196,14 +215,68 @@ impl Missed {
     }
 }
 
-/// Whether a run has come to an end that says that its other side does not have a message which is not here.
-fn has_settled(own: AreaCode, run: &RunRow, entry: &Entry) -> bool {
+/// What relays say of messages of ours that are missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// When a relay last said that it holds a message.
+    pub seen: BTreeMap<MessageId, UnixMillis>,
+    /// Relays that have not said everything.
+    pub unasked: BTreeSet<AreaCode>,
+}
+
+impl Carried {
+    /// Whether a message may have come to its recipient after a comparison that was begun then, or may come yet.
+    fn may_bring(&self, own: AreaCode, entry: &Entry, compared: UnixMillis) -> bool {
+        let relays = [own.province(), entry.to.province()];
+        self.seen.get(&entry.id).is_some_and(|seen| *seen >= compared)
+            || relays.iter().any(|relay| self.unasked.contains(relay))
+    }
+}
+
+/// Notes which of the missed messages relays hold now; gives when that was last said of each.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn carried(
+    store: &Store,
+    missed: &Missed,
+    held: BTreeSet<MessageId>,
+    now: UnixMillis,
+) -> Result<BTreeMap<MessageId, UnixMillis>, AppError> {
+    let held: Vec<_> = held.into_iter().filter(|id| missed.messages.contains_key(id)).collect();
+    for part in held.chunks(CARRIED_AT_ONCE) {
+        let part = part.to_vec();
+        let write = move |unit: &mut Unit<'_>| {
+            part.iter().try_for_each(|id| unit.put(&UNDER_WAY, id.as_bytes(), &now.get()))?;
+            Ok::<_, AppError>(())
+        };
+        store.commit(write).await.map_err(AppError::from)?;
+    }
+    let mut seen = BTreeMap::new();
+    for id in missed.messages.keys() {
+        let at = store.get(&UNDER_WAY, id.as_bytes())?;
+        seen.extend(at.map(|at| (*id, UnixMillis::new(at))));
+    }
+    Ok(seen)
+}
+
+/// Whether a run has come to an end that says that its other side does not have a message which is not here. A province
+/// says that of a county of its own which had reported that day to it.
+fn has_settled(own: AreaCode, Asked { run, lacks }: &Asked, entry: &Entry) -> bool {
     let other = if entry.from == own { entry.to } else { entry.from };
     let RunRow { with: answerer, first, last, until, state, .. } = *run;
     let scope = Scope { asker: own, answerer, first, last, until };
     let is_settled = matches!(state, RunState::Equal | RunState::Decisions);
-    // A province may not have been told yet what its county holds.
-    is_settled && run.with == other && scope.holds(entry.id, entry.from, entry.to)
+    let is_told = || {
+        // A run that was only left because of other counties has compared everything else.
+        let ended = lacks.as_ref().filter(|_| is_settled || state == RunState::Left);
+        ended.is_some_and(|lacks| lacks.get(&other).is_none_or(|since| entry.day() < *since))
+    };
+    let says = match answerer {
+        with if with == other => is_settled,
+        with => with == other.province() && is_told(),
+    };
+    says && scope.holds(entry.id, entry.from, entry.to)
 }
 
 #[cfg(test)]
@@ -257,7 +330,12 @@ mod tests {
         let entry = entry(day.begins(), "440305");
         let mut missed = Missed::default();
         missed.messages.insert(entry.id, (Direction::Sent, entry));
-        let state = |runs: &[RunRow]| missed.named(own, runs).first().map(|(_, state)| *state);
+        let named = |runs: &[RunRow]| {
+            let ended = |run: &RunRow| Asked { run: run.clone(), lacks: Some(BTreeMap::new()) };
+            let runs: Vec<_> = runs.iter().map(ended).collect();
+            missed.named(own, &runs, &Carried::default())
+        };
+        let state = |runs: &[RunRow]| named(runs).first().map(|(_, state)| *state);
         let lost = Some(DifferenceState::Lost);
         let open = Some(DifferenceState::Open);
         assert_eq!(state(&[]), open, "nobody was asked");
@@ -269,10 +347,82 @@ mod tests {
         let other_day = run("440305", day.plus_days(1), RunState::Equal);
         let other_county = run("440306", day, RunState::Equal);
         assert_eq!(state(&[other_day, other_county]), open, "they say nothing of it");
-        let province = run("440000", day, RunState::Equal);
-        assert_eq!(state(&[province]), open, "it may not have been told yet");
-        let named = missed.named(own, &[]);
+        let named = named(&[]);
         assert_eq!(named[0].0.name, DifferenceName::MissingAtSender);
         assert_eq!(named[0].0.pair(), Some((entry.from, entry.to)));
+    }
+
+    #[test]
+    fn a_province_says_what_is_lost_of_the_counties_that_had_reported_that_day() {
+        let own: AreaCode = OWN.parse().unwrap();
+        let day = Date::new(2026, 10, 5).unwrap();
+        let entry = entry(day.begins(), "440305");
+        let mut missed = Missed::default();
+        missed.messages.insert(entry.id, (Direction::Sent, entry));
+        let state = |with: &str, state, lacks: Option<&[(&str, Date)]>| {
+            let lacks = lacks.map(|lacks| {
+                lacks.iter().map(|(county, since)| (county.parse().unwrap(), *since)).collect()
+            });
+            let asked = Asked { run: run(with, day, state), lacks };
+            missed.named(own, &[asked], &Carried::default()).first().map(|(_, state)| *state)
+        };
+        let (lost, open) = (Some(DifferenceState::Lost), Some(DifferenceState::Open));
+        assert_eq!(state("440000", RunState::Equal, Some(&[])), lost);
+        assert_eq!(
+            state("440000", RunState::Equal, None),
+            open,
+            "it does not say who had reported"
+        );
+        assert_eq!(state("440000", RunState::Left, None), open, "differences were left");
+        assert_eq!(state("440000", RunState::Failed, Some(&[])), open);
+        let other = [("440306", day)];
+        assert_eq!(state("440000", RunState::Left, Some(&other)), lost, "left for another county");
+        let that_day = [("440305", day)];
+        assert_eq!(state("440000", RunState::Left, Some(&that_day)), open);
+        let later = [("440305", day.plus_days(1))];
+        assert_eq!(state("440000", RunState::Left, Some(&later)), lost, "of that day it had");
+        assert_eq!(state("450000", RunState::Equal, Some(&[])), open, "another province");
+    }
+
+    #[test]
+    fn what_a_relay_holds_or_held_since_the_comparison_is_not_lost() {
+        let own: AreaCode = OWN.parse().unwrap();
+        let day = Date::new(2026, 10, 5).unwrap();
+        let entry = entry(day.begins(), "440305");
+        let mut missed = Missed::default();
+        missed.messages.insert(entry.id, (Direction::Sent, entry));
+        let asked = Asked { run: run("440305", day, RunState::Equal), lacks: None };
+        let begun = asked.run.started;
+        let runs = [asked];
+        let state = |missed: &Missed, carried: &Carried| {
+            missed.named(own, &runs, carried).first().map(|(_, state)| *state)
+        };
+        let (lost, open) = (Some(DifferenceState::Lost), Some(DifferenceState::Open));
+        let seen = |at: UnixMillis| Carried {
+            seen: BTreeMap::from([(entry.id, at)]),
+            unasked: BTreeSet::new(),
+        };
+        let long = std::time::Duration::from_secs(60);
+        assert_eq!(state(&missed, &Carried::default()), lost);
+        assert_eq!(
+            state(&missed, &seen(begun.saturating_add(long))),
+            open,
+            "it may have come since"
+        );
+        assert_eq!(state(&missed, &seen(begun.saturating_sub(long))), lost, "it did not come");
+        let unasked = |relay: &str| Carried {
+            seen: BTreeMap::new(),
+            unasked: BTreeSet::from([relay.parse().unwrap()]),
+        };
+        assert_eq!(state(&missed, &unasked("440000")), open);
+        assert_eq!(state(&missed, &unasked("410000")), open);
+        assert_eq!(state(&missed, &unasked("450000")), lost, "it carries nothing there");
+        let relays = BTreeSet::from(["410000", "440000"].map(|code| code.parse().unwrap()));
+        assert_eq!(missed.relays(own), relays);
+        // What was sent to us lay on another's disk.
+        let mut received = Missed::default();
+        received.messages.insert(entry.id, (Direction::Received, entry));
+        assert_eq!(state(&received, &unasked("440000")), lost);
+        assert_eq!(received.relays(own), BTreeSet::new());
     }
 }

@@ -4,15 +4,16 @@ mod found;
 
 pub use self::found::{Portion, compared, for_a_person, lost, lost_ones, missed, recount};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
-use store::reconcile::{DecidedRow, DifferenceRow, DifferenceState, RunRow, RunState};
-use store::tables::{DIFFERENCE, RUN_ROW};
+use exchange::reconcile::session::INCOMPLETE_MAX;
+use store::reconcile::{DecidedRow, DifferenceRow, DifferenceState, RunLacksRow, RunRow, RunState};
+use store::tables::{DIFFERENCE, RUN_LACKS, RUN_ROW};
 use store::{Store, Unit};
 
 use super::decisions;
@@ -219,17 +220,48 @@ pub fn differences(
     Ok(found)
 }
 
+/// A run after a restore, with what its other side had not been told.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The run.
+    pub run: RunRow,
+    /// Counties of the other side that had not reported everything, and since when; none while the run has not come to an
+    /// end.
+    pub lacks: Option<BTreeMap<AreaCode, Date>>,
+}
+
 /// Runs that were begun to find what was lost, since the restore at `since`.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn since_restore(store: &Store, since: UnixMillis) -> Result<Vec<RunRow>, AppError> {
+pub fn since_restore(store: &Store, since: UnixMillis) -> Result<Vec<Asked>, AppError> {
     let mut runs = Vec::new();
     for page in store.pages_back(&RUN_ROW, .., RUNS_AT_ONCE) {
-        let rows = page?.into_iter().map(|(_, row)| row);
-        runs.extend(rows.filter(|row| row.after_restore && row.started >= since));
+        let rows = page?.into_iter();
+        for (number, run) in rows.filter(|(_, row)| row.after_restore && row.started >= since) {
+            let lacks = store.get(&RUN_LACKS, &number)?;
+            let lacks = lacks.map(|row| row.counties.into_iter().collect());
+            runs.push(Asked { run, lacks });
+        }
     }
     Ok(runs)
+}
+
+/// Notes which counties of the other side had not reported everything when a run after a restore ended.
+///
+/// # Errors
+/// When the row cannot be written.
+pub async fn lacks(
+    store: &Store,
+    number: u64,
+    incomplete: &[(AreaCode, Date)],
+) -> Result<(), AppError> {
+    let row = RunLacksRow { counties: incomplete.iter().take(INCOMPLETE_MAX).copied().collect() };
+    let write = move |unit: &mut Unit<'_>| {
+        unit.put(&RUN_LACKS, &number, &row)?;
+        Ok::<_, AppError>(())
+    };
+    store.commit(write).await.map_err(AppError::from)
 }
 
 /// What was called lost is looked at anew: somebody who has it may be there again.

@@ -17,7 +17,7 @@ use store::tables::{BOOK, RESTORED};
 
 use super::{HERE, NOW, ORIGIN, Office, refused};
 use crate::app::AppError;
-use crate::app::reconcile::former::{self, Missed};
+use crate::app::reconcile::former::{self, Carried, Missed};
 use crate::app::reconcile::reports;
 use crate::app::reconcile::runs::{self, Plan};
 
@@ -132,7 +132,7 @@ async fn what_was_told_and_is_not_here_is_missed_until_it_comes_back() {
     let mut missed = Missed::default();
     missed.take(&office.store, own(), &records).unwrap();
     let ids = |missed: &Missed| {
-        let named = missed.named(own(), &[]);
+        let named = missed.named(own(), &[], &Carried::default());
         named.iter().map(|(difference, _)| difference.id().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(ids(&missed), [entries[1].id, entries[3].id]);

@@ -3,21 +3,23 @@
 //! The run that does it is with ourselves: what we had told before against what is here. It waits until the runs with the
 //! other counties have brought back what they hold.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::area::AreaCode;
+use domain::id::MessageId;
 use domain::reason::Reason;
 use domain::time::UnixMillis;
 use exchange::reconcile::calls::{FormerPart, FormerPlace};
 use store::letters::NoticeKind;
-use store::reconcile::{DifferenceState, LostWindow, RunRow, RunState};
+use store::reconcile::{DifferenceState, LostWindow, RunState};
 
 use super::running::{PAUSE_MAX, PAUSE_MIN};
 use super::{Reconcile, Trouble, in_time, not_for_us};
-use crate::app::reconcile::former::{self, Missed};
+use crate::app::reconcile::former::{self, Carried, Missed};
 use crate::app::reconcile::runs::{self, Plan};
 use crate::app::reconcile::{books, reports};
-use crate::app::{AppError, blocking, notices};
+use crate::app::{AppError, blocking, notices, relay};
 use crate::time::SystemClock;
 
 /// Parts that are asked for at most: as many records as a comparison has entries.
@@ -57,6 +59,8 @@ impl Reconcile {
     /// Works on that run to its end.
     pub(super) async fn recall(&self, number: u64) -> Result<(), Trouble> {
         let (mut missed, window) = self.ask_above().await?;
+        // Before the comparisons: what is under way then may have come afterwards.
+        self.ask_relays(&missed).await?;
         let looked = missed.looked;
         runs::change(self.store(), number, SystemClock.now(), move |row| {
             (row.window, row.trouble) = (Some(window), String::new());
@@ -66,18 +70,19 @@ impl Reconcile {
         let others = loop {
             let others = runs::since_restore(self.store(), window.until)?;
             let own = self.own();
-            let others: Vec<RunRow> = others.into_iter().filter(|run| run.with != own).collect();
+            let others: Vec<_> = others.into_iter().filter(|it| it.run.with != own).collect();
             missed = self.look_again(missed).await?;
-            let open = missed.named(own, &[]);
+            let open = missed.named(own, &[], &Carried::default());
             runs::missed(self.store(), number, open, looked, SystemClock.now()).await?;
-            let goes_on = others.iter().any(|run| run.state == RunState::Running);
+            let goes_on = others.iter().any(|it| it.run.state == RunState::Running);
             if missed.is_empty() || !goes_on {
                 break others;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX).max(Duration::from_millis(1));
         };
-        let named = missed.named(self.own(), &others);
+        let carried = self.ask_relays(&missed).await?;
+        let named = missed.named(self.own(), &others, &carried);
         self.end_recall(number, named, &missed, window).await?;
         Ok(())
     }
@@ -111,6 +116,40 @@ impl Reconcile {
             from = next;
         }
         Ok((missed, LostWindow { named: through, ..window }))
+    }
+
+    /// Asks the relays that may carry messages which are missed whether they hold them, and keeps what they say.
+    async fn ask_relays(&self, missed: &Missed) -> Result<Carried, AppError> {
+        let (own, now) = (self.own(), SystemClock.now());
+        let (mut held, mut unasked) = (BTreeSet::new(), BTreeSet::new());
+        for relay in missed.relays(own) {
+            let told = async {
+                let mut client = self.dial(relay).await?;
+                in_time(relay, client.list_held()).await
+            };
+            match told.await {
+                Ok((messages, more)) => {
+                    held.extend(messages);
+                    unasked.extend(more.then_some(relay));
+                }
+                Err(trouble) => {
+                    tracing::warn!(%relay, %trouble, "a relay was not asked whether it holds what is missed");
+                    unasked.insert(relay);
+                }
+            }
+        }
+        let seen = former::carried(self.store(), missed, held, now).await?;
+        Ok(Carried { seen, unasked })
+    }
+
+    /// Messages of a sender that we carry and have not handed on; and whether there may be others.
+    ///
+    /// # Errors
+    /// When rows cannot be read.
+    pub async fn held_of(&self, sender: AreaCode) -> Result<(BTreeSet<MessageId>, bool), AppError> {
+        let store = self.store().clone();
+        let held = blocking(move || relay::held_of(&store, sender)).await?;
+        Ok((held.messages, held.more))
     }
 
     async fn look_again(&self, mut missed: Missed) -> Result<Missed, AppError> {
@@ -158,7 +197,7 @@ impl Reconcile {
                 (0, true, _) => (RunState::Left, "more is missed than one run names".to_owned()),
                 (open, ..) => (
                     RunState::Left,
-                    format!("{open} message(s) are missed, and the other county was not compared with to the end"),
+                    format!("{open} message(s) are missed, and may be under way, or the other county was not compared with to the end"),
                 ),
             };
         })

@@ -21,18 +21,24 @@ pub(super) struct Round {
     whole: Compared,
     /// Entries of both sides in them.
     entries: (u64, u64),
-    /// Whether something is left that a cure may help, and whether nothing but reports is waited for there.
-    again: Option<bool>,
+    /// What is left that a cure may help.
+    again: Option<Rest>,
+}
+
+/// What is left that a cure may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// Nothing but reports of counties is waited for.
+    pub(super) waits: bool,
+    /// So many differences.
+    pub(super) left: usize,
 }
 
 /// How a round left a run.
 #[derive(Debug)]
 pub(super) enum Came {
     /// Something is left that a cure may help.
-    Again {
-        /// Nothing but reports of counties is waited for.
-        waits: bool,
-    },
+    Again(Rest),
     /// Nothing is left, or only what no program cures.
     Done(Compared),
 }
@@ -56,11 +62,14 @@ impl Round {
     }
 
     /// The next portion was compared and cured.
-    fn take(&mut self, compared: Compared, left: Option<bool>) {
+    fn take(&mut self, compared: Compared, left: Option<Rest>) {
         self.portions.compared();
         self.entries = self.entries_with(&compared);
         self.again = match (self.again, left) {
-            (Some(before), Some(now)) => Some(before && now),
+            (Some(before), Some(now)) => Some(Rest {
+                waits: before.waits && now.waits,
+                left: before.left.saturating_add(now.left),
+            }),
             (before, now) => before.or(now),
         };
         if self.again.is_some() {
@@ -81,6 +90,11 @@ impl Round {
 impl Reconcile {
     /// Goes on with a round until all its days were compared; then the next one begins.
     pub(super) async fn go_on(&self, number: u64, round: &mut Round) -> Result<Came, Trouble> {
+        if self.0.parts.collects
+            && let Err(trouble) = self.collect().await
+        {
+            tracing::debug!(%trouble, "cures were not collected from the node above");
+        }
         while let Some(scope) = round.portions.next() {
             match self.compare(scope, round.whole.held.clone()).await {
                 Ok(compared) => {
@@ -101,18 +115,17 @@ impl Reconcile {
         }
         let scope = round.scope;
         let Round { whole, again, .. } = std::mem::replace(round, Round::of(scope));
-        Ok(again.map_or(Came::Done(whole), |waits| Came::Again { waits }))
+        Ok(again.map_or(Came::Done(whole), Came::Again))
     }
 
-    /// Takes up what a portion has come to, and does our part of the cure. Says whether something is left that a cure may
-    /// help, and then, whether nothing but reports is waited for.
+    /// Takes up what a portion has come to, and does our part of the cure. Says what is left that a cure may help.
     async fn cure_portion(
         &self,
         number: u64,
         scope: Scope,
         compared: &Compared,
         entries: (u64, u64),
-    ) -> Result<Option<bool>, Trouble> {
+    ) -> Result<Option<Rest>, Trouble> {
         let (found, now) = (&compared.differences, SystemClock.now());
         let days = (scope.first, scope.last);
         let known = runs::for_a_person(self.store(), number, days)?;
@@ -133,6 +146,6 @@ impl Reconcile {
         runs::lost(self.store(), number, &done.lost, SystemClock.now()).await?;
         // Nothing could be begun: what is left lies where it has to be collected.
         let lies = done.begun == 0 && done.waiting > 0;
-        Ok(Some((waits || lies) && !unsure))
+        Ok(Some(Rest { waits: (waits || lies) && !unsure, left: curable.len() }))
     }
 }

@@ -8,6 +8,7 @@ use domain::area::AreaCode;
 use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
 use exchange::lane::LaneEpoch;
+use exchange::reconcile::session::Incomplete;
 use exchange::reconcile::set::Scope;
 use store::Store;
 use store::letters::NoticeKind;
@@ -16,7 +17,7 @@ use store::reconcile::{LostWindow, RunRow, RunState};
 use store::tables::{LANE_IN, LANE_OUT};
 
 use super::asking::Compared;
-use super::rounds::{Came, Round};
+use super::rounds::{Came, Rest, Round};
 use super::signing::Signed;
 use super::{Reconcile, Trouble};
 use crate::app::each::First;
@@ -26,7 +27,7 @@ use crate::app::{AppError, Refusal, notices, restore};
 use crate::errors::chain;
 use crate::time::SystemClock;
 
-/// Comparisons of one run; what is left then is left for the next.
+/// Comparisons of one run after which no fewer differences are left; what is left then is left for the next.
 const COMPARISONS_MAX: u32 = 12;
 /// A cure gets this long before it is looked at, and ever longer.
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(300);
@@ -73,8 +74,8 @@ impl Reconcile {
         Scope { asker: self.own(), answerer, first, last, until }
     }
 
-    /// After a restore: a run with every county that can be called, and with the provinces of those that cannot be, from
-    /// before the backup until today; days that were closed are looked at as well. Last comes the run that names what is
+    /// After a restore: a run with every county that can be called, with the provinces of those that cannot be, and with
+    /// those whose own office we had mail with, from before the backup until today; days that were closed are looked at as well. Last comes the run that names what is
     /// lost.
     ///
     /// # Errors
@@ -118,8 +119,9 @@ impl Reconcile {
         let (mut sides, mut left_out) = (BTreeSet::new(), Vec::new());
         for peer in self.0.parts.peers.all() {
             let area = peer.area;
-            let is_county = !own.contains(&area) && !area.contains(&own) && area != area.province();
-            if !is_county && Some(area) != self.above() {
+            // What its counties know they are asked for themselves; the province itself for mail with its own office.
+            let is_office = area == area.province() && !area.contains(&own);
+            if area == own || (is_office && !has_exchanged(self.store(), area)?) {
                 continue;
             }
             if !peer.endpoints().is_empty() {
@@ -128,7 +130,7 @@ impl Reconcile {
             }
             // Its province has its books, and hands it what it is to cure.
             let province = self.0.parts.peers.get(area.province());
-            let province = province.filter(|it| it.area != own.province());
+            let province = province.filter(|it| it.area != own.province() && it.area != area);
             match province.filter(|province| !province.endpoints().is_empty()) {
                 Some(province) => {
                     sides.insert(province.area);
@@ -198,7 +200,7 @@ impl Reconcile {
         }
         runs::recount(self.store(), number, SystemClock.now()).await?;
         let (mut pause, mut comparisons, begun) = (PAUSE_MIN, 0, Instant::now());
-        let (mut corrections, mut troubles) = (None, 0);
+        let (mut corrections, mut troubles, mut fewest) = (None, 0, usize::MAX);
         // When it last came further.
         let (mut round, mut moved) = (Round::of(scope), Instant::now());
         // What only waits for reports is looked at for so long: a county's clock may be minutes behind, and what it has
@@ -213,13 +215,17 @@ impl Reconcile {
             troubles += u32::from(came.is_err());
             match came {
                 Ok(Came::Done(compared)) if after_restore => {
-                    return self.end_unsigned(number, &scope, &compared).await;
+                    let unheard = self.unheard(&scope, &compared)?;
+                    if unheard.is_empty() || begun.elapsed() >= patience {
+                        return self.end_unsigned(number, &scope, (&compared, &unheard)).await;
+                    }
+                    self.wait_for_reports(number, &unheard).await?;
                 }
                 // What counties have not reported yet is waited for before days are closed without it.
                 Ok(Came::Done(compared))
                     if compared.may_close_later(&scope) && begun.elapsed() < patience =>
                 {
-                    self.wait_for_reports(number, &compared).await?;
+                    self.wait_for_reports(number, &compared.incomplete).await?;
                 }
                 Ok(Came::Done(compared)) => {
                     let theirs = corrections.as_deref();
@@ -229,8 +235,10 @@ impl Reconcile {
                     }
                     comparisons += 1;
                 }
-                Ok(Came::Again { waits }) => {
-                    comparisons += u32::from(counts(waits, begun.elapsed() >= patience));
+                Ok(Came::Again(Rest { waits, left })) => {
+                    let falls = left < fewest;
+                    fewest = fewest.min(left);
+                    comparisons += u32::from(counts(falls, waits, begun.elapsed() >= patience));
                 }
                 Err(Trouble::App(error)) => return self.give_up(number, chain(&error)).await,
                 // It may be busy with what this run has asked it for before.
@@ -258,20 +266,46 @@ impl Reconcile {
         &self,
         number: u64,
         scope: &Scope,
-        compared: &Compared,
+        (compared, unheard): (&Compared, &[Incomplete]),
     ) -> Result<(), AppError> {
         let mut for_people = compared.differences.clone();
         for_people.retain(|it| it.name.is_for_a_person());
         self.tell_people(scope, &for_people).await?;
-        let is_equal = compared.differences.is_empty();
-        let state = if is_equal { RunState::Equal } else { RunState::Decisions };
-        let end = move |row: &mut RunRow| (row.state, row.trouble) = (state, String::new());
-        runs::change(self.store(), number, SystemClock.now(), end).await.map(drop)
+        runs::lacks(self.store(), number, &self.theirs(scope, compared)).await?;
+        let state = match (unheard.is_empty(), compared.differences.is_empty()) {
+            (false, _) => RunState::Left,
+            (true, true) => RunState::Equal,
+            (true, false) => RunState::Decisions,
+        };
+        let trouble = statements::not_reported(unheard);
+        let end = move |row: &mut RunRow| (row.state, row.trouble) = (state, trouble);
+        let row = runs::change(self.store(), number, SystemClock.now(), end).await?;
+        if state == RunState::Left { self.alarm(row.with).await } else { Ok(()) }
+    }
+
+    /// Counties of the other side that have not reported everything.
+    fn theirs(&self, scope: &Scope, compared: &Compared) -> Vec<Incomplete> {
+        let theirs = compared.incomplete.iter();
+        theirs.filter(|(county, _)| scope.stands_for(scope.answerer, *county)).copied().collect()
+    }
+
+    /// Of these the ones with which mail was exchanged, and which nobody can ask but the other side: what is missing here is
+    /// not known while they have not reported.
+    fn unheard(&self, scope: &Scope, compared: &Compared) -> Result<Vec<Incomplete>, AppError> {
+        let mut unheard = Vec::new();
+        for (county, since) in self.theirs(scope, compared) {
+            let peer = self.0.parts.peers.get(county);
+            let is_asked = peer.is_some_and(|peer| !peer.endpoints().is_empty());
+            if !is_asked && has_exchanged(self.store(), county)? {
+                unheard.push((county, since));
+            }
+        }
+        Ok(unheard)
     }
 
     /// Notes whose reports are waited for.
-    async fn wait_for_reports(&self, number: u64, compared: &Compared) -> Result<(), AppError> {
-        let trouble = statements::not_reported(&compared.incomplete);
+    async fn wait_for_reports(&self, number: u64, who: &[Incomplete]) -> Result<(), AppError> {
+        let trouble = statements::not_reported(who);
         let now = SystemClock.now();
         runs::change(self.store(), number, now, |row| row.trouble = trouble).await.map(drop)
     }
@@ -298,10 +332,10 @@ impl Reconcile {
     }
 }
 
-/// Whether a comparison counts against those of a run: not while nothing but reports, or counties that collect, is waited
-/// for, until that has taken too long.
-const fn counts(waits: bool, too_long: bool) -> bool {
-    !waits || too_long
+/// Whether a comparison counts against those of a run: not while fewer differences are left each time, nor while nothing but
+/// reports, or counties that collect, is waited for, until that has taken too long.
+const fn counts(falls: bool, waits: bool, too_long: bool) -> bool {
+    !falls && (!waits || too_long)
 }
 
 /// Whether mail was ever exchanged with a county.
@@ -317,9 +351,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_waits_for_reports_and_not_for_ever() {
-        assert!(counts(false, false), "something was cured: look again at once");
-        assert!(!counts(true, false));
-        assert!(counts(true, true) && counts(false, true));
+    fn a_run_waits_for_reports_and_not_for_ever_and_goes_on_while_it_gets_better() {
+        assert!(counts(false, false, false), "something was begun, and did not help");
+        assert!(!counts(false, true, false));
+        assert!(counts(false, true, true) && counts(false, false, true));
+        for (waits, too_long) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert!(!counts(true, waits, too_long), "it gets better: it goes on");
+        }
     }
 }

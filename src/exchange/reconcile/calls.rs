@@ -13,6 +13,9 @@ use crate::lane::LaneSeq;
 use crate::ledger::LedgerHead;
 use crate::receipt::Receipt;
 
+/// Messages under way at a relay that one answer names at most.
+pub const HELD_MAX: usize = 65_536;
+
 /// Records of a book in one part of a report.
 pub const RECORDS_AT_ONCE: usize = 8_192;
 /// Months of a county's book that are told of at most: a hundred years.

@@ -31,7 +31,7 @@ pub(super) use crate::origin::{OriginRow, RestoredRow, TimeKnownRow};
 pub(super) use crate::oversight::{ImportRow, ImportSaidRow, ReadLimitsRow, ReadsRow};
 pub(super) use crate::reconcile::{
     BookCursorRow, BookKey, ClosedRow, DecidedRow, DifferenceRow, ProvenRow, RefusedRow,
-    ReportedRow, RunRow, StatementKey, StatementPartRow, StatementRow, VersionRow,
+    ReportedRow, RunLacksRow, RunRow, StatementKey, StatementPartRow, StatementRow, VersionRow,
 };
 pub(super) use crate::records::{
     CertificateRow, ConsentRow, EndorsementRow, IdempotencyRow, NumberKey, PersonRow,

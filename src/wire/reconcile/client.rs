@@ -11,6 +11,7 @@ use exchange::reconcile::calls::CarriedOut;
 use exchange::reconcile::calls::Collected;
 use exchange::reconcile::calls::FormerPart;
 use exchange::reconcile::calls::FormerPlace;
+use exchange::reconcile::calls::HELD_MAX;
 use exchange::reconcile::calls::HandedBack;
 use exchange::reconcile::calls::ReceiptAgain;
 use exchange::reconcile::calls::ReportPart;
@@ -162,6 +163,19 @@ impl ReconcileClient {
     pub async fn collect(&mut self) -> Result<Collected, CallError> {
         let response = self.0.collect(pb::CollectRequest {}).await?.into_inner();
         Ok(collected_from_pb(response)?)
+    }
+
+    /// Asks a relay which messages of ours it holds; and whether there may be others.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn list_held(&mut self) -> Result<(Vec<MessageId>, bool), CallError> {
+        let pb::ListHeldResponse { message_ids, more } =
+            self.0.list_held(pb::ListHeldRequest {}).await?.into_inner();
+        let (ids, rest) = message_ids.as_chunks();
+        let is_whole = rest.is_empty();
+        at_most("list_held.message_ids", if is_whole { ids.len() } else { usize::MAX }, HELD_MAX)?;
+        Ok((ids.iter().copied().map(MessageId::from_bytes).collect(), more))
     }
 
     /// Asks the other side to sign a statement.
