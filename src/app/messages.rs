@@ -25,7 +25,7 @@ use exchange::digest::Digest;
 use exchange::envelope::{Body, SealedEnvelope};
 use store::cases::CaseRow;
 use store::messages::{EnvelopeKey, MessageRow, Side, message_key};
-use store::tables::{ENVELOPE, FORGOTTEN, MESSAGE};
+use store::tables::{ENVELOPE, FORGOTTEN, MESSAGE, RESTORED};
 use store::{Kept, PersonHash, Store, Subject, Unit};
 use wire::content::decode_content;
 
@@ -53,6 +53,42 @@ impl NewSubject {
         };
         let case = content.filter(|_| person.is_none()).and_then(|content| content.case);
         Self { hash, id: PersonId::new(now, crate::time::random()), case }
+    }
+
+    /// Of nobody: what is kept of a message without its content.
+    fn of_nobody(unit: &Unit<'_>, now: UnixMillis) -> Self {
+        let id = PersonId::new(now, crate::time::random());
+        Self { hash: unit.person_hash(OFFICE), id, case: None }
+    }
+
+    /// Whether a message is about a person who was erased, and is older than the restore that has lost it here: others still
+    /// have it, and what they hand back does not bring her back. Notes so of the case that it may open.
+    pub(crate) fn was_erased(
+        &self,
+        unit: &mut Unit<'_>,
+        id: MessageId,
+        opens: MessageId,
+    ) -> Result<bool, AppError> {
+        let origin = unit.get(&RESTORED, &())?.and_then(|row| row.origin);
+        if origin.is_none_or(|origin| id.timestamp() > origin.restored) {
+            return Ok(false);
+        }
+        let of_case = |unit: &Unit<'_>, case: MessageId| unit.person_hash(case.as_bytes());
+        let was = match self.case.map(|case| case.opening_message()) {
+            Some(case) => {
+                let erased = [Side::Received, Side::Sent].into_iter().map(|side| {
+                    let kept = unit.get_personal(&MESSAGE, &message_key(case, side))?;
+                    Ok::<_, AppError>(matches!(kept, Some(Kept::Erased)))
+                });
+                let was = erased.collect::<Result<Vec<_>, _>>()?.contains(&true);
+                was || unit.was_erased(of_case(unit, case))?
+            }
+            None => unit.was_erased(self.hash)?,
+        };
+        if was {
+            unit.note_erased(of_case(unit, opens))?;
+        }
+        Ok(was)
     }
 
     pub(crate) fn get(&self, unit: &mut Unit<'_>) -> Result<Subject, AppError> {

@@ -47,12 +47,13 @@ pub use restore::{RestoreReport, Restoring, restore};
 pub use shelf::{KEYS_SUFFIX, SUFFIX, newest_backup, newest_keys};
 pub use verify::{VerifyReport, verify};
 
-use crate::tables::{SEALING_KEY, SUBJECT_KEY};
+use crate::tables::{ERASED, SEALING_KEY, SUBJECT_KEY};
 
 #[cfg(doc)]
 use crate::limits;
 
 /// Whether a row belongs in the keys file: what opens the values of persons, and what opens envelopes.
 pub(crate) fn is_secret(row_key: &[u8]) -> bool {
-    matches!(row_key.first(), Some(prefix) if [SUBJECT_KEY.prefix(), SEALING_KEY.prefix()].contains(prefix))
+    let secret = [SUBJECT_KEY.prefix(), SEALING_KEY.prefix(), ERASED.prefix()];
+    matches!(row_key.first(), Some(prefix) if secret.contains(prefix))
 }

@@ -9,7 +9,7 @@ use crate::key::Key;
 use crate::seal::{KEY_BYTES, Keys};
 use crate::subject::{Kept, PersonHash, Subject, SubjectKey};
 use crate::table::{Personal, Table};
-use crate::tables::{SUBJECT, SUBJECT_KEY};
+use crate::tables::{ERASED, SUBJECT, SUBJECT_KEY};
 use crate::unit::Unit;
 use crate::value::Value;
 
@@ -40,6 +40,10 @@ impl Unit<'_> {
         if let Some(known) = self.find_subject(document)? {
             return Ok(known);
         }
+        if self.contains(&SUBJECT, &document)? {
+            // She was erased after these data were backed up; from now on nothing else would tell.
+            self.put(&ERASED, &document, &())?;
+        }
         let mut salt = Zeroizing::new([0; KEY_BYTES]);
         rand::rng().fill_bytes(&mut *salt);
         let row = SubjectKey { salt: *salt, documents: vec![*document.as_bytes()] };
@@ -62,6 +66,25 @@ impl Unit<'_> {
                 Ok(Some(Subject::new(person, Zeroizing::new(row.salt))))
             }
         }
+    }
+
+    /// Whether a person with this document was ever erased, also after these data were backed up.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn was_erased(&self, document: PersonHash) -> Result<bool, StoreError> {
+        if self.contains(&ERASED, &document)? {
+            return Ok(true);
+        }
+        Ok(self.contains(&SUBJECT, &document)? && self.find_subject(document)?.is_none())
+    }
+
+    /// Notes that what this hash stands for was about a person who was erased.
+    ///
+    /// # Errors
+    /// When the row cannot be written.
+    pub fn note_erased(&mut self, hash: PersonHash) -> Result<(), StoreError> {
+        self.put(&ERASED, &hash, &())
     }
 
     /// Lets a further document (a passport, a corrected number) lead to a person.
@@ -96,6 +119,7 @@ impl Unit<'_> {
             if self.get(&SUBJECT, &document)? == Some(*person.as_bytes()) {
                 self.delete(&SUBJECT, &document);
             }
+            self.put(&ERASED, &document, &())?;
         }
         self.delete(&SUBJECT_KEY, &person);
         self.erase_key_of(person);

@@ -35,6 +35,11 @@ catalogue! {
     /// Key: person id (16). Value: [`SubjectKey`], sealed. Written by `Unit::subject`.
     SUBJECT_KEY: Table<PersonId, SubjectKey, Sealed> = Table::new("subject-key-1", 0x03);
 
+    /// Documents of persons who were erased, and cases about them: what others have of them does not come back.
+    /// Key: hash (16). Value: nothing. Written by `Unit::erase_subject`; a backup has it with the keys, so that an older
+    /// one knows of erasures since.
+    ERASED: Table<PersonHash, ()> = Table::new("erased-1", 0xA2);
+
     /// The ledger: what a third party may see of every envelope sent or received.
     /// Key: nothing; positions from 0. Entries: canonical bytes of `LedgerEntry`. Written by `Unit::append_ledger`.
     LEDGER: Journal<()> = Journal::new("ledger-1", 0x04).packed().starting_at(0);

@@ -13,7 +13,7 @@ use crate::reconcile_lost::{after_restore, in_state, recall};
 use crate::support::desk::Desk;
 use crate::support::network::Network;
 use crate::support::node::Node;
-use crate::support::{eventually, now, office};
+use crate::support::{eventually, eventually_async, now, office};
 
 const REPLY: [&str; 2] = [COUNTIES[1], COUNTIES[0]];
 const REPORTS: &str = "\n[reconcile]\nreport_every_s = 1\n";
@@ -169,8 +169,11 @@ async fn what_a_relay_still_carries_is_not_called_lost() {
 
     world.provinces[1].start();
     let there = world.clerk(1).await;
-    office::reaches(&there, &carried, Stage::Stored).await;
-    // That run has nobody to ask but those it knows of: what came since needs another comparison.
+    eventually_async("the relay has brought it", || async {
+        ids(&there, Direction::Received).await.contains(&carried).then_some(())
+    })
+    .await;
+    // What came since needs another comparison.
     let (exit, answer) = after_restore(&desk);
     assert_eq!(exit, 0, "{answer}");
     let here = world.clerk(0).await;

@@ -30,7 +30,7 @@ use wire::content::encode_content;
 use wire::{decode_disposition, encode_disposition};
 
 pub use super::fit::Fit;
-use super::{after, journal_entry};
+use super::{NewSubject, after, journal_entry};
 use crate::app::agreements::rule;
 use crate::app::asked::{self, Asked};
 use crate::app::cases::{self, Came, opening};
@@ -373,8 +373,42 @@ impl<'a, 'u> Taking<'a, 'u> {
         })
     }
 
+    /// Keeps of a message about a person who was erased what is kept of one that was deleted: that there was one.
+    fn store_header(&mut self, opened: &Opened) -> Result<(), AppError> {
+        let header = &opened.header;
+        let lane = EnvelopeKey::of(Side::Received, self.peer, header.epoch).key();
+        let envelope = opened.envelope.clone().without_body();
+        let position = self.unit.append(&ENVELOPE, &lane, &journal_entry(&envelope))?;
+        let entry = LedgerEntry::of(header, opened.digest, Direction::Received);
+        self.unit.append_ledger(&entry.canonical_bytes())?;
+        let row = MessageRow {
+            peer: self.peer,
+            epoch: header.epoch,
+            sequence: LaneSeq::new(header.sequence.get()),
+            position,
+            kind: 0,
+            case: header.message_id,
+            in_reply_to: None,
+            created: header.created,
+            expires: header.expires,
+            due: None,
+            digest: opened.digest,
+            stored: self.now,
+            opened: None,
+            answered: None,
+            content: Blob::default(),
+        };
+        let subject = NewSubject::of_nobody(self.unit, self.now).get(self.unit)?;
+        let key = message_key(header.message_id, Side::Received);
+        Ok(self.unit.put_personal(&MESSAGE, &subject, &key, &row)?)
+    }
+
     fn store(&mut self, opened: &Opened, fit: &Fit) -> Result<(), AppError> {
         let header = &opened.header;
+        let opens = fit.parsed.case_of(header.message_id).opening_message();
+        if fit.subject.was_erased(self.unit, header.message_id, opens)? {
+            return self.store_header(opened);
+        }
         let lane = EnvelopeKey::of(Side::Received, self.peer, header.epoch).key();
         let position = self.unit.append(&ENVELOPE, &lane, &journal_entry(&opened.envelope))?;
         let entry = LedgerEntry::of(header, opened.digest, Direction::Received);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::case::{Deed, Seat, Stage, TransferCause};
 use domain::consent::{ConsentScope, ConsentTerms, Given, Ground};
-use domain::id::{CaseId, MessageId};
+use domain::id::{CaseId, MessageId, PersonId};
 use domain::message::{Body, ConsentWithdrawal, Content, HandOverAcceptance, Kind, PrintedNumber};
 use domain::purpose::{LawfulBasis, Purpose};
 use domain::reason::Reason;
@@ -14,8 +14,9 @@ use exchange::keys::Opener as _;
 use exchange::lane::LaneEpoch;
 use exchange::reconcile::calls::{HandedBack, take_back_data};
 use store::messages::{Blob, Side, peer_key};
+use store::origin::{OriginRow, RestoredRow};
 use store::records::ReadRecords;
-use store::tables::{CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE};
+use store::tables::{CONSENT_ENDED, CONSENT_SPREAD, CONSENT_USE, RESTORED};
 use wire::content::decode_content;
 use wire::decode_header;
 
@@ -102,6 +103,77 @@ async fn what_is_handed_back_is_what_its_sender_had_sealed() {
     handed.envelope = exchange::envelope::SealedEnvelope::new(header, altered);
     let refused = opened(&handed, &post).unwrap().unwrap_err();
     assert_eq!(refused.reason(), Reason::SignatureInvalid);
+}
+
+/// A fresh office whose data were restored at that time.
+async fn restored_office(area: &str, restored: UnixMillis) -> Office {
+    let office = Office::of(area);
+    let origin = OriginRow { backup: None, group: 0, restored };
+    let row = RestoredRow { incarnation: 2, origin: Some(origin) };
+    let write =
+        move |unit: &mut store::Unit<'_>| Ok::<_, AppError>(unit.put(&RESTORED, &(), &row)?);
+    office.store.commit(write).await.map_err(AppError::from).unwrap();
+    office
+}
+
+/// Whoever has a document is entered, and erased.
+async fn erase(office: &Office, content: &Content) {
+    let hash = office.store.document_hash(&content.person.as_ref().unwrap().document);
+    let write = move |unit: &mut store::Unit<'_>| {
+        let subject = unit.subject(hash, PersonId::new(NOW, [3; 10]))?;
+        assert!(unit.erase_subject(subject.person())?);
+        Ok::<_, AppError>(())
+    };
+    office.store.commit(write).await.map_err(AppError::from).unwrap();
+}
+
+#[tokio::test]
+async fn a_person_who_was_erased_does_not_come_back_with_what_others_hold() {
+    let (sender, holder, post) = (Office::here(), Office::of(ORIGIN), Post::new());
+    let said = content(1, Kind::ArrivalNotice);
+    let sent = send(&sender, &sender.clerk(), &post, said.clone()).await;
+    deliver(&sender, &post, &holder, &[sent.id], NOW).await;
+    // Ids of all offices of this process grow together, so its own is the time that counts.
+    let at = sent.id.timestamp();
+    let is_deleted = |office: &Office, side| row(&office.store, sent.id, side).is_deleted();
+    // Handed back to the one that had sent it.
+    for (erased, restored) in [(false, true), (true, true), (true, false)] {
+        let office = if restored { restored_office(HERE, at).await } else { Office::here() };
+        if erased {
+            erase(&office, &said).await;
+        }
+        let (_, back) = hands_back(&holder, &post, &sender, sent.id);
+        assert!(take_back(&office, back).await.unwrap());
+        let gone = erased && restored;
+        assert_eq!(is_deleted(&office, Side::Sent), gone, "{erased} {restored}");
+        assert_eq!(envelope(&office.store, sent.id).sealed().is_none(), gone);
+        // Once more, and after somebody new has come under the document.
+        let (_, back) = hands_back(&holder, &post, &sender, sent.id);
+        assert!(take_back(&office, back).await.unwrap());
+    }
+    // Delivered again to the one that had received it.
+    for erased in [false, true] {
+        let office = restored_office(ORIGIN, at).await;
+        if erased {
+            erase(&office, &said).await;
+        }
+        deliver(&sender, &post, &office, &[sent.id], NOW).await;
+        assert_eq!(is_deleted(&office, Side::Received), erased);
+    }
+    // What comes later is about somebody who lives here again.
+    let office = restored_office(ORIGIN, at).await;
+    erase(&office, &said).await;
+    let hash = office.store.document_hash(&said.person.as_ref().unwrap().document);
+    let subject = super::super::messages::NewSubject::of(&office.store, Some(&said), NOW);
+    let later = MessageId::new(at.saturating_add(Duration::from_secs(1)), [4; 10]);
+    let ask = move |unit: &mut store::Unit<'_>| {
+        assert!(!subject.was_erased(unit, later, later)?);
+        unit.subject(hash, PersonId::new(NOW, [5; 10]))?;
+        // Older ones are still about the one who was erased.
+        assert!(subject.was_erased(unit, sent.id, sent.id)?);
+        Ok::<_, AppError>(())
+    };
+    office.store.commit(ask).await.map_err(AppError::from).unwrap();
 }
 
 #[tokio::test]

@@ -219,7 +219,12 @@ pub fn take_back(
     let content = match &back.content {
         // Its recipient has withdrawn the consent since, and we have deleted everything under it.
         Some(content) if ended(content)?.is_some() => None,
-        content => content.as_ref(),
+        Some(content) => {
+            let opens = content.case.map_or(id, |case| case.opening_message());
+            let subject = NewSubject::of(store, Some(content), now);
+            (!subject.was_erased(unit, id, opens)?).then_some(content)
+        }
+        None => None,
     };
     let Some(content) = content else {
         let (sequence, _, _) = put(unit, store, back, (None, id), now)?;
