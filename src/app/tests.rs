@@ -31,6 +31,7 @@ mod reconciling;
 mod refusals;
 mod renewals;
 mod repeats;
+mod reported;
 mod restoring;
 mod retaining;
 mod returned;

@@ -206,9 +206,13 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
     let (from, until) = (begun.lost_from_ms, begun.lost_until_ms);
     let (named, unanswered) = (named_until(&answer.json), is_unanswered(&answer.json));
     let at = |millis: u64| time(UnixMillis::new(millis));
+    // Whatever was made of damaged files may lack something of any time.
+    let since = match from {
+        0 => "任何时间（由损坏文件重建） any time (rebuilt from damaged files)".to_owned(),
+        from => at(from),
+    };
     let mut answer = answer.and(&format!(
-        "\n{} – {}: 此间只存于丢失磁盘、未曾发出的记录无法找回，请逐项核对。\nWhat was entered in this time and had not left this node is lost: registrations, certificates, drafts. Check the paper.\n",
-        at(from),
+        "\n{since} – {}: 此间只存于丢失磁盘、未曾发出的记录无法找回，请逐项核对。\nWhat was entered in this time and had not left this node is lost: registrations, certificates, drafts. Check the paper.\n",
         at(until),
     ));
     answer = answer.and(&match named.filter(|named| *named > from) {
@@ -229,7 +233,7 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
     }
     if let Some(object) = answer.json.as_object_mut() {
         object.insert("left_out".to_owned(), json!(begun.left_out));
-        object.insert("lost_from_ms".to_owned(), json!(from));
+        object.insert("lost_from_ms".to_owned(), json!((from > 0).then_some(from)));
         object.insert("lost_until_ms".to_owned(), json!(until));
     }
     Ok(answer)

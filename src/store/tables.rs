@@ -402,8 +402,8 @@ catalogue! {
     /// What counties say of their messages: our own, and those that report to us.
     /// Key: county (6), month as YYYYMM (4), incarnation (4); positions from 1. Entries: see
     /// `exchange::reconcile::told::record`; the last about a message counts. Written from the ledger and
-    /// [`BOOK_CHANGE`], and with reports.
-    BOOK: Journal<BookKey> = Journal::new("book-1", 0x71).packed();
+    /// [`BOOK_CHANGE`], and with reports. Those of lost data of a county are removed when there are too many.
+    BOOK: Journal<BookKey> = Journal::new("book-1", 0x71).packed().removable();
 
     /// How far the own book reaches: one row.
     /// Key: nothing. Value: [`BookCursorRow`]. Written with [`BOOK`].

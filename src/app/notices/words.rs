@@ -117,6 +117,18 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
             "双方照常收发。备份之后对方已签收的通报可能已丢失：请联系对方办公室核对，缺少的请重发。",
             "Both nodes go on exchanging. What it had signed for since its backup may be missing there: ask the other office, and send again what it lacks.",
         ],
+        NoticeKind::Restored { backup: None } => [
+            "本节点的数据由损坏的文件重建，任何时间的记录都可能缺失。",
+            "The data of this node were rebuilt from damaged files; something of any time may be missing.",
+            "请执行 liangdi reconcile run --after-restore，与各方核对，并核查以往办理的业务。",
+            "Run liangdi reconcile run --after-restore, which asks the other nodes, and check what was done here.",
+        ],
+        NoticeKind::Lost { since: None } => [
+            "由损坏的文件重建后，有{count}件通报已丢失，各方均无副本。",
+            "{count} message(s) were lost with damaged files, and nobody has them any more.",
+            "请见 liangdi reconcile show，并核查所涉业务。",
+            "See liangdi reconcile show, and check what they were about.",
+        ],
         NoticeKind::Restored { .. } => [
             "本节点的数据是从备份恢复的（备份时间：{since}）；此后的记录可能缺失。",
             "The data of this node were restored from a backup (made: {since}); what came after it may be missing.",

@@ -15,7 +15,7 @@ use exchange::reconcile::set::Scope;
 use exchange::reconcile::told::read_record;
 use store::messages::peer_key;
 use store::reconcile::{BookKey, DifferenceState, LostWindow, RunRow, RunState, month_key};
-use store::tables::{BOOK, FORMER, REPORTED, UNDER_WAY};
+use store::tables::{BOOK, FORMER, GATE, REPORTED, UNDER_WAY};
 use store::{Store, Unit};
 
 use super::runs::Asked;
@@ -82,18 +82,37 @@ pub fn window(store: &Store, named: Option<UnixMillis>) -> Result<Option<LostWin
     Ok(origin.map(|origin| LostWindow { from: origin.backup, named, until: origin.restored }))
 }
 
-/// First and last day of what may be lost. Before the first day, all that was told is in the backup.
-#[must_use]
-pub fn days(window: &LostWindow) -> (Date, Date) {
-    let since = window.from.unwrap_or(window.until).date();
-    (since.plus_days(-BEFORE_BACKUP_DAYS), window.until.date())
+/// First and last day of what may be lost. Before the first day, all that was told is in the backup; after a rebuild from
+/// damaged files anything may be missing since the data were first begun.
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn days(store: &Store, window: &LostWindow) -> Result<(Date, Date), AppError> {
+    let since = match window.from {
+        Some(backup) => backup,
+        None => begun(store, window.until)?,
+    };
+    let first = since.date().plus_days(-BEFORE_BACKUP_DAYS).max(UnixMillis::new(0).date());
+    Ok((first, window.until.date()))
+}
+
+/// When the data were first begun; the beginning of time where that is lost as well.
+fn begun(store: &Store, restored: UnixMillis) -> Result<UnixMillis, AppError> {
+    let created = store.get(&GATE, &())?.map(|gate| UnixMillis::new(gate.created));
+    // A rebuild that has not found it writes when it ran.
+    Ok(created.filter(|created| *created < restored).unwrap_or(UnixMillis::new(0)))
 }
 
 /// Where to begin to ask: at the first month of these days; after a rebuild at the first of all.
-#[must_use]
-pub fn beginning(window: &LostWindow) -> FormerPlace {
-    let month = window.from.map_or(0, |_| month_key(days(window).0.month()));
-    FormerPlace { month, ..FormerPlace::default() }
+///
+/// # Errors
+/// When the row cannot be read.
+pub fn beginning(store: &Store, window: &LostWindow) -> Result<FormerPlace, AppError> {
+    let month = match window.from {
+        Some(_) => month_key(days(store, window)?.0.month()),
+        None => 0,
+    };
+    Ok(FormerPlace { month, ..FormerPlace::default() })
 }
 
 /// Messages that were told once and are not here now, with what was last said of each.

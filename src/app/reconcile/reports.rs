@@ -1,6 +1,6 @@
 //! Reports: a county's book on its way to the node above, which keeps it and knows which days are complete.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::area::AreaCode;
 use domain::reason::Reason;
@@ -22,15 +22,17 @@ use crate::app::{AppError, Refusal};
 
 /// Counties below one node that are looked at.
 const COUNTIES_MAX: usize = 10_000;
-/// Incarnations of one county whose books are kept: more restores than a node lives to see.
-const INCARNATIONS_MAX: usize = 256;
+/// Incarnations of one county whose books are kept: of the present data, of those that are being told, and of eight before.
+const INCARNATIONS_MAX: usize = 10;
+/// Records of one county that are kept, of all its incarnations: some 2.5 GB.
+const RECORDS_MAX: u64 = 40_000_000;
 
 /// Takes a part of a county's book; gives how far each of its books reaches now. What is there already is passed over, what
 /// does not follow is not taken.
 ///
 /// # Errors
-/// `MALFORMED` when a record is none of that county and month, `TOO_LARGE` for a new incarnation when there were too many;
-/// when rows cannot be read or written.
+/// `MALFORMED` when a record is none of that county and month, `TOO_LARGE` for more than is kept of one county; when rows
+/// cannot be read or written.
 pub async fn take(
     store: &Store,
     county: AreaCode,
@@ -42,11 +44,7 @@ pub async fn take(
         check(county, part.month, bytes)?;
     }
     if !part.records.is_empty() {
-        let mut known = incarnations(store, county)?;
-        known.insert(part.incarnation);
-        if known.len() > INCARNATIONS_MAX {
-            return Err(Refusal::new(Reason::TooLarge).field("report.incarnation").into());
-        }
+        make_room(store, county, (incarnation, part.records.len()), RECORDS_MAX).await?;
     }
     let write = move |unit: &mut Unit<'_>| {
         let key: BookKey = (peer_key(county), part.month, part.incarnation);
@@ -75,10 +73,64 @@ pub async fn take(
     Ok(books::positions(store, county, incarnation)?.into_iter().collect())
 }
 
-/// Incarnations of a county that have told something.
-fn incarnations(store: &Store, county: AreaCode) -> Result<BTreeSet<u32>, AppError> {
+/// Sees to it that there is room for so many more records of an incarnation of a county's data: where there is none, the
+/// books of the oldest data go that newer ones follow which were told to the end. By then the county could ask for them.
+pub(in crate::app) async fn make_room(
+    store: &Store,
+    county: AreaCode,
+    (incarnation, more): (u32, usize),
+    most: u64,
+) -> Result<(), AppError> {
+    let present = store.get(&REPORTED, &peer_key(county))?.map(|row| row.incarnation);
+    let mut kept = kept_of(store, county)?;
+    let more = u64::try_from(more).unwrap_or(u64::MAX);
+    kept.entry(incarnation).or_default();
+    loop {
+        let all = kept.values().copied().fold(more, u64::saturating_add);
+        if kept.len() <= INCARNATIONS_MAX && all <= most {
+            return Ok(());
+        }
+        let oldest = kept
+            .keys()
+            .copied()
+            .find(|of| *of != incarnation && present.is_some_and(|present| *of < present));
+        let Some(oldest) = oldest else {
+            return Err(Refusal::new(Reason::TooLarge).field("report.records").into());
+        };
+        tracing::warn!(%county, incarnation = oldest, "what the oldest lost data of a county had told is let go");
+        forget(store, county, oldest).await?;
+        kept.remove(&oldest);
+    }
+}
+
+/// How many records are kept of each incarnation of a county's data.
+pub(in crate::app) fn kept_of(
+    store: &Store,
+    county: AreaCode,
+) -> Result<BTreeMap<u32, u64>, AppError> {
+    let mut kept: BTreeMap<u32, u64> = BTreeMap::new();
+    for key in store.journals_under(&BOOK, &(peer_key(county),), usize::MAX)? {
+        let count = kept.entry(key.2).or_default();
+        *count = count.saturating_add(store.last(&BOOK, &key)?.unwrap_or_default());
+    }
+    Ok(kept)
+}
+
+/// Removes the books of an incarnation, a month at a time.
+async fn forget(store: &Store, county: AreaCode, incarnation: u32) -> Result<(), AppError> {
     let keys = store.journals_under(&BOOK, &(peer_key(county),), usize::MAX)?;
-    Ok(keys.into_iter().map(|(_, _, incarnation)| incarnation).collect())
+    for key in keys.into_iter().filter(|key| key.2 == incarnation) {
+        let write = move |unit: &mut Unit<'_>| {
+            unit.remove_journal(&BOOK, &key)?;
+            Ok::<_, AppError>(())
+        };
+        store.commit(write).await.map_err(AppError::from)?;
+    }
+    let write = move |unit: &mut Unit<'_>| {
+        unit.delete(&FORMER, &(peer_key(county), incarnation));
+        Ok::<_, AppError>(())
+    };
+    store.commit(write).await.map_err(AppError::from)
 }
 
 /// A county speaks for its own side of its own messages only.

@@ -12,8 +12,8 @@ use exchange::reconcile::told::record;
 use exchange::reconcile::{Entry, EntryState};
 use store::messages::peer_key;
 use store::origin::{OriginRow, RestoredRow};
-use store::reconcile::{DifferenceState, month_key};
-use store::tables::{BOOK, RESTORED};
+use store::reconcile::{DifferenceState, LostWindow, month_key};
+use store::tables::{BOOK, GATE, RESTORED};
 
 use super::{HERE, NOW, ORIGIN, Office, refused};
 use crate::app::AppError;
@@ -104,11 +104,30 @@ async fn what_lost_data_had_told_is_paged_out_whole_and_only_to_the_data_that_fo
 async fn a_county_does_not_fill_its_province_with_incarnations() {
     let province = Office::of("440000");
     let one = [sent(1, 0)];
-    for incarnation in 1..=256 {
+    for incarnation in 1..=10 {
         tell(&province, incarnation, (1, &one), None).await.unwrap();
     }
-    assert_eq!(refused(tell(&province, 257, (1, &one), None).await).0, Reason::TooLarge);
-    tell(&province, 256, (2, &one), None).await.unwrap();
+    // None was told to the end, so none is let go.
+    assert_eq!(refused(tell(&province, 11, (1, &one), None).await).0, Reason::TooLarge);
+    tell(&province, 10, (2, &one), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_rebuild_everything_since_the_data_were_begun_is_looked_at() {
+    let office = Office::here();
+    let day = 86_400_000;
+    let window =
+        |from| LostWindow { from, named: None, until: UnixMillis::new(NOW.get() + 9 * day) };
+    let first = |window| former::days(&office.store, &window).unwrap().0;
+    let backup = UnixMillis::new(NOW.get() + 5 * day);
+    assert_eq!(first(window(Some(backup))), backup.date().plus_days(-91));
+    let created = office.store.get(&GATE, &()).unwrap().unwrap().created;
+    let begun = UnixMillis::new(created).date().plus_days(-91).max(UnixMillis::new(0).date());
+    assert_eq!(first(window(None)), begun);
+    // The rebuild has not found when that was, and has written when it ran.
+    let lost = LostWindow { until: UnixMillis::new(created), ..window(None) };
+    assert_eq!(former::days(&office.store, &lost).unwrap().0, UnixMillis::new(0).date());
+    assert_eq!(former::beginning(&office.store, &lost).unwrap(), FormerPlace::default());
 }
 
 /// Writes entries into the own book.

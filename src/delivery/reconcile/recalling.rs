@@ -49,7 +49,7 @@ impl Reconcile {
         let above = self.above().filter(|above| self.0.parts.peers.get(*above).is_some());
         let window = former::window(self.store(), None)?;
         let Some((_, window)) = above.zip(window) else { return Ok(None) };
-        let (first, last) = former::days(&window);
+        let (first, last) = former::days(self.store(), &window)?;
         let plan = Plan { with: self.own(), first, last, until: now, after_restore: true };
         let number = runs::begin(self.store(), plan, now).await?;
         self.work_on(number);
@@ -96,7 +96,8 @@ impl Reconcile {
         let incarnation = reports::incarnation(self.store())?;
         let window = former::window(self.store(), None)?.ok_or_else(nobody)?;
         let mut client = self.dial(above).await?;
-        let (mut missed, mut from) = (Missed::default(), former::beginning(&window));
+        let mut from = former::beginning(self.store(), &window)?;
+        let mut missed = Missed::default();
         let mut through = None;
         for _ in 0..PARTS_MAX {
             let part = in_time(above, client.recall(incarnation, from)).await?;

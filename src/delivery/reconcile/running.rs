@@ -88,10 +88,11 @@ impl Reconcile {
             return Err(Refusal::new(Reason::StateForbids).detail(detail).into());
         };
         let window = LostWindow { from: origin.backup, named: None, until: origin.restored };
+        let (first, _) = former::days(self.store(), &window)?;
         let (sides, left_out) = self.sides_after_restore()?;
         let (mut numbers, mut trouble) = (Vec::new(), First::default());
         for with in sides {
-            let (first, last, until) = (former::days(&window).0, now.date(), now);
+            let (last, until) = (now.date(), now);
             let plan = Plan { with, first, last, until, after_restore: true };
             // The others are asked all the same.
             match runs::begin(self.store(), plan, now).await {
