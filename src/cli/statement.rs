@@ -267,3 +267,24 @@ fn corrections_are_cut(statement: &Statement) -> bool {
 fn said(Counts { stored, refused, waiting }: &Counts) -> String {
     format!("入库 {stored} 拒收 {refused} 未签收 {waiting}")
 }
+
+/// The sum of all pairs.
+fn sum(statement: &Statement) -> Counts {
+    let add = |all: Counts, of: &Counts| Counts {
+        waiting: all.waiting.saturating_add(of.waiting),
+        stored: all.stored.saturating_add(of.stored),
+        refused: all.refused.saturating_add(of.refused),
+    };
+    statement.totals.0.values().fold(Counts::default(), add)
+}
+
+/// What it means that no difference was found.
+fn nothing_found(statement: &Statement) -> &'static str {
+    match (statement.incomplete.is_empty(), statement.left_count()) {
+        (true, 0) => "双方一致 no differences. Both sides are equal.",
+        (true, _) => "此次未发现其他差异 no differences but those that are left",
+        (false, _) => {
+            "已上报部分无差异，尚未报全 no differences in what was reported; not everything was reported"
+        }
+    }
+}

@@ -118,6 +118,10 @@ impl NodeStatus {
             cured: told.cured,
             unclosed: told.overdue.iter().map(ToString::to_string).collect(),
             closed: closed.collect(),
+            lost: told.lost,
+            decisions: told.decisions,
+            set_back: told.set_back.iter().map(ToString::to_string).collect(),
+            unproven: told.unproven.iter().map(ToString::to_string).collect(),
         })
     }
 }

@@ -10,7 +10,7 @@ use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::ledger::{HeadChange, LedgerHead, SeenHead, continues};
 use store::letters::NoticeKind;
-use store::messages::peer_key;
+use store::messages::{peer_area, peer_key};
 use store::network::{CardRow, PeerHeadRow};
 use store::reconcile::ProvenRow;
 use store::tables::{HEAD_CARD, PEER_HEAD, PROVEN};
@@ -23,6 +23,8 @@ use crate::app::{AppError, notices};
 pub(crate) const AHEAD_MAX: Duration = Duration::from_secs(86_400);
 /// How long a peer may owe a proof.
 const UNANSWERED_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Peers that are looked through in one go.
+const PEERS_AT_ONCE: usize = 500;
 /// Cards of one peer that are kept for their heads.
 const CARDS_KEPT: usize = 8;
 
@@ -249,6 +251,26 @@ fn other_doubt(row: &ProvenRow, asked: Question) -> Option<(SeenHead, SeenHead)>
 /// When the row cannot be read.
 pub fn broken(store: &Store, peer: AreaCode) -> Result<Option<(SeenHead, SeenHead)>, AppError> {
     Ok(store.get(&PROVEN, &peer_key(peer))?.and_then(|row| row.broken))
+}
+
+/// Peers with two heads that no proof joins; and the others that owe a proof.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn in_question(store: &Store) -> Result<(Vec<AreaCode>, Vec<AreaCode>), AppError> {
+    let (mut broken, mut unproven) = (Vec::new(), Vec::new());
+    for page in store.pages(&PROVEN, .., PEERS_AT_ONCE) {
+        for (peer, row) in page? {
+            match row {
+                ProvenRow { broken: Some(_), .. } => broken.extend(peer_area(&peer)),
+                ProvenRow { doubt: Some(_), .. } | ProvenRow { unanswered: Some(_), .. } => {
+                    unproven.extend(peer_area(&peer));
+                }
+                ProvenRow { .. } => {}
+            }
+        }
+    }
+    Ok((broken, unproven))
 }
 
 async fn keep(store: &Store, peer: AreaCode, row: ProvenRow) -> Result<(), AppError> {

@@ -172,6 +172,20 @@ pub fn over(
     Ok(over)
 }
 
+/// How many are open.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn open(store: &Store) -> Result<u64, AppError> {
+    let mut count = 0_u64;
+    let all = (DECISIONS, [0; 16])..=(DECISIONS, [0xFF; 16]);
+    for page in store.pages(&DIFFERENCE, all, ROWS_AT_ONCE) {
+        let open = page?.into_iter().filter(|(_, row)| row.state == DifferenceState::Open);
+        count = count.saturating_add(u64::try_from(open.count()).unwrap_or(u64::MAX));
+    }
+    Ok(count)
+}
+
 /// Whether two sides held something else when it was last looked at.
 fn is_there(row: &DifferenceRow) -> bool {
     matches!(row.state, DifferenceState::Open | DifferenceState::Decided)

@@ -7,8 +7,9 @@ use domain::time::{Date, UnixMillis};
 use store::Store;
 use store::reconcile::RunState;
 
-use super::{periods, runs, statements};
+use super::{decisions, periods, runs, statements};
 use crate::app::AppError;
+use crate::app::ledger::growth;
 use crate::config::ReconcileSettings;
 
 /// Figures of reconciliation. Runs are those of the newest page of them.
@@ -24,6 +25,14 @@ pub struct Figures {
     pub found: u64,
     /// Of these, cured.
     pub cured: u64,
+    /// Messages of which they have found that nobody has them any more.
+    pub lost: u64,
+    /// Messages of which two sides hold something else, and nobody has decided.
+    pub decisions: u64,
+    /// Peers that have signed two heads of which no proof shows that one continues the other.
+    pub set_back: Vec<AreaCode>,
+    /// Peers that owe a proof of that.
+    pub unproven: Vec<AreaCode>,
     /// Sides with whom a period of the schedule is over for too long without a statement.
     pub overdue: Vec<AreaCode>,
     /// The last day that a statement has closed with each side, and when that was made.
@@ -52,7 +61,10 @@ pub fn figures(
         }
         figures.found = figures.found.saturating_add(sum(&row.found));
         figures.cured = figures.cured.saturating_add(sum(&row.cured));
+        figures.lost = figures.lost.saturating_add(u64::from(row.lost));
     }
+    figures.decisions = decisions::open(store)?;
+    (figures.set_back, figures.unproven) = growth::in_question(store)?;
     for (with, closed) in statements::last_closed(store)? {
         figures.closed.insert(with, (closed.last, closed.made()));
     }

@@ -145,6 +145,7 @@ async fn what_changes_in_closed_days_is_a_correction_in_the_next_statement() {
     assert_eq!(told(date("2026-04-08").begins()).overdue, [area(ORIGIN)]);
     assert_eq!(told(date("2026-04-07").begins()).overdue, []);
     assert_eq!(told(date("2026-03-20").begins()).overdue, []);
+    assert_eq!((told(NOW).set_back, told(NOW).decisions, told(NOW).lost), (Vec::new(), 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,4 +216,5 @@ async fn a_peer_that_cannot_prove_that_its_ledger_grew_is_named_with_both_heads(
         assert_eq!(broken, Some((known, seen(other, 300))));
     }
     assert!(!office.store.scan(&NOTICE, .., 10).unwrap().is_empty(), "the office is told");
+    assert_eq!(growth::in_question(&office.store).unwrap(), (vec![peer], Vec::new()));
 }

@@ -257,7 +257,9 @@ async fn what_a_person_has_decided_stays_so_until_a_side_says_something_else() {
     assert_eq!(shown(&office), [decided]);
     assert!(kept(&office, differing(b"got anew")).await);
     assert_eq!(shown(&office), [(DifferenceState::Open, None)]);
+    assert_eq!(decisions::open(&office.store).unwrap(), 1);
     decide(&supervisor, "我方为准").await.unwrap();
+    assert_eq!(decisions::open(&office.store).unwrap(), 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use exchange::reconcile::statement::{Correction, LeftMore, PairHeld, Statement};
 use exchange::reconcile::totals::Counts;
 use serde_json::{Value, json};
 
-use super::{Read, Signer, attested, corrections_are_cut, name, said, state};
+use super::{Read, Signer, attested, corrections_are_cut, name, nothing_found, said, state, sum};
 use crate::cli::output::{Answer, record, table, time};
 
 /// A statement for programs and for people.
@@ -68,8 +68,11 @@ fn totals(statement: &Statement) -> String {
         let place = |area: &AreaCode| format!("{area} {}", name(area));
         vec![place(from), place(to), stored.to_string(), refused.to_string(), waiting.to_string()]
     });
+    let Counts { waiting, stored, refused } = sum(statement);
+    let all = ["总计 all", ""].map(str::to_owned).into_iter();
+    let all = all.chain([stored, refused, waiting].map(|count| count.to_string()));
     let headings = ["发出 from", "接收 to", "入库 stored", "拒收 refused", "未签收 waiting"];
-    table(&headings, &rows.collect::<Vec<_>>())
+    table(&headings, &rows.chain([all.collect()]).collect::<Vec<_>>())
 }
 
 fn differences(statement: &Statement) -> String {
@@ -80,7 +83,7 @@ fn differences(statement: &Statement) -> String {
     });
     let rows: Vec<_> = rows.collect();
     match rows.is_empty() {
-        true => "无差异 no differences\n".to_owned(),
+        true => format!("{}\n", nothing_found(statement)),
         false => table(&["差异 difference", "发现 found", "消除 cured"], &rows),
     }
 }
