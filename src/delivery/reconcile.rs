@@ -7,6 +7,7 @@ mod carrying;
 mod deciding;
 mod growth;
 mod leaving;
+mod pacing;
 mod recalling;
 mod reporting;
 mod rounds;
@@ -57,6 +58,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 const SHORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest that a comparison may take at all, with the cures that the answerer begins: nobody holds a place for ever.
 const COMPARISON_MAX: Duration = Duration::from_secs(10_800);
+/// The counties below a node are asked what is new before each comparison, but not more often than this, however many others
+/// compare with it: who comes meanwhile waits for the next time, and shares that.
+const REFRESH_EVERY: Duration = Duration::from_millis(500);
 /// How often an answerer shows that it is still at work, and how often an asker takes that for an answer.
 const WORKING_EVERY: Duration = Duration::from_secs(30);
 const WORKING_MAX: u32 = 240;
@@ -105,6 +109,8 @@ struct Inner {
     proving: Arc<Semaphore>,
     /// Held while a report is under way: two would tell the same.
     reporting: tokio::sync::Mutex<()>,
+    /// Asking the counties below us what is new; gives those that have not told.
+    refreshing: pacing::Paced<Vec<AreaCode>>,
     /// Whose turn it is of the runs after a restore.
     recovering: Semaphore,
     /// What has changed in closed days is looked for by one at a time: it may take a month's books in memory.
@@ -202,6 +208,7 @@ impl Reconcile {
             blocks: Blocks::default(),
             proving: Arc::new(Semaphore::new(1)),
             reporting: tokio::sync::Mutex::default(),
+            refreshing: pacing::Paced::new(REFRESH_EVERY),
             recovering: Semaphore::new(running::RECOVERING_AT_ONCE),
             correcting: Semaphore::new(1),
             seen: Arc::default(),

@@ -14,11 +14,12 @@ use liangdi::delivery::link::dial;
 use liangdi::time::SystemClock;
 use serde_json::Value;
 use wire::client::CallError;
+use wire::pb::office::Direction;
 use wire::reconcile::{
     ReconcileClient, decode_signed_statement, decode_statement, encode_statement,
 };
 
-use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, one};
+use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, ids, one, restore};
 use crate::support::{area, eventually, office};
 
 /// First and last day of the month that was over so many months ago, and its name.
@@ -272,4 +273,101 @@ async fn no_month_is_closed_before_every_county_has_reported_it() {
 /// The days of a month without the last one.
 fn days_of(first: Date, last: Date) -> String {
     format!("{first}..{}", last.plus_days(-1))
+}
+
+/// The newest run of a side, which is resumed where it was given up, once it has come to its end.
+fn ends_equal(world: &World, province: &str) -> Value {
+    let desk = world.desk(province);
+    eventually("the run ends", || {
+        let run = desk.json("reconcile list")["reconciliations"][0].clone();
+        match run["state"].as_str().unwrap() {
+            "EQUAL" => Some(run),
+            // The other side was away for longer than a run bears.
+            "FAILED" | "LEFT" => {
+                desk.run(&format!("reconcile resume {} --no-wait", run["number"]));
+                None
+            }
+            _ => None,
+        }
+    })
+}
+
+/// When a node is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Killed {
+    Begun,
+    Compared,
+    Signed,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_killed_while_days_are_compared_or_signed_both_hold_one_statement_of_them() {
+    let mut world = World::new();
+    let mut months = Vec::new();
+    for when in [Killed::Begun, Killed::Compared, Killed::Signed] {
+        for killed in [0, 1] {
+            let (first, last, period) = month(months.len() + 1);
+            months.push(format!("{first} {last}"));
+            let desk = world.desk(PROVINCES[0]);
+            desk.json(&format!("reconcile run --with 44 --period {period} --no-wait"));
+            eventually("it has come so far", || {
+                let run = desk.json("reconcile list")["reconciliations"][0].clone();
+                match when {
+                    Killed::Begun => Some(()),
+                    Killed::Compared => (run["comparisons"].as_u64() >= Some(1)).then_some(()),
+                    Killed::Signed => (run["state"] == "EQUAL").then_some(()),
+                }
+            });
+            world.provinces[killed].kill();
+            world.provinces[killed].start();
+            let run = ends_equal(&world, PROVINCES[0]);
+            assert_eq!(run["first_day"], first.to_string(), "{when:?} {killed}: {run}");
+        }
+    }
+    let [mut ours, mut theirs] = PROVINCES.map(|province| closed(&world, province));
+    ours.sort();
+    theirs.sort();
+    assert_eq!(ours, theirs);
+    let mut days: Vec<_> = ours.iter().map(|it| it.split_once(' ').unwrap().1).collect();
+    days.sort_unstable();
+    months.sort();
+    assert_eq!(days, months);
+    world.never_panicked();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_killed_while_it_cures_the_run_ends_with_one_statement_of_both() {
+    let mut world = World::new();
+    let here = world.clerk(0).await;
+    exchange(&here, COUNTIES, 1, 3).await;
+    let backup = world.desk(COUNTIES[0]).json("backup create");
+    exchange(&here, COUNTIES, 2, 10).await;
+    let before = ids(&here, Direction::Sent).await;
+    world.counties[0].kill();
+    restore(&world.counties[0], &backup);
+    world.counties[0].start();
+    // Whoever could bring back what is missing is away: it cures without end.
+    world.counties[1].kill();
+    let desk = world.desk(PROVINCES[0]);
+    desk.json(&format!("reconcile run --with 44 --days {} --no-wait", days()));
+    let mut seen = 0;
+    for killed in [0, 1] {
+        eventually("it was compared, and nothing is cured", || {
+            let run = desk.json("reconcile list")["reconciliations"][0].clone();
+            assert_eq!(run["state"], "RUNNING", "{run}");
+            let comparisons = run["comparisons"].as_u64().unwrap();
+            (comparisons > seen).then(|| seen = comparisons)
+        });
+        world.provinces[killed].kill();
+        world.provinces[killed].start();
+    }
+    world.counties[1].start();
+    let run = ends_equal(&world, PROVINCES[0]);
+    let digest = run["statement"].as_str().unwrap();
+    let shown = PROVINCES.map(|it| world.desk(it).json(&format!("statement show {digest}")));
+    assert_eq!(shown[0], shown[1]);
+    assert_eq!(shown[0]["left"], Value::Array(Vec::new()));
+    let here = world.clerk(0).await;
+    assert_eq!(ids(&here, Direction::Sent).await, before);
+    world.never_panicked();
 }

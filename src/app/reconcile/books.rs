@@ -132,13 +132,10 @@ pub fn is_refusal(said: &Disposition) -> bool {
     }
 }
 
-/// The own book that an entry stands in.
-pub(super) fn own_key(own: AreaCode, entry: &Entry) -> BookKey {
-    (peer_key(own), month_key(entry.day().month()), 0)
-}
-
+/// What goes into the own book.
 fn kept(own: AreaCode, (direction, entry): (Direction, Entry)) -> (BookKey, Vec<u8>) {
-    (own_key(own, &entry), record(direction, &entry))
+    let key = (peer_key(own), month_key(entry.day().month()), 0);
+    (key, record(direction, &entry))
 }
 
 /// What the dispositions of a parcel say of our entries.

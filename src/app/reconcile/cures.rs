@@ -2,7 +2,6 @@
 //!
 //! Each is safe to do at any time and any number of times, by both sides at once: what is there already is left as it is.
 
-mod known;
 mod taken;
 
 use bytes::Bytes;
@@ -30,7 +29,6 @@ use trust::verify::{ChainVerifier, Purpose};
 use wire::content::decode_content;
 use wire::{decode_disposition, decode_header, decode_manifest, decode_receipt_manifest};
 
-pub use known::settle_known;
 pub use taken::{Back, Checked, keep_receipt, take_back, take_word};
 
 use crate::app::agreements::rule;

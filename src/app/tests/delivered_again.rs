@@ -2,23 +2,21 @@
 
 use std::time::Duration;
 
-use domain::id::MessageId;
 use domain::message::Kind;
-use exchange::digest::Digest;
 use exchange::lane::LaneEpoch;
 use exchange::ledger::Direction;
-use exchange::reconcile::difference::{Difference, DifferenceName};
 use exchange::reconcile::{Entry, EntryState};
 use store::messages::{EnvelopeKey, Side};
 use store::reconcile::Change;
 use store::tables::{CASE, ENVELOPE};
 
-use super::mail::{Post, content, receipt, row, send};
+use super::mail::{Post, content, receipt, row, said_again, send};
 use super::*;
 use crate::app::letters;
+use crate::app::messages::heal::Healing;
 use crate::app::messages::send::{Accepted, Outlet as _};
 use crate::app::reconcile::books;
-use crate::app::reconcile::cures::{Delivering, deliver_again, settle_known};
+use crate::app::reconcile::cures::{self, Delivering, deliver_again};
 
 const DAYS: Duration = Duration::from_secs(100 * 86_400);
 
@@ -82,40 +80,40 @@ async fn it_is_for_its_recipient_alone_and_taken_however_old_it_is() {
 }
 
 #[tokio::test]
-async fn what_its_recipient_has_stored_is_not_sealed_anew_for_each_comparison() {
-    let office = Office::here();
-    let (own, to) = (office.area, ORIGIN.parse().unwrap());
-    let id = MessageId::new(NOW, [7; 10]);
-    let say = |name: &[u8]| Entry {
-        id,
-        digest: Digest::of(name),
-        from: own,
-        to,
-        state: EntryState::Stored,
-    };
-    let note = async |entry: Entry| {
-        let change = Change::Word(Direction::Sent, entry);
-        office.store.commit(move |unit| books::note(unit, &change)).await.unwrap();
-        books::advance(&office.store, own).await.unwrap();
-    };
-    for name in [b"first", b"again", b"third"] {
-        note(say(name)).await;
-    }
-    // It took the second envelope, and has told so only after the third one was under way.
-    let differs = |theirs: &[u8]| Difference {
-        name: DifferenceName::StateDiffers,
-        sender: Some(say(b"third")),
-        recipient: Some(say(theirs)),
-    };
-    let settled = async |theirs: &[u8]| {
-        let settled = settle_known(&office.store, own, &[differs(theirs)]).await.unwrap();
-        books::advance(&office.store, own).await.unwrap();
-        settled.len()
-    };
+async fn the_book_says_of_what_was_sealed_anew_what_the_receipt_says_that_comes_again() {
+    let (office, post) = (Office::here(), Post::new());
+    let sent = send(&office, &office.clerk(), &post, content(6, Kind::CertificateInquiry)).await;
+    receipt(&office, &[(sent, None)], NOW).await;
+    let digest = || row(&office.store, sent.id, Side::Sent).digest;
+    let first = digest();
+    let again = delivered_again(&office, &post, ORIGIN, sent, NOW).await;
+    assert!(matches!(again, Delivering::OnItsWay { .. }), "{again:?}");
+    assert_ne!(digest(), first);
+
+    let (own, to) = (office.area, sent.to);
     let scope = super::reconciling::scope((NOW.date(), NOW.date()));
-    let said = || books::load(&office.store, own, &scope).unwrap().get(id).unwrap();
-    assert_eq!(settled(b"of nobody").await, 0);
-    assert_eq!(said(), say(b"third"));
-    assert_eq!(settled(b"again").await, 1, "nothing is delivered again");
-    assert_eq!(said(), say(b"again"), "both books say the same");
+    let said = async || {
+        books::advance(&office.store, own).await.unwrap();
+        let entry = books::load(&office.store, own, &scope).unwrap().get(sent.id).unwrap();
+        (entry.digest, entry.state)
+    };
+    assert_eq!(said().await, (digest(), EntryState::Waiting));
+    // It had stored the first one all the time, and says so, however often it is asked; in between comes its receipt for the
+    // second one, which it calls a duplicate.
+    for _ in 0..2 {
+        let known = [(sent.id, first)];
+        let checked = said_again((own, to), sent.epoch, &known, &[sent.sequence.get()]);
+        let (new_epoch, sealer) = (LaneEpoch::new(77), None);
+        let healing = Healing { own, sealer, new_epoch, may_open: false, now: NOW };
+        let keep = move |unit: &mut store::Unit<'_>| {
+            cures::keep_receipt(unit, sent.id, checked, &healing, NOW)
+        };
+        office.store.commit(keep).await.map_err(AppError::from).unwrap();
+        assert_eq!(said().await, (first, EntryState::Stored));
+        let (from, digest, state) = (own, digest(), EntryState::Stored);
+        let duplicate = Entry { id: sent.id, digest, from, to, state };
+        let change = Change::Word(Direction::Sent, duplicate);
+        office.store.commit(move |unit| books::note(unit, &change)).await.unwrap();
+        assert_eq!(said().await, (digest, EntryState::Stored));
+    }
 }

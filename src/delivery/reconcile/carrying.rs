@@ -114,11 +114,7 @@ impl Reconcile {
             let told = self.tell_a_person(decision).await;
             put_off(&mut done, decision.id(), told)?;
         }
-        let known = cures::settle_known(store, own, differences).await?;
-        done.begun = done.begun.saturating_add(u32::try_from(known.len()).unwrap_or(u32::MAX));
-        let is_known = |it: &Difference| it.id().is_some_and(|id| known.contains(&id));
-        let differences: Vec<_> = differences.iter().filter(|it| !is_known(it)).cloned().collect();
-        let owed = Owed::of(own, &differences, |id, peer, direction| {
+        let owed = Owed::of(own, differences, |id, peer, direction| {
             let side = match direction {
                 Direction::Sent => Side::Sent,
                 Direction::Received => Side::Received,

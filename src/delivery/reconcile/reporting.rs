@@ -98,9 +98,15 @@ impl Reconcile {
         known.filter(is_below).collect()
     }
 
-    /// Asks the counties below us for what is new; gives those that have not told, because they cannot be called and have not
-    /// come by themselves.
+    /// Asks the counties below us for what is new since this was called; gives those that have not told, because they cannot
+    /// be called and have not come by themselves.
     pub(super) async fn refresh_counties(&self) -> Vec<AreaCode> {
+        self.0.refreshing.share(self.ask_for_reports()).await
+    }
+
+    /// A county is asked even if it has reported a moment ago, or as far as a comparison goes: what a cure has changed at it
+    /// since is told by nothing else, and what is not told of yet would be taken for a difference.
+    async fn ask_for_reports(&self) -> Vec<AreaCode> {
         let counties = self.counties_below();
         let mut silent = Vec::new();
         for some in counties.chunks(ASKED_AT_ONCE) {

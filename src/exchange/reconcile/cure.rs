@@ -12,7 +12,6 @@ use super::Entry;
 use super::EntryState;
 use super::difference::Difference;
 use super::difference::DifferenceName;
-use super::set::Told;
 use crate::digest::Digest;
 use crate::lane::LaneOut;
 use crate::lane::LaneSeq;
@@ -68,18 +67,6 @@ impl Cure {
         };
         Some((id, cure))
     }
-}
-
-/// Whether a sender knows by itself what the recipient says of a message: the recipient has signed that it has stored it, and
-/// what it took is an envelope of before that the sender has sealed for it. Then the sender says so as well; delivering
-/// again would only give the message one more digest that the other side does not name.
-#[must_use]
-pub fn is_known(own: &Told, theirs: &Entry) -> bool {
-    let is_stored = |entry: &Entry| entry.state == EntryState::Stored;
-    (own.entry.from, own.entry.to) == (theirs.from, theirs.to)
-        && is_stored(&own.entry)
-        && is_stored(theirs)
-        && own.earlier.contains(&theirs.digest)
 }
 
 /// What a county owes for a list of differences. It is done in this order: what the other one lacks of its own comes first,
@@ -211,28 +198,6 @@ pub fn stored_in(said: &[Disposition], id: MessageId, digest: Digest) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sender_says_what_the_recipient_says_only_of_its_own_envelopes_of_a_message_that_is_stored()
-    {
-        let digest = |name: &[u8]| Digest::of(name);
-        let say = |name: &[u8], state| Entry {
-            id: MessageId::from_bytes([7; 16]),
-            digest: digest(name),
-            from: "440305".parse().unwrap(),
-            to: "410522".parse().unwrap(),
-            state,
-        };
-        let own = |state| Told { entry: say(b"third", state), earlier: vec![digest(b"second")] };
-        let theirs = say(b"second", EntryState::Stored);
-        assert!(is_known(&own(EntryState::Stored), &theirs));
-        assert!(!is_known(&own(EntryState::Waiting), &theirs), "no receipt says so yet");
-        assert!(!is_known(&own(EntryState::Refused), &theirs));
-        assert!(!is_known(&own(EntryState::Stored), &say(b"foreign", EntryState::Stored)));
-        assert!(!is_known(&own(EntryState::Stored), &say(b"second", EntryState::Refused)));
-        let to_another = Entry { to: "410523".parse().unwrap(), ..theirs };
-        assert!(!is_known(&own(EntryState::Stored), &to_another));
-    }
 
     #[test]
     fn what_its_recipient_has_is_not_sealed_anew() {

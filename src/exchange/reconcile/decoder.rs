@@ -94,6 +94,11 @@ impl Decoder {
         self.ours.sum()
     }
 
+    /// Says how many symbols of theirs will be taken in all, as far as is known.
+    pub fn expect(&mut self, through: u32) {
+        self.ours.expect(through);
+    }
+
     /// Takes the next symbols of theirs, in order; says whether everything is found.
     ///
     /// Work and memory are bounded by the number of symbols taken and our own set, whatever the symbols say.

@@ -141,7 +141,7 @@ fn a_thousand_differences_in_a_hundred_thousand_cost_about_their_weight() {
     let mut encoder = Encoder::new(key(), theirs);
     let mut bytes = 0;
     loop {
-        let from = encoder.made();
+        let from = encoder.taken();
         let symbols = encoder.next((from / 24).max(16));
         bytes += packed::pack(&symbols, from, common + d / 2).len();
         if decoder.take(&symbols).unwrap() {

@@ -148,10 +148,9 @@ impl Answerer {
 
     /// The next symbols that may come. There is one message of them at a time, so that they take no more room than that.
     pub fn next_symbols(&mut self) -> Option<Answer> {
-        let (from, count) = (
-            self.encoder.made(),
-            self.through.checked_sub(self.encoder.made()).filter(|n| *n > 0)?,
-        );
+        let from = self.encoder.taken();
+        let count = self.through.checked_sub(from).filter(|count| *count > 0)?;
+        self.encoder.expect(self.through);
         let symbols = self.encoder.next(count.min(packed::SYMBOLS_AT_ONCE));
         Some(Answer::Symbols { packed: packed::pack(&symbols, from, self.count) })
     }
@@ -213,7 +212,7 @@ impl Answerer {
     /// Differences that the asker can know of: every symbol tells one at most, and the list all that either side has.
     fn found_max(&self) -> u64 {
         match self.list {
-            List::Unasked => u64::from(self.encoder.made()),
+            List::Unasked => u64::from(self.encoder.taken()),
             List::Sent(_) | List::Over => self.count.saturating_add(self.claimed),
         }
     }

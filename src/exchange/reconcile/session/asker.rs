@@ -326,6 +326,7 @@ impl Asker {
         if symbols.is_empty() || self.measured.symbols > self.through {
             return Err(SessionError::Malformed);
         }
+        decoder.expect(self.through);
         match decoder.take(&symbols) {
             Ok(true) => return self.decoded(),
             Ok(false) => {}

@@ -78,6 +78,14 @@ pub(super) fn run(cure: Cure, unit: &mut Unit<'_>, around: &mut Around<'_>) -> C
         }
         Cure::Keep { peer, proof, healing } => {
             let Proof { epoch, sequences, parcel, receipt, said } = proof;
+            let lies_there = |place: LaneSeq, said: &Disposition| {
+                let envelope = unit.get(&Key::Envelope(peer, epoch, place));
+                envelope.and_then(Row::envelope).is_some_and(|it| it.digest() == said.digest)
+            };
+            let mut places = sequences.iter().zip(&said);
+            if !places.all(|(place, said)| lies_there(*place, said)) {
+                return Cured::Answered;
+            }
             let places = sequences.iter().zip(&said);
             let settled = places.filter(|(_, said)| said.outcome.is_final());
             let marks: Vec<_> = settled.map(|(sequence, _)| Mark::Settled(*sequence)).collect();
