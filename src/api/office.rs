@@ -20,6 +20,7 @@ mod notice;
 mod peer;
 mod reconcile;
 mod registration;
+mod reports;
 pub mod rights;
 mod status;
 mod track;

@@ -10,5 +10,6 @@ pub mod former;
 pub mod periods;
 pub mod reports;
 pub mod runs;
+pub mod standing;
 pub mod statements;
 pub mod versions;

@@ -1,5 +1,7 @@
 //! `liangdi reconcile`: find and cure what two sides disagree on, and have both sign the result.
 
+mod reports;
+
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -56,8 +58,8 @@ enum Verb {
     },
     /// Write what was decided about one of these messages; changes nothing in what either side holds 裁定
     Decide(Decide),
-    /// What the counties below this node have reported 上报情况
-    Reports,
+    /// How far each county below this node has reported; also those that never did 上报情况
+    Reports(reports::Reports),
 }
 
 #[derive(ClapArgs, Debug)]
@@ -170,13 +172,7 @@ pub(super) async fn run(args: Args, progress: bool) -> Result<Answer, Failure> {
             office.reconcile().resume_reconciliation(request).await?;
             finish(&office, vec![number], no_wait, progress).await
         }
-        Verb::Reports => {
-            let request = office::ListReportsRequest {};
-            let list = office.reconcile().list_reports(request).await?.into_inner();
-            let columns = &["county", "county_name", "through_ms", "received_ms", "ledger_size"];
-            let rows = view::rows(&list.reports, columns);
-            Ok(Answer::new(json!({ "reports": rows.json }), rows.text))
-        }
+        Verb::Reports(given) => reports::reports(&office, given).await,
     }
 }
 

@@ -7,7 +7,7 @@ use domain::area::AreaTable;
 use domain::hex::hex;
 use domain::reason::Reason;
 use domain::text::Note;
-use domain::time::UnixMillis;
+use domain::time::{Month, UnixMillis};
 use exchange::ledger::{HeadChange, OwnHead, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::calls::Signature;
@@ -23,7 +23,7 @@ use wire::pb::office as pb;
 use wire::pb::office::reconcile_service_server::ReconcileService;
 use wire::reconcile::encode_signed_statement;
 
-use super::Parts;
+use super::{Parts, reports};
 use super::access::why;
 use super::field::{area, invalid, maybe, maybe_area, message_id, page_token, parsed, size};
 use crate::api::caller::operator;
@@ -33,10 +33,11 @@ use crate::app::ledger::HeadSigned;
 use crate::app::ledger::blocks::Blocks;
 use crate::app::reconcile::runs::Found;
 use crate::app::reconcile::versions::{Looked, Proof, Version};
-use crate::app::reconcile::{decisions, reports, runs, statements, versions};
+use crate::app::reconcile::{decisions, runs, standing, statements, versions};
 use crate::app::{Ctx, Refusal, ledger, page_size, reading, restore};
 use crate::config::Settings;
 use crate::delivery::reconcile::Reconcile;
+use crate::time::SystemClock;
 
 pub(super) struct Reconciliations {
     settings: Arc<Settings>,
@@ -200,15 +201,10 @@ impl ReconcileService for Reconciliations {
         request: Request<pb::ListReportsRequest>,
     ) -> Result<Response<pb::ListReportsResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
-        let rows = reports::counties(&self.store)?.into_iter();
-        let reports = rows.map(|(county, row)| pb::CountyReport {
-            county: county.to_string(),
-            county_name: AreaTable::builtin().full_name(&county),
-            through_ms: row.through.get(),
-            received_ms: row.received.get(),
-            ledger_size: row.head.size,
-            ledger_root: row.head.root.to_string(),
-        });
+        let month: Option<Month> = maybe(&request.into_inner().month, "month")?;
+        let (counties, now) = (self.reconcile.counties_below(), SystemClock.now());
+        let all = reading(&self.store, move |store| standing::standing(store, counties)).await?;
+        let reports = all.iter().map(|county| reports::county(county, month, now));
         Ok(Response::new(pb::ListReportsResponse { reports: reports.collect() }))
     }
 

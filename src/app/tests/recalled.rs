@@ -3,7 +3,7 @@
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
-use domain::time::UnixMillis;
+use domain::time::{Date, UnixMillis};
 use exchange::digest::Digest;
 use exchange::ledger::{Direction, LedgerHead};
 use exchange::reconcile::calls::{FormerPlace, RECORDS_AT_ONCE, ReportPart};
@@ -18,8 +18,8 @@ use store::tables::{BOOK, GATE, RESTORED};
 use super::{HERE, NOW, ORIGIN, Office, refused};
 use crate::app::AppError;
 use crate::app::reconcile::former::{self, Carried, Missed};
-use crate::app::reconcile::reports;
 use crate::app::reconcile::runs::{self, Plan};
+use crate::app::reconcile::{reports, standing};
 
 const MONTH: u64 = 31 * 86_400_000;
 
@@ -214,4 +214,37 @@ async fn nobody_has_reported_what_is_to_come() {
     tell(&province, 1, (1, &[]), Some(ahead)).await.unwrap();
     let told = reports::counties(&province.store).unwrap();
     assert_eq!(told[0].1.through, NOW);
+}
+
+#[tokio::test]
+async fn every_county_is_listed_with_the_last_day_that_is_complete_also_one_that_never_reported() {
+    let province = Office::of("440000");
+    let today = NOW.date();
+    let silent: AreaCode = "440306".parse().unwrap();
+    let listed = || standing::standing(&province.store, [own(), silent]).unwrap();
+    assert!(listed().iter().all(|it| it.reported.is_none()), "neither has");
+
+    // In the middle of a day: that day is not over.
+    let noon = UnixMillis::new(today.plus_days(-3).begins().get() + 43_200_000);
+    tell(&province, 1, (1, &[]), Some(noon)).await.unwrap();
+    let told = listed();
+    let of = |county| told.iter().find(|it| it.county == county).unwrap();
+    let (good, never) = (of(own()), of(silent));
+    assert_eq!(told.len(), 2);
+    assert_eq!(good.complete_through(), Some(today.plus_days(-4)));
+    assert_eq!(good.lacks_since(NOW), Some(today.plus_days(-3)));
+    assert!(good.has(today.plus_days(-4)) && !good.has(today.plus_days(-3)));
+    let nothing = (None, None, false);
+    let said = (never.complete_through(), never.lacks_since(NOW), never.has(today.plus_days(-99)));
+    assert_eq!(said, nothing, "nobody knows since when");
+
+    tell(&province, 1, (1, &[]), Some(NOW)).await.unwrap();
+    let told = listed();
+    let good = told.iter().find(|it| it.county == own()).unwrap();
+    assert_eq!((good.complete_through(), good.lacks_since(NOW)), (Some(today.plus_days(-1)), None));
+
+    let over = |on: Date| standing::days_over("2026-03".parse().unwrap(), on.begins()).len();
+    let day = |day: &str| day.parse::<Date>().unwrap();
+    assert_eq!([over(day("2026-03-01")), over(day("2026-03-12"))], [0, 11], "today is not over");
+    assert_eq!([over(day("2026-02-11")), over(day("2027-01-01"))], [0, 31]);
 }

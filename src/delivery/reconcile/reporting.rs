@@ -88,7 +88,8 @@ impl Reconcile {
     }
 
     /// Counties below us of which we know a card or a report.
-    pub(super) fn counties_below(&self) -> Vec<AreaCode> {
+    #[must_use]
+    pub fn counties_below(&self) -> Vec<AreaCode> {
         let own = self.own();
         let is_below = |area: &AreaCode| {
             *area != own && own.contains(area) && area.level() >= AreaLevel::County
