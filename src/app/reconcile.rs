@@ -7,6 +7,7 @@ pub mod cures;
 pub mod decisions;
 pub mod figures;
 pub mod former;
+pub mod old;
 pub mod periods;
 pub mod reports;
 pub mod runs;

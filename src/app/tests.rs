@@ -34,6 +34,7 @@ mod repeats;
 mod reported;
 mod restoring;
 mod retaining;
+mod retried;
 mod returned;
 mod rights;
 mod rogues;

@@ -10,8 +10,8 @@ use crate::app::AppError;
 use crate::app::clocks::Clocks;
 use crate::app::reconcile::versions;
 use crate::app::{
-    access, applications, cases, duties, idempotency, import, letters, progress, relay, retention,
-    time_known,
+    access, applications, cases, duties, idempotency, import, letters, progress, reconcile, relay,
+    retention, time_known,
 };
 use crate::config::Settings;
 use crate::tasks::Tasks;
@@ -226,6 +226,12 @@ impl Watch {
             }
         });
         told("imports that nobody has decided could not be removed", staged);
+        let runs = reconcile::old::forget(store, now).await.map(|count| {
+            if count > 0 {
+                tracing::info!(count, "reconciliations that are over for a year are removed");
+            }
+        });
+        told("old reconciliations could not be removed", runs);
         let followed = access::forget(store, now).await.map(drop);
         told("what was followed could not be forgotten", followed);
     }

@@ -277,3 +277,27 @@ pub async fn reopen(store: &Store, number: u64, now: UnixMillis) -> Result<RunRo
     found::write_rows(store, number, open.collect()).await?;
     change(store, number, now, |row| (row.state, row.lost) = (RunState::Running, 0)).await
 }
+
+/// The newest run with a side over these very days goes on, if there is one that a comparison of the whole time can be
+/// added to: the schedule tries often, and every try of its own would write all differences anew. Gives its number.
+///
+/// # Errors
+/// When rows cannot be read or written.
+pub async fn again(
+    store: &Store,
+    with: AreaCode,
+    days: (Date, Date),
+    now: UnixMillis,
+) -> Result<Option<u64>, AppError> {
+    // One that somebody began before the days were over is about other messages.
+    let fits = |row: &RunRow| {
+        row.is_about(with, days) && !row.after_restore && row.until >= row.last.ends()
+    };
+    let Some((number, row)) = newest_of(store, fits)? else { return Ok(None) };
+    if row.state != RunState::Running {
+        reopen(store, number, now).await?;
+        // What was signed before is kept with its statement; from now on this try is what counts.
+        change(store, number, now, |row| row.statement = None).await?;
+    }
+    Ok(Some(number))
+}

@@ -99,6 +99,9 @@ fn day(date: Date) -> u32 {
 /// Keeps a statement that both have signed. Days are closed once: whatever is signed about the very days that a statement
 /// has closed, that statement is what is given back, and nothing is written.
 ///
+/// One that closes nothing takes the place of the one before it by the same sides about the same days, if that said nothing
+/// else; one that said something else stays, as what both have signed.
+///
 /// # Errors
 /// `STATE_FORBIDS` for one that would close some of the days that another has closed; when rows cannot be written.
 pub async fn keep(
@@ -110,11 +113,62 @@ pub async fn keep(
     let fresh = Kept::of(signed, now)?;
     let with = peer_key(other(own, &fresh.row.scope));
     let (row, bytes) = (fresh.row.clone(), fresh.bytes.clone());
-    let known = store.commit(move |unit: &mut Unit<'_>| write(unit, with, &row, &bytes)).await;
+    let replaced = replaced(store, with, &fresh)?;
+    let write = move |unit: &mut Unit<'_>| {
+        let known = write(unit, with, &row, &bytes)?;
+        if known.is_none() {
+            replaced.map_or(Ok(()), |replaced| remove(unit, &replaced))?;
+        }
+        Ok::<_, AppError>(known)
+    };
+    let known = store.commit(write).await;
     match known.map_err(AppError::from)? {
         None => Ok(fresh),
         Some(row) => Kept::load(store, row),
     }
+}
+
+/// The statement before one that closes nothing, if it says nothing else.
+fn replaced(store: &Store, with: PeerKey, fresh: &Kept) -> Result<Option<StatementKey>, AppError> {
+    let Scope { asker, first, last, .. } = fresh.row.scope;
+    let of_days = |made| (with, day(first), day(last), made);
+    // What closes days is referred to for ever.
+    if fresh.row.closes {
+        return Ok(None);
+    }
+    let before = of_days(0)..of_days(fresh.row.made.get());
+    for page in store.pages_back(&STATEMENT, before, STATEMENTS_AT_ONCE) {
+        for (key, row) in page? {
+            if row.scope.asker == asker && !row.closes {
+                let is_same = says_no_more(&Kept::load(store, row)?.statement, &fresh.statement);
+                return Ok(is_same.then_some(key));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a statement says nothing that a later one does not say as well.
+fn says_no_more(earlier: &Statement, later: &Statement) -> bool {
+    let has_all =
+        |later: &[u32; 6], earlier: &[u32; 6]| later.iter().zip(earlier).all(|(l, e)| l >= e);
+    let Statement { id, made, found, cured, .. } = *later;
+    let scope = Scope { until: later.scope.until, ..earlier.scope };
+    let at_that_time = Statement { id, scope, made, found, cured, ..earlier.clone() };
+    at_that_time == *later && has_all(&found, &earlier.found) && has_all(&cured, &earlier.cured)
+}
+
+/// Removes one that closes nothing.
+fn remove(unit: &mut Unit<'_>, key: &StatementKey) -> Result<(), AppError> {
+    let Some(row) = unit.get(&STATEMENT, key)?.filter(|row| !row.closes) else { return Ok(()) };
+    let digest = row.digest.into_bytes();
+    let mut part = 0;
+    while unit.get(&STATEMENT_PART, &(digest, part))?.is_some() {
+        unit.delete(&STATEMENT_PART, &(digest, part));
+        part += 1;
+    }
+    unit.delete(&STATEMENT, key);
+    Ok(())
 }
 
 /// Writes it; or gives the statement that counts instead.

@@ -119,7 +119,14 @@ impl Reconcile {
         }
         for days in periods::due(self.store(), settings, with, now.date())? {
             if !self.is_resting(with, days, now)? {
-                let number = self.begin(with, days).await?;
+                let known = runs::again(self.store(), with, days, now).await?;
+                let number = match known {
+                    Some(number) => {
+                        self.work_on(number);
+                        number
+                    }
+                    None => self.begin(with, days).await?,
+                };
                 let (first, last) = days;
                 tracing::info!(run = number, %with, %first, %last, "a reconciliation is due");
                 break;
