@@ -63,7 +63,7 @@ struct List {
 struct Which {
     #[command(flatten)]
     connect: ConnectArgs,
-    /// First digits of its digest; the newest when left out
+    /// First digits of its digest, enough that no other begins so; the newest when left out
     #[arg(default_value = "")]
     digest: String,
     /// Only with this side

@@ -24,6 +24,8 @@ use crate::app::{AppError, Refusal};
 const STATEMENTS_AT_ONCE: usize = 500;
 /// Counties that are named where it is told who has not reported.
 const COUNTIES_TOLD: usize = 8;
+/// Statements that are named where the first digits of a digest are those of several.
+const CANDIDATES_TOLD: usize = 8;
 /// Bytes of a statement in one part.
 const PART_BYTES: usize = 64 * 1024;
 
@@ -338,14 +340,24 @@ fn range(with: Option<AreaCode>) -> (StatementKey, StatementKey) {
 /// The newest statement with a side, or the one whose digest begins with these hexadecimal digits.
 ///
 /// # Errors
-/// `NOT_FOUND`, or when rows cannot be read.
+/// `NOT_FOUND`, `INVALID_FIELD` when several begin so, which it names; or when rows cannot be read.
 pub fn find(store: &Store, with: Option<AreaCode>, digest: &str) -> Result<Kept, AppError> {
     let (first, last) = range(with);
     let mut newest: Option<StatementRow> = None;
+    let mut several = Vec::new();
     for page in store.pages(&STATEMENT, first..=last, STATEMENTS_AT_ONCE) {
         let fits = |row: &StatementRow| row.digest.to_string().starts_with(digest);
-        let rows = page?.into_iter().map(|(_, row)| row).filter(fits);
-        newest = rows.chain(newest).max_by_key(|row| row.made);
+        for row in page?.into_iter().map(|(_, row)| row).filter(fits) {
+            if !digest.is_empty() && several.len() < CANDIDATES_TOLD {
+                several.push(format!("{} ({} – {})", row.digest, row.scope.first, row.scope.last));
+            }
+            // When it was kept is by our own clock.
+            newest = newest.into_iter().chain([row]).max_by_key(|row| (row.kept, row.made));
+        }
+    }
+    if several.len() > 1 {
+        let detail = format!("several begin so: {}", several.join(", "));
+        return Err(Refusal::new(Reason::InvalidField).field("digest").detail(detail).into());
     }
     Kept::load(store, newest.ok_or(Reason::NotFound)?)
 }

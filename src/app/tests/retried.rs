@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::area::AreaCode;
 use domain::id::MessageId;
+use domain::reason::Reason;
 use domain::time::{Date, UnixMillis};
 use exchange::digest::Digest;
 use exchange::reconcile::difference::{Difference, DifferenceName};
@@ -14,7 +15,7 @@ use store::reconcile::{RunState, StatementRow};
 use store::tables::{DIFFERENCE, STATEMENT_PART};
 
 use super::reconciling::{keep, scope, statement};
-use super::{HERE, NOW, ORIGIN, Office};
+use super::{HERE, NOW, ORIGIN, Office, refused};
 use crate::app::reconcile::runs::{self, Plan};
 use crate::app::reconcile::{old, statements};
 
@@ -142,4 +143,32 @@ async fn runs_are_removed_after_a_year_but_not_what_only_they_know() {
     let left: Vec<u64> = rows.into_iter().map(|((number, _), _)| number).collect();
     assert_eq!(left, [last_word], "with its differences");
     assert_eq!(forget(NOW.saturating_add(YEAR)).await, 0, "once");
+}
+
+#[tokio::test]
+async fn first_digits_that_several_statements_have_are_refused_with_their_names() {
+    let office = Office::here();
+    let mut digests = Vec::new();
+    // There are sixteen digits, so two of these begin with the same one.
+    for number in 0..17_u8 {
+        let mut statement = statement(scope(january()));
+        statement.incomplete = vec![(area(ORIGIN), january().0.plus_days(i32::from(number)))];
+        statement.made = UnixMillis::new(NOW.get() + u64::from(number));
+        digests.push(keep(&office, &statement).await.unwrap().row.digest.to_string());
+    }
+    let find = |digits: &str| statements::find(&office.store, None, digits);
+    for digest in &digests {
+        assert_eq!(find(digest).unwrap().row.digest.to_string(), *digest);
+    }
+    let digit = |digest: &String| digest.chars().next().unwrap();
+    let same = |a: &&String| digests.iter().filter(|b| digit(a) == digit(b)).count() > 1;
+    let one = digests.iter().find(same).unwrap();
+    let error = find(&digit(one).to_string()).unwrap_err();
+    let refusal = error.refusal().unwrap();
+    assert_eq!((refusal.reason, refusal.field.as_deref()), (Reason::InvalidField, Some("digest")));
+    let told = refusal.detail.clone().unwrap();
+    let named = digests.iter().filter(|it| digit(it) == digit(one) && told.contains(*it)).count();
+    assert!(named > 1 && told.contains(one), "{told}");
+    assert_eq!(find("").unwrap().row.digest.to_string(), *digests.last().unwrap(), "the newest");
+    assert_eq!(refused(find("no digit")).0, Reason::NotFound);
 }
