@@ -16,7 +16,7 @@ use store::tables::{DIFFERENCE, STATEMENT_PART};
 
 use super::reconciling::{keep, scope, statement};
 use super::{HERE, NOW, ORIGIN, Office, refused};
-use crate::app::reconcile::runs::{self, Plan};
+use crate::app::reconcile::runs::{self, Plan, Portion};
 use crate::app::reconcile::{old, statements};
 
 const YEAR: Duration = Duration::from_secs(367 * 86_400);
@@ -37,9 +37,9 @@ async fn end(office: &Office, number: u64, state: RunState) {
     runs::change(&office.store, number, NOW, move |row| row.state = state).await.unwrap();
 }
 
-fn missing(number: u8) -> Difference {
+fn missing(number: u8, day: Date) -> Difference {
     let sender = Entry {
-        id: MessageId::new(january().0.begins(), [number; 10]),
+        id: MessageId::new(day.begins(), [number; 10]),
         digest: Digest::of(b"one"),
         from: area(HERE),
         to: area(ORIGIN),
@@ -47,6 +47,14 @@ fn missing(number: u8) -> Difference {
     };
     let name = DifferenceName::MissingAtRecipient;
     Difference { name, sender: Some(sender), recipient: None }
+}
+
+/// A comparison of all days of a run.
+async fn compared(office: &Office, number: u64, found: &[Difference]) {
+    let row = runs::get(&office.store, number).unwrap();
+    let (days, measured) = ((row.first, row.last), Measured::default());
+    let portion = Portion { days, measured, entries: (0, 0) };
+    runs::compared(&office.store, number, found, portion, NOW).await.unwrap();
 }
 
 #[tokio::test]
@@ -61,9 +69,9 @@ async fn the_schedule_goes_on_with_the_newest_run_of_the_same_days() {
     assert_eq!(again().await, None);
 
     let number = runs::begin(&office.store, plan(january()), NOW).await.unwrap();
-    let found = [missing(1), missing(2)];
+    let found = [missing(1, january().0), missing(2, january().0)];
     for state in [RunState::Failed, RunState::Left, RunState::Decisions, RunState::Equal] {
-        runs::compared(&office.store, number, &found, Measured::default(), NOW).await.unwrap();
+        compared(&office, number, &found).await;
         end(&office, number, state).await;
         assert_eq!(again().await, Some(number));
         let row = runs::get(&office.store, number).unwrap();
@@ -117,15 +125,15 @@ async fn runs_are_removed_after_a_year_but_not_what_only_they_know() {
     };
     let run = async |days, found: &[Difference], state| {
         let number = runs::begin(&office.store, plan(days), NOW).await.unwrap();
-        runs::compared(&office.store, number, found, Measured::default(), NOW).await.unwrap();
+        compared(&office, number, found).await;
         end(&office, number, state).await;
         number
     };
-    let cured = run(month(1), &[missing(1)], RunState::Left).await;
-    runs::compared(&office.store, cured, &[], Measured::default(), NOW).await.unwrap();
+    let cured = run(month(1), &[missing(1, month(1).0)], RunState::Left).await;
+    compared(&office, cured, &[]).await;
     end(&office, cured, RunState::Equal).await;
-    let followed = run(month(2), &[missing(2)], RunState::Left).await;
-    let last_word = run(month(2), &[missing(2)], RunState::Left).await;
+    let followed = run(month(2), &[missing(2, month(2).0)], RunState::Left).await;
+    let last_word = run(month(2), &[missing(2, month(2).0)], RunState::Left).await;
     let after = run((month(2).0, month(3).1), &[], RunState::Equal).await;
     let goes_on = runs::begin(&office.store, plan(month(5)), NOW).await.unwrap();
     let newest = run(month(6), &[], RunState::Equal).await;
