@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use domain::area::AreaCode;
-use domain::time::Date;
+use domain::time::{Date, UnixMillis};
+use exchange::digest::Digest;
 
 use super::Check;
 use super::raw::RawReconcile;
@@ -29,6 +30,9 @@ impl Every {
     }
 }
 
+/// The runs of one day begin within this time after its midnight, or within so many tries where these come often.
+const SPREAD: Duration = Duration::from_secs(8 * 3_600);
+const SPREAD_RETRIES: u32 = 8;
 /// A period whose statement is missing so many days after it was due is an alarm.
 const OVERDUE_DAYS: i32 = 3;
 
@@ -57,6 +61,17 @@ impl ReconcileSettings {
     #[must_use]
     pub fn due(&self, last: Date) -> Date {
         last.plus_days(i32::from(self.on_day))
+    }
+
+    /// When the reconciliation with a side begins of a period that ends on `last`: on the day it is due, and each pair at
+    /// another time of it, the same every month. The nodes of a nation do not call each other at once.
+    #[must_use]
+    pub fn begins(&self, own: AreaCode, with: AreaCode, last: Date) -> UnixMillis {
+        let spread = SPREAD.min(self.retry_after.saturating_mul(SPREAD_RETRIES));
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
+        let hash = Digest::of(format!("{own} {with}").as_bytes()).into_bytes();
+        let hash = hash.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        self.due(last).begins().saturating_add(Duration::from_millis(hash % spread))
     }
 
     /// Whether somebody has to look why it has not come about yet.
@@ -114,5 +129,37 @@ mod tests {
         assert_eq!(days(Every::Month, "2026-01-31"), "2025-12-01 2025-12-31");
         assert_eq!(days(Every::Quarter, "2026-05-20"), "2026-01-01 2026-03-31");
         assert_eq!(days(Every::Quarter, "2026-01-01"), "2025-10-01 2025-12-31");
+    }
+
+    #[test]
+    fn the_pairs_of_a_nation_begin_at_different_times_of_the_day_each_at_the_same_one() {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        let settings = |retry_after| ReconcileSettings {
+            report_every: seconds(300),
+            with: Vec::new(),
+            every: Every::Month,
+            on_day: 5,
+            retry_after,
+            unmatched_max: 1_000_000,
+            patience: seconds(900),
+        };
+        let provinces: Vec<AreaCode> =
+            (11..42).map(|number| format!("{number}0000").parse().unwrap()).collect();
+        let last: Date = "2026-10-31".parse().unwrap();
+        let due = settings(seconds(3_600)).due(last);
+        let mut hours = [0_usize; 8];
+        for own in &provinces {
+            for with in provinces.iter().filter(|with| *with != own) {
+                let begins = settings(seconds(3_600)).begins(*own, *with, last);
+                assert_eq!(begins, settings(seconds(3_600)).begins(*own, *with, last));
+                let hour = begins.since(due.begins()).as_secs() / 3_600;
+                hours[usize::try_from(hour).unwrap()] += 1;
+                // Where it is tried often, nobody waits for hours.
+                let soon = settings(seconds(1)).begins(*own, *with, last);
+                assert!(soon.since(due.begins()) < seconds(8), "{own} {with}");
+            }
+        }
+        let all = provinces.len() * (provinces.len() - 1);
+        assert!(hours.iter().all(|count| *count > all / 16 && *count < all / 5), "{hours:?}");
     }
 }

@@ -113,6 +113,8 @@ struct Inner {
     refreshing: pacing::Paced<Vec<AreaCode>>,
     /// Whose turn it is of the runs after a restore.
     recovering: Semaphore,
+    /// Whose turn it is of the other runs, one step at a time.
+    comparing: Semaphore,
     /// What has changed in closed days is looked for by one at a time: it may take a month's books in memory.
     correcting: Semaphore,
     seen: Arc<Seen>,
@@ -210,6 +212,7 @@ impl Reconcile {
             reporting: tokio::sync::Mutex::default(),
             refreshing: pacing::Paced::new(REFRESH_EVERY),
             recovering: Semaphore::new(running::RECOVERING_AT_ONCE),
+            comparing: Semaphore::new(running::COMPARING_AT_ONCE),
             correcting: Semaphore::new(1),
             seen: Arc::default(),
         }))

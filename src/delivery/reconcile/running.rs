@@ -34,6 +34,12 @@ pub(super) const PAUSE_MIN: Duration = Duration::from_millis(300);
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Runs after a restore that are worked on at one time; there is one for each county.
 pub(super) const RECOVERING_AT_ONCE: usize = 8;
+/// Other runs that compare at one time: their entries are in memory then.
+pub(super) const COMPARING_AT_ONCE: usize = 4;
+/// A busy peer is asked again after so long, and for so long since it last went on: each place that others hold there comes
+/// free in that time.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+const BUSY_MAX: Duration = super::COMPARISON_MAX;
 /// How often in a row a run does not get through to the other side before it is given up.
 const TROUBLES_MAX: u32 = 4;
 
@@ -209,7 +215,7 @@ impl Reconcile {
         let patience = self.0.parts.settings.patience;
         while comparisons < COMPARISONS_MAX {
             let before = round.steps();
-            let came = self.go_on(number, &mut round).await;
+            let came = self.in_turn(after_restore, self.go_on(number, &mut round)).await;
             if came.is_ok() || round.steps() > before {
                 (troubles, moved) = (0, Instant::now());
             }
@@ -242,8 +248,14 @@ impl Reconcile {
                     comparisons += u32::from(counts(falls, waits, begun.elapsed() >= patience));
                 }
                 Err(Trouble::App(error)) => return self.give_up(number, chain(&error)).await,
-                // It may be busy with what this run has asked it for before.
-                Err(Trouble::Busy { .. }) if moved.elapsed() < patience => {}
+                // It does what others have asked it for, or this run before: a busy peer is no fault.
+                Err(trouble @ Trouble::Busy { .. }) => {
+                    if moved.elapsed() >= BUSY_MAX {
+                        return self.put_off(number, chain(&trouble)).await;
+                    }
+                    self.say(number, chain(&trouble)).await?;
+                    (pause, troubles) = (pause.max(BUSY_PAUSE), 0);
+                }
                 // A short cut of the line is no end.
                 Err(
                     Trouble::Call { .. } | Trouble::Refused { .. } | Trouble::Unreachable { .. },
@@ -306,9 +318,33 @@ impl Reconcile {
 
     /// Notes whose reports are waited for.
     async fn wait_for_reports(&self, number: u64, who: &[Incomplete]) -> Result<(), AppError> {
-        let trouble = statements::not_reported(who);
+        self.say(number, statements::not_reported(who)).await
+    }
+
+    /// Notes what is waited for.
+    async fn say(&self, number: u64, trouble: String) -> Result<(), AppError> {
+        if runs::get(self.store(), number)?.trouble == trouble {
+            return Ok(());
+        }
         let now = SystemClock.now();
         runs::change(self.store(), number, now, |row| row.trouble = trouble).await.map(drop)
+    }
+
+    /// A step of a run when it is its turn: each holds the entries of its time in memory, and calls every county below. A run
+    /// after a restore has its turn already.
+    async fn in_turn<T>(&self, after_restore: bool, step: impl Future<Output = T>) -> T {
+        let _turn = match after_restore {
+            true => None,
+            false => self.0.comparing.acquire().await.ok(),
+        };
+        step.await
+    }
+
+    /// The other side was busy all the time. Nobody has to look: the schedule tries again, and it can be resumed.
+    async fn put_off(&self, number: u64, why: String) -> Result<(), AppError> {
+        tracing::info!(run = number, why, "a reconciliation is put off");
+        let end = move |row: &mut RunRow| (row.state, row.trouble) = (RunState::Left, why);
+        runs::change(self.store(), number, SystemClock.now(), end).await.map(drop)
     }
 
     pub(super) async fn give_up(&self, number: u64, why: String) -> Result<(), AppError> {

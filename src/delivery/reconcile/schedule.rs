@@ -118,7 +118,9 @@ impl Reconcile {
             return Ok(());
         }
         for days in periods::due(self.store(), settings, with, now.date())? {
-            if !self.is_resting(with, days, now)? {
+            if now >= settings.begins(self.own(), with, days.1)
+                && !self.is_resting(with, days, now)?
+            {
                 let known = runs::again(self.store(), with, days, now).await?;
                 let number = match known {
                     Some(number) => {
