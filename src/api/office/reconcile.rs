@@ -23,9 +23,9 @@ use wire::pb::office as pb;
 use wire::pb::office::reconcile_service_server::ReconcileService;
 use wire::reconcile::encode_signed_statement;
 
-use super::{Parts, reports};
 use super::access::why;
 use super::field::{area, invalid, maybe, maybe_area, message_id, page_token, parsed, size};
+use super::{Parts, reports};
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::access::OFFICE_WORK;

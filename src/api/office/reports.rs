@@ -7,7 +7,11 @@ use wire::pb::office as pb;
 use crate::app::reconcile::standing::{self, Standing};
 
 /// One county of it.
-pub(super) fn county(standing: &Standing, month: Option<Month>, now: UnixMillis) -> pb::CountyReport {
+pub(super) fn county(
+    standing: &Standing,
+    month: Option<Month>,
+    now: UnixMillis,
+) -> pb::CountyReport {
     let Standing { county, reported } = standing;
     let day = |day: Option<Date>| day.map(|day| day.to_string()).unwrap_or_default();
     let days = month.map(|month| standing::days_over(month, now)).unwrap_or_default().into_iter();

@@ -100,7 +100,11 @@ async fn an_unclosed_statement_takes_the_place_of_one_that_said_nothing_else() {
     let first = signed(1, &|_| {}).await;
     assert!(!first.closes);
     let second = signed(2, &|it| it.found[0] = 3).await;
-    assert_eq!(kept(&office), [second.clone()], "the first says no more than the second");
+    assert_eq!(
+        kept(&office),
+        std::slice::from_ref(&second),
+        "the first says no more than the second"
+    );
     assert_eq!(office.store.scan(&STATEMENT_PART, .., 9).unwrap().len(), 1, "with its bytes");
     assert!(statements::find(&office.store, None, &second.digest.to_string()).is_ok());
 
