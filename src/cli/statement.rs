@@ -2,6 +2,8 @@
 
 mod csv;
 mod page;
+mod picture;
+mod sums;
 mod told;
 
 use std::path::PathBuf;
