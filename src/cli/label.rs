@@ -416,6 +416,11 @@ fn endorsement(number: i32) -> Option<&'static str> {
     }
 }
 
+/// A difference between two sides as people see it: what clerks call it, and its name.
+pub(super) fn difference(name: &str) -> String {
+    accounts::difference(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

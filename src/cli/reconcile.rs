@@ -14,6 +14,7 @@ use serde_json::json;
 use super::connect::{ConnectArgs, Office, office};
 use super::exit::{Exit, Failure};
 use super::given::AccessArgs;
+use super::label;
 use super::output::{Answer, record, table, time};
 use super::view;
 
@@ -301,7 +302,7 @@ async fn finish(
 
 fn counts(run: &office::Reconciliation) -> String {
     let cells = |it: &office::DifferenceCount| {
-        vec![it.name.clone(), it.found.to_string(), it.cured.to_string()]
+        vec![label::difference(&it.name), it.found.to_string(), it.cured.to_string()]
     };
     let rows: Vec<_> = run.differences.iter().map(cells).collect();
     if rows.is_empty() {
@@ -347,6 +348,7 @@ fn sides(difference: &office::ReconciliationDifference) -> String {
         None => "—".to_owned(),
     };
     let office::ReconciliationDifference { message_id, name, from, to, state, .. } = difference;
+    let name = label::difference(name);
     let head = format!("{message_id}  {from} → {to}  {name}  {state}\n");
     let mut pairs = vec![
         ("   发方 sender", side(&difference.sender)),

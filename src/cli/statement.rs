@@ -14,6 +14,7 @@ use exchange::digest::Digest;
 use exchange::keys::SignContext;
 use exchange::reconcile::EntryState;
 use exchange::reconcile::calls::{Signature, SignedStatement};
+use exchange::reconcile::difference::DifferenceName;
 use exchange::reconcile::statement::{CORRECTIONS_MAX, Statement};
 use exchange::reconcile::totals::Counts;
 use serde_json::json;
@@ -24,6 +25,7 @@ use wire::reconcile::{
 use super::connect::{ConnectArgs, office};
 use super::exit::Failure;
 use super::given::{bytes_file, new_file};
+use super::label;
 use super::output::Answer;
 use super::reconcile::party;
 use super::trusted::{Claim, Trust, TrustArgs};
@@ -263,6 +265,11 @@ fn attested(statement: &Statement) -> (usize, usize) {
 /// Whether there may be more corrections than the statement has room for.
 fn corrections_are_cut(statement: &Statement) -> bool {
     statement.corrections.len() >= CORRECTIONS_MAX
+}
+
+/// The name of a difference as clerks and programs know it.
+fn named(name: DifferenceName) -> String {
+    label::difference(name.name())
 }
 
 /// Counts in a word or two.

@@ -92,3 +92,36 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
 pub(super) fn chinese(field: &str) -> Option<&'static str> {
     FIELDS.iter().find(|(name, _)| *name == field).map(|(_, zh)| *zh)
 }
+
+/// Differences between two sides: the name in commands, and what clerks call it.
+const DIFFERENCES: [(&str, &str); 6] = [
+    ("MISSING_AT_RECIPIENT", "收方缺失"),
+    ("MISSING_AT_SENDER", "发方缺失"),
+    ("RECEIPT_MISSING", "缺少回执"),
+    ("STATE_DIFFERS", "状态不符"),
+    ("CONTENT_DIFFERS", "内容不符"),
+    ("NOT_REPORTED", "未上报"),
+];
+
+/// A difference as people see it: what clerks call it, and its name.
+pub(super) fn difference(name: &str) -> String {
+    let zh = DIFFERENCES.iter().find(|(known, _)| *known == name).map(|(_, zh)| *zh);
+    zh.map_or_else(|| name.to_owned(), |zh| format!("{zh} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use exchange::reconcile::difference::DifferenceName;
+
+    use super::*;
+
+    #[test]
+    fn every_difference_has_a_chinese_name() {
+        let all = DifferenceName::ALL.map(|it| difference(it.name()));
+        assert!(
+            all.iter().all(|name| name.chars().next().is_some_and(|it| !it.is_ascii())),
+            "{all:?}"
+        );
+        assert_eq!(difference("ELSE"), "ELSE");
+    }
+}

@@ -5,7 +5,7 @@ use exchange::reconcile::difference::DifferenceName;
 use exchange::reconcile::statement::LeftMore;
 use exchange::reconcile::totals::Counts;
 
-use super::{Read, Signer, attested, corrections_are_cut, name, state};
+use super::{Read, Signer, attested, corrections_are_cut, name, named, state};
 use crate::cli::exit::Failure;
 use crate::errors::chain;
 
@@ -24,9 +24,10 @@ pub(super) fn tables(read: &Read) -> Result<Vec<u8>, Failure> {
         corrections(read),
         incomplete(read),
     ];
-    let mut all = Vec::new();
+    // Without this sign Excel takes the names of counties for something else.
+    let (mut all, mut is_first) = ("\u{feff}".as_bytes().to_vec(), true);
     for (headings, rows) in tables.into_iter().filter(|(_, rows)| !rows.is_empty()) {
-        if !all.is_empty() {
+        if !std::mem::take(&mut is_first) {
             all.extend_from_slice(b"\r\n");
         }
         let mut lines =
@@ -100,9 +101,10 @@ fn totals(Read { statement, .. }: &Read) -> Table {
 fn differences(Read { statement, .. }: &Read) -> Table {
     let counts = statement.found.iter().zip(&statement.cured);
     let rows = DifferenceName::ALL.iter().zip(counts).map(|(name, (found, cured))| {
-        vec![name.name().to_owned(), found.to_string(), cured.to_string()]
+        let (code, words) = (name.name().to_owned(), named(*name));
+        vec![code, found.to_string(), cured.to_string(), words]
     });
-    (vec!["difference", "found", "cured"], rows.collect())
+    (vec!["difference", "found", "cured", "difference_name"], rows.collect())
 }
 
 fn left(Read { statement, .. }: &Read) -> Table {

@@ -7,7 +7,7 @@ use exchange::reconcile::difference::DifferenceName;
 use exchange::reconcile::statement::Statement;
 
 use super::{
-    Read, Signer, attested, corrections_are_cut, name, nothing_found, picture, said, sums,
+    Read, Signer, attested, corrections_are_cut, name, named, nothing_found, picture, said, sums,
 };
 use crate::cli::output::time;
 
@@ -48,7 +48,12 @@ pub(super) fn html(read: &Read) -> String {
     page.push_str(&incomplete(statement));
     page.push_str(&format!("<p>SHA-256 <code>{digest}</code></p><div class=\"sign\">"));
     for Signer { area, certificate, fault } in signers {
-        let (whose, made) = (escape(&name(area)), time(statement.made));
+        let whose = escape(&name(area));
+        // Only the asker's time is in what both have signed.
+        let made = match *area == scope.asker {
+            true => format!("{}<br>", time(statement.made)),
+            false => String::new(),
+        };
         let verified = match fault {
             None => "电子签名已核验 signature verified".to_owned(),
             Some(why) => {
@@ -56,7 +61,7 @@ pub(super) fn html(read: &Read) -> String {
             }
         };
         page.push_str(&format!(
-            "<div>{whose}（{area}）<br>{verified}<br>{made}<br>证书 certificate SHA-256<br><code>{certificate}</code></div>"
+            "<div>{whose}（{area}）<br>{verified}<br>{made}证书 certificate SHA-256<br><code>{certificate}</code></div>"
         ));
     }
     page + "</div></body></html>"
@@ -88,7 +93,7 @@ fn differences(statement: &Statement) -> String {
         for (name, (found, cured)) in found {
             let row = format!(
                 "<tr><td>{}<td class=\"n\">{found}<td class=\"n\">{cured}</tr>",
-                name.name()
+                named(*name)
             );
             text.push_str(&row);
         }
@@ -98,7 +103,7 @@ fn differences(statement: &Statement) -> String {
         text.push_str("<h2>遗留 Left</h2><table><thead><tr><th>名称 name<th>报文 message<th>发出 → 接收 from → to</tr></thead><tbody>");
         for it in statement.left.iter().take(LEFT_SHOWN) {
             let Some((id, (from, to))) = it.id().zip(it.pair()) else { continue };
-            let name = it.name.name();
+            let name = named(it.name);
             let lost = if statement.lost.contains(&id) { "（已丢失 lost）" } else { "" };
             text.push_str(&format!(
                 "<tr><td>{name}{lost}<td><code>{id}</code><td>{from} → {to}</tr>"
@@ -171,9 +176,10 @@ fn left_more(statement: &Statement) -> String {
     );
     let mut counted: BTreeMap<_, u64> = BTreeMap::new();
     for it in &statement.left_more {
-        *counted.entry((it.what.name.name(), it.what.pair)).or_default() += u64::from(it.count);
+        *counted.entry((it.what.name, it.what.pair)).or_default() += u64::from(it.count);
     }
     for ((name, (from, to)), count) in counted {
+        let name = named(name);
         let row = format!("<tr><td>{name}<td>{from} → {to}<td class=\"n\">{count}</tr>");
         text.push_str(&row);
     }

@@ -9,7 +9,9 @@ use exchange::reconcile::statement::{Correction, LeftMore, PairHeld, Statement};
 use exchange::reconcile::totals::Counts;
 use serde_json::{Value, json};
 
-use super::{Read, Signer, attested, corrections_are_cut, name, nothing_found, said, state, sum};
+use super::{
+    Read, Signer, attested, corrections_are_cut, name, named, nothing_found, said, state, sum,
+};
 use crate::cli::output::{Answer, record, table, time};
 
 /// A statement for programs and for people.
@@ -78,9 +80,8 @@ fn totals(statement: &Statement) -> String {
 fn differences(statement: &Statement) -> String {
     let counts = statement.found.iter().zip(&statement.cured);
     let found = DifferenceName::ALL.iter().zip(counts).filter(|(_, (found, _))| **found > 0);
-    let rows = found.map(|(name, (found, cured))| {
-        vec![name.name().to_owned(), found.to_string(), cured.to_string()]
-    });
+    let rows = found
+        .map(|(name, (found, cured))| vec![named(*name), found.to_string(), cured.to_string()]);
     let rows: Vec<_> = rows.collect();
     match rows.is_empty() {
         true => format!("{}\n", nothing_found(statement)),
@@ -99,7 +100,7 @@ fn left(statement: &Statement) -> String {
         let (id, (from, to)) = it.id().zip(it.pair())?;
         let lost = if statement.lost.contains(&id) { "lost" } else { "" }.to_owned();
         let (from, to) = (from.to_string(), to.to_string());
-        Some(vec![it.name.name().to_owned(), id.to_string(), from, to, lost])
+        Some(vec![named(it.name), id.to_string(), from, to, lost])
     });
     let headings = ["遗留 left", "报文 message", "发出 from", "接收 to", "已丢失 lost"];
     unless_empty(&headings, rows)
@@ -109,7 +110,7 @@ fn left_more(statement: &Statement) -> String {
     let rows = statement.left_more.iter().map(|LeftMore { what, count }| {
         let (from, to) = what.pair;
         let sides = format!("{} / {}", state(what.sender), state(what.recipient));
-        let name = what.name.name().to_owned();
+        let name = named(what.name);
         vec![name, from.to_string(), to.to_string(), sides, count.to_string()]
     });
     let headings = ["另有遗留 more left", "发出 from", "接收 to", "双方 both", "数量 count"];
@@ -222,7 +223,7 @@ fn for_programs(read: &Read) -> Value {
     });
     let lost = statement.lost.iter().map(ToString::to_string);
     let signed = signers.iter().map(|Signer { area, certificate, fault }| {
-        json!({ "area": area.to_string(), "certificate": certificate, "signed_ms": statement.made.get(),
+        json!({ "area": area.to_string(), "certificate": certificate, "signed_ms": (*area == scope.asker).then_some(statement.made.get()),
             "verified": fault.is_none(), "fault": fault })
     });
     let incomplete = statement.incomplete.iter();

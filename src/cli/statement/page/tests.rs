@@ -102,15 +102,20 @@ fn a_page_has_every_pair_and_a_band_for_each() {
         "first_day,2026-10-01\r\n",
         "asker_certificate,certificate of 410000\r\n",
         "from,from_name,to,to_name,stored,refused,waiting,entries_sha256\r\n",
-        "MISSING_AT_RECIPIENT,2,2\r\n",
+        "MISSING_AT_RECIPIENT,2,2,收方缺失 MISSING_AT_RECIPIENT\r\n",
         ",410522,440305,STORED,STORED,true,",
         "MISSING_AT_RECIPIENT,410522,440305,STORED,NOTHING,77\r\n",
         "411528,河南省",
     ] {
         assert!(tables.contains(line), "{line}: {tables}");
     }
+    assert!(tables.starts_with('\u{feff}'), "as the template of imports");
     let told = crate::cli::statement::told::told(&read);
     assert_eq!(told.json["signatures"][1]["certificate"], "certificate of 440000");
+    // What both have signed bears the asker's time.
+    assert!(told.json["signatures"][0]["signed_ms"].is_u64());
+    assert!(told.json["signatures"][1]["signed_ms"].is_null());
+    assert!(told.text.contains("收方缺失 MISSING_AT_RECIPIENT"), "{}", told.text);
     assert_eq!(
         (&told.json["left_more"][0]["count"], told.json["lost"].as_array().unwrap().len()),
         (&serde_json::json!(77), 1)
