@@ -21,6 +21,7 @@ use crate::delivery::hub::Hub;
 use crate::delivery::identity::NodeIdentity;
 use crate::delivery::limits::disk::DiskGuard;
 use crate::delivery::peers::Peers;
+use crate::delivery::reconcile::Reconcile;
 use crate::time::SystemClock;
 
 /// Letters and notices are counted so far.
@@ -33,6 +34,7 @@ pub(super) struct NodeStatus {
     peers: Peers,
     hub: Hub,
     disk: DiskGuard,
+    reconcile: Reconcile,
 }
 
 impl NodeStatus {
@@ -44,6 +46,7 @@ impl NodeStatus {
             peers: parts.peers.clone(),
             hub: parts.hub.clone(),
             disk: parts.disk.clone(),
+            reconcile: parts.reconcile.clone(),
         }
     }
 
@@ -113,11 +116,18 @@ impl NodeStatus {
         Ok(pb::Reconciling {
             runs: told.runs,
             running: told.running,
-            given_up: told.given_up,
+            given_up: told.left.saturating_add(told.failed),
             found: told.found,
             cured: told.cured,
             unclosed: told.overdue.iter().map(ToString::to_string).collect(),
             closed: closed.collect(),
+            equal: told.equal,
+            with_decisions: told.with_decisions,
+            left: told.left,
+            failed: told.failed,
+            compared_bytes: told.bytes,
+            cures_waiting: u64::try_from(self.reconcile.cures_waiting()).unwrap_or(u64::MAX),
+            periods_open: count(told.periods_open),
             lost: told.lost,
             decisions: told.decisions,
             set_back: told.set_back.iter().map(ToString::to_string).collect(),

@@ -19,8 +19,18 @@ pub struct Figures {
     pub runs: u64,
     /// Of these, those that go on.
     pub running: u64,
-    /// Of these, those that were given up and can be resumed.
-    pub given_up: u64,
+    /// Of these, those after which both sides were equal.
+    pub equal: u64,
+    /// Of these, those of which all that is left needs a person.
+    pub with_decisions: u64,
+    /// Of these, those that were given up with differences left; they can be resumed.
+    pub left: u64,
+    /// Of these, those that could not compare; they can be resumed.
+    pub failed: u64,
+    /// Bytes of sketches and lists that came for them.
+    pub bytes: u64,
+    /// Periods of the schedule that are due and not closed, of all sides.
+    pub periods_open: usize,
     /// Differences that they have found.
     pub found: u64,
     /// Of these, cured.
@@ -52,13 +62,15 @@ pub fn figures(
     let sum = |counts: &[u32; 6]| counts.iter().copied().map(u64::from).sum::<u64>();
     for (_, row) in runs::list(store, None, usize::MAX)? {
         figures.runs = figures.runs.saturating_add(1);
-        match row.state {
-            RunState::Running => figures.running = figures.running.saturating_add(1),
-            RunState::Left | RunState::Failed => {
-                figures.given_up = figures.given_up.saturating_add(1);
-            }
-            RunState::Equal | RunState::Decisions => {}
-        }
+        let of_state = match row.state {
+            RunState::Running => &mut figures.running,
+            RunState::Equal => &mut figures.equal,
+            RunState::Decisions => &mut figures.with_decisions,
+            RunState::Left => &mut figures.left,
+            RunState::Failed => &mut figures.failed,
+        };
+        *of_state = of_state.saturating_add(1);
+        figures.bytes = figures.bytes.saturating_add(row.bytes);
         figures.found = figures.found.saturating_add(sum(&row.found));
         figures.cured = figures.cured.saturating_add(sum(&row.cured));
         figures.lost = figures.lost.saturating_add(u64::from(row.lost));
@@ -69,6 +81,7 @@ pub fn figures(
         figures.closed.insert(with, (closed.last, closed.made()));
     }
     for with in &settings.with {
+        figures.periods_open += periods::due(store, settings, *with, now.date())?.len();
         if is_overdue(store, settings, *with, now)? {
             figures.overdue.push(*with);
         }

@@ -32,6 +32,12 @@ impl Reconcile {
         self.waiting().lay_down(county, differences);
     }
 
+    /// Differences and cures that lie here for counties that have not collected them.
+    #[must_use]
+    pub fn cures_waiting(&self) -> usize {
+        self.waiting().count()
+    }
+
     /// Whether a county is one below us that cannot be called.
     pub(super) fn must_collect(&self, county: AreaCode) -> bool {
         let peer = self.0.parts.peers.get(county);

@@ -129,6 +129,12 @@ impl<L> Waiting<L> {
         Ok(())
     }
 
+    /// Differences and cures that lie here.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.values().map(|lying| lying.differences.len() + lying.left.len()).sum()
+    }
+
     fn bytes(&self) -> usize {
         self.0.values().flat_map(|lying| lying.left.values()).map(|it| it.bytes).sum()
     }
@@ -165,8 +171,9 @@ mod tests {
         for left in [1, 2] {
             waiting.leave(county, (by, message_id(7)), (left, 10), NOW).unwrap();
         }
+        assert_eq!(waiting.count(), 1);
         let lot = waiting.collect(county);
-        assert_eq!((lot.left, lot.report), (vec![2], true));
+        assert_eq!((lot.left, lot.report, waiting.count()), (vec![2], true, 0));
         assert_eq!(waiting.collect(county), Lot::default());
     }
 
