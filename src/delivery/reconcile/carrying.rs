@@ -402,7 +402,7 @@ pub(super) fn strike<T>(lines: &mut Lines, outcome: Result<T, Trouble>) -> Resul
     outcome
 }
 
-/// What cannot be done about one message waits for the next comparison, and holds up nothing else.
+/// What cannot be done about one message waits for the next comparison, or is lost, and holds up nothing else.
 fn put_off(
     done: &mut CarriedOut,
     id: Option<MessageId>,
@@ -412,7 +412,11 @@ fn put_off(
         Err(error) if error.is_of_one() => {
             let message = id.map(|id| id.to_string());
             tracing::warn!(message, %error, code = error.reason().code(), "a message could not be cured now");
-            done.waiting = done.waiting.saturating_add(1);
+            match (&error, id) {
+                // What is damaged here does not mend by itself: a person has to know.
+                (AppError::Internal(_), Some(id)) => done.lost.push(id),
+                _ => done.waiting = done.waiting.saturating_add(1),
+            }
             Ok(())
         }
         outcome => outcome,

@@ -15,6 +15,8 @@ use crate::time::SystemClock;
 #[derive(Debug)]
 pub(super) struct Round {
     scope: Scope,
+    /// Whether what differs is cured; or only looked at once more, to be signed as it is.
+    cures: bool,
     portions: Portions,
     splits: u32,
     /// What the portions that are done have come to; differences only as long as nothing can be cured.
@@ -48,12 +50,18 @@ impl Round {
     pub(super) fn of(scope: Scope) -> Self {
         Self {
             scope,
+            cures: true,
             portions: Portions::of(scope),
             splits: 0,
             whole: Compared::default(),
             entries: (0, 0),
             again: None,
         }
+    }
+
+    /// Nothing is compared yet, and nothing is to be cured.
+    pub(super) fn to_sign(scope: Scope) -> Self {
+        Self { cures: false, ..Self::of(scope) }
     }
 
     /// Grows whenever it comes further.
@@ -99,7 +107,11 @@ impl Reconcile {
             match self.compare(scope, round.whole.held.clone()).await {
                 Ok(compared) => {
                     let entries = round.entries_with(&compared);
-                    let left = self.cure_portion(number, scope, &compared, entries).await?;
+                    let unsure = self.note(number, scope, &compared, entries).await?;
+                    let left = match round.cures {
+                        true => self.cure_portion(number, scope, &compared, unsure).await?,
+                        false => None,
+                    };
                     round.take(compared, left);
                 }
                 Err(Trouble::TooLarge { area, entries, most }) => {
@@ -114,18 +126,19 @@ impl Reconcile {
             }
         }
         let scope = round.scope;
-        let Round { whole, again, .. } = std::mem::replace(round, Round::of(scope));
+        let next = Round { cures: round.cures, ..Round::of(scope) };
+        let Round { whole, again, .. } = std::mem::replace(round, next);
         Ok(again.map_or(Came::Done(whole), Came::Again))
     }
 
-    /// Takes up what a portion has come to, and does our part of the cure. Says what is left that a cure may help.
-    async fn cure_portion(
+    /// Takes up what a portion has come to. Says whether to look again before a person is asked.
+    async fn note(
         &self,
         number: u64,
         scope: Scope,
         compared: &Compared,
         entries: (u64, u64),
-    ) -> Result<Option<Rest>, Trouble> {
+    ) -> Result<bool, Trouble> {
         let (found, now) = (&compared.differences, SystemClock.now());
         let days = (scope.first, scope.last);
         let known = runs::for_a_person(self.store(), number, days)?;
@@ -135,8 +148,18 @@ impl Reconcile {
         let theirs = owed_by(&compared.lost, found, |area| scope.stands_for(scope.answerer, area));
         runs::lost(self.store(), number, &theirs, now).await?;
         self.end_decisions(&scope, found).await?;
-        let lost = runs::lost_ones(self.store(), number, days)?;
-        let unsure = is_unsure(found, &known);
+        Ok(is_unsure(found, &known))
+    }
+
+    /// Does our part of the cure of a portion. Says what is left that a cure may help.
+    async fn cure_portion(
+        &self,
+        number: u64,
+        scope: Scope,
+        Compared { differences: found, .. }: &Compared,
+        unsure: bool,
+    ) -> Result<Option<Rest>, Trouble> {
+        let lost = runs::lost_ones(self.store(), number, (scope.first, scope.last))?;
         if !unsure && curable(found, &lost).next().is_none() {
             return Ok(None);
         }

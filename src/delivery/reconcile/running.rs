@@ -10,6 +10,7 @@ use domain::time::{Date, UnixMillis};
 use exchange::lane::LaneEpoch;
 use exchange::reconcile::session::Incomplete;
 use exchange::reconcile::set::Scope;
+use exchange::reconcile::statement::Correction;
 use store::Store;
 use store::letters::NoticeKind;
 use store::messages::{EnvelopeKey, Side};
@@ -29,6 +30,8 @@ use crate::time::SystemClock;
 
 /// Comparisons of one run after which no fewer differences are left; what is left then is left for the next.
 const COMPARISONS_MAX: u32 = 12;
+/// How often both sides are asked to sign what is left; mail goes on meanwhile.
+const SIGNED_LEFT_TRIES: u32 = 4;
 /// A cure gets this long before it is looked at, and ever longer.
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(300);
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -51,6 +54,10 @@ pub struct AfterRestore {
     /// Counties with which mail was exchanged, and which neither they nor anybody for them can be asked about.
     pub left_out: Vec<AreaCode>,
 }
+
+/// What a run says whose differences are left.
+pub(super) const DIFFERENCES_LEFT: &str =
+    "差异未消除，需要时间或线路恢复 differences are left; they need more time, or a line";
 
 impl Reconcile {
     /// Begins a run, or finds the one that goes on; it is worked on when this returns.
@@ -265,13 +272,42 @@ impl Reconcile {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        let now = SystemClock.now();
-        runs::change(self.store(), number, now, |row| {
-            row.state = RunState::Left;
-            row.trouble = "differences are left; they need more time, or a line".to_owned();
-        })
-        .await?;
+        if !after_restore && self.sign_what_is_left(number, scope, corrections).await? {
+            return Ok(());
+        }
+        let left = |row: &mut RunRow| {
+            (row.state, row.trouble) = (RunState::Left, DIFFERENCES_LEFT.to_owned());
+        };
+        runs::change(self.store(), number, SystemClock.now(), left).await?;
         self.alarm(with).await
+    }
+
+    /// What could not be cured is signed as it is, as soon as both find the same: one letter to a county that is gone must not
+    /// keep everybody else's totals from being signed. It closes nothing. Says whether the run has ended so.
+    async fn sign_what_is_left(
+        &self,
+        number: u64,
+        scope: Scope,
+        mut corrections: Option<Vec<Correction>>,
+    ) -> Result<bool, AppError> {
+        let mut round = Round::to_sign(scope);
+        for _ in 0..SIGNED_LEFT_TRIES {
+            match self.go_on(number, &mut round).await {
+                Ok(Came::Done(compared)) => {
+                    match self.finish(number, scope, compared, corrections.as_deref()).await? {
+                        Signed::Ended => return Ok(true),
+                        Signed::Again(theirs) => corrections = theirs.or(corrections),
+                    }
+                }
+                Ok(Came::Again(_)) => {}
+                Err(Trouble::App(error)) => return Err(error),
+                Err(trouble) => {
+                    tracing::warn!(run = number, %trouble, "what is left could not be looked at once more");
+                }
+            }
+            tokio::time::sleep(PAUSE_MIN).await;
+        }
+        Ok(false)
     }
 
     /// The end of a run after a restore. It signs nothing: what closes a time is said by the runs of that time.
@@ -360,7 +396,7 @@ impl Reconcile {
         self.alarm(with).await
     }
 
-    async fn alarm(&self, with: AreaCode) -> Result<(), AppError> {
+    pub(super) async fn alarm(&self, with: AreaCode) -> Result<(), AppError> {
         let now = SystemClock.now();
         let write = move |unit: &mut store::Unit<'_>| {
             notices::raise(unit, now, NoticeKind::NotReconciled { with }, &[])

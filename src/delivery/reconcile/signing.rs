@@ -24,6 +24,7 @@ use tokio::sync::OwnedMutexGuard;
 use wire::reconcile::{decode_statement, encode_statement};
 
 use super::asking::Compared;
+use super::running::DIFFERENCES_LEFT;
 use super::{Reconcile, in_time, not_for_us};
 use crate::app::reconcile::statements::{self, Kept};
 use crate::app::reconcile::{corrections, figures, runs};
@@ -234,16 +235,19 @@ impl Reconcile {
 
     async fn end_with(&self, number: u64, kept: Kept) -> Result<(), AppError> {
         let statement = &kept.statement;
-        let is_equal = statement.left.is_empty();
-        let state = if is_equal { RunState::Equal } else { RunState::Decisions };
-        let trouble = statements::not_reported(&statement.incomplete);
-        let digest = kept.row.digest;
+        let (state, digest) = (state_after(statement), kept.row.digest);
+        let mut trouble = statements::not_reported(&statement.incomplete);
+        if state == RunState::Left {
+            let both = [DIFFERENCES_LEFT.to_owned(), trouble];
+            trouble = both.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ");
+        }
         self.leave_to_people(kept.statement);
         let row = runs::change(self.store(), number, SystemClock.now(), move |row| {
             (row.state, row.statement) = (state, Some(digest));
             row.trouble = trouble;
         });
-        self.reassure(row.await?.with).await
+        let with = row.await?.with;
+        if state == RunState::Left { self.alarm(with).await } else { self.reassure(with).await }
     }
 
     /// Takes back what was told of a side with which no reconciliation had come to its end, unless one is overdue still.
@@ -280,6 +284,15 @@ impl Reconcile {
             self.holds(&claim, true, now)?;
         }
         statements::keep(self.store(), self.own(), signed, now).await
+    }
+}
+
+/// How a run ends that has come to a statement.
+fn state_after(statement: &Statement) -> RunState {
+    match (statement.left_count(), statement.leaves_work()) {
+        (0, _) => RunState::Equal,
+        (_, false) => RunState::Decisions,
+        (_, true) => RunState::Left,
     }
 }
 

@@ -106,10 +106,21 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Whether it closes its days: they are a whole month or quarter, which is over, and every county has reported all of it.
+    /// Whether it closes its days: they are a whole month or quarter, which is over, every county has reported all of it, and
+    /// nothing is left that may still be cured.
     #[must_use]
     pub fn closes(&self) -> bool {
-        self.scope.is_period() && self.scope.is_over() && self.incomplete.is_empty()
+        let is_over = self.scope.is_period() && self.scope.is_over();
+        is_over && self.incomplete.is_empty() && !self.leaves_work()
+    }
+
+    /// Whether something is left that may still be cured: neither for a person to decide nor lost. Such a one is always
+    /// among those that are named.
+    #[must_use]
+    pub fn leaves_work(&self) -> bool {
+        let is_lost =
+            |it: &Difference| it.id().is_some_and(|id| self.lost.binary_search(&id).is_ok());
+        self.left.iter().any(|it| !it.name.is_for_a_person() && !is_lost(it))
     }
 
     /// Days, first and last.

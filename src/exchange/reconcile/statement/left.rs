@@ -12,6 +12,7 @@ use super::super::Entry;
 use super::super::EntryState;
 use super::super::difference::Difference;
 use super::super::difference::DifferenceName;
+use super::super::run::curable;
 use super::super::set::Scope;
 use super::super::totals::Counts;
 use super::super::totals::Pair;
@@ -153,15 +154,18 @@ pub struct Left {
 }
 
 impl Left {
-    /// Names so many of the differences as a statement may, and counts the others: what a person decides and what is lost is
-    /// named first. In the order of the messages.
+    /// Names so many of the differences as a statement may, and counts the others: one that may still be cured, if there is
+    /// any, then what a person decides and what is lost. In the order of the messages.
     #[must_use]
     pub fn of(mut left: Vec<Difference>, lost: &BTreeSet<MessageId>, scope: &Scope) -> Self {
         let is_lost = |it: &Difference| it.id().is_some_and(|id| lost.contains(&id));
+        // From it a reader sees that there is work left.
+        let work = curable(&left, lost).filter_map(Difference::id).min();
         left.sort_by_key(|it| {
             // What is not of one pair on both sides has no kind.
             let last = LeftKind::of(it).is_some();
-            (last, !it.name.is_for_a_person(), !is_lost(it), it.id())
+            let is_work = work.is_some() && it.id() == work;
+            (!is_work, last, !it.name.is_for_a_person(), !is_lost(it), it.id())
         });
         let others = left.split_off(left.len().min(LEFT_MAX));
         left.sort_by_key(Difference::id);

@@ -338,3 +338,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_may_still_be_cured_keeps_the_days_open_however_much_else_is_left() {
+    use DifferenceName as N;
+    let month = || statement("2026-10-01", "2026-10-31");
+    let gone = |number: u16| {
+        let made = UnixMillis::new(date("2026-10-10").begins().get() + 1_000);
+        let mut random = [0; 10];
+        random[8..].copy_from_slice(&number.to_be_bytes());
+        let id = MessageId::new(made, random);
+        let sender = Some(Entry { id, ..entry(1, EntryState::Waiting) });
+        Difference { name: N::MissingAtRecipient, sender, recipient: None }
+    };
+    let all: Vec<_> = (0..3_000).map(gone).collect();
+    let mut lost: BTreeSet<_> = all.iter().filter_map(Difference::id).collect();
+    let of = |lost: &BTreeSet<MessageId>| {
+        let Left { named: left, more: left_more, rest: left_rest } =
+            Left::of(all.clone(), lost, &month().scope);
+        let named: BTreeSet<_> = left.iter().filter_map(Difference::id).collect();
+        let lost = lost.intersection(&named).copied().collect();
+        Statement { left, left_more, left_rest, lost, ..month() }
+    };
+    assert!(of(&lost).closes(), "what nobody has any more keeps nothing open");
+    // The last of three thousand may still come.
+    lost.pop_last();
+    assert!(of(&lost).leaves_work() && !of(&lost).closes());
+}
