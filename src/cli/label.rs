@@ -259,6 +259,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("replaced_by", "替代为"),
     ("replaces", "替代对象"),
     ("report", "结果"),
+    ("reported", "已上报"),
     ("request_id", "申请编号"),
     ("requested_on", "申请日期"),
     ("residence_area", "现居住地"),

@@ -125,6 +125,14 @@ impl Peers {
         self.0.changes.load_full()
     }
 
+    /// When an area's service ends or has ended, as it says itself or as its province says: nothing is sent or received
+    /// there from then on.
+    #[must_use]
+    pub fn ends(&self, area: AreaCode) -> Option<UnixMillis> {
+        let retired = self.get(area).and_then(|peer| peer.card()).and_then(|card| card.retired);
+        retired.into_iter().chain(self.changes().ends(area)).min()
+    }
+
     pub(super) fn put_changes(&self, changes: AreaChanges) {
         self.0.changes.store(Arc::new(changes));
     }

@@ -48,6 +48,7 @@ use crate::app::{AppError, Refusal, blocking};
 use crate::config::ReconcileSettings;
 use crate::errors::chain;
 use crate::tasks::Tasks;
+use crate::time::SystemClock;
 
 /// Comparisons of others that are answered at one time.
 const ANSWERED_AT_ONCE: usize = 8;
@@ -124,7 +125,7 @@ struct Inner {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// The other side cannot be called.
-    #[error("{area} cannot be reached: {why}")]
+    #[error("PEER_UNREACHABLE: {area} 无法连接 cannot be reached: {why}")]
     Unreachable {
         /// The other side.
         area: AreaCode,
@@ -170,13 +171,13 @@ pub(crate) enum Trouble {
         entries: u64,
     },
     /// The other side does too much else now.
-    #[error("{area} is busy")]
+    #[error("BUSY: {area} 正忙 is busy")]
     Busy {
         /// The other side.
         area: AreaCode,
     },
     /// The other side has said nothing for too long.
-    #[error("{area}: no answer came in time")]
+    #[error("PEER_UNREACHABLE: {area} 未及时应答 did not answer in time")]
     Silent {
         /// The other side.
         area: AreaCode,
@@ -260,8 +261,14 @@ impl Reconcile {
         scope: Scope,
     ) -> Result<Vec<Incomplete>, AppError> {
         let (own, store) = (self.own(), self.store().clone());
-        let counties: Vec<AreaCode> = counties.into_iter().collect();
+        let counties = counties.into_iter().map(|county| (county, self.0.parts.peers.ends(county)));
+        let counties: Vec<_> = counties.collect();
         blocking(move || reports::incomplete(&store, own, counties, &scope)).await
+    }
+
+    /// Whether a county's service has ended: it has nothing more to say.
+    fn has_ended(&self, county: AreaCode) -> bool {
+        self.0.parts.peers.ends(county).is_some_and(|ended| ended <= SystemClock.now())
     }
 
     /// Our entries of a scope, as they are now.

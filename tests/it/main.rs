@@ -53,6 +53,7 @@ mod reconcile_dialling;
 mod reconcile_lost;
 mod reconcile_portions;
 mod reconcile_restored;
+mod reconcile_retired;
 mod reconcile_stolen;
 mod reconcile_troubles;
 mod reconcile_versions;

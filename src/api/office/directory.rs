@@ -49,10 +49,18 @@ impl Registry {
         self.parts.directory.own_card().card()
     }
 
+    /// Tells the node above that our service has ended, and the rest of our book: what it does not know of, no reconciliation
+    /// finds once we are gone.
+    async fn has_reported(&self) -> bool {
+        let Some(above) = self.parts.reconcile.above() else { return true };
+        self.parts.directory.tell(above).await && self.parts.reconcile.report_all().await
+    }
+
     /// What is left, and how far the end of our service is.
     async fn retirement(&self) -> Result<pb::RetireNodeResponse, Status> {
         let left = reading(&self.parts.store, upkeep::left).await?;
         let row = self.parts.directory.announced().map_err(Status::from)?;
+        let reported = row.retired.is_some() && self.has_reported().await;
         let millis = |at: Option<UnixMillis>| at.map_or(0, UnixMillis::get);
         let left_for = |(area, messages): &(AreaCode, u64)| pb::LeftFor {
             area: area.to_string(),
@@ -66,6 +74,7 @@ impl Registry {
             in_transit: left.in_transit,
             words: left.words,
             unanswered: left.unanswered,
+            reported,
         })
     }
 }

@@ -206,19 +206,24 @@ pub fn incarnation(store: &Store) -> Result<u32, AppError> {
 }
 
 /// Counties below a node of which not everything of the scope was reported, by their codes, each with the first day of which
-/// that is so. A node has its own book whole.
+/// that is so. With each county comes when its service has ended, if it has: there is nothing to report from then on. A node
+/// has its own book whole.
 ///
 /// # Errors
 /// When rows cannot be read.
 pub fn incomplete(
     store: &Store,
     own: AreaCode,
-    counties: impl IntoIterator<Item = AreaCode>,
+    counties: impl IntoIterator<Item = (AreaCode, Option<UnixMillis>)>,
     scope: &Scope,
 ) -> Result<Vec<Incomplete>, AppError> {
     let mut lacking = BTreeMap::new();
-    let wanted = scope.last.ends().min(scope.until);
-    for county in counties {
+    for (county, ended) in counties {
+        if ended.is_some_and(|ended| ended <= scope.first.begins()) {
+            continue;
+        }
+        let wanted = scope.last.ends().min(scope.until);
+        let wanted = ended.map_or(wanted, |ended| wanted.min(ended));
         // In a comparison with its own province a county speaks for itself.
         let is_ours = own.contains(&county) && scope.stands_for(own, county);
         if county == own || !is_ours {

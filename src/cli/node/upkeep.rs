@@ -50,7 +50,7 @@ pub(super) async fn retire(args: Retire) -> Result<Answer, Failure> {
     loop {
         let request = office::RetireNodeRequest { cancel: args.cancel, look: args.look };
         let state = office.directory().retire_node(request).await?.into_inner();
-        let done = state.retired_ms != 0 || args.cancel || args.look;
+        let done = state.retired_ms != 0 && state.reported || args.cancel || args.look;
         if done || args.no_wait {
             return Ok(view::answer(&state));
         }

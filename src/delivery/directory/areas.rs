@@ -61,6 +61,12 @@ impl AreaChanges {
         self.ended(area, now).is_some()
     }
 
+    /// When an area ends or has ended, as its province says.
+    #[must_use]
+    pub fn ends(&self, area: AreaCode) -> Option<UnixMillis> {
+        self.by_area.get(&area).map(|(_, change)| change.from)
+    }
+
     fn ended(&self, area: AreaCode, now: UnixMillis) -> Option<&AreaChange> {
         let (_, change) = self.by_area.get(&area)?;
         (change.from <= now).then_some(change)

@@ -84,7 +84,8 @@ impl Directory {
     /// Starts the tasks.
     pub fn follow(&self, tasks: &Tasks, backoff: Backoff, settings: &DirectorySettings) {
         self.follow_ourselves(tasks, settings.rotate_keys_after);
-        let (directory, all, refresh) = (self.clone(), tasks.clone(), settings.refresh);
+        let (directory, all) = (self.clone(), tasks.clone());
+        let pace = Pace { refresh: settings.refresh, backoff };
         tasks.spawn("directory", async move {
             let peers = &directory.0.parts.peers;
             let (mut joined, mut stopping) = (peers.joined(), all.stopping());
@@ -96,8 +97,8 @@ impl Directory {
                     if let Some(kind) = kind
                         && followed.insert(peer.area)
                     {
-                        let talk = Talk::new(directory.clone(), peer, kind, refresh, backoff);
-                        all.spawn("neighbour", talk.run(all.stopping()));
+                        let talk = Talk::new(directory.clone(), peer, kind);
+                        all.spawn("neighbour", talk.run(pace, all.stopping()));
                     }
                 }
                 tokio::select! {
@@ -116,6 +117,17 @@ impl Directory {
         if Neighbour::of(own, area, false).is_some_and(Neighbour::keeps_directory) {
             self.asking(area).notify_one();
         }
+    }
+
+    /// Tells the node of an area above at once what we say of ourselves. Says whether it has it.
+    pub async fn tell(&self, area: AreaCode) -> bool {
+        let Some(peer) = self.0.parts.peers.get(area) else { return false };
+        let mut talk = Talk::new(self.clone(), peer, Neighbour::Above);
+        let told = talk.ask().await;
+        if let Err(why) = &told {
+            tracing::warn!(%area, why, "a node above was not told what this one says of itself");
+        }
+        told.is_ok()
     }
 
     fn asking(&self, area: AreaCode) -> Arc<Notify> {
@@ -172,13 +184,20 @@ impl Directory {
     }
 }
 
+/// How often a neighbour is asked.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// After an answer.
+    refresh: Duration,
+    /// After none.
+    backoff: Backoff,
+}
+
 /// The talk with one neighbour.
 struct Talk {
     directory: Directory,
     peer: Arc<Peer>,
     kind: Neighbour,
-    refresh: Duration,
-    backoff: Backoff,
     /// Where we are in its directory; none before the first answer of this run.
     cursor: Option<Bytes>,
     /// Digests of the lists that it has from us.
@@ -189,18 +208,12 @@ struct Talk {
 }
 
 impl Talk {
-    fn new(
-        directory: Directory,
-        peer: Arc<Peer>,
-        kind: Neighbour,
-        refresh: Duration,
-        backoff: Backoff,
-    ) -> Self {
+    fn new(directory: Directory, peer: Arc<Peer>, kind: Neighbour) -> Self {
         let (cursor, told, failures, noted) = (None, Vec::new(), 0, false);
-        Self { directory, peer, kind, refresh, backoff, cursor, told, failures, noted }
+        Self { directory, peer, kind, cursor, told, failures, noted }
     }
 
-    async fn run(mut self, mut stopping: Stopping) {
+    async fn run(mut self, pace: Pace, mut stopping: Stopping) {
         use Neighbour::{Above, AboveUs, Below, Equal, Middle, Other};
         let inner = &self.directory.0;
         let asked = self.directory.asking(self.peer.area);
@@ -218,7 +231,7 @@ impl Talk {
                     () = stopping.stopped() => return,
                     outcome = self.ask() => outcome,
                 };
-                due = Instant::now() + self.note(outcome);
+                due = Instant::now() + self.note(outcome, pace);
             }
             let (pause, mut tell) = (tokio::time::sleep(ASKED_EVERY), false);
             tokio::select! {
@@ -246,7 +259,7 @@ impl Talk {
     }
 
     /// Notes how it went; says how long to wait for the next time.
-    fn note(&mut self, outcome: Result<(), String>) -> Duration {
+    fn note(&mut self, outcome: Result<(), String>, pace: Pace) -> Duration {
         match outcome {
             Ok(()) => {
                 self.failures = 0;
@@ -254,7 +267,7 @@ impl Talk {
                 if std::mem::take(&mut self.noted) {
                     self.peer.note(|state| state.trouble = None);
                 }
-                self.refresh
+                pace.refresh
             }
             Err(why) => {
                 tracing::debug!(peer = %self.peer.area, why, "no news from the directory of a neighbour");
@@ -263,8 +276,8 @@ impl Talk {
                     self.noted = true;
                 }
                 self.failures = self.failures.saturating_add(1);
-                let delay = self.backoff.delay(self.failures, u64::from_be_bytes(random()));
-                delay.min(self.refresh)
+                let delay = pace.backoff.delay(self.failures, u64::from_be_bytes(random()));
+                delay.min(pace.refresh)
             }
         }
     }

@@ -86,7 +86,7 @@ impl Reconcile {
             return Err(not_for_us());
         }
         let mut silent = at_work(answers, self.refresh_counties()).await?;
-        silent.retain(|county| scope.stands_for(self.own(), *county));
+        silent.retain(|it| scope.stands_for(self.own(), *it) && !self.has_ended(*it));
         silent.truncate(INCOMPLETE_MAX);
         // Before the entries are read: what is reported meanwhile may not be among them.
         let incomplete = self.incomplete(self.counties_below(), scope).await?;

@@ -68,7 +68,7 @@ impl Reconcile {
 
     async fn talk(&self, scope: Scope, mut held: Holding) -> Result<Compared, Trouble> {
         let mut silent = self.refresh_counties().await;
-        silent.retain(|county| scope.stands_for(self.own(), *county));
+        silent.retain(|it| scope.stands_for(self.own(), *it) && !self.has_ended(*it));
         let area = scope.answerer;
         let mut client = self.dial(area).await?;
         // Before the entries are read: what is reported meanwhile may not be among them.

@@ -351,6 +351,11 @@ impl Reconcile {
         done: &mut CarriedOut,
     ) -> Result<(), AppError> {
         let (parts, now) = (&self.0.parts, SystemClock.now());
+        if self.has_ended(to) {
+            // Nobody is there any more who would take it.
+            done.lost.extend(messages.iter().map(|(id, _)| *id));
+            return Ok(());
+        }
         let Ok(sealer) = parts.peers.sealer(to) else {
             let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
             done.waiting = done.waiting.saturating_add(count);

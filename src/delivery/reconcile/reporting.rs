@@ -49,6 +49,15 @@ impl Reconcile {
         Ok(())
     }
 
+    /// Tells the node above the rest, before our service ends. Says whether it has everything.
+    pub async fn report_all(&self) -> bool {
+        let told = self.report().await;
+        if let Err(trouble) = &told {
+            tracing::warn!(%trouble, "the node above lacks the end of our book");
+        }
+        told.is_ok()
+    }
+
     /// Takes a part of the book of a county below us.
     ///
     /// # Errors
