@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use domain::area::AreaCode;
 use domain::id::MessageId;
 use domain::reason::Reason;
+use domain::time::UnixMillis;
 use exchange::digest::Digest;
 use exchange::ledger::{HeadChange, LedgerEntry, LedgerHead, SeenHead};
 use exchange::tree;
@@ -137,7 +138,18 @@ pub struct HeadSigned {
     pub chain: Vec<Vec<u8>>,
 }
 
-/// Two receipts of a peer whose heads cannot be of one history.
+/// What two signed heads of a peer show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// It was set back: no proof joins them, and the later one is the shorter.
+    RolledBack,
+    /// It was rewritten: two of one size, or no proof joins them.
+    Rewritten,
+    /// Nothing yet: it has still to show that one continues the other.
+    Owes,
+}
+
+/// Two signed heads of a peer that are not, or not yet, known to be of one history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TwoHeads {
     /// What was signed first.
@@ -145,15 +157,20 @@ pub struct TwoHeads {
     /// What was signed later.
     pub after: HeadSigned,
     /// What they show.
-    pub change: HeadChange,
+    pub shows: Shows,
 }
 
 /// Looks through all receipts of a peer for two signed heads that cannot be of one history: two of one size, or two of which
-/// it could not prove that one continues the other. The newest such pair. That a shorter one bears a later time is no proof.
+/// it could not prove that one continues the other. The newest such pair. That a shorter one bears a later time is no proof:
+/// such a pair is told as one of which it has still to show that they are of one history.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppError> {
+pub fn two_heads(
+    store: &Store,
+    peer: AreaCode,
+    now: UnixMillis,
+) -> Result<Option<TwoHeads>, AppError> {
     let side = side_key(Side::Sent, peer);
     let mut receipts: Vec<Heard> = Vec::new();
     let mut after = None;
@@ -174,9 +191,9 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
         receipts.extend(card.map(|seen| (seen, Source::Card(row))));
     }
     receipts.sort_by_key(|(seen, _)| (seen.signed, seen.head.size));
-    let told = |before: &Heard, after: &Heard, change| {
+    let told = |before: &Heard, after: &Heard, shows| {
         let of = |(seen, source): &Heard| source.signed(store, *seen);
-        Ok(Some(TwoHeads { before: of(before)?, after: of(after)?, change }))
+        Ok(Some(TwoHeads { before: of(before)?, after: of(after)?, shows }))
     };
     let mut known: BTreeMap<u64, &Heard> = BTreeMap::new();
     let mut rewritten = None;
@@ -187,17 +204,19 @@ pub fn two_heads(store: &Store, peer: AreaCode) -> Result<Option<TwoHeads>, AppE
         }
     }
     if let Some((before, after)) = rewritten {
-        return told(before, after, HeadChange::Rewritten);
+        return told(before, after, Shows::Rewritten);
     }
     // A history that was set back, or rewritten and has grown since, shows only where it cannot prove that it grew.
     let of = |head: SeenHead| receipts.iter().find(|(seen, _)| seen.head == head.head);
-    let Some((before, after)) = growth::broken(store, peer)? else { return Ok(None) };
-    let change = match before.compare(&after) {
-        change if change.is_loss() => change,
-        _ => HeadChange::Rewritten,
+    let (pair, shows) = match growth::broken(store, peer)? {
+        Some((before, after)) if before.compare(&after) == HeadChange::RolledBack => {
+            (Some((before, after)), Shows::RolledBack)
+        }
+        Some(pair) => (Some(pair), Shows::Rewritten),
+        None => (growth::owed(store, peer, now)?, Shows::Owes),
     };
-    match of(before).zip(of(after)) {
-        Some((before, after)) => told(before, after, change),
+    match pair.and_then(|(before, after)| of(before).zip(of(after))) {
+        Some((before, after)) => told(before, after, shows),
         None => Ok(None),
     }
 }

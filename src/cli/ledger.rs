@@ -77,6 +77,10 @@ struct Prove {
     until: u64,
 }
 
+/// Two heads of which a peer has not shown yet that they are of one history.
+const UNPROVEN: &str = "对方尚未证明两个账本头属同一历史；此刻不能据此指责任何一方。请联系对方管理员，或稍后再查\n\
+     The peer has not shown yet that one head continues the other. That accuses nobody: call its administrator, or look again later.";
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
     match args.verb {
@@ -101,9 +105,10 @@ pub(super) async fn run(args: Args) -> Result<Answer, Failure> {
             if let Some(out) = out.filter(|_| !found.change.is_empty()) {
                 new_file(&out, answer.json.to_string().as_bytes())?;
             }
-            Ok(match found.change.is_empty() {
-                true => answer.and("所有账本头可属同一历史 all heads can be of one history"),
-                false => answer.ending(Exit::Failed),
+            Ok(match found.change.as_str() {
+                "" => answer.and("所有账本头可属同一历史 all heads can be of one history"),
+                "UNPROVEN" => answer.and(UNPROVEN).ending(Exit::Failed),
+                _ => answer.ending(Exit::Failed),
             })
         }
     }

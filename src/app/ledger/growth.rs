@@ -273,6 +273,25 @@ pub fn in_question(store: &Store) -> Result<(Vec<AreaCode>, Vec<AreaCode>), AppE
     Ok((broken, unproven))
 }
 
+/// Two heads of a peer, in the order of the times that they bear, of which it has still to show that the one continues the
+/// other: they are doubted, or it owes the proof for a week.
+///
+/// # Errors
+/// When rows cannot be read.
+pub fn owed(
+    store: &Store,
+    peer: AreaCode,
+    now: UnixMillis,
+) -> Result<Option<(SeenHead, SeenHead)>, AppError> {
+    let Some(row) = store.get(&PROVEN, &peer_key(peer))? else { return Ok(None) };
+    if row.doubt.is_some() {
+        return Ok(row.doubt);
+    }
+    let owes = row.unanswered.is_some_and(|since| now.since(since) >= UNANSWERED_MAX);
+    let newest = store.get(&PEER_HEAD, &peer_key(peer))?.filter(|_| owes);
+    Ok(newest.map(|newest| (row.known, newest.seen)))
+}
+
 async fn keep(store: &Store, peer: AreaCode, row: ProvenRow) -> Result<(), AppError> {
     let write = move |unit: &mut Unit<'_>| {
         let before = unit.get(&PROVEN, &peer_key(peer))?;

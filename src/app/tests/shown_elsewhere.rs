@@ -7,7 +7,7 @@ use domain::time::UnixMillis;
 use exchange::card::{NodeCard, SealingKey};
 use exchange::digest::Digest;
 use exchange::envelope::AlgorithmProfile;
-use exchange::ledger::{HeadChange, LedgerHead, SeenHead};
+use exchange::ledger::{LedgerHead, SeenHead};
 use exchange::tree;
 use store::letters::NoticeKind;
 use store::messages::{Blob, Signed, peer_key};
@@ -18,7 +18,7 @@ use wire::encode_card;
 use super::{NOW, ORIGIN, Office};
 use crate::app::AppError;
 use crate::app::ledger::growth::{self, Answer, Question};
-use crate::app::ledger::{self, HeadSigned};
+use crate::app::ledger::{self, HeadSigned, Shows};
 
 fn peer() -> AreaCode {
     ORIGIN.parse().unwrap()
@@ -137,8 +137,8 @@ async fn two_cards_with_two_roots_of_one_size_are_the_proof() {
     watcher.sees_card(seen(1, 6, 2)).await;
     watcher.sees_card(seen(2, 6, 3)).await;
     assert_eq!(watcher.notices().len(), 1, "nobody has to be asked");
-    let found = ledger::two_heads(&watcher.0.store, peer()).unwrap().unwrap();
-    assert_eq!(found.change, HeadChange::Rewritten);
+    let found = ledger::two_heads(&watcher.0.store, peer(), at(4)).unwrap().unwrap();
+    assert_eq!(found.shows, Shows::Rewritten);
     for (found, head) in [(found.before, seen(1, 6, 2)), (found.after, seen(2, 6, 3))] {
         let row = card(head);
         let chain = vec![vec![8]];
@@ -183,4 +183,21 @@ async fn who_owes_a_proof_for_a_week_is_named_until_it_comes() {
     assert_eq!(watcher.notices(), [owes]);
     assert!(watcher.hears(proof(5, seen(1, 7, 2), 1)).await);
     assert_eq!(watcher.notices(), []);
+}
+
+#[tokio::test]
+async fn a_doubt_is_shown_with_both_heads_until_it_is_answered_and_accuses_nobody_before() {
+    let watcher = Watcher::who_knows(seen(1, 5, 1)).await;
+    let store = &watcher.0.store;
+    watcher.sees_card(seen(1, 9, 2)).await;
+    watcher.sees_card(seen(1, 7, 3)).await;
+    let shown = |at: UnixMillis| ledger::two_heads(store, peer(), at).unwrap();
+    let doubt = growth::owed(store, peer(), at(4)).unwrap();
+    assert_eq!(doubt, Some((seen(1, 9, 2), seen(1, 7, 3))));
+    let found = shown(at(4)).unwrap();
+    let heads = (found.before.seen, found.after.seen);
+    assert_eq!((found.shows, heads), (Shows::Owes, (seen(1, 9, 2), seen(1, 7, 3))));
+    assert_eq!(watcher.notices(), []);
+    assert!(watcher.hears(proof(7, seen(1, 9, 2), 1)).await, "it came late");
+    assert_eq!((shown(at(5)), watcher.notices()), (None, vec![]));
 }

@@ -4,6 +4,7 @@ use domain::area::AreaCode;
 use wire::client::CallError;
 
 use super::{ANSWER_TIMEOUT, Reconcile, Trouble};
+use crate::app::AppError;
 use crate::app::ledger::growth::{self, Answer, Question};
 use crate::errors::chain;
 use crate::time::SystemClock;
@@ -15,17 +16,27 @@ impl Reconcile {
     /// Asks every peer that has signed a new head since it was last asked.
     pub(super) async fn look_at_ledgers(&self) {
         for peer in self.0.parts.peers.all() {
-            // Nobody can ask who only dials out.
-            if peer.endpoints().is_empty() {
-                continue;
-            }
-            let Err(trouble) = self.look_at_ledger(peer.area).await else { continue };
-            tracing::debug!(%trouble, "a peer was not asked whether its ledger only grew");
-            let now = SystemClock.now();
-            if let Err(error) = growth::unanswered(self.store(), peer.area, now).await {
+            let can_be_asked = !peer.endpoints().is_empty();
+            if let Err(error) = self.look_at_one(peer.area, can_be_asked).await {
                 tracing::warn!(peer = %peer.area, %error, "it could not be noted that a peer was not asked");
             }
         }
+    }
+
+    async fn look_at_one(&self, peer: AreaCode, can_be_asked: bool) -> Result<(), AppError> {
+        let now = SystemClock.now();
+        if !can_be_asked {
+            // Nobody can ask who only dials out: that alone is no fault of it, but what is doubted has to come out.
+            let is_doubted = growth::owed(self.store(), peer, now)?.is_some();
+            return if is_doubted {
+                growth::unanswered(self.store(), peer, now).await
+            } else {
+                Ok(())
+            };
+        }
+        let Err(trouble) = self.look_at_ledger(peer).await else { return Ok(()) };
+        tracing::debug!(%trouble, "a peer was not asked whether its ledger only grew");
+        growth::unanswered(self.store(), peer, SystemClock.now()).await
     }
 
     /// Asks a peer for the proof (RFC 9162, 2.1.4) that its newest signed head continues the one that was proven last; before
