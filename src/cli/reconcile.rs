@@ -1,12 +1,14 @@
 //! `liangdi reconcile`: find and cure what two sides disagree on, and have both sign the result.
 
 mod reports;
+mod restored;
 
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 use domain::area::AreaCode;
 use domain::id::MessageId;
+use domain::reason::Reason;
 use domain::time::{Date, Month, UnixMillis};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -196,57 +198,11 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
     }
     let after_restore = request.after_restore;
     let begun = office.reconcile().start_reconciliation(request).await?.into_inner();
-    let answer = finish(office, begun.numbers, given.no_wait, progress).await?;
+    let answer = finish(office, begun.numbers.clone(), given.no_wait, progress).await?;
     if !after_restore {
         return Ok(answer);
     }
-    let (from, until) = (begun.lost_from_ms, begun.lost_until_ms);
-    let (named, unanswered) = (named_until(&answer.json), is_unanswered(&answer.json));
-    let at = |millis: u64| time(UnixMillis::new(millis));
-    // Whatever was made of damaged files may lack something of any time.
-    let since = match from {
-        0 => "任何时间（由损坏文件重建） any time (rebuilt from damaged files)".to_owned(),
-        from => at(from),
-    };
-    let mut answer = answer.and(&format!(
-        "\n{since} – {}: 此间只存于丢失磁盘、未曾发出的记录无法找回，请逐项核对。\nWhat was entered in this time and had not left this node is lost: registrations, certificates, drafts. Check the paper.\n",
-        at(until),
-    ));
-    answer = answer.and(&match named.filter(|named| *named > from) {
-        Some(named) => format!(
-            "{} – {}: 此间尚未上报、也未送达任何一方的通报无法逐件列明。\nMessages of this time had not been reported: what of it reached nobody is lost, and nothing names it.\n",
-            at(named),
-            at(until),
-        ),
-        None if unanswered => "对账尚未全部完成：此间哪些通报已丢失尚不得知，并非无一丢失；请待各方接通后 liangdi reconcile resume 编号。\nNot everybody was asked yet: which messages of this time are lost is not known, and not that none is. When they can be reached: liangdi reconcile resume NUMBER.\n".to_owned(),
-        None => "此间未向上级上报，已丢失的通报无法逐件列明。\nNothing of this time was reported to the node above: messages that reached nobody are lost, and nothing names them.\n".to_owned(),
-    });
-    if !begun.left_out.is_empty() {
-        let codes = begun.left_out.join(" ");
-        answer = answer.and(&format!(
-            "\n{codes}: 无法联系，往来通报未找回；请其接通后重试，或由两省对账。\nThese counties cannot be called: what they hold is not brought back. Try again when they can, or let the two provinces reconcile.\n"
-        ));
-        answer = answer.ending(Exit::Failed);
-    }
-    if let Some(object) = answer.json.as_object_mut() {
-        object.insert("left_out".to_owned(), json!(begun.left_out));
-        object.insert("lost_from_ms".to_owned(), json!((from > 0).then_some(from)));
-        object.insert("lost_until_ms".to_owned(), json!(until));
-    }
-    Ok(answer)
-}
-
-/// Whether a run has not come to its end: then nobody knows what the node above would have named.
-fn is_unanswered(answer: &serde_json::Value) -> bool {
-    let runs = answer["reconciliations"].as_array();
-    let open = |run: &serde_json::Value| ["FAILED", "RUNNING"].iter().any(|it| run["state"] == *it);
-    runs.is_some_and(|runs| runs.iter().any(open))
-}
-
-/// Before which time everything that is lost is named.
-fn named_until(answer: &serde_json::Value) -> Option<u64> {
-    let runs = answer["reconciliations"].as_array()?;
-    runs.iter().filter_map(|run| run["named_until_ms"].as_u64()).max()
+    Ok(restored::told(answer, &begun))
 }
 
 /// Waits for runs to end, and tells how they did.
@@ -296,8 +252,19 @@ async fn finish(
             ));
         }
     }
-    let exit = if all_good { Exit::Done } else { Exit::Failed };
+    let exit = if all_good { Exit::Done } else { worst(&ended, &good) };
     Ok(answer.ending(exit))
+}
+
+/// The exit of runs of which not all have come to a good end: whether nothing but an answer of the others was lacking.
+fn worst(ended: &[office::Reconciliation], good: &[i32]) -> Exit {
+    let mut others = ended.iter().filter(|run| !good.contains(&run.state));
+    let is_away = |run: &office::Reconciliation| {
+        let codes = [Reason::PeerUnreachable, Reason::Busy].map(Reason::code);
+        run.state == i32::from(office::ReconciliationState::Failed)
+            && codes.iter().any(|code| run.trouble.starts_with(code))
+    };
+    if others.all(is_away) { Exit::Unreachable } else { Exit::Failed }
 }
 
 fn counts(run: &office::Reconciliation) -> String {
@@ -306,9 +273,20 @@ fn counts(run: &office::Reconciliation) -> String {
     };
     let rows: Vec<_> = run.differences.iter().map(cells).collect();
     if rows.is_empty() {
-        return format!("\n{}: 无差异 no differences\n", run.with);
+        return format!("\n{}: {}\n", run.with, without_differences(run));
     }
     format!("\n{}\n{}", run.with, table(&["差异 difference", "发现 found", "消除 cured"], &rows))
+}
+
+/// What it means that a run has found nothing: only a comparison that came to its end says that there is nothing.
+fn without_differences(run: &office::Reconciliation) -> &'static str {
+    use office::ReconciliationState as State;
+    match State::try_from(run.state).unwrap_or_default() {
+        State::Equal | State::Decisions | State::Left => "无差异 no differences",
+        State::Running | State::Failed | State::Unspecified => {
+            "尚未完成比对 the comparison has not come to its end"
+        }
+    }
 }
 
 async fn get(office: &Office, number: u64) -> Result<office::Reconciliation, Failure> {
@@ -424,5 +402,35 @@ mod tests {
         assert_eq!(party("44").unwrap().to_string(), "440000");
         assert_eq!(party("440305").unwrap().to_string(), "440305");
         assert!(party("4").is_err());
+    }
+
+    fn run(state: office::ReconciliationState, trouble: &str) -> office::Reconciliation {
+        let (state, trouble) = (state.into(), trouble.to_owned());
+        office::Reconciliation { with: "440000".to_owned(), state, trouble, ..Default::default() }
+    }
+
+    #[test]
+    fn only_a_comparison_that_came_to_its_end_says_that_nothing_differs() {
+        use office::ReconciliationState as S;
+        for (state, says) in [
+            (S::Equal, true),
+            (S::Decisions, true),
+            (S::Left, true),
+            (S::Running, false),
+            (S::Failed, false),
+        ] {
+            assert_eq!(counts(&run(state, "")).contains("no differences"), says, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_answer_is_told_apart_from_what_does_not_come_out_even() {
+        use office::ReconciliationState as S;
+        let good = [i32::from(S::Running), i32::from(S::Equal)];
+        let away = run(S::Failed, "PEER_UNREACHABLE: 440000 cannot be reached: refused");
+        let left = run(S::Left, "differences are left");
+        let equal = run(S::Equal, "");
+        assert_eq!(worst(&[equal.clone(), away.clone()], &good), Exit::Unreachable);
+        assert_eq!(worst(&[equal, away, left], &good), Exit::Failed);
     }
 }

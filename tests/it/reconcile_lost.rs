@@ -252,7 +252,9 @@ async fn a_message_that_cannot_be_handed_back_holds_up_no_other() {
     restore(&world.counties[0], &backup);
     world.counties[1].start();
     world.counties[0].start();
-    let run = world.desk(PROVINCES[0]).json(&format!("reconcile run --with 44 --days {}", days()));
+    let line = format!("reconcile run --with 44 --days {} --json", days());
+    let ended = world.desk(PROVINCES[0]).run(&line);
+    let run: Value = serde_json::from_str(&ended.out).unwrap();
     let run = one(&run);
     assert_eq!((&run["state"], &run["lost"]), (&"DECISIONS".into(), &1.into()), "{run}");
     let here = world.clerk(0).await;

@@ -8,7 +8,7 @@ use domain::hex::hex;
 use domain::reason::Reason;
 use domain::text::Note;
 use domain::time::{Month, UnixMillis};
-use exchange::ledger::{HeadChange, OwnHead, SeenHead};
+use exchange::ledger::{OwnHead, SeenHead};
 use exchange::reconcile::Entry;
 use exchange::reconcile::calls::Signature;
 use exchange::reconcile::difference::DifferenceName;
@@ -29,8 +29,8 @@ use super::{Parts, reports};
 use crate::api::caller::operator;
 use crate::api::status::of_refusal;
 use crate::app::access::OFFICE_WORK;
-use crate::app::ledger::HeadSigned;
 use crate::app::ledger::blocks::Blocks;
+use crate::app::ledger::{HeadSigned, Shows};
 use crate::app::reconcile::runs::Found;
 use crate::app::reconcile::versions::{Looked, Proof, Version};
 use crate::app::reconcile::{decisions, runs, standing, statements, versions};
@@ -81,6 +81,7 @@ impl ReconcileService for Reconciliations {
                 lost_from_ms: from,
                 lost_until_ms: until,
                 left_out: begun.left_out.iter().map(ToString::to_string).collect(),
+                recall: begun.recall.unwrap_or_default(),
             }));
         }
         let days =
@@ -285,14 +286,15 @@ impl ReconcileService for Reconciliations {
         if let Err(trouble) = self.reconcile.look_at_ledger(peer).await {
             tracing::debug!(%peer, %trouble, "a peer was not asked whether its ledger only grew");
         }
-        let found = reading(&self.store, move |store| ledger::two_heads(store, peer)).await?;
+        let now = SystemClock.now();
+        let found = reading(&self.store, move |store| ledger::two_heads(store, peer, now)).await?;
         let Some(found) = found else {
             return Ok(Response::new(pb::GetTwoHeadsResponse::default()));
         };
-        let change = match found.change {
-            HeadChange::RolledBack => "ROLLED_BACK",
-            HeadChange::Rewritten => "REWRITTEN",
-            HeadChange::Same | HeadChange::Grown | HeadChange::Late => "",
+        let change = match found.shows {
+            Shows::RolledBack => "ROLLED_BACK",
+            Shows::Rewritten => "REWRITTEN",
+            Shows::Owes => "UNPROVEN",
         };
         Ok(Response::new(pb::GetTwoHeadsResponse {
             change: change.to_owned(),

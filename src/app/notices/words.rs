@@ -114,8 +114,8 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
         NoticeKind::RolledBack { .. } => [
             "{name}（{code}）的节点曾从备份恢复，或其账本被回退：账本此前为{before}，现为{after}。本节点已改用新的通道继续发送。",
             "The node of {name} ({code}) was restored from a backup, or its ledger was set back: its head was {before}, now it is {after}. This node goes on in a new lane.",
-            "双方照常收发。备份之后对方已签收的通报可能已丢失：请联系对方办公室核对，缺少的请重发。",
-            "Both nodes go on exchanging. What it had signed for since its backup may be missing there: ask the other office, and send again what it lacks.",
+            "双方照常收发。备份之后对方已签收的通报可能已丢失，由对方管理员运行 liangdi reconcile run --after-restore 找回；请勿重发，否则对方会收到两份。",
+            "Both nodes go on exchanging. What it had signed for since its backup may be missing there: its administrator brings it back with liangdi reconcile run --after-restore. Do not send it again: it would be there twice.",
         ],
         NoticeKind::Restored { backup: None } => [
             "本节点的数据由损坏的文件重建，任何时间的记录都可能缺失。",
@@ -132,8 +132,8 @@ const fn texts(what: &NoticeKind) -> [&'static str; 4] {
         NoticeKind::Restored { .. } => [
             "本节点的数据是从备份恢复的（备份时间：{since}）；此后的记录可能缺失。",
             "The data of this node were restored from a backup (made: {since}); what came after it may be missing.",
-            "已发出的通报由各方节点自动核对；请核查恢复前后办理的业务。",
-            "Peers deliver again what they did not have a receipt for; check what was done here around that time.",
+            "请管理员运行 liangdi reconcile run --after-restore 找回此后收发的通报，找不回的会逐件列明；在此之前请勿重发。请核查恢复前后办理的业务。",
+            "Let the administrator run liangdi reconcile run --after-restore: it brings back what was sent and received since, and names what nobody has any more. Send nothing again before. Check what was done here around that time.",
         ],
         NoticeKind::ListOld { .. } => [
             "{name}（{code}）签发机构的吊销列表过旧（签发时间：{since}）。",

@@ -59,6 +59,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("periods_open", "未关账期间"),
     ("proof", "证明"),
     ("proofs", "证明"),
+    ("recall", "核对丢失的对账"),
     ("recipient_version", "收方所持"),
     ("reconciliation", "对账"),
     ("reconciliations", "对账"),

@@ -51,6 +51,8 @@ const TROUBLES_MAX: u32 = 4;
 pub struct AfterRestore {
     /// Numbers of the runs, the one that names what is lost last.
     pub numbers: Vec<u64>,
+    /// The number of that one, if the node above was told of anything.
+    pub recall: Option<u64>,
     /// Counties with which mail was exchanged, and which neither they nor anybody for them can be asked about.
     pub left_out: Vec<AreaCode>,
 }
@@ -120,11 +122,12 @@ impl Reconcile {
             }
         }
         // It waits for the others.
-        numbers.extend(trouble.take(self.begin_recall(now).await).flatten());
+        let recall = trouble.take(self.begin_recall(now).await).flatten();
+        numbers.extend(recall);
         if numbers.is_empty() {
             trouble.end()?;
         }
-        Ok(AfterRestore { numbers, left_out })
+        Ok(AfterRestore { numbers, recall, left_out })
     }
 
     /// Whom to compare with after a restore; and with whom mail was exchanged that nobody can be asked about.
@@ -214,7 +217,8 @@ impl Reconcile {
         }
         runs::recount(self.store(), number, SystemClock.now()).await?;
         let (mut pause, mut comparisons, begun) = (PAUSE_MIN, 0, Instant::now());
-        let (mut corrections, mut troubles, mut fewest) = (None, 0, usize::MAX);
+        let (mut corrections, mut troubles, mut cuts) = (None, 0, 0);
+        let mut fewest = usize::MAX;
         // When it last came further.
         let (mut round, mut moved) = (Round::of(scope), Instant::now());
         // What only waits for reports is looked at for so long: a county's clock may be minutes behind, and what it has
@@ -246,6 +250,8 @@ impl Reconcile {
                     match self.finish(number, scope, compared, theirs).await? {
                         Signed::Ended => return Ok(()),
                         Signed::Again(theirs) => corrections = theirs.or(corrections),
+                        Signed::Cut(_) if cuts < TROUBLES_MAX => cuts += 1,
+                        Signed::Cut(trouble) => return self.give_up(number, chain(&trouble)).await,
                     }
                     comparisons += 1;
                 }
@@ -297,6 +303,9 @@ impl Reconcile {
                     match self.finish(number, scope, compared, corrections.as_deref()).await? {
                         Signed::Ended => return Ok(true),
                         Signed::Again(theirs) => corrections = theirs.or(corrections),
+                        Signed::Cut(trouble) => {
+                            tracing::warn!(run = number, %trouble, "what is left could not be signed");
+                        }
                     }
                 }
                 Ok(Came::Again(_)) => {}

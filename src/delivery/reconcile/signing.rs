@@ -25,7 +25,7 @@ use wire::reconcile::{decode_statement, encode_statement};
 
 use super::asking::Compared;
 use super::running::DIFFERENCES_LEFT;
-use super::{Reconcile, in_time, not_for_us};
+use super::{Reconcile, Trouble, in_time, not_for_us};
 use crate::app::reconcile::statements::{self, Kept};
 use crate::app::reconcile::{corrections, figures, runs};
 use crate::app::{AppError, Refusal, blocking, notices};
@@ -67,6 +67,8 @@ pub(super) enum Signed {
     Ended,
     /// The other side finds something else by now; if only the corrections, those.
     Again(Option<Vec<Correction>>),
+    /// The other side did not answer, or ended the call.
+    Cut(Trouble),
 }
 
 impl Reconcile {
@@ -213,10 +215,7 @@ impl Reconcile {
             Ok(Agreed::Closed(signed)) => self.take_closed(scope, *signed).await,
             Ok(Agreed::Differs) => return Ok(Signed::Again(None)),
             Ok(Agreed::Corrects(theirs)) => return Ok(Signed::Again(Some(theirs))),
-            Err(trouble) => {
-                self.give_up(number, chain(&trouble)).await?;
-                return Ok(Signed::Ended);
-            }
+            Err(trouble) => return Ok(Signed::Cut(trouble)),
         };
         match kept {
             Ok(kept) => self.end_with(number, kept).await?,
