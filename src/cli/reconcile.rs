@@ -80,6 +80,9 @@ struct Run {
     /// Find and fetch what was lost since the backup that this node was restored from, with every county
     #[arg(long, conflicts_with_all = ["with", "period", "days"])]
     after_restore: bool,
+    /// Compare days that are closed once more and cure what differs; nothing is signed, and they stay closed
+    #[arg(long, conflicts_with = "after_restore")]
+    look_again: bool,
     /// Do not wait for the end
     #[arg(long)]
     no_wait: bool,
@@ -195,6 +198,7 @@ async fn start(office: &Office, given: Run, progress: bool) -> Result<Answer, Fa
         request.with = with.to_string();
         request.first_day = first.to_string();
         request.last_day = last.to_string();
+        request.look_again = given.look_again;
     }
     let after_restore = request.after_restore;
     let begun = office.reconcile().start_reconciliation(request).await?.into_inner();

@@ -7,6 +7,7 @@ mod carrying;
 mod deciding;
 mod growth;
 mod leaving;
+mod looking;
 mod pacing;
 mod recalling;
 mod reporting;

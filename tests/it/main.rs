@@ -48,6 +48,7 @@ mod old_cases;
 mod overload;
 mod peers;
 mod reconcile;
+mod reconcile_again;
 mod reconcile_closing;
 mod reconcile_dialling;
 mod reconcile_lost;

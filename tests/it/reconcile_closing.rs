@@ -23,7 +23,7 @@ use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, ids, one, res
 use crate::support::{area, eventually, office};
 
 /// First and last day of the month that was over so many months ago, and its name.
-fn month(ago: usize) -> (Date, Date, String) {
+pub fn month(ago: usize) -> (Date, Date, String) {
     let this = SystemClock.now().date().month();
     let month = (0..ago).fold(this, |month, _| month.prev());
     (month.first(), month.last(), format!("{}-{:02}", month.year(), month.number()))

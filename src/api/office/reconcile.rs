@@ -86,7 +86,11 @@ impl ReconcileService for Reconciliations {
         }
         let days =
             (parsed(&request.first_day, "first_day")?, parsed(&request.last_day, "last_day")?);
-        let number = self.reconcile.begin(area(&request.with, "with")?, days).await?;
+        let with = area(&request.with, "with")?;
+        let number = match request.look_again {
+            true => self.reconcile.begin_again(with, days).await?,
+            false => self.reconcile.begin(with, days).await?,
+        };
         let numbers = vec![number];
         Ok(Response::new(pb::StartReconciliationResponse { numbers, ..Default::default() }))
     }

@@ -35,7 +35,7 @@ pub struct Plan {
     pub last: Date,
     /// Messages made before this count.
     pub until: UnixMillis,
-    /// Whether it is to find what was lost since a backup.
+    /// Whether it is to find what was lost, since a backup or from days that are closed, and to sign nothing.
     pub after_restore: bool,
 }
 

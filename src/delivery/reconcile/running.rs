@@ -73,12 +73,14 @@ impl Reconcile {
         self.begin_plan(plan, now).await
     }
 
-    async fn begin_plan(&self, plan: Plan, now: UnixMillis) -> Result<u64, AppError> {
+    pub(super) async fn begin_plan(&self, plan: Plan, now: UnixMillis) -> Result<u64, AppError> {
         let scope = self.scope(&plan);
         if !scope.is_between_two() || plan.first > plan.last {
             return Err(Refusal::new(Reason::InvalidField).field("with").into());
         }
-        statements::must_be_open(self.store(), self.own(), &scope)?;
+        if !plan.after_restore {
+            statements::must_be_open(self.store(), self.own(), &scope)?;
+        }
         let number = runs::begin(self.store(), plan, now).await?;
         self.work_on(number);
         Ok(number)

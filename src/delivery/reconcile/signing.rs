@@ -148,6 +148,7 @@ impl Reconcile {
         if kept.row.closes {
             self.reassure(caller).await?;
         }
+        self.look_at_closed(kept.statement.clone());
         self.leave_to_people(kept.statement);
         Ok(Agreed::Signed(ours))
     }
@@ -171,6 +172,20 @@ impl Reconcile {
         Ok((!same).then_some(Agreed::Corrects(ours)))
     }
 
+    /// Looks whether days that are closed have changed here alone: that the asker would not tell.
+    fn look_at_closed(&self, signed: Statement) {
+        let this = self.clone();
+        self.0.parts.tasks.spawn("closed days", async move {
+            let looked = async {
+                let ours = this.corrected(signed.scope).await?;
+                this.look_at_days(signed.scope.asker, &ours, &signed.corrections).await
+            };
+            if let Err(error) = looked.await {
+                tracing::error!(%error, "it could not be looked whether closed days have changed");
+            }
+        });
+    }
+
     async fn corrected(&self, scope: Scope) -> Result<Vec<Correction>, AppError> {
         let (own, store, seen) = (self.own(), self.store().clone(), Arc::clone(&self.0.seen));
         let _turn = self.0.correcting.acquire().await.ok();
@@ -188,6 +203,9 @@ impl Reconcile {
     ) -> Result<Signed, AppError> {
         let row = runs::get(self.store(), number)?;
         let mut corrections = self.corrected(scope).await?;
+        if let Some(theirs) = theirs {
+            self.look_at_days(scope.answerer, &corrections, theirs).await?;
+        }
         corrections.retain(|it| theirs.is_none_or(|theirs| theirs.contains(it)));
         let lost = runs::lost_ones(self.store(), number, (scope.first, scope.last))?;
         let statement = statement(scope, &row, compared, (&lost, corrections));

@@ -124,6 +124,17 @@ pub fn corrected<E>(
     Ok(all)
 }
 
+/// The statements in whose days only one side finds that something has changed. That is no correction, of which both would
+/// know: one of them has lost something, or has found it again, and has to be compared with the other once more.
+#[must_use]
+pub fn one_sided(ours: &[Correction], theirs: &[Correction]) -> BTreeSet<Digest> {
+    let only = |these: &[Correction], others: &[Correction]| {
+        let these = these.iter().filter(|it| !others.contains(it));
+        these.map(|it| it.statement).collect::<BTreeSet<_>>()
+    };
+    &only(ours, theirs) | &only(theirs, ours)
+}
+
 fn held_of(totals: &Totals, digests: &Digests, pair: Pair) -> PairHeld {
     let counts = totals.0.get(&pair).copied().unwrap_or_default();
     PairHeld { counts, digest: digests.0.get(&pair).copied() }

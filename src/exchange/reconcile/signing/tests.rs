@@ -7,6 +7,7 @@ use super::super::difference::DifferenceName;
 use super::super::statement::LeftKind;
 use super::super::statement::LeftMore;
 use super::super::statement::tests::{area, date, statement};
+use super::super::totals::Counts;
 use super::super::totals::Held;
 use super::*;
 use domain::id::MessageId;
@@ -206,4 +207,18 @@ fn of_what_was_counted_and_not_named_the_numbers_are_compared() {
     assert_eq!(told[0], told[1]);
     assert_eq!((told[0][0].before.counts.stored, told[0][0].now.counts.stored), (8, 9));
     assert_eq!(told[0][0].now.digest, None, "nobody can tell");
+}
+
+#[test]
+fn what_only_one_side_finds_changed_is_looked_at_again() {
+    let of = |statement: u8, waiting: u64| Correction {
+        statement: Digest::of(&[statement]),
+        pair: (area("410522"), area("440305")),
+        before: PairHeld::default(),
+        now: PairHeld { counts: Counts { waiting, ..Counts::default() }, digest: None },
+    };
+    let digests = |of: &[u8]| of.iter().map(|it| Digest::of(&[*it])).collect::<BTreeSet<_>>();
+    assert_eq!(one_sided(&[of(1, 1)], &[of(1, 1)]), digests(&[]));
+    assert_eq!(one_sided(&[of(1, 1)], &[]), digests(&[1]));
+    assert_eq!(one_sided(&[of(1, 1)], &[of(1, 2), of(2, 1)]), digests(&[1, 2]));
 }
