@@ -207,7 +207,7 @@ impl ReconcileService for Reconciliations {
     ) -> Result<Response<pb::ListReportsResponse>, Status> {
         self.caller(&request, Permission::FollowDelivery)?;
         let month: Option<Month> = maybe(&request.into_inner().month, "month")?;
-        let (counties, now) = (self.reconcile.counties_below(), SystemClock.now());
+        let (counties, now) = (self.reconcile.counties_with_ends(), SystemClock.now());
         let all = reading(&self.store, move |store| standing::standing(store, counties)).await?;
         let reports = all.iter().map(|county| reports::county(county, month, now));
         Ok(Response::new(pb::ListReportsResponse { reports: reports.collect() }))

@@ -12,7 +12,7 @@ pub(super) fn county(
     month: Option<Month>,
     now: UnixMillis,
 ) -> pb::CountyReport {
-    let Standing { county, reported } = standing;
+    let Standing { county, reported, .. } = standing;
     let day = |day: Option<Date>| day.map(|day| day.to_string()).unwrap_or_default();
     let days = month.map(|month| standing::days_over(month, now)).unwrap_or_default().into_iter();
     let days =

@@ -17,6 +17,8 @@ pub struct Standing {
     pub county: AreaCode,
     /// Its last report; none when it never made one.
     pub reported: Option<ReportedRow>,
+    /// When its service ends or has ended: there is nothing to report from then on.
+    pub ended: Option<UnixMillis>,
 }
 
 impl Standing {
@@ -32,28 +34,33 @@ impl Standing {
     /// that has never reported, of which nobody knows since when.
     #[must_use]
     pub fn lacks_since(&self, now: UnixMillis) -> Option<Date> {
-        let since = self.reported.as_ref()?.through.date();
-        (since < now.date()).then_some(since)
+        let through = self.reported.as_ref()?.through;
+        let lacks = through.date() < now.date() && self.ended.is_none_or(|ended| through < ended);
+        lacks.then(|| through.date())
     }
 
     /// Whether everything of a day is here.
     #[must_use]
     pub fn has(&self, day: Date) -> bool {
-        self.reported.as_ref().is_some_and(|row| row.through >= day.ends())
+        let wanted = self.ended.map_or(day.ends(), |ended| day.ends().min(ended));
+        self.reported.as_ref().is_some_and(|row| row.through >= wanted)
     }
 }
 
-/// These counties, and all others that have ever reported, by their codes.
+/// These counties, each with the end of its service, and all others that have ever reported, by their codes.
 ///
 /// # Errors
 /// When rows cannot be read.
 pub fn standing(
     store: &Store,
-    counties: impl IntoIterator<Item = AreaCode>,
+    counties: impl IntoIterator<Item = (AreaCode, Option<UnixMillis>)>,
 ) -> Result<Vec<Standing>, AppError> {
-    let mut all: BTreeMap<_, _> = counties.into_iter().map(|county| (county, None)).collect();
-    all.extend(reports::counties(store)?.into_iter().map(|(county, row)| (county, Some(row))));
-    Ok(all.into_iter().map(|(county, reported)| Standing { county, reported }).collect())
+    let fresh = |(county, ended)| (county, Standing { county, reported: None, ended });
+    let mut all: BTreeMap<_, _> = counties.into_iter().map(fresh).collect();
+    for (county, row) in reports::counties(store)? {
+        all.entry(county).or_insert_with(|| fresh((county, None)).1).reported = Some(row);
+    }
+    Ok(all.into_values().collect())
 }
 
 /// The days of a month that are over at `now`.

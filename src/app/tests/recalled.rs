@@ -221,7 +221,7 @@ async fn every_county_is_listed_with_the_last_day_that_is_complete_also_one_that
     let province = Office::of("440000");
     let today = NOW.date();
     let silent: AreaCode = "440306".parse().unwrap();
-    let listed = || standing::standing(&province.store, [own(), silent]).unwrap();
+    let listed = || standing::standing(&province.store, [(own(), None), (silent, None)]).unwrap();
     assert!(listed().iter().all(|it| it.reported.is_none()), "neither has");
 
     // In the middle of a day: that day is not over.
@@ -242,6 +242,13 @@ async fn every_county_is_listed_with_the_last_day_that_is_complete_also_one_that
     let told = listed();
     let good = told.iter().find(|it| it.county == own()).unwrap();
     assert_eq!((good.complete_through(), good.lacks_since(NOW)), (Some(today.plus_days(-1)), None));
+
+    // Whose service has ended, and who has told its end, owes nothing since.
+    let ended = Some(NOW);
+    let later = UnixMillis::new(NOW.get() + 9 * 86_400_000);
+    let told = standing::standing(&province.store, [(own(), ended), (silent, None)]).unwrap();
+    let good = told.iter().find(|it| it.county == own()).unwrap();
+    assert_eq!((good.lacks_since(later), good.has(later.date())), (None, true));
 
     let over = |on: Date| standing::days_over("2026-03".parse().unwrap(), on.begins()).len();
     let day = |day: &str| day.parse::<Date>().unwrap();

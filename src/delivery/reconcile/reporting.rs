@@ -97,8 +97,7 @@ impl Reconcile {
     }
 
     /// Counties below us of which we know a card or a report.
-    #[must_use]
-    pub fn counties_below(&self) -> Vec<AreaCode> {
+    pub(super) fn counties_below(&self) -> Vec<AreaCode> {
         let own = self.own();
         let is_below = |area: &AreaCode| {
             *area != own && own.contains(area) && area.level() >= AreaLevel::County
@@ -106,6 +105,13 @@ impl Reconcile {
         let peers = self.0.parts.peers.all().into_iter();
         let known = peers.filter(|peer| peer.card().is_some()).map(|peer| peer.area);
         known.filter(is_below).collect()
+    }
+
+    /// The same, each with the end of its service, if that has been told.
+    #[must_use]
+    pub fn counties_with_ends(&self) -> Vec<(AreaCode, Option<UnixMillis>)> {
+        let ends = |county| (county, self.0.parts.peers.ends(county));
+        self.counties_below().into_iter().map(ends).collect()
     }
 
     /// Asks the counties below us for what is new since this was called; gives those that have not told, because they cannot
