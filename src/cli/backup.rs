@@ -217,8 +217,8 @@ fn restore(given: &Restore, json: bool) -> Result<Answer, Failure> {
         "\nThis is the state of {of} (group {group}). What was accepted or received after that is on the peers: once the node\n\
          runs again, bring it back with: liangdi reconcile run --after-restore\n\
          What waited to be sent goes on; new messages go in new lanes.\n\
-         数据为 {of}（第 {group} 组）时的状态；此后受理或收到的内容在对方节点；节点启动后请运行\n\
-         liangdi reconcile run --after-restore 找回。\n\
+         数据为 {of}（第 {group} 组）时的状态；此后受理或收到的内容在对方节点；节点启动后请对账找回：\n\
+         liangdi reconcile run --after-restore\n\
          当时待发的通报继续发送，新的通报另起序列。"
     )))
 }

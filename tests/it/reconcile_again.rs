@@ -1,4 +1,5 @@
-//! Days that are closed and have changed since on one side only: they are compared again, and stay closed.
+//! Books that change after they were compared, or while they are: closed days that have changed since on one side only are
+//! compared again, and stay closed.
 
 use domain::id::MessageId;
 use domain::time::Date;
@@ -9,7 +10,7 @@ use liangdi::app::reconcile::books;
 use store::reconcile::Change;
 use store::{DataKey, DataKeySource, Options, Store};
 
-use crate::reconcile::{PROVINCES, World};
+use crate::reconcile::{COUNTIES, PROVINCES, World, days, exchange, one};
 use crate::reconcile_closing::month;
 use crate::support::{area, eventually, now};
 
@@ -65,4 +66,31 @@ async fn closed_days_that_have_changed_on_one_side_only_are_compared_again() {
         assert_eq!(open.exit, 3, "{}", open.err);
         world.never_panicked();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_that_goes_on_while_both_compare_ends_equal_and_is_lost_to_nobody() {
+    let world = World::new();
+    let (here, there) = (world.clerk(0).await, world.clerk(1).await);
+    exchange(&here, COUNTIES, 1, 2).await;
+    let desks = PROVINCES.map(|province| world.desk(province));
+    let line = |with: &str| format!("reconcile run --with {with} --days {}", days());
+    let lines = [line("44"), line("41")];
+    // Both ask, again and again, and each signs while books grow on either side.
+    let compared = tokio::task::spawn_blocking(move || {
+        let runs = (0..6).map(|n| one(&desks[n % 2].json(&lines[n % 2])).clone());
+        runs.collect::<Vec<_>>()
+    });
+    let reply = [COUNTIES[1], COUNTIES[0]];
+    let mail =
+        async { tokio::join!(exchange(&here, COUNTIES, 2, 40), exchange(&there, reply, 3, 40)) };
+    let (_, runs) = tokio::join!(mail, compared);
+    for run in runs.unwrap() {
+        assert_eq!(run["state"], "EQUAL", "{run}");
+    }
+    let last = world.desk(PROVINCES[0]).json(&line("44"));
+    let last = one(&last);
+    let entries = (&last["our_entries"], &last["their_entries"]);
+    assert_eq!((&last["state"], entries), (&"EQUAL".into(), (&82.into(), &82.into())), "{last}");
+    world.never_panicked();
 }

@@ -103,7 +103,7 @@ async fn a_county_whose_peers_are_all_down_is_told_so_and_goes_on_later() {
 
     let desk = world.desk(COUNTIES[0]);
     let ended = desk.run("reconcile run --after-restore --json");
-    assert_eq!(ended.exit, 1, "{}{}", ended.out, ended.err);
+    assert_eq!(ended.exit, 4, "{}{}", ended.out, ended.err);
     let answer: Value = serde_json::from_str(&ended.out).unwrap();
     let failed = [COUNTIES[0], COUNTIES[1], PROVINCES[0]];
     let failed = failed.map(|with| (with.to_owned(), "FAILED".to_owned()));
@@ -114,7 +114,7 @@ async fn a_county_whose_peers_are_all_down_is_told_so_and_goes_on_later() {
     }
     let page = desk.run("reconcile run --after-restore");
     assert!(
-        page.exit == 1 && page.out.contains("is not known, and not that none is"),
+        page.exit == 4 && page.out.contains("is not known, and not that none is"),
         "{}",
         page.out
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::area::AreaCode;
 use domain::time::{Date, UnixMillis};
 use store::reconcile::{RunRow, RunState};
-use store::tables::{DIFFERENCE, RUN_ROW};
+use store::tables::{DIFFERENCE, RUN_LACKS, RUN_ROW};
 use store::{Store, Unit};
 
 use crate::app::AppError;
@@ -75,6 +75,7 @@ async fn remove(store: &Store, number: u64) -> Result<(), AppError> {
             rows.iter().for_each(|(key, _)| unit.delete(&DIFFERENCE, key));
             if is_last {
                 unit.delete(&RUN_ROW, &number);
+                unit.delete(&RUN_LACKS, &number);
             }
             Ok::<_, AppError>(())
         };

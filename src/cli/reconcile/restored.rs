@@ -46,10 +46,10 @@ fn unnamed(answer: &Value, begun: &office::StartReconciliationResponse) -> Strin
     let at = |millis: u64| time(UnixMillis::new(millis));
     match state {
         "RUNNING" => format!(
-            "尚在向上级核对丢失的通报：liangdi reconcile show {number}\nThe node above is still being asked which messages are lost: liangdi reconcile show {number}\n"
+            "尚在向上级核对，此间哪些通报已丢失尚不得知：liangdi reconcile show {number}\nThe node above is still being asked: which messages of this time are lost is not known yet. See: liangdi reconcile show {number}\n"
         ),
         "FAILED" => format!(
-            "未能向上级核对丢失的通报，请稍后继续：liangdi reconcile resume {number}\nThe node above could not be asked which messages are lost. Go on later: liangdi reconcile resume {number}\n"
+            "未能向上级核对：此间哪些通报已丢失尚不得知，并非无一丢失；请稍后继续：liangdi reconcile resume {number}\nThe node above could not be asked: which messages of this time are lost is not known, and not that none is. Go on later: liangdi reconcile resume {number}\n"
         ),
         _ if named > begun.lost_from_ms => format!(
             "{} – {}: 此间尚未上报、也未送达任何一方的通报无法逐件列明。\nMessages of this time had not been reported: what of it reached nobody is lost, and nothing names it.\n",

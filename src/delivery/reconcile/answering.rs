@@ -99,7 +99,6 @@ impl Reconcile {
         let found = talk(answerer, first, (&mut asks, answers), most).await?;
         // Our part of the cure comes first, so that whoever compares again soon finds it done.
         let mut lost = at_work(answers, self.cure(&scope, &found)).await??.lost;
-        self.end_decisions(&scope, &found).await?;
         lost.truncate(ENTRIES_AT_ONCE);
         say(answers, vec![Answer::Taken { lost }]).await
     }

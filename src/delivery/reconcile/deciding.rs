@@ -16,13 +16,21 @@ use crate::app::{AppError, blocking, notices};
 use crate::time::SystemClock;
 
 impl Reconcile {
-    /// What both sides have signed as left to people is told to the people of this office and of the counties concerned.
+    /// What both sides have signed as left to people is told to the people of this office and of the counties concerned; and
+    /// what is not left any more has ended. Whoever is asked takes that from what both have signed, and not from the asker's
+    /// word alone.
     pub(super) fn leave_to_people(&self, statement: Statement) {
         let this = self.clone();
         self.0.parts.tasks.spawn("decisions", async move {
+            let names_all = statement.names_all();
             let (scope, mut left) = (statement.scope, statement.left);
             left.retain(|it| it.name.is_for_a_person());
-            if let Err(error) = this.tell_people(&scope, &left).await {
+            let mut first = First::default();
+            if names_all {
+                first.take(this.end_decisions(&scope, &left).await);
+            }
+            first.take(this.tell_people(&scope, &left).await);
+            if let Err(error) = first.end() {
                 tracing::error!(%error, "it could not be written what people have to decide");
             }
         });

@@ -300,7 +300,7 @@ impl Reconcile {
     ) -> Result<bool, AppError> {
         let mut round = Round::to_sign(scope);
         for _ in 0..SIGNED_LEFT_TRIES {
-            match self.go_on(number, &mut round).await {
+            match self.in_turn(false, self.go_on(number, &mut round)).await {
                 Ok(Came::Done(compared)) => {
                     match self.finish(number, scope, compared, corrections.as_deref()).await? {
                         Signed::Ended => return Ok(true),

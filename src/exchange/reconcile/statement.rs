@@ -177,6 +177,12 @@ impl Statement {
         Some(totals.settled())
     }
 
+    /// Whether all that is left is named.
+    #[must_use]
+    pub fn names_all(&self) -> bool {
+        self.left_more.is_empty() && self.left_rest.count == 0
+    }
+
     /// How many differences are left.
     #[must_use]
     pub fn left_count(&self) -> u64 {

@@ -209,13 +209,22 @@ impl Asker {
     /// The differences by name, given what we lack.
     #[must_use]
     pub fn differences(&self, ours: &Lacks) -> Vec<Difference> {
-        let both = [ours, &self.their_lacks];
+        let scope = &self.scope;
+        // Each side speaks for its own counties.
+        let both = [(scope.asker, ours), (scope.answerer, &self.their_lacks)];
         let mut incomplete = BTreeMap::new();
-        for (county, since) in both.iter().flat_map(|it| &it.incomplete) {
-            let known = incomplete.entry(*county).or_insert(*since);
-            *known = (*known).min(*since);
+        for (party, lacks) in both {
+            let own =
+                lacks.incomplete.iter().filter(|(county, _)| scope.stands_for(party, *county));
+            for (county, since) in own {
+                let known = incomplete.entry(*county).or_insert(*since);
+                *known = (*known).min(*since);
+            }
         }
-        let silent: BTreeSet<_> = both.iter().flat_map(|it| &it.silent).collect();
+        let silent = both.iter().flat_map(|(party, lacks)| {
+            lacks.silent.iter().filter(|county| scope.stands_for(*party, **county))
+        });
+        let silent: BTreeSet<_> = silent.collect();
         let known = Known {
             is_complete: &|county, day| incomplete.get(&county).is_none_or(|since| day < *since),
             is_fresh: &|county| !silent.contains(&county),
