@@ -62,7 +62,7 @@ impl NewSubject {
     }
 
     /// Whether a message is about a person who was erased, and is older than the restore that has lost it here: others still
-    /// have it, and what they hand back does not bring her back. Notes so of the case that it may open.
+    /// have it, and she stays erased when they hand it over. Notes so of the case that it may open.
     pub(crate) fn was_erased(
         &self,
         unit: &mut Unit<'_>,

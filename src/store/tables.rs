@@ -5,18 +5,11 @@
 //! of the key; a value carries its own version. Prefix 0xDF is for blocks of packed rows; 0xE0 to 0xFE are
 //! for tests.
 
+#[macro_use]
+mod catalogue;
 mod rows;
 
 use rows::*;
-
-macro_rules! catalogue {
-    ($($(#[$doc:meta])* $name:ident: $type:ty = $descriptor:expr;)*) => {
-        $($(#[$doc])* pub const $name: $type = $descriptor;)*
-
-        /// Every table of this version, in the order of the file.
-        pub static CATALOGUE: &[TableInfo] = &[$($name.info()),*];
-    };
-}
 
 catalogue! {
     /// What kind of data this is and whose: one row.

@@ -1,3 +1,5 @@
+//! No band of a picture leaves its bar, and nothing leaves the picture.
+
 use proptest::prelude::*;
 
 use super::*;
