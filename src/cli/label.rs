@@ -114,7 +114,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("destination", "实际发往"),
     ("destination_area", "去往地区"),
     ("detail", "详情"),
-    ("digest", "信封摘要"),
+    ("digest", "摘要"),
     ("directory", "名片文件"),
     ("discard_reason", "放弃原因"),
     ("disk_free_bytes", "磁盘剩余字节"),

@@ -18,7 +18,7 @@ pub use self::peer::{CARD_GRACE, CardState, Peer, PeerState, Progress};
 use super::directory::areas::{AreaChanges, Destination};
 use super::limits::disk::DiskGuard;
 use crate::app::Refusal;
-use crate::app::messages::send::Outlet;
+use crate::app::messages::send::{EXPIRES_AFTER, Outlet};
 use crate::config::PeerSettings;
 use crate::time::SystemClock;
 
@@ -131,6 +131,16 @@ impl Peers {
     pub fn ends(&self, area: AreaCode) -> Option<UnixMillis> {
         let retired = self.get(area).and_then(|peer| peer.card()).and_then(|card| card.retired);
         retired.into_iter().chain(self.changes().ends(area)).min()
+    }
+
+    /// Whether nobody will take anything for an area any more: its node has retired; or the area has ended so long ago that
+    /// nothing can be under way to the node that it had.
+    #[must_use]
+    pub fn is_gone(&self, area: AreaCode, now: UnixMillis) -> bool {
+        let card = self.get(area).and_then(|peer| peer.card());
+        let ended = self.changes().ends(area);
+        card.is_some_and(|card| card.retired_at(now))
+            || ended.is_some_and(|ended| now.since(ended) > EXPIRES_AFTER)
     }
 
     pub(super) fn put_changes(&self, changes: AreaChanges) {

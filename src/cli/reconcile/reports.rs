@@ -36,7 +36,7 @@ fn text(reports: &[office::CountyReport], with_days: bool) -> String {
     let lacking = reports.iter().filter(|it| !it.reported || !it.lacks_since_day.is_empty());
     let (lacking, all) = (lacking.count(), reports.len());
     text.push_str(&format!(
-        "\n{all} 县，{lacking} 县未报全 {all} counties, not everything is here of {lacking}\n"
+        "\n{all} 县，{lacking} 县未报全 {all} counties, {lacking} of them without everything\n"
     ));
     if with_days {
         text.push_str("■ 已报全 everything is here; □ 未报全 not everything\n");
@@ -95,6 +95,6 @@ mod tests {
         assert!(line("410522").contains("从未上报") && line("410522").contains("□□"), "{text}");
         assert!(line("410523").contains("since 2026-10-02") && line("410523").contains("■□"));
         assert!(!line("410526").contains("since"), "{text}");
-        assert!(text.contains("3 counties, not everything is here of 2"), "{text}");
+        assert!(text.contains("3 counties, 2 of them without everything"), "{text}");
     }
 }

@@ -351,7 +351,7 @@ impl Reconcile {
         done: &mut CarriedOut,
     ) -> Result<(), AppError> {
         let (parts, now) = (&self.0.parts, SystemClock.now());
-        if self.has_ended(to) {
+        if parts.peers.is_gone(to, now) {
             // Nobody is there any more who would take it.
             done.lost.extend(messages.iter().map(|(id, _)| *id));
             return Ok(());
