@@ -138,8 +138,10 @@ impl Reconcile {
         let (mut sides, mut left_out) = (BTreeSet::new(), Vec::new());
         for peer in self.0.parts.peers.all() {
             let area = peer.area;
-            // What its counties know they are asked for themselves; the province itself for mail with its own office.
-            let is_office = area == area.province() && !area.contains(&own);
+            // What its counties know they are asked for themselves; the province itself for mail with its own office. A
+            // province asks the other ones in any case: it may not have heard yet of each of their counties.
+            let is_province = own == own.province();
+            let is_office = area == area.province() && !area.contains(&own) && !is_province;
             if area == own || (is_office && !has_exchanged(self.store(), area)?) {
                 continue;
             }
